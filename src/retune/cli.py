@@ -1,0 +1,87 @@
+"""The `retune` command."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from retune.stage import guarded
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line `argv` and return its exit code: 0, or 1 where something failed."""
+    arguments = _parser().parse_args(argv)
+    return guarded(lambda: arguments.run(arguments), "retune")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="retune",
+        description="Run and compare fine-tuning experiments.",
+        epilog="Example: retune sweep qa.model=bert,lstm && retune table --experiments",
+    )
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_sweep(commands)
+    _add_table(commands)
+    return parser
+
+
+def _add_sweep(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser(
+        "sweep",
+        help="run experiments one after the other",
+        description=(
+            "Run named experiments (experiments/NAME.yaml), and every combination of "
+            "KEY=VALUE,VALUE, one after the other. Each runs in a clean copy of the project, "
+            "goes on after a failure of another, and logs to logs/NAME.log."
+        ),
+        epilog="Example: retune sweep qa.model=bert,lstm qa.seed=1,2",
+    )
+    parser.add_argument("what", nargs="+", metavar="NAME|KEY=VALUE,...")
+    parser.add_argument("--replace", action="store_true", help="run again what is there already")
+    parser.add_argument("--json", action="store_true", help="print the outcomes as JSON")
+    parser.set_defaults(run=_sweep)
+
+
+def _add_table(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser(
+        "table",
+        help="print the headline figures",
+        description="Print EM, F1 and costs of the workspace or of experiments.",
+        epilog="Example: retune table --experiments --json",
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help="experiments (default: all)")
+    parser.add_argument("--experiments", action="store_true", help="not the workspace's figures")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(run=_table)
+
+
+def _sweep(arguments: argparse.Namespace) -> None:
+    from retune.errors import RetuneError
+    from retune.experiments import grid, load_experiment
+    from retune.sweep import sweep, sweep_as_json
+
+    assignments = [word for word in arguments.what if "=" in word]
+    names = [word for word in arguments.what if "=" not in word]
+    experiments = [*map(load_experiment, names), *grid(assignments)]
+    outcomes = sweep(experiments, replace=arguments.replace)
+    if arguments.json:
+        print(sweep_as_json(outcomes))
+    failed = [outcome for outcome in outcomes if outcome.failed]
+    done = len(outcomes) - len(failed)
+    print(f"{done} of {len(outcomes)} experiments done", file=sys.stderr)
+    if failed:
+        logs = "\n".join(f"  {outcome.name}: see {outcome.log}" for outcome in failed)
+        raise RetuneError(f"{len(failed)} of {len(outcomes)} experiments failed:\n{logs}")
+
+
+def _table(arguments: argparse.Namespace) -> None:
+    from retune.table import experiment_rows, render, workspace_row
+
+    if arguments.experiments or arguments.names:
+        render(experiment_rows(arguments.names), arguments.json)
+    else:
+        render([workspace_row()], arguments.json)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

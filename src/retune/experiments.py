@@ -1,0 +1,92 @@
+"""Named sets of parameters: only the differences from params.yaml."""
+
+import itertools
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from retune.errors import RetuneError
+from retune.params import load_yaml
+
+FOLDER = Path("experiments")
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A name and the parameters that it changes, by dotted name."""
+
+    name: str
+    changes: Mapping[str, Any]
+
+    def overrides(self) -> list[str]:
+        """The changes in the form that `dvc exp run -S` reads."""
+        return [f"{key}={_override(value)}" for key, value in self.changes.items()]
+
+
+def load_experiment(name: str, folder: Path = FOLDER) -> Experiment:
+    """Read `experiments/<name>.yaml`."""
+    path = folder / f"{name}.yaml"
+    if not path.is_file():
+        names = ", ".join(sorted(file.stem for file in folder.glob("*.yaml"))) or "none"
+        raise RetuneError(f"{path}: no such experiment; there are: {names}")
+    return Experiment(name, dict(_flat(load_yaml(path))))
+
+
+def grid(assignments: Sequence[str]) -> list[Experiment]:
+    """Every combination of assignments such as `qa.model=bert,lstm` and `qa.seed=1,2`.
+
+    An experiment is named after its values.
+    """
+    axes = []
+    for assignment in assignments:
+        key, _, values = assignment.partition("=")
+        choices = [value.strip() for value in values.split(",")]
+        if not key or "" in choices:
+            raise RetuneError(f"{assignment!r}: expected key=value or key=value,value")
+        if len(set(choices)) < len(choices):
+            raise RetuneError(f"{assignment!r}: a value stands there twice; each run once is enough")
+        axes.append([(key, value) for value in choices])
+    return [
+        Experiment("-".join(_name_part(value) for _, value in point), dict(point))
+        for point in itertools.product(*axes)
+        if point
+    ]
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in tree.items():
+        if isinstance(value, dict) and value:
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _override(value: Any) -> str:
+    """`value` in the grammar of Hydra's overrides, which `dvc exp run -S` uses."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list):
+        return "[" + ",".join(map(_override, value)) + "]"
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{key}:{_override(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, str) and not re.fullmatch(r"[\w.+-]+", value, re.ASCII):
+        # A backslash is doubled only where a quote follows it, says Hydra's grammar.
+        escaped = re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + found[2], value)
+        return "'" + escaped.replace("'", "\\'") + "'"
+    return str(value).lower()
+    if isinstance(value, list):
+        return "[" + ",".join(map(_override, value)) + "]"
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{key}:{_override(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, str) and not re.fullmatch(r"[\w.+-]+", value):
+        escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+        return f"'{escaped}'"
+    return str(value)
+
+
+def _name_part(value: str) -> str:
+    return re.sub(r"[^A-Za-z0-9.]+", "-", value).strip("-.")

@@ -1,0 +1,176 @@
+"""Strict reading of params.yaml: every problem at once, with file and section.
+
+DVC reads params.yaml by YAML 1.2 and PyYAML by YAML 1.1, so that `3e-5`, `010` or
+`yes` mean different things to the two. The loader here resolves scalars as YAML 1.2
+does, so that stages and DVC see the same values.
+"""
+
+import difflib
+import importlib
+import json
+import pkgutil
+import re
+from pathlib import Path
+from types import ModuleType, TracebackType
+from typing import Annotated, Any, ClassVar, Self, TypeVar, cast, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import is_pydantic_dataclass
+
+from retune.errors import RetuneError, excerpt
+
+T = TypeVar("T")
+
+#: Settings of every section's dataclass: no unknown keys, no silent conversion.
+STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+Positive = Annotated[int, Field(ge=1)]
+NotNegative = Annotated[int, Field(ge=0)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+LearningRate = Annotated[float, Field(gt=0.0, le=1.0)]
+
+
+class Params:
+    """The sections of a params file, read one by one; problems are raised together.
+
+    Example::
+
+        with Params() as params:
+            settings = params.section("qa.tokenize", TokenizeParams)
+            seed = params.section("qa.seed", Seed)
+
+    A value read inside the block must only be used after it: where something is wrong,
+    the block ends with a `RetuneError` that lists every problem of every section.
+    """
+
+    def __init__(self, path: Path | str = "params.yaml") -> None:
+        self.path = Path(path)
+        self.problems: list[str] = []
+        self.values = load_yaml(self.path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self.problems:
+            raise RetuneError("\n".join(self.problems)) from None
+
+    def section(self, name: str, kind: type[T]) -> T:
+        """The value at dotted `name`, converted to `kind` (a dataclass or a plain type)."""
+        value: Any = self.values
+        for key in name.split("."):
+            if not isinstance(value, dict) or key not in value:
+                self.problems.append(f"{self.path}: {name}: missing")
+                return cast(T, None)
+            value = value[key]
+        try:
+            # As JSON, since only there a strict dataclass may come from a mapping.
+            return TypeAdapter(kind, config=_config(kind)).validate_json(json.dumps(value))
+        except ValidationError as error:
+            self.problems += [f"{self.path}: {_sentence(name, kind, e)}" for e in error.errors()]
+            return cast(T, None)
+
+    def variant(self, name: str, package: str, sections: str) -> tuple[ModuleType, Any]:
+        """The module of `package` that `name` chooses, and its section under `sections`.
+
+        The section is an instance of the module's `Params`.
+        """
+        chosen, names = self.section(name, str), module_names(package)
+        if chosen in names:
+            module = importlib.import_module(f"{package}.{chosen}")
+            return module, self.section(f"{sections}.{chosen}", module.Params)
+        if chosen is not None:
+            choices = ", ".join(names)
+            self.problems.append(f"{self.path}: {name}: no {chosen!r}; allowed: {choices}")
+        raise RetuneError("\n".join(self.problems))
+
+
+def module_names(package: str) -> list[str]:
+    """Names of the modules in `package`, in alphabetical order."""
+    folder = importlib.import_module(package).__path__
+    return sorted(m.name for m in pkgutil.iter_modules(folder) if not m.name.startswith("_"))
+
+
+def load_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML mapping by YAML 1.2's rules for scalars; duplicate keys are errors."""
+    try:
+        value = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=_Yaml12Loader)
+    except FileNotFoundError:
+        raise RetuneError(f"{path}: no such file; run from the project's top folder") from None
+    except UnicodeDecodeError as error:
+        raise RetuneError(f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8") from None
+    except yaml.YAMLError as error:
+        raise RetuneError(f"{path}: {' '.join(str(error).split())}") from None
+    if not isinstance(value, dict):
+        raise RetuneError(f"{path}: expected sections (`name: ...`), got {excerpt(value)}")
+    return value
+
+
+class _Yaml12Loader(yaml.SafeLoader):
+    """PyYAML's safe loader with the scalars of YAML 1.2 (core schema)."""
+
+    yaml_implicit_resolvers: ClassVar[dict[str, list[tuple[str, re.Pattern[str]]]]] = {}
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        lines: dict[str, int] = {}
+        for key_node, _ in node.value:
+            line = key_node.start_mark.line + 1
+            if key_node.value in lines:
+                first = lines[key_node.value]
+                raise yaml.YAMLError(f"key {key_node.value!r} stands at lines {first} and {line}")
+            lines[key_node.value] = line
+        return super().construct_mapping(node, deep)
+
+
+_Yaml12Loader.add_constructor(
+    "tag:yaml.org,2002:int", lambda loader, node: int(loader.construct_scalar(node))
+)
+for _tag, _pattern, _first in [
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("int", r"[-+]?[0-9]+", "-+0123456789"),
+    ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", "-+.0123456789"),
+    ("float", r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", "-+."),
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+]:
+    _Yaml12Loader.add_implicit_resolver(
+        f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), list(_first)
+    )
+
+
+def _config(kind: Any) -> ConfigDict | None:
+    # Dataclasses and models bring their own configuration and refuse another.
+    if is_pydantic_dataclass(kind) or (isinstance(kind, type) and issubclass(kind, BaseModel)):
+        return None
+    return STRICT
+
+
+def _sentence(section: str, kind: Any, error: Any) -> str:
+    path = ".".join([section, *map(str, error["loc"])])
+    if error["type"] == "unexpected_keyword_argument":
+        return f"{path}: unknown key{_nearest(kind, error['loc'])}"
+    if error["type"] == "missing":
+        return f"{path}: missing"
+    message = error["msg"].removeprefix("Value error, ")
+    return f"{path}: {message[0].lower()}{message[1:]}; got {excerpt(error['input'])}"
+
+
+def _nearest(kind: Any, location: tuple[str | int, ...]) -> str:
+    for key in location[:-1]:
+        kind = _field_type(kind, str(key))
+    names = list(getattr(kind, "__dataclass_fields__", {}))
+    match = difflib.get_close_matches(str(location[-1]), names, n=1)
+    hint = f", did you mean `{match[0]}`?" if match else ""
+    return f"{hint} (allowed: {', '.join(names)})" if names else ""
+
+
+def _field_type(kind: Any, name: str) -> Any:
+    field = getattr(kind, "__dataclass_fields__", {}).get(name)
+    kind = field.type if field else None
+    return get_args(kind)[0] if get_origin(kind) is Annotated else kind

@@ -1,0 +1,1 @@
+"""Extractive question answering: a module is a stage is a section of params.yaml."""

@@ -1,0 +1,72 @@
+"""Questions in the project's one canonical form: a JSON object a line, checked once.
+
+The form is SQuAD's, flattened: `id`, `title`, `context`, `question`, and `answers`
+with `text` and `answer_start` (a character offset into the context). A question
+without answers is unanswerable.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from retune.storage import read_json_lines, write_json_lines
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A reference answer: `context[start:start + len(text)] == text`."""
+
+    text: str
+    start: int
+
+    @property
+    def end(self) -> int:
+        """Offset of the first character behind the answer."""
+        return self.start + len(self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One question on one context."""
+
+    id: str
+    title: str
+    context: str
+    question: str
+    answers: tuple[Answer, ...]
+
+
+def write_examples(path: Path, examples: Iterable[Example]) -> int:
+    """Write examples as JSON lines and return how many there were."""
+    return write_json_lines(path, map(_row, examples))
+
+
+def read_examples(path: Path) -> Iterator[Example]:
+    """Yield the examples that `write_examples` wrote."""
+    return map(_example, read_json_lines(path))
+
+
+def _row(example: Example) -> dict[str, Any]:
+    return {
+        "id": example.id,
+        "title": example.title,
+        "context": example.context,
+        "question": example.question,
+        "answers": {
+            "text": [answer.text for answer in example.answers],
+            "answer_start": [answer.start for answer in example.answers],
+        },
+    }
+
+
+def _example(row: dict[str, Any]) -> Example:
+    answers = row["answers"]
+    pairs = zip(answers["text"], answers["answer_start"], strict=True)
+    return Example(
+        id=row["id"],
+        title=row["title"],
+        context=row["context"],
+        question=row["question"],
+        answers=tuple(Answer(text, start) for text, start in pairs),
+    )

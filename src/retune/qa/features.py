@@ -1,0 +1,129 @@
+"""The windows of a split on disk: an Arrow stream, unpadded, read through a memory map.
+
+A row is a window. `read_rows` gives the rows as a `datasets.Dataset` for models;
+`read_windows` gives the columns that span search needs as plain arrays.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from retune.errors import RetuneError
+from retune.qa.spans import Windows
+from retune.qa.windows import Ints
+from retune.storage import atomic_path
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+_INTS = pa.list_(pa.int32())
+_SCHEMA = pa.schema(
+    {
+        "example": pa.int64(),  # row of the question in its split
+        "input_ids": _INTS,
+        "token_type_ids": _INTS,
+        "length": pa.int32(),  # tokens in the window
+        "cls": pa.int32(),  # position of the CLS token
+        "context_start": pa.int32(),  # context tokens are [context_start, context_end)
+        "context_end": pa.int32(),
+        "char_start": _INTS,  # characters of each token in the context, 0 elsewhere
+        "char_end": _INTS,
+        "start_position": pa.int32(),  # first token of the answer, or CLS
+        "end_position": pa.int32(),  # last token of the answer, or CLS
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """One row: the fields are the columns of the file."""
+
+    example: int
+    input_ids: Ints
+    token_type_ids: Ints
+    cls: int
+    context_start: int
+    context_end: int
+    char_start: Ints
+    char_end: Ints
+    start_position: int
+    end_position: int
+
+    @property
+    def length(self) -> int:
+        """Number of tokens."""
+        return len(self.input_ids)
+
+
+class WindowWriter:
+    """Appends windows to an open Arrow stream, a record batch a call."""
+
+    def __init__(self, stream: pa.RecordBatchStreamWriter) -> None:
+        self._stream = stream
+
+    def write(self, windows: Sequence[Window]) -> None:
+        """Write `windows` as one record batch."""
+        columns = [
+            _list_array([getattr(window, field.name) for window in windows])
+            if field.type == _INTS
+            else pa.array([getattr(window, field.name) for window in windows], field.type)
+            for field in _SCHEMA
+        ]
+        self._stream.write_batch(pa.record_batch(columns, schema=_SCHEMA))
+
+
+@contextmanager
+def window_writer(path: Path) -> Iterator[WindowWriter]:
+    """Open `path` for windows; the file appears when the block ends well."""
+    with atomic_path(path) as temporary, pa.ipc.new_stream(str(temporary), _SCHEMA) as stream:
+        yield WindowWriter(stream)
+
+
+def read_rows(path: Path) -> "Dataset":
+    """The windows as a memory-mapped `datasets.Dataset` whose rows hold numpy arrays."""
+    from datasets import Dataset
+
+    _require(path)
+    return Dataset.from_file(str(path)).with_format("numpy")
+
+
+def read_windows(path: Path) -> Windows:
+    """The columns that span search needs, as flat arrays."""
+    _require(path)
+    with pa.memory_map(str(path)) as file:
+        table = pa.ipc.open_stream(file).read_all()
+    return Windows(
+        example=_column(table, "example"),
+        lengths=_column(table, "length"),
+        context_start=_column(table, "context_start"),
+        context_end=_column(table, "context_end"),
+        cls=_column(table, "cls"),
+        char_start=_flat(table, "char_start"),
+        char_end=_flat(table, "char_end"),
+    )
+
+
+def _list_array(rows: list[Ints]) -> pa.ListArray:
+    offsets = np.zeros(len(rows) + 1, np.int32)
+    np.cumsum([len(row) for row in rows], out=offsets[1:])
+    values = np.concatenate(rows) if rows else np.empty(0, np.int32)
+    return pa.ListArray.from_arrays(offsets, values.astype(np.int32, copy=False))
+
+
+def _column(table: pa.Table, name: str) -> np.ndarray:
+    return table[name].to_numpy()
+
+
+def _flat(table: pa.Table, name: str) -> np.ndarray:
+    chunks = [chunk.flatten().to_numpy() for chunk in table[name].chunks]
+    return np.concatenate(chunks) if chunks else np.empty(0, np.int32)
+
+
+def _require(path: Path) -> None:
+    if not path.is_file():
+        raise RetuneError(f"{path}: no such file; run the tokenize stage first")

@@ -1,0 +1,230 @@
+"""Stage `train`: fit one variant on the train windows, keep the epoch with the best F1.
+
+Every variant has the same loss, the same evaluation and the same training loop
+(transformers' `Trainer`); a variant only turns token ids into start and end logits.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812
+from pydantic.dataclasses import dataclass
+from torch import Tensor, nn
+from transformers import PreTrainedModel, Trainer
+
+from retune.checkpoints import load_tokenizer
+from retune.errors import RetuneError
+from retune.params import STRICT
+from retune.precision import resolved_precision
+from retune.qa.batches import Collator
+from retune.qa.examples import Example, read_examples
+from retune.qa.features import read_rows, read_windows
+from retune.qa.models import max_positions
+from retune.qa.postprocess import PostprocessParams, answers
+from retune.qa.predict import predict_windows, span_logits
+from retune.qa.score import evaluate_answers
+from retune.seeding import random_state_kept, seed_everything
+from retune.storage import atomic_path, remove, write_json
+from retune.training import (
+    Curves,
+    OptimizationParams,
+    Stopwatch,
+    environment,
+    peak_memory_mb,
+    require_finite,
+    training_arguments,
+    training_callbacks,
+)
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+
+class Build(Protocol):
+    """Makes a model with fresh weights wherever no checkpoint gives them."""
+
+    def __call__(self, *, vocabulary_size: int, pad_token_id: int) -> PreTrainedModel:
+        """Build the model on the CPU, in float32."""
+        ...
+
+
+@dataclass(frozen=True, config=STRICT)
+class TrainParams(OptimizationParams):
+    """Section `qa.train`.
+
+    `evaluation` is how answers are read off after each epoch; a section of its own, so
+    that a change of `qa.postprocess` does not train again.
+    """
+
+    evaluation: PostprocessParams
+
+
+def train(
+    raw: Path,
+    features: Path,
+    model_folder: Path,
+    curves_folder: Path,
+    costs: Path,
+    *,
+    build: Build,
+    params: TrainParams,
+    seed: int,
+    squad_v2: bool,
+) -> str:
+    """Train the model that `build` makes; write it to `model_folder` in Hugging Face layout."""
+    rows = read_rows(features / "train.arrow")
+    tokenizer = load_tokenizer(features / "tokenizer")
+    seed_everything(seed)  # before building: a new head is drawn at random
+    model = build(vocabulary_size=len(tokenizer), pad_token_id=int(tokenizer.pad_token_id))
+    _check_length(model, longest=int(np.max(rows["length"])))
+    work, logs = model_folder.with_suffix(".work"), model_folder.parent / "logs"
+    remove(work)
+    curves = Curves()
+    trainer = SpanTrainer(
+        model=model,
+        args=training_arguments(params, seed, work, logs, best_metric="f1"),
+        train_dataset=rows,
+        data_collator=Collator.for_model(model, tokenizer),
+        callbacks=training_callbacks(params, logs, curves),
+        evaluation=Evaluation(raw, features, params, squad_v2),
+    )
+    trainer.train()
+    seconds = trainer.stopwatch.seconds
+    require_finite(model)
+    with atomic_path(model_folder) as folder:
+        model.config.name_or_path = ""  # a path of this machine has no place in the output
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        size = (folder / "model.safetensors").stat().st_size
+    remove(work)
+    curves.write(curves_folder)
+    windows = trainer.state.epoch * len(rows)
+    figures = {
+        "parameters": sum(weight.numel() for weight in model.parameters()),
+        "train_seconds": round(seconds, 1),
+        "train_windows_per_second": round(windows / seconds, 2),
+        "peak_memory_mb": round(peak_memory_mb()),
+        "details": [
+            {
+                "model_bytes": size,
+                "train_windows": round(windows),
+                "environment": environment(resolved_precision(params.precision)),
+            }
+        ],
+    }
+    write_json(costs, {"qa": figures})
+    best = max(curves.validation, key=lambda row: row["f1"])
+    return (
+        f"best epoch {best['epoch']:.0f}: EM {best['exact_match']:.2f}, F1 {best['f1']:.2f}; "
+        f"{windows / seconds:.1f} windows/s"
+    )
+
+
+def span_loss(start_logits: Tensor, end_logits: Tensor, start: Tensor, end: Tensor) -> Tensor:
+    """Mean of the cross-entropies of start and end, as in BERT (Devlin et al. 2019).
+
+    Logits have shape (B, T), positions (B,). A position outside the window is ignored; a
+    batch in which all are outside has loss 0.
+    """
+    losses = []
+    for logits, position in ((start_logits, start), (end_logits, end)):
+        size = logits.shape[1]
+        outside = (position < 0) | (position >= size)
+        target = position.masked_fill(outside, -100)
+        total = F.cross_entropy(logits, target, reduction="sum", ignore_index=-100)
+        losses.append(total / (~outside).sum().clamp(min=1))
+    return (losses[0] + losses[1]) / 2
+
+
+def mask_padding(logits: Tensor, attention_mask: Tensor) -> Tensor:
+    """Logits (B, T) with the lowest finite value at padding, where no span can begin."""
+    return logits.masked_fill(attention_mask == 0, torch.finfo(logits.dtype).min)
+
+
+class Evaluation:
+    """EM, F1 and loss of a model on the validation split, read the way stages read them."""
+
+    def __init__(self, raw: Path, features: Path, params: TrainParams, squad_v2: bool) -> None:
+        path = features / "validation.arrow"
+        self.rows: Dataset = read_rows(path)
+        self.windows = read_windows(path)
+        self.examples: list[Example] = list(read_examples(raw / "validation.jsonl"))
+        self.params = params
+        self.squad_v2 = squad_v2
+
+    def __call__(self, model: nn.Module, collator: Collator) -> dict[str, float]:
+        """`loss`, `exact_match` and `f1` (in percent)."""
+        logits = np.empty((int(self.windows.lengths.sum()), 2), np.float32)
+        losses: list[float] = []
+
+        def add_loss(start: Tensor, end: Tensor, batch: dict[str, Tensor]) -> None:
+            losses.append(_batch_loss(start, end, batch).item() * len(start))
+
+        batch_size, precision = self.params.eval_batch_size, self.params.precision
+        predict_windows(model, self.rows, collator, batch_size, precision, logits, add_loss)
+        texts = answers(
+            self.examples, self.windows, logits, self.params.evaluation, self.squad_v2
+        ).texts
+        golds = [(e.id, [answer.text for answer in e.answers]) for e in self.examples]
+        scores = evaluate_answers(golds, texts, squad_v2=self.squad_v2)
+        return {
+            "loss": sum(losses) / len(self.rows),
+            "exact_match": scores.exact_match,
+            "f1": scores.f1,
+        }
+
+
+class SpanTrainer(Trainer):  # type: ignore[misc]
+    """`Trainer` with the span loss, and real answers and scores at each evaluation."""
+
+    def __init__(self, *, evaluation: Evaluation, **options: Any) -> None:
+        super().__init__(eval_dataset=evaluation.rows, **options)
+        self.evaluation = evaluation
+        self.stopwatch = Stopwatch()
+
+    def compute_loss(
+        self, model: nn.Module, inputs: dict[str, Tensor], *_: Any, **__: Any
+    ) -> Tensor:
+        """Span loss of a batch; stops where it is not a number."""
+        start, end = span_logits(model, inputs)
+        loss = _batch_loss(start, end, inputs)
+        if not torch.isfinite(loss):
+            raise RetuneError(
+                f"the loss is {loss.item()} at step {self.state.global_step + 1} (learning rate "
+                f"{self._get_learning_rate():.2g}); lower qa.train.lr or set precision to fp32"
+            )
+        return loss
+
+    def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
+        """Score the validation split; the generators are left as they were."""
+        self.stopwatch.pause()
+        with random_state_kept():
+            scores = self.evaluation(self.model, self.data_collator)
+        metrics = {f"eval_{name}": value for name, value in scores.items()}
+        self.log(metrics)
+        self.control = self.callback_handler.on_evaluate(
+            self.args, self.state, self.control, metrics
+        )
+        self.stopwatch.go_on()
+        return metrics
+
+
+def _batch_loss(start: Tensor, end: Tensor, batch: dict[str, Tensor]) -> Tensor:
+    mask = batch["attention_mask"]
+    return span_loss(
+        mask_padding(start, mask),
+        mask_padding(end, mask),
+        batch["start_position"],
+        batch["end_position"],
+    )
+
+
+def _check_length(model: PreTrainedModel, longest: int) -> None:
+    positions = max_positions(model)
+    if positions is not None and longest > positions:
+        raise RetuneError(
+            f"qa.tokenize.max_length: windows are up to {longest} tokens long, the model has "
+            f"{positions} positions; lower max_length"
+        )

@@ -1,0 +1,108 @@
+"""Cutting a tokenized context into overlapping windows and placing answers in them.
+
+A window is one input of the model: special tokens, the question, and as much of the
+context as fits. Neighbouring windows of a question share `overlap` context tokens (the
+`doc_stride` of BERT's SQuAD code; fast tokenizers call it `stride`), so that an answer
+cut by one window's end stands whole in the next.
+
+Everything here is a pure function of arrays; `retune.qa.tokenize` does the reading,
+the tokenizer calls and the writing.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """A tokenized text: `ids` and the characters [`start`, `end`) of each token, shape (T,)."""
+
+    ids: Ints
+    start: Ints
+    end: Ints
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """The special tokens that a tokenizer puts around a pair, with their token types.
+
+    A window is `before + question + between + context + after`.
+    """
+
+    before: Ints
+    between: Ints
+    after: Ints
+    before_types: Ints
+    between_types: Ints
+    after_types: Ints
+    question_type: int
+    context_type: int
+    cls: int
+
+    @property
+    def specials(self) -> int:
+        """Number of special tokens in a window."""
+        return len(self.before) + len(self.between) + len(self.after)
+
+    def input_ids(self, question: Ints, context: Ints) -> Ints:
+        """Token ids of a window, shape (T,)."""
+        return np.concatenate([self.before, question, self.between, context, self.after])
+
+    def token_type_ids(self, question: int, context: int) -> Ints:
+        """Token types of a window with that many question and context tokens, shape (T,)."""
+        return np.concatenate(
+            [
+                self.before_types,
+                np.full(question, self.question_type, np.int32),
+                self.between_types,
+                np.full(context, self.context_type, np.int32),
+                self.after_types,
+            ]
+        )
+
+
+def window_bounds(tokens: int, capacity: int, overlap: int) -> list[tuple[int, int]]:
+    """Bounds [start, end) of the windows over a context of `tokens` tokens.
+
+    Each window holds up to `capacity` tokens and begins `capacity - overlap` behind the
+    one before it; the last is the first to reach the end. A context without tokens has
+    one empty window. This is what fast tokenizers do with `truncation="only_second"`.
+
+    Raises:
+        ValueError: where `overlap` is negative or not below `capacity`.
+    """
+    if not 0 <= overlap < capacity:
+        raise ValueError(f"an overlap of {overlap} does not fit in windows of {capacity} tokens")
+    starts = range(0, max(tokens - overlap, 1), capacity - overlap)
+    return [(start, min(start + capacity, tokens)) for start in starts]
+
+
+def covering_span(context: Tokens, start: int, end: int) -> tuple[int, int] | None:
+    """First and last token (inclusive) that cover the characters [`start`, `end`).
+
+    Robust where several tokens share a character (byte-level BPE) and where characters
+    belong to no token (control characters, white space). None where no token touches
+    the characters.
+    """
+    first = int(np.searchsorted(context.end, start, side="right"))
+    last = int(np.searchsorted(context.start, end, side="left")) - 1
+    return (first, last) if first <= last else None
+
+
+def trim_offsets(text: str, start: Ints, end: Ints) -> Ints:
+    """Token starts moved past white space that a tokenizer counts as part of a token.
+
+    Some tokenizers (SentencePiece kinds) let a token's offsets begin at the space before
+    the word; an answer cut at such an offset would begin with a space.
+    """
+    if not any(text[i].isspace() for i in start.tolist() if i < len(text)):
+        return start
+    trimmed = start.copy()
+    for row, (low, high) in enumerate(zip(start.tolist(), end.tolist(), strict=True)):
+        piece = text[low:high]
+        trimmed[row] = low + len(piece) - len(piece.lstrip()) if piece.strip() else low
+    return trimmed

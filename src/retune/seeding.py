@@ -1,0 +1,31 @@
+"""One seed for every random number generator, and evaluation that draws from none."""
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+
+def seed_everything(seed: int) -> None:
+    """Seed the generators of Python, numpy and torch (every device)."""
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+@contextmanager
+def random_state_kept() -> Iterator[None]:
+    """Give every generator back as it was when the block began.
+
+    Evaluation in mid-training draws random numbers (each DataLoader iterator takes a
+    seed), so that without this the number of evaluations would change the weights.
+    """
+    python, numpy_state = random.getstate(), np.random.get_state()
+    with torch.random.fork_rng():
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(numpy_state)

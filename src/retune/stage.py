@@ -1,0 +1,48 @@
+"""What every stage script shares: arguments, errors as sentences, one closing line."""
+
+import argparse
+import inspect
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+from retune.errors import RetuneError
+
+
+def run_stage(stage: Callable[..., str]) -> NoReturn:
+    """Call `stage` with the paths of the command line and exit.
+
+    The command's arguments are the parameters of `stage`, all of them paths; its
+    docstring is the help text; the line that it returns is printed.
+    """
+    names = list(inspect.signature(stage).parameters)
+    parser = argparse.ArgumentParser(
+        prog=f"python -m {sys.modules['__main__'].__spec__.name}",  # type: ignore[union-attr]
+        description=inspect.getdoc(stage),
+        epilog="Settings come from params.yaml in the current folder.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    for name in names:
+        parser.add_argument(name.replace("_", "-"), type=Path, metavar=name.upper())
+    arguments = parser.parse_args()
+    paths = [getattr(arguments, name.replace("_", "-")) for name in names]
+    sys.exit(guarded(lambda: print(stage(*paths)), parser.prog))
+
+
+def guarded(action: Callable[[], object], name: str) -> int:
+    """Run `action` and return the exit code, with an error or an interrupt as a sentence."""
+    try:
+        action()
+    except RetuneError as error:
+        print(f"{name}: error: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"{name}: error: {where}{error.strerror or error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"{name}: stopped; run the same command again to go on", file=sys.stderr)
+        return 128 + signal.SIGINT
+    return 0

@@ -1,0 +1,109 @@
+"""Files that are either whole or absent, with the same bytes for the same content."""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from retune.errors import RetuneError
+
+_PRETTY = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
+_LINE = orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE | orjson.OPT_SERIALIZE_NUMPY
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Give a temporary sibling of `path`, renamed to `path` when the block ends well.
+
+    Works for a file and for a folder. After an exception the temporary is gone and
+    whatever stood at `path` before is untouched.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.partial")
+    remove(temporary)
+    try:
+        yield temporary
+        if path.is_dir():
+            remove(path)
+        os.replace(temporary, path)
+    finally:
+        remove(temporary)
+
+
+def remove(path: Path) -> None:
+    """Delete a file or a folder tree; nothing happens where there is none."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` as UTF-8 with Unix line ends, whole or not at all."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write indented JSON with sorted keys; NaN and infinity are refused."""
+    _refuse_non_finite(value, path)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(orjson.dumps(value, option=_PRETTY))
+
+
+def write_json_lines(path: Path, rows: Iterable[dict[str, Any]]) -> int:
+    """Write one JSON object a line and return how many there were."""
+    count = 0
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        for row in rows:
+            file.write(orjson.dumps(row, option=_LINE))
+            count += 1
+    return count
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file that an earlier stage wrote."""
+    try:
+        return orjson.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise RetuneError(f"{path}: no such file; run the stage that writes it") from None
+    except orjson.JSONDecodeError as error:
+        raise RetuneError(f"{path}: not valid JSON ({error}); run `dvc repro` again") from None
+
+
+def read_json_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the objects of a JSON lines file that an earlier stage wrote."""
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:
+        raise RetuneError(f"{path}: no such file; run the stage that writes it") from None
+    with file:
+        for number, line in enumerate(file, 1):
+            try:
+                yield orjson.loads(line)
+            except orjson.JSONDecodeError as error:
+                raise RetuneError(f"{path}:{number}: not valid JSON ({error})") from None
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _refuse_non_finite(value: Any, path: Path, where: str = "") -> None:
+    # orjson would write NaN as null: a broken number would look like a missing one.
+    if isinstance(value, float) and value - value != 0.0:
+        raise RetuneError(f"{path}: {where.lstrip('.')} is {value}; refusing to write it")
+    items: Iterable[tuple[Any, Any]] = ()
+    if isinstance(value, dict):
+        items = value.items()
+    elif isinstance(value, list | tuple):
+        items = enumerate(value)
+    for key, item in items:
+        _refuse_non_finite(item, path, f"{where}.{key}")

@@ -1,0 +1,79 @@
+"""The headline figures of the workspace and of experiments, as a table or as JSON."""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from retune.errors import RetuneError
+from retune.params import load_yaml
+from retune.storage import read_json
+
+#: Columns: heading, dotted name of the metric, format.
+COLUMNS = (
+    ("EM", "qa.exact_match", "{:.2f}"),
+    ("F1", "qa.f1", "{:.2f}"),
+    ("ceiling F1", "qa.ceiling_f1", "{:.2f}"),
+    ("parameters", "qa.parameters", "{:,.0f}"),
+    ("train s", "qa.train_seconds", "{:,.0f}"),
+    ("windows/s", "qa.train_windows_per_second", "{:.1f}"),
+)
+_METRICS = ("qa.json", "qa_windows.json", "qa_costs.json")
+
+Row = dict[str, Any]
+
+
+def workspace_row(folder: Path = Path(".")) -> Row:
+    """Name, model and metrics of the files in the workspace."""
+    metrics: dict[str, Any] = {}
+    for name in _METRICS:
+        metrics |= read_json(folder / "metrics" / name)["qa"]
+    model = load_yaml(folder / "params.yaml")["qa"]["model"]
+    values = {key: metrics.get(key.removeprefix("qa.")) for _, key, _ in COLUMNS}
+    return {"name": "workspace", "qa.model": model} | values
+
+
+def experiment_rows(names: Sequence[str] = ()) -> list[Row]:
+    """Rows of the experiments on the current commit, or of those in `names`, best F1 first."""
+    import dvc.api
+
+    shown = dvc.api.exp_show(param_deps=False)
+    rows = [_experiment_row(row) for row in shown if row.get("Experiment")]
+    found = {row["name"] for row in rows}
+    if missing := [name for name in names if name not in found]:
+        raise RetuneError(
+            f"no experiment {', '.join(missing)} on this commit; there are: "
+            f"{', '.join(sorted(found)) or 'none'}"
+        )
+    rows = [row for row in rows if not names or row["name"] in names]
+    return sorted(rows, key=lambda row: -(row["qa.f1"] or 0.0))
+
+
+def render(rows: Sequence[Row], as_json: bool) -> None:
+    """Print `rows` within 80 columns, or as JSON."""
+    if as_json:
+        json.dump(rows, sys.stdout, indent=2)
+        print()
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column("experiment")
+    table.add_column("model")
+    for heading, _, _ in COLUMNS:
+        table.add_column(heading, justify="right")
+    for row in rows:
+        cells = [_cell(row[key], pattern) for _, key, pattern in COLUMNS]
+        table.add_row(row["name"], str(row["qa.model"]), *cells)
+    Console(width=None if sys.stdout.isatty() else 80).print(table)
+
+
+def _experiment_row(shown: dict[str, Any]) -> Row:
+    values = {key: shown.get(key) for _, key, _ in COLUMNS}
+    return {"name": shown["Experiment"], "qa.model": shown.get("qa.model")} | values
+
+
+def _cell(value: float | None, pattern: str) -> str:
+    return "-" if value is None else pattern.format(value)

@@ -1,0 +1,24 @@
+"""Bring the chosen data set to the canonical form, checked."""
+
+from pathlib import Path
+
+from retune.qa.download import DownloadParams, download
+
+from retune.params import Params
+from retune.stage import run_stage
+
+
+def main(raw: Path, metrics: Path) -> str:
+    """Bring the data set of `qa.dataset` to the folder RAW; count what was found in METRICS.
+
+    Example: python -m stages.qa.download data/qa/raw metrics/qa_download.json
+    """
+    with Params() as params:
+        dataset, source = params.variant("qa.dataset", "retune.qa.datasets", "qa.datasets")
+        settings = params.section("qa.download", DownloadParams)
+        squad_v2 = params.section("qa.squad_v2", bool)
+    return download(raw, metrics, dataset.sources(source), settings, squad_v2=squad_v2)
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,23 @@
+"""Compute the start and end logits of every evaluation window."""
+
+from pathlib import Path
+
+from retune.params import Params
+from retune.qa.models import load
+from retune.qa.predict import PredictParams, predict
+from retune.stage import run_stage
+
+
+def main(features: Path, model: Path, logits: Path) -> str:
+    """Run MODEL over the validation windows of FEATURES; write the folder LOGITS.
+
+    Example: python -m stages.qa.predict data/qa/features data/qa/model data/qa/logits
+    """
+    with Params() as params:
+        variant = params.section("qa.model", str)
+        settings = params.section("qa.predict", PredictParams)
+    return predict(features, load(variant, model), logits, settings)
+
+
+if __name__ == "__main__":
+    run_stage(main)

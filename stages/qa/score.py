@@ -1,0 +1,23 @@
+"""Score the answers: exact match and F1."""
+
+from pathlib import Path
+
+from retune.qa.score import ScoreParams, score
+
+from retune.params import Params
+from retune.stage import run_stage
+
+
+def main(raw: Path, predictions: Path, metrics: Path) -> str:
+    """Compare PREDICTIONS with the reference answers of RAW; write METRICS.
+
+    Example: python -m stages.qa.score data/qa/raw data/qa/predictions metrics/qa.json
+    """
+    with Params() as params:
+        settings = params.section("qa.score", ScoreParams)
+        squad_v2 = params.section("qa.squad_v2", bool)
+    return score(raw, predictions, metrics, settings, squad_v2=squad_v2)
+
+
+if __name__ == "__main__":
+    run_stage(main)

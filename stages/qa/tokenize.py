@@ -1,0 +1,25 @@
+"""Cut questions and contexts into windows of token ids."""
+
+from pathlib import Path
+
+from retune.checkpoints import CheckpointParams, load_tokenizer, resolve
+from retune.params import Params
+from retune.qa.tokenize import TokenizeParams, tokenize
+from retune.stage import run_stage
+
+
+def main(raw: Path, features: Path, metrics: Path) -> str:
+    """Cut the questions of RAW into windows in the folder FEATURES; audit them in METRICS.
+
+    Example: python -m stages.qa.tokenize data/qa/raw data/qa/features metrics/qa_windows.json
+    """
+    with Params() as params:
+        checkpoint = params.section("qa.checkpoint", CheckpointParams)
+        settings = params.section("qa.tokenize", TokenizeParams)
+        squad_v2 = params.section("qa.squad_v2", bool)
+    tokenizer = load_tokenizer(resolve(checkpoint))
+    return tokenize(raw, features, metrics, tokenizer=tokenizer, params=settings, squad_v2=squad_v2)
+
+
+if __name__ == "__main__":
+    run_stage(main)

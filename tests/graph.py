@@ -1,0 +1,94 @@
+"""What a stage script really uses, read off its source: modules and params."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def imported_files(path: Path) -> set[str]:
+    """The project's modules that `path` imports, transitively, as paths from the top.
+
+    Imports inside functions count; those for type checkers only do not. The folder's
+    modules that `Params.variant` chooses among count by what they import, and stand
+    themselves as `<folder>/${<param>}.py`.
+    """
+    templates, waiting = set(), [path]
+    for param, package in variants(ast.parse(path.read_text(encoding="utf-8"))):
+        folder = f"src/{package.replace('.', '/')}"
+        templates.add(f"{folder}/${{{param}}}.py")
+        waiting += sorted((ROOT / folder).glob("[a-z]*.py"))
+    found: set[str] = set()
+    while waiting:
+        tree = ast.parse(waiting.pop().read_text(encoding="utf-8"))
+        new = {f for f in _module_files(tree) if f not in found and _has_code(ROOT / f)}
+        found |= new
+        waiting += [ROOT / file for file in sorted(new)]
+    return found | templates
+
+
+def variants(tree: ast.AST) -> Iterator[tuple[str, str]]:
+    """(param, package) for each choice of a module by a param."""
+    for call in _calls(tree):
+        name = _attribute(call)
+        if name == "variant":
+            yield ast.literal_eval(call.args[0]), ast.literal_eval(call.args[1])
+        elif name == "section" and ast.literal_eval(call.args[0]) == "qa.model":
+            yield "qa.model", "retune.qa.models"
+
+
+def params_read(path: Path) -> set[str]:
+    """The params that a stage script reads, in dvc.yaml's form."""
+    names = set()
+    for call in _calls(ast.parse(path.read_text(encoding="utf-8"))):
+        if _attribute(call) == "section":
+            names.add(ast.literal_eval(call.args[0]))
+        elif _attribute(call) == "variant":
+            name, _, sections = map(ast.literal_eval, call.args)
+            names |= {name, f"{sections}.${{{name}}}"}
+    return names
+
+
+def _calls(tree: ast.AST) -> Iterator[ast.Call]:
+    return (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+
+
+def _attribute(call: ast.Call) -> str:
+    return call.func.attr if isinstance(call.func, ast.Attribute) else ""
+
+
+def _module_files(tree: ast.Module) -> Iterator[str]:
+    for node in _runtime_nodes(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        for name in names:
+            if name.split(".")[0] == "retune":
+                yield from _files(name)
+
+
+def _runtime_nodes(node: ast.AST) -> Iterator[ast.AST]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":
+            continue
+        yield child
+        yield from _runtime_nodes(child)
+
+
+def _files(module: str) -> Iterator[str]:
+    parts = module.split(".")
+    for end in range(1, len(parts) + 1):
+        base = "src/" + "/".join(parts[:end])
+        for file in (f"{base}.py", f"{base}/__init__.py"):
+            if (ROOT / file).is_file():
+                yield file
+
+
+def _has_code(path: Path) -> bool:
+    body = ast.parse(path.read_text(encoding="utf-8")).body
+    plain = [node for node in body if not isinstance(node, ast.Expr)]
+    return any("__version__" not in ast.unparse(node) for node in plain)

@@ -1,0 +1,101 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dvc.utils.hydra import apply_overrides
+
+from retune.errors import RetuneError
+from retune.experiments import Experiment, grid, load_experiment
+from retune.params import Params, Seed, load_yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+PRESETS = sorted(path.stem for path in (ROOT / "experiments").glob("*.yaml"))
+
+
+def test_the_notebooks_presets_are_all_there() -> None:
+    assert {"n1-bert-mini", "n1-lstm", "n1-transformer", "n2-bert-base", "n3-bert-base-cased"} <= {
+        *PRESETS
+    }
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_changes_known_params_and_every_stage_accepts_them(
+    name: str, tmp_path: Path
+) -> None:
+    from retune.checkpoints import CheckpointParams
+    from retune.qa.download import DownloadParams
+    from retune.qa.postprocess import PostprocessParams
+    from retune.qa.predict import PredictParams
+    from retune.qa.score import ScoreParams
+    from retune.qa.tokenize import TokenizeParams
+    from retune.qa.train import TrainParams
+
+    path = tmp_path / "params.yaml"
+    path.write_text((ROOT / "params.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+    experiment = load_experiment(name, ROOT / "experiments")
+    apply_overrides(path, experiment.overrides())  # what `dvc exp run -S` does; refuses new keys
+    with Params(path) as params:
+        params.variant("qa.dataset", "retune.qa.datasets", "qa.datasets")
+        params.variant("qa.model", "retune.qa.models", "qa.models")
+        params.section("qa.seed", Seed)
+        for section, kind in [
+            ("checkpoint", CheckpointParams),
+            ("download", DownloadParams),
+            ("tokenize", TokenizeParams),
+            ("train", TrainParams),
+            ("predict", PredictParams),
+            ("postprocess", PostprocessParams),
+            ("score", ScoreParams),
+        ]:
+            params.section(f"qa.{section}", kind)
+    changed = load_yaml(path)
+    for key, value in experiment.changes.items():
+        place: Any = changed
+        for part in key.split("."):
+            place = place[part]
+        assert place == value, key
+
+
+VALUES: list[Any] = [
+    "plain", "package:a_b", "with space, comma = {brace} [x]", "it's", "1%", "sample 1%", "é",
+    "C:\\x", "end\\", "b\\'q", 3, 3e-5, True, None, [], ["a b", 1],
+    [{"path": "data/my file.json", "sha256": None}, {"path": "x", "sha256": "ab"}],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("value", VALUES, ids=json.dumps)
+def test_every_value_survives_the_way_through_dvc(value: Any, tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text("qa:\n  key: 0\n", encoding="utf-8")
+    apply_overrides(path, Experiment("one", {"qa.key": value}).overrides())
+    assert load_yaml(path) == {"qa": {"key": value}}
+
+
+def test_a_grid_has_every_combination_under_a_name_of_its_own() -> None:
+    points = grid(["qa.model=bert,lstm", "qa.train.lr=1e-4, 2e-4"])
+    assert [point.name for point in points] == [
+        "bert-1e-4", "bert-2e-4", "lstm-1e-4", "lstm-2e-4",
+    ]  # fmt: skip
+    assert points[1].overrides() == ["qa.model=bert", "qa.train.lr=2e-4"]
+    assert grid([]) == []
+
+
+@pytest.mark.parametrize(
+    ("assignment", "message"),
+    [
+        ("qa.model=", "expected key=value"),
+        ("=bert", "expected key=value"),
+        ("qa.model=bert,", "expected key=value"),
+        ("qa.seed=1,1", "a value stands there twice"),
+    ],
+)
+def test_a_bad_assignment_is_refused(assignment: str, message: str) -> None:
+    with pytest.raises(RetuneError, match=message):
+        grid([assignment])
+
+
+def test_an_unknown_experiment_lists_the_known_ones(tmp_path: Path) -> None:
+    (tmp_path / "one.yaml").write_text("qa: {}\n", encoding="utf-8")
+    with pytest.raises(RetuneError, match=r"two.yaml: no such experiment; there are: one"):
+        load_experiment("two", tmp_path)

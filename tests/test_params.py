@@ -1,0 +1,186 @@
+from pathlib import Path
+from typing import Annotated
+
+import pytest
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from retune.errors import RetuneError
+from retune.params import STRICT, LearningRate, Params, Positive, Seed, load_yaml, module_names
+
+
+@dataclass(frozen=True, config=STRICT)
+class Inner:
+    n_best: Positive
+
+
+@dataclass(frozen=True, config=STRICT)
+class Section:
+    lr: LearningRate
+    epochs: Positive
+    shuffle: bool
+    name: str
+    patience: Positive | None
+    inner: Inner
+
+    def __post_init__(self) -> None:
+        if self.name == "clash" and self.epochs > 1:
+            raise ValueError("name `clash` allows one epoch only")
+
+
+GOOD = {
+    "lr": "3e-5",
+    "epochs": "2",
+    "shuffle": "true",
+    "name": "plain",
+    "patience": "null",
+    "inner": "{n_best: 20}",
+}
+
+
+def write(folder: Path, **changes: str | None) -> Path:
+    values = {key: value for key, value in (GOOD | changes).items() if value is not None}
+    lines = [f"  {key}: {value}" for key, value in values.items()]
+    path = folder / "params.yaml"
+    path.write_text("\n".join(["task:", *lines]) + "\n", encoding="utf-8")
+    return path
+
+
+def read(path: Path) -> Section:
+    with Params(path) as params:
+        section = params.section("task", Section)
+    return section
+
+
+def test_a_good_section_becomes_its_dataclass(tmp_path: Path) -> None:
+    section = read(write(tmp_path))
+    assert section == Section(
+        lr=3e-5, epochs=2, shuffle=True, name="plain", patience=None, inner=Inner(n_best=20)
+    )
+
+
+@pytest.mark.parametrize("text", ["3e-5", "3.0e-5", "3E-05", "0.00003", "+3e-5", ".00003"])
+def test_every_spelling_of_a_float_is_a_float(tmp_path: Path, text: str) -> None:
+    assert read(write(tmp_path, lr=text)).lr == 3e-5
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"lr": "'3e-5'"}, r"params.yaml: task.lr: input should be a valid number; got '3e-5'"),
+        ({"lr": "abc"}, r"task.lr: input should be a valid number; got 'abc'"),
+        ({"lr": "0.0"}, r"task.lr: input should be greater than 0"),
+        ({"lr": "1e30"}, r"task.lr: input should be less than or equal to 1"),
+        ({"lr": "-.1"}, r"task.lr: input should be greater than 0"),
+        ({"lr": ".nan"}, r"task.lr: .*; got nan"),
+        ({"lr": ".inf"}, r"task.lr: .*; got inf"),
+        ({"epochs": "0"}, r"task.epochs: input should be greater than or equal to 1; got 0"),
+        ({"epochs": "-1"}, r"task.epochs: input should be greater"),
+        ({"epochs": "8.0"}, r"task.epochs: input should be a valid integer; got 8.0"),
+        ({"epochs": "'8'"}, r"task.epochs: input should be a valid integer; got '8'"),
+        ({"epochs": "1_000"}, r"task.epochs: input should be a valid integer; got '1_000'"),
+        ({"epochs": "1:30"}, r"task.epochs: input should be a valid integer; got '1:30'"),
+        ({"epochs": "true"}, r"task.epochs: input should be a valid integer; got True"),
+        ({"shuffle": "yes"}, r"task.shuffle: input should be a valid boolean; got 'yes'"),
+        ({"shuffle": "1"}, r"task.shuffle: input should be a valid boolean; got 1"),
+        ({"name": "7"}, r"task.name: input should be a valid string; got 7"),
+        ({"epochs": None}, r"params.yaml: task.epochs: missing"),
+        ({"learnig_rate": "1"}, r"task.learnig_rate: unknown key \(allowed: lr, "),
+        ({"epoch": "1"}, r"task.epoch: unknown key, did you mean `epochs`\?"),
+        ({"inner": "{n_bst: 1}"}, r"task.inner.n_bst: unknown key, did you mean `n_best`\?"),
+        ({"inner": "{n_best: 0}"}, r"task.inner.n_best: input should be greater"),
+        ({"inner": "3"}, r"task.inner: .*; got 3"),
+        ({"name": "clash"}, r"task: name `clash` allows one epoch only"),
+    ],
+)
+def test_a_bad_value_is_named_with_file_and_section(
+    tmp_path: Path, changes: dict[str, str | None], message: str
+) -> None:
+    with pytest.raises(RetuneError, match=message):
+        read(write(tmp_path, **changes))
+
+
+def test_all_problems_of_all_sections_are_reported_together(tmp_path: Path) -> None:
+    path = write(tmp_path, lr="x", epochs="0", typo="1")
+    with pytest.raises(RetuneError) as caught, Params(path) as params:
+        params.section("task", Section)
+        params.section("absent.section", Section)
+        params.section("task.name", int)
+    lines = str(caught.value).splitlines()
+    assert [line.split(": ")[1] for line in lines] == [
+        "task.lr", "task.epochs", "task.typo", "absent.section", "task.name",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ["-1", str(2**32), "1.5", "'7'", "null", "true"])
+def test_a_seed_is_an_integer_of_32_bits(tmp_path: Path, text: str) -> None:
+    path = write(tmp_path, epochs=text)
+    with pytest.raises(RetuneError, match=r"task.epochs: "), Params(path) as params:
+        params.section("task.epochs", Seed)
+
+
+def test_decimal_integers_may_begin_with_zero_as_in_dvc(tmp_path: Path) -> None:
+    assert read(write(tmp_path, epochs="010")).epochs == 10
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", r"expected sections \(`name: ...`\), got None"),
+        ("- 1\n- 2\n", r"expected sections .* got \[1, 2\]"),
+        ("a: 1\nb: 2\na: 3\n", "key 'a' stands at lines 1 and 3"),
+        ("a:\n\tb: 1\n", "found character .* cannot start any token"),
+        ("a: !!python/object/apply:os.getcwd []\n", "could not determine a constructor"),
+    ],
+)
+def test_a_bad_file_is_named(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(RetuneError, match=f"params.yaml: .*{message}"):
+        load_yaml(path)
+
+
+def test_a_missing_file_and_a_wrong_encoding_are_sentences(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    with pytest.raises(RetuneError, match="no such file; run from the project's top folder"):
+        load_yaml(path)
+    path.write_bytes("a: é".encode("latin-1"))
+    with pytest.raises(RetuneError, match="not UTF-8 at byte 3"):
+        load_yaml(path)
+
+
+def test_a_byte_order_mark_and_windows_line_ends_are_accepted(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_bytes(b"\xef\xbb\xbfa:\r\n  b: 1\r\n")
+    assert load_yaml(path) == {"a": {"b": 1}}
+
+
+def test_stages_and_dvc_read_the_same_values(tmp_path: Path, root: Path) -> None:
+    from dvc.utils.serialize import load_yaml as dvc_load_yaml
+
+    path = tmp_path / "params.yaml"
+    values = ["3e-5", "1e-05", "010", "yes", "on", "NO", "1:30", "3e5", "-.5", "~", "1_000", "0o7"]
+    path.write_text("\n".join(f"k{i}: {v}" for i, v in enumerate(values)), encoding="utf-8")
+    ours, theirs = load_yaml(path), dvc_load_yaml(str(path))
+    # Octal numbers and underscores are integers for DVC; for us strings, and so errors.
+    strings = {"k10": "1_000", "k11": "0o7"}
+    assert ours == theirs | strings
+    assert load_yaml(root / "params.yaml") == dvc_load_yaml(str(root / "params.yaml"))
+
+
+def test_an_unknown_variant_lists_the_choices(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text("qa: {model: brt}\n", encoding="utf-8")
+    names = ", ".join(module_names("retune.qa.models"))
+    assert "bert" in names
+    with (
+        pytest.raises(RetuneError, match=f"qa.model: no 'brt'; allowed: {names}"),
+        Params(path) as params,
+    ):
+        params.variant("qa.model", "retune.qa.models", "qa.models")
+
+
+def test_bounds_work_on_plain_types(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    with Params(path) as params:
+        assert params.section("task.epochs", Annotated[int, Field(ge=2)]) == 2

@@ -1,0 +1,90 @@
+"""dvc.yaml is the truth: its deps, params and paths are those of the code."""
+
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import graph
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+PIPELINE: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
+STAGES: dict[str, dict[str, Any]] = PIPELINE["stages"]
+ORDER = ["download", "tokenize", "train", "predict", "postprocess", "score"]
+
+
+def paths(stage: dict[str, Any], kind: str) -> list[str]:
+    return [path if isinstance(path, str) else next(iter(path)) for path in stage.get(kind, [])]
+
+
+def script(name: str) -> Path:
+    return ROOT / "stages" / "qa" / f"{name}.py"
+
+
+def code(stage: dict[str, Any]) -> set[str]:
+    return {path for path in paths(stage, "deps") if path.endswith(".py")}
+
+
+def test_the_six_stages_stand_in_the_order_of_the_work() -> None:
+    assert list(STAGES) == ORDER
+    made: set[str] = set()
+    for stage in STAGES.values():
+        assert {path for path in paths(stage, "deps") if path.startswith("data/")} <= made
+        made |= {path for kind in ("outs", "metrics", "plots") for path in paths(stage, kind)}
+
+
+@pytest.mark.parametrize("name", ORDER)
+def test_a_stage_depends_on_its_script_and_all_that_it_imports_and_on_nothing_else(
+    name: str,
+) -> None:
+    imported = graph.imported_files(script(name))
+    assert len(imported) >= 5
+    assert code(STAGES[name]) == {f"stages/qa/{name}.py", *imported}
+
+
+@pytest.mark.parametrize("name", ORDER)
+def test_a_stage_depends_on_exactly_the_params_that_it_reads(name: str) -> None:
+    assert set(STAGES[name]["params"]) == graph.params_read(script(name))
+
+
+@pytest.mark.parametrize("name", ORDER)
+def test_every_path_of_a_command_is_a_dep_or_an_output_and_every_one_is_used(name: str) -> None:
+    stage = STAGES[name]
+    program, *arguments = shlex.split(stage["cmd"])[2:]
+    assert program == f"stages.qa.{name}"
+    declared = [p for kind in ("deps", "outs", "metrics", "plots") for p in paths(stage, kind)]
+    data = [path for path in declared if not path.startswith(("src/", "stages/"))]
+    assert sorted(arguments) == sorted(data)
+
+
+@pytest.mark.parametrize("name", ORDER)
+def test_stage_scripts_are_thin(name: str) -> None:
+    assert len(script(name).read_text(encoding="utf-8").splitlines()) <= 40
+
+
+@pytest.mark.parametrize("name", ORDER)
+def test_metrics_and_curves_are_in_git_and_keep_the_run_cache(name: str) -> None:
+    stage = STAGES[name]
+    assert all(isinstance(out, str) for out in stage.get("outs", [])), "plain cached outputs"
+    for kind in ("metrics", "plots"):
+        for out in stage.get(kind, []):
+            assert next(iter(out.values())) == {"cache": False}
+
+
+def test_editing_the_lstm_does_not_retrain_bert() -> None:
+    train = code(STAGES["train"])
+    named = [p for p in train if re.fullmatch(r"src/retune/qa/models/[a-z]\w*\.py", p)]
+    assert named == []
+    assert "src/retune/qa/models/${qa.model}.py" in train
+
+
+def test_changing_n_best_runs_postprocess_and_score_only() -> None:
+    readers = [name for name, stage in STAGES.items() if "qa.postprocess" in stage["params"]]
+    assert readers == ["postprocess"]
+    assert "data/qa/predictions" in paths(STAGES["score"], "deps")
+
+
+def test_the_bundled_corpus_is_a_dep_of_download() -> None:
+    assert "src/retune/corpora/encyclopaedia" in paths(STAGES["download"], "deps")

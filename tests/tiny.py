@@ -1,0 +1,101 @@
+"""A tiny corpus and tiny random encoders, made on the spot: nothing is downloaded."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+TEXTS = [
+    "The lighthouse was built by Ada Berg in 1871 on the island of Sula. It guided ships home.",
+    "In 1902 the baker Jon Moe opened a shop near the harbour. He sold rye bread and cakes.",
+    "The river Lomma flows for 90 miles through three valleys. Salmon return to it every autumn.",
+    "Mara Lind wrote the first map of the coast in 1640. It was printed in the town of Vik.",
+    "A storm in 1955 destroyed the old bridge. The new bridge of steel was opened by the mayor.",
+    "The museum keeps 400 paintings. Most of them were given by the merchant Olav Dahl.",
+]
+QUESTIONS = [
+    [("Who built the lighthouse?", "Ada Berg"), ("When was it built?", "1871")],
+    [("Who opened a shop?", "Jon Moe"), ("What did he sell?", "rye bread and cakes")],
+    [("How long is the river?", "90 miles"), ("What returns to it?", "Salmon")],
+    [("Who wrote the map?", "Mara Lind"), ("Where was it printed?", "the town of Vik")],
+    [("What destroyed the bridge?", "A storm"), ("What is it made of?", "steel")],
+    [("How many paintings are there?", "400"), ("Who gave them?", "Olav Dahl")],
+]
+
+
+def squad(rows: range, *, impossible: bool = False) -> dict[str, Any]:
+    """The corpus in SQuAD's layout, one article a row."""
+    data = []
+    for row in rows:
+        qas = [
+            {
+                "id": f"q{row}-{number}",
+                "question": question,
+                "answers": [{"text": answer, "answer_start": TEXTS[row].index(answer)}],
+                **({"is_impossible": False} if impossible else {}),
+            }
+            for number, (question, answer) in enumerate(QUESTIONS[row])
+        ]
+        if impossible:
+            question = {"id": f"q{row}-none", "question": "Who sank the fleet?", "answers": []}
+            qas.append(question | {"is_impossible": True})
+        paragraphs = [{"context": TEXTS[row], "qas": qas}]
+        data.append({"title": f"Article {row}", "paragraphs": paragraphs})
+    return {"version": "v2.0" if impossible else "1.1", "data": data}
+
+
+def write_data(folder: Path, *, impossible: bool = False) -> None:
+    """Write train.json (four articles) and validation.json (two)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, rows in [("train", range(4)), ("validation", range(4, 6))]:
+        content = json.dumps(squad(rows, impossible=impossible))
+        (folder / f"{name}.json").write_text(content, encoding="utf-8")
+
+
+def vocabulary() -> list[str]:
+    """Word pieces: the specials, every character of the corpus alone and inside, its words."""
+    text = " ".join([*TEXTS, *(q for rows in QUESTIONS for pair in rows for q in pair)]).lower()
+    letters = sorted(set(text) - {" "})
+    words = sorted({"".join(c for c in word if c.isalnum()) for word in text.split()} - {""})
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    return [*pieces, *letters, *(f"##{c}" for c in letters), *(w for w in words if len(w) > 1)]
+
+
+def wordpiece() -> Any:
+    """A BERT tokenizer for the corpus."""
+    from transformers import BertTokenizer
+
+    pieces = vocabulary()
+    return BertTokenizer(
+        vocab={piece: number for number, piece in enumerate(pieces)}, model_max_length=128
+    )
+
+
+def byte_level() -> Any:
+    """A RoBERTa tokenizer that splits every text into bytes."""
+    from tokenizers.pre_tokenizers import ByteLevel
+    from transformers import RobertaTokenizer
+
+    pieces = ["<s>", "<pad>", "</s>", "<unk>", "<mask>", *sorted(ByteLevel.alphabet())]
+    vocab = {piece: number for number, piece in enumerate(pieces)}
+    return RobertaTokenizer(vocab=vocab, merges=[], model_max_length=512)
+
+
+def write_checkpoint(folder: Path) -> str:
+    """Write a random BERT with its tokenizer and return the SHA-256 of its weights."""
+    import torch
+    from transformers import BertConfig, BertModel
+
+    from retune.storage import sha256
+
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=len(vocabulary()),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=128,
+    )
+    BertModel(config).save_pretrained(folder)
+    wordpiece().save_pretrained(folder)
+    return sha256(folder / "model.safetensors")
