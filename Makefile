@@ -4,7 +4,7 @@ PYTHON ?= python3.11
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: repro test unit lint clean environment
+.PHONY: repro test unit lint variants readme clean environment
 
 repro: environment
 	dvc repro
@@ -20,6 +20,17 @@ lint: environment
 	ruff check .
 	ruff format --check .
 	mypy
+
+# The results table of the README: every model, all else as in params.yaml.
+VARIANTS := bert bilstm_attention lstm transformer transformer_encoder
+comma := ,
+variants: environment
+	retune sweep --replace qa.model=$(subst $() ,$(comma),$(VARIANTS))
+	retune table --json $(VARIANTS) > metrics/qa_variants.json
+	python docs/generate_readme.py
+
+readme: environment
+	python docs/generate_readme.py
 
 environment: $(VENV)/installed
 

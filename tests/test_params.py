@@ -48,8 +48,7 @@ def write(folder: Path, **changes: str | None) -> Path:
 
 def read(path: Path) -> Section:
     with Params(path) as params:
-        section = params.section("task", Section)
-    return section
+        return params.section("task", Section)
 
 
 def test_a_good_section_becomes_its_dataclass(tmp_path: Path) -> None:

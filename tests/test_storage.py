@@ -84,9 +84,9 @@ def test_missing_and_damaged_files_are_sentences(tmp_path: Path) -> None:
     with pytest.raises(RetuneError, match="no such file; run the stage that writes it"):
         next(read_json_lines(path))
     path.write_text('{"a": 1}\n{"a"')
-    with pytest.raises(RetuneError, match="not valid JSON .*; run `dvc repro` again"):
+    with pytest.raises(RetuneError, match=r"not valid JSON .*; run `dvc repro` again"):
         read_json(path)
-    with pytest.raises(RetuneError, match="value.json:2: not valid JSON"):
+    with pytest.raises(RetuneError, match=r"value.json:2: not valid JSON"):
         list(read_json_lines(path))
 
 

@@ -66,7 +66,7 @@ def wordpiece() -> Any:
 
     pieces = vocabulary()
     return BertTokenizer(
-        vocab={piece: number for number, piece in enumerate(pieces)}, model_max_length=128
+        vocab={piece: number for number, piece in enumerate(pieces)}, model_max_length=512
     )
 
 

@@ -1,6 +1,7 @@
 """Named sets of parameters: only the differences from params.yaml."""
 
 import itertools
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -46,7 +47,7 @@ def grid(assignments: Sequence[str]) -> list[Experiment]:
         if not key or "" in choices:
             raise RetuneError(f"{assignment!r}: expected key=value or key=value,value")
         if len(set(choices)) < len(choices):
-            raise RetuneError(f"{assignment!r}: a value stands there twice; each run once is enough")
+            raise RetuneError(f"{assignment!r}: a value stands there twice; once is enough")
         axes.append([(key, value) for value in choices])
     return [
         Experiment("-".join(_name_part(value) for _, value in point), dict(point))
@@ -65,27 +66,22 @@ def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]
 
 def _override(value: Any) -> str:
     """`value` in the grammar of Hydra's overrides, which `dvc exp run -S` uses."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list):
-        return "[" + ",".join(map(_override, value)) + "]"
-    if isinstance(value, dict):
-        return "{" + ",".join(f"{key}:{_override(item)}" for key, item in value.items()) + "}"
-    if isinstance(value, str) and not re.fullmatch(r"[\w.+-]+", value, re.ASCII):
-        # A backslash is doubled only where a quote follows it, says Hydra's grammar.
-        escaped = re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + found[2], value)
-        return "'" + escaped.replace("'", "\\'") + "'"
-    return str(value).lower()
-    if isinstance(value, list):
-        return "[" + ",".join(map(_override, value)) + "]"
-    if isinstance(value, dict):
-        return "{" + ",".join(f"{key}:{_override(item)}" for key, item in value.items()) + "}"
-    if isinstance(value, str) and not re.fullmatch(r"[\w.+-]+", value):
-        escaped = value.replace("\\", "\\\\").replace("'", "\\'")
-        return f"'{escaped}'"
+    match value:
+        case None | bool():
+            return json.dumps(value)
+        case list():
+            return f"[{','.join(map(_override, value))}]"
+        case dict():
+            return "{" + ",".join(f"{key}:{_override(item)}" for key, item in value.items()) + "}"
+        case str() if not re.fullmatch(r"[\w.+-]+", value, re.ASCII):
+            return _quoted(value)
     return str(value)
+
+
+def _quoted(text: str) -> str:
+    # A backslash is doubled only where a quote follows it, says Hydra's grammar.
+    escaped = re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + found[2], text)
+    return "'" + escaped.replace("'", "\\'") + "'"
 
 
 def _name_part(value: str) -> str:

@@ -12,7 +12,7 @@ import pkgutil
 import re
 from pathlib import Path
 from types import ModuleType, TracebackType
-from typing import Annotated, Any, ClassVar, Self, TypeVar, cast, get_args, get_origin
+from typing import Annotated, Any, Self, TypeVar, cast, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -116,8 +116,6 @@ def load_yaml(path: Path) -> dict[str, Any]:
 class _Yaml12Loader(yaml.SafeLoader):
     """PyYAML's safe loader with the scalars of YAML 1.2 (core schema)."""
 
-    yaml_implicit_resolvers: ClassVar[dict[str, list[tuple[str, re.Pattern[str]]]]] = {}
-
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         lines: dict[str, int] = {}
         for key_node, _ in node.value:
@@ -129,9 +127,12 @@ class _Yaml12Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-_Yaml12Loader.add_constructor(
-    "tag:yaml.org,2002:int", lambda loader, node: int(loader.construct_scalar(node))
-)
+def _decimal(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
+    return int(loader.construct_scalar(node))
+
+
+_Yaml12Loader.yaml_implicit_resolvers = {}
+_Yaml12Loader.add_constructor("tag:yaml.org,2002:int", _decimal)
 for _tag, _pattern, _first in [
     ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
     ("int", r"[-+]?[0-9]+", "-+0123456789"),

@@ -58,8 +58,8 @@ def _run(experiment: Experiment, logs: Path, bar: "tqdm[Experiment]") -> Outcome
     command = [*_DVC, "exp", "run", "--temp", "--name", experiment.name, *settings]
     with log.open("w", encoding="utf-8") as file:
         print("$", " ".join(command[2:]), file=file, flush=True)
-        code = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, check=False).returncode
-    return Outcome(experiment.name, code != 0, log)
+        done = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, check=False)
+    return Outcome(experiment.name, done.returncode != 0, log)
 
 
 def _existing_names() -> set[str]:

@@ -4,7 +4,7 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from transformers import (
     TrainerState,
     TrainingArguments,
 )
-from transformers.integrations import DVCLiveCallback
+from transformers.integrations.integration_utils import DVCLiveCallback
 
 from retune.errors import RetuneError
 from retune.params import STRICT, Fraction, LearningRate, NotNegative, Positive
@@ -96,6 +96,7 @@ def training_arguments(
         report_to=["tensorboard"],
         seed=seed,
         data_seed=seed,
+        use_cpu=not torch.cuda.is_available(),
         dataloader_pin_memory=torch.cuda.is_available(),
         disable_tqdm=True,
     )
@@ -103,7 +104,7 @@ def training_arguments(
 
 def training_callbacks(params: OptimizationParams, logs: Path, curves: "Curves") -> list[Any]:
     """Progress, curves, DVCLive's log, and early stopping where `params` asks for it."""
-    from dvclive import Live
+    from dvclive.live import Live
 
     # DVCLive left alone writes a dvc.yaml at the top and makes experiments of its own.
     live = Live(dir=str(logs / "dvclive"), dvcyaml=None, save_dvc_exp=False, report=None)
@@ -113,7 +114,7 @@ def training_callbacks(params: OptimizationParams, logs: Path, curves: "Curves")
     return callbacks
 
 
-class Progress(TrainerCallback):  # type: ignore[misc]
+class Progress(TrainerCallback):
     """A bar over the steps, and a line for each evaluation."""
 
     def on_train_begin(
@@ -133,11 +134,10 @@ class Progress(TrainerCallback):  # type: ignore[misc]
         args: TrainingArguments,
         state: TrainerState,
         control: TrainerControl,
-        metrics: Mapping[str, float],
-        **_: Any,
+        **event: Any,
     ) -> None:
         """Print the evaluation's figures."""
-        figures = "  ".join(f"{k.removeprefix('eval_')} {v:.4g}" for k, v in metrics.items())
+        figures = "  ".join(f"{name} {value:.4g}" for name, value in _scores(event["metrics"]))
         self._bar.write(f"epoch {state.epoch:.0f}/{args.num_train_epochs}  {figures}", sys.stderr)
 
     def on_train_end(
@@ -147,7 +147,7 @@ class Progress(TrainerCallback):  # type: ignore[misc]
         self._bar.close()
 
 
-class Curves(TrainerCallback):  # type: ignore[misc]
+class Curves(TrainerCallback):
     """Collects the curves of a run, for `dvc plots`."""
 
     def __init__(self) -> None:
@@ -159,17 +159,15 @@ class Curves(TrainerCallback):  # type: ignore[misc]
         args: TrainingArguments,
         state: TrainerState,
         control: TrainerControl,
-        logs: Mapping[str, float],
-        **_: Any,
+        **event: Any,
     ) -> None:
         """Keep a row of the training or of the validation curve."""
+        logs = event["logs"]
+        row = {"step": state.global_step, "epoch": state.epoch or 0.0}
         if "loss" in logs:
-            row = {"step": state.global_step, "epoch": state.epoch}
-            self.train.append(row | {k: logs[k] for k in ("loss", "learning_rate")})
+            self.train.append(row | {name: logs[name] for name in ("loss", "learning_rate")})
         elif "eval_loss" in logs:
-            row = {"step": state.global_step, "epoch": state.epoch}
-            scores = {k.removeprefix("eval_"): v for k, v in logs.items() if k.startswith("eval_")}
-            self.validation.append(row | scores)
+            self.validation.append(row | dict(_scores(logs)))
 
     def write(self, folder: Path) -> None:
         """Write `train.csv` and `validation.csv` into `folder`."""
@@ -220,6 +218,13 @@ def require_finite(model: torch.nn.Module) -> None:
             raise RetuneError(
                 f"weight {name} is not finite after training; lower qa.train.lr and try again"
             )
+
+
+def _scores(logs: Mapping[str, float]) -> Iterator[tuple[str, float]]:
+    """The figures of an evaluation, without Trainer's prefix."""
+    for name, value in logs.items():
+        if name.startswith("eval_"):
+            yield name.removeprefix("eval_"), value
 
 
 def _processor() -> str:

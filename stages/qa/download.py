@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from retune.qa.download import DownloadParams, download
-
 from retune.params import Params
+from retune.qa.download import DownloadParams, download
 from retune.stage import run_stage
 
 
@@ -17,7 +16,8 @@ def main(raw: Path, metrics: Path) -> str:
         dataset, source = params.variant("qa.dataset", "retune.qa.datasets", "qa.datasets")
         settings = params.section("qa.download", DownloadParams)
         squad_v2 = params.section("qa.squad_v2", bool)
-    return download(raw, metrics, dataset.sources(source), settings, squad_v2=squad_v2)
+    sources = dataset.sources(source)
+    return download(raw, metrics, sources=sources, params=settings, squad_v2=squad_v2)
 
 
 if __name__ == "__main__":

@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from retune.qa.postprocess import PostprocessParams, postprocess
-
 from retune.params import Params
+from retune.qa.postprocess import PostprocessParams, postprocess
 from retune.stage import run_stage
 
 

@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from retune.qa.score import ScoreParams, score
-
 from retune.params import Params
+from retune.qa.score import ScoreParams, score
 from retune.stage import run_stage
 
 

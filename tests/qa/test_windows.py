@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -27,7 +29,7 @@ def test_windows_cover_every_token_and_overlap_as_asked(size: tuple[int, int, in
     bounds = window_bounds(tokens, capacity, overlap)
     assert bounds[0][0] == 0
     assert bounds[-1][1] == tokens
-    for (_, end), (start, _) in zip(bounds, bounds[1:], strict=False):
+    for (_, end), (start, _) in pairwise(bounds):
         assert end - start == overlap
     assert all(end - start == capacity for start, end in bounds[:-1])
     assert bounds[-1][1] - bounds[-1][0] <= capacity

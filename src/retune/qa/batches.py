@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from retune.qa.models import accepts_token_types
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerFast
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 # Each new shape costs the CPU kernels a plan; few lengths keep time and memory down.
 _LENGTH_STEP = 32
@@ -26,7 +26,7 @@ class Collator:
     token_types: bool
 
     @classmethod
-    def for_model(cls, model: nn.Module, tokenizer: "PreTrainedTokenizerFast") -> Self:
+    def for_model(cls, model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerFast") -> Self:
         """The collator for `model`'s inputs and `tokenizer`'s padding."""
         return cls(
             pad_token_id=int(tokenizer.pad_token_id),

@@ -14,8 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from retune.errors import RetuneError
-from retune.qa.spans import Windows
-from retune.qa.windows import Ints
+from retune.qa.windows import Ints, Windows
 from retune.storage import atomic_path
 
 if TYPE_CHECKING:
@@ -116,7 +115,7 @@ def _list_array(rows: list[Ints]) -> pa.ListArray:
 
 
 def _column(table: pa.Table, name: str) -> np.ndarray:
-    return table[name].to_numpy()
+    return table[name].to_numpy()  # type: ignore[no-any-return]
 
 
 def _flat(table: pa.Table, name: str) -> np.ndarray:

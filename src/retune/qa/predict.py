@@ -24,6 +24,7 @@ from retune.storage import atomic_path, write_json
 
 if TYPE_CHECKING:
     from datasets import Dataset
+    from transformers import PreTrainedModel
 
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 
@@ -36,7 +37,7 @@ class PredictParams:
     precision: Precision
 
 
-def predict(features: Path, model: nn.Module, logits: Path, params: PredictParams) -> str:
+def predict(features: Path, model: "PreTrainedModel", logits: Path, params: PredictParams) -> str:
     """Write the logits of the validation windows in `features` to the folder `logits`."""
     from retune.checkpoints import load_tokenizer
 

@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass as plain_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from pydantic.dataclasses import dataclass
@@ -156,8 +156,9 @@ class Windower:
         char_start[offset : offset + high - low] = context.start[low:high]
         char_end[offset : offset + high - low] = context.end[low:high]
         cls = template.cls if template.cls >= 0 else size + template.cls
-        inside = span is not None and low <= span[0] and span[1] < high
-        first, last = (span[0] - low + offset, span[1] - low + offset) if inside else (cls, cls)
+        first = last = cls
+        if span is not None and low <= span[0] and span[1] < high:
+            first, last = span[0] - low + offset, span[1] - low + offset
         return Window(
             example=row,
             input_ids=template.input_ids(question, context.ids[low:high]),
@@ -186,13 +187,16 @@ def _to_tokens(text: str, encoding: "Encoding") -> Tokens:
 def _template(tokenizer: "PreTrainedTokenizerFast") -> Template:
     """Read off a tokenizer's own pair which special tokens stand where."""
     pair = tokenizer.backend_tokenizer.encode("a", "a")
-    ids, types = np.array(pair.ids, np.int32), np.array(pair.type_ids, np.int32)
-    sequence: list[Any] = pair.sequence_ids
+    ids, sequence = np.array(pair.ids, np.int32), pair.sequence_ids
     question = [i for i, s in enumerate(sequence) if s == 0]
     context = [i for i, s in enumerate(sequence) if s == 1]
     before, between = slice(0, question[0]), slice(question[-1] + 1, context[0])
     after = slice(context[-1] + 1, None)
     specials = [i for i, s in enumerate(sequence) if s is None]
+    types = np.array(pair.type_ids, np.int32)
+    if types[question[0]] == types[context[0]]:
+        # RoBERTa knows no token types; models that tell the question apart need them.
+        types = (np.arange(len(ids)) >= context[0]).astype(np.int32)
     cls = next((i for i in specials if ids[i] == tokenizer.cls_token_id), None)
     if cls is None:
         raise RetuneError(

@@ -4,6 +4,7 @@ Every variant has the same loss, the same evaluation and the same training loop
 (transformers' `Trainer`); a variant only turns token ids into start and end logits.
 """
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -12,7 +13,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
-from transformers import PreTrainedModel, Trainer
+from transformers import PreTrainedModel, PrinterCallback, Trainer
 
 from retune.checkpoints import load_tokenizer
 from retune.errors import RetuneError
@@ -24,7 +25,7 @@ from retune.qa.features import read_rows, read_windows
 from retune.qa.models import max_positions
 from retune.qa.postprocess import PostprocessParams, answers
 from retune.qa.predict import predict_windows, span_logits
-from retune.qa.score import evaluate_answers
+from retune.qa.score import Normalizer, evaluate_answers
 from retune.seeding import random_state_kept, seed_everything
 from retune.storage import atomic_path, remove, write_json
 from retune.training import (
@@ -51,14 +52,21 @@ class Build(Protocol):
 
 
 @dataclass(frozen=True, config=STRICT)
-class TrainParams(OptimizationParams):
-    """Section `qa.train`.
+class EvaluationParams(PostprocessParams):
+    """Section `qa.train.evaluation`: how answers are read and scored after each epoch.
 
-    `evaluation` is how answers are read off after each epoch; a section of its own, so
-    that a change of `qa.postprocess` does not train again.
+    It chooses the best epoch. A section of its own, so that a change of `qa.postprocess`
+    or `qa.score` does not train again.
     """
 
-    evaluation: PostprocessParams
+    normalizer: Normalizer
+
+
+@dataclass(frozen=True, config=STRICT)
+class TrainParams(OptimizationParams):
+    """Section `qa.train`."""
+
+    evaluation: EvaluationParams
 
 
 def train(
@@ -83,12 +91,12 @@ def train(
     remove(work)
     curves = Curves()
     trainer = SpanTrainer(
-        model=model,
+        model,
+        Collator.for_model(model, tokenizer),
+        Evaluation(raw, features, params, squad_v2),
         args=training_arguments(params, seed, work, logs, best_metric="f1"),
         train_dataset=rows,
-        data_collator=Collator.for_model(model, tokenizer),
         callbacks=training_callbacks(params, logs, curves),
-        evaluation=Evaluation(raw, features, params, squad_v2),
     )
     trainer.train()
     seconds = trainer.stopwatch.seconds
@@ -164,11 +172,12 @@ class Evaluation:
 
         batch_size, precision = self.params.eval_batch_size, self.params.precision
         predict_windows(model, self.rows, collator, batch_size, precision, logits, add_loss)
-        texts = answers(
-            self.examples, self.windows, logits, self.params.evaluation, self.squad_v2
-        ).texts
+        reading = self.params.evaluation
+        texts = answers(self.examples, self.windows, logits, reading, self.squad_v2).texts
         golds = [(e.id, [answer.text for answer in e.answers]) for e in self.examples]
-        scores = evaluate_answers(golds, texts, squad_v2=self.squad_v2)
+        scores = evaluate_answers(
+            golds, texts, squad_v2=self.squad_v2, normalizer=reading.normalizer
+        )
         return {
             "loss": sum(losses) / len(self.rows),
             "exact_match": scores.exact_match,
@@ -176,12 +185,15 @@ class Evaluation:
         }
 
 
-class SpanTrainer(Trainer):  # type: ignore[misc]
+class SpanTrainer(Trainer):
     """`Trainer` with the span loss, and real answers and scores at each evaluation."""
 
-    def __init__(self, *, evaluation: Evaluation, **options: Any) -> None:
-        super().__init__(eval_dataset=evaluation.rows, **options)
-        self.evaluation = evaluation
+    def __init__(
+        self, model: PreTrainedModel, collator: Collator, evaluation: Evaluation, **options: Any
+    ) -> None:
+        super().__init__(model, data_collator=collator, eval_dataset=evaluation.rows, **options)
+        self.remove_callback(PrinterCallback)  # our own Progress speaks instead
+        self.score = partial(evaluation, model, collator)
         self.stopwatch = Stopwatch()
 
     def compute_loss(
@@ -201,7 +213,7 @@ class SpanTrainer(Trainer):  # type: ignore[misc]
         """Score the validation split; the generators are left as they were."""
         self.stopwatch.pause()
         with random_state_kept():
-            scores = self.evaluation(self.model, self.data_collator)
+            scores = self.score()
         metrics = {f"eval_{name}": value for name, value in scores.items()}
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(

@@ -10,11 +10,44 @@ the tokenizer calls and the writing.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Ints = NDArray[np.int32]
+Longs = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """Evaluation windows as flat arrays, unpadded; the windows of a question stand together."""
+
+    example: Longs  # (W,) row of the question, never decreasing
+    lengths: Ints  # (W,) tokens of the window
+    context_start: Ints  # (W,) the window's context tokens are [context_start, context_end)
+    context_end: Ints  # (W,)
+    cls: Ints  # (W,) position of the CLS token
+    char_start: Ints  # (tokens of all windows,) first character in the context
+    char_end: Ints  # (tokens of all windows,) behind the last character
+
+    def __len__(self) -> int:
+        """Number of windows."""
+        return len(self.example)
+
+    @property
+    def tokens(self) -> int:
+        """Number of tokens in all windows."""
+        return int(self.lengths.sum(dtype=np.int64))
+
+    def question_tokens(self) -> Longs:
+        """Question i has the tokens [value i, value i + 1) of the flat arrays, shape (N + 1,)."""
+        first = np.flatnonzero(changes(self.example, end=True))
+        return np.take(self.window_tokens(), first)
+
+    def window_tokens(self) -> Longs:
+        """The same for windows, shape (W + 1,)."""
+        return np.concatenate([[0], np.cumsum(self.lengths, dtype=np.int64)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,3 +139,10 @@ def trim_offsets(text: str, start: Ints, end: Ints) -> Ints:
         piece = text[low:high]
         trimmed[row] = low + len(piece) - len(piece.lstrip()) if piece.strip() else low
     return trimmed
+
+
+def changes(values: NDArray[Any], *, end: bool = False) -> NDArray[np.bool_]:
+    """Where a value differs from the one before it; the first does, and the `end` if asked for."""
+    changes = np.ones(len(values) + end, np.bool_)
+    np.not_equal(values[1:], values[:-1], out=changes[1 : len(values)])
+    return changes

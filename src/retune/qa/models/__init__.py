@@ -1,0 +1,62 @@
+"""Models that read (B, T) windows and give start and end logits (B, T), one file each.
+
+To add one, write `qa/models/<variant>.py` with
+
+- `Params`, a frozen dataclass: the params section `qa.models.<variant>`;
+- `build(params, checkpoint, vocabulary_size, pad_token_id)`, which gives a
+  `PreTrainedModel` with fresh weights (the caller has seeded torch). Its
+  `forward(input_ids, attention_mask, token_type_ids=None)` takes integers (B, T), where
+  mask 1 = real token and type 1 = context, and returns `QuestionAnsweringModelOutput`
+  without a loss. Logits of real tokens must not depend on the amount of padding;
+- where the model is not transformers' own, a configuration and the model registered
+  with AutoConfig and AutoModelForQuestionAnswering as the module is imported.
+
+The file imports no other variant, so that editing it re-runs no other. Then add the
+section to params.yaml and choose it: `dvc exp run -S qa.model=<variant>`.
+"""
+
+import importlib
+import inspect
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from retune.checkpoints import quiet_transformers
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+def load(variant: str, folder: Path) -> "PreTrainedModel":
+    """The trained model in `folder`, float32 and in evaluation mode (no dropout)."""
+    import torch
+    from transformers import AutoModelForQuestionAnswering
+
+    importlib.import_module(f"{__name__}.{variant}")  # registers the variant's classes
+    quiet_transformers()
+    model: PreTrainedModel = AutoModelForQuestionAnswering.from_pretrained(
+        folder,
+        dtype=torch.float32,
+        use_safetensors=True,
+        local_files_only=True,
+        trust_remote_code=False,
+    )
+    model.eval()
+    return model
+
+
+def accepts_token_types(model: "PreTrainedModel") -> bool:
+    """Whether `token_type_ids` of 0 and 1 may be given (not to RoBERTa or DistilBERT)."""
+    named = "token_type_ids" in inspect.signature(model.forward).parameters
+    return named and getattr(model.config, "type_vocab_size", 2) > 1
+
+
+def max_positions(model: "PreTrainedModel") -> int | None:
+    """The most tokens T that a window may have; None where there is no limit."""
+    size: int | None = getattr(model.config, "max_position_embeddings", None)
+    if size is None:
+        return None
+    for name, module in model.named_modules():
+        padding = getattr(module, "padding_idx", None)
+        if name.endswith("position_embeddings") and padding is not None:
+            return size - int(padding) - 1  # RoBERTa counts positions from behind the padding's
+    return size

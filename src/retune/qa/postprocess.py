@@ -1,0 +1,296 @@
+"""Stage `postprocess`: from the logits of windows to an answer for every question.
+
+`ranked_answers` is the one way to read answers: the stage, the evaluation during
+training and `retune ask` all use it.
+"""
+
+import dataclasses
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic.dataclasses import dataclass
+
+from retune.errors import RetuneError, listed
+from retune.params import STRICT, Positive
+from retune.qa.examples import Example, read_examples
+from retune.qa.spans import Candidates, Floats, chunks, find_spans, probabilities
+from retune.qa.windows import Windows
+from retune.storage import atomic_path, read_json, write_json, write_json_lines
+
+_Span = tuple[int, int, float, float, float]  # start, end, start logit, end logit, probability
+_NULL = {"end": None, "end_logit": None, "start": None, "start_logit": None, "text": ""}
+
+
+@dataclass(frozen=True, config=STRICT)
+class PostprocessParams:
+    """Section `qa.postprocess`.
+
+    `max_answer_length` counts tokens. In a SQuAD 2.0 run the answer is "" where the null
+    score lies more than `null_threshold` above the score of the best span.
+    """
+
+    n_best: Positive
+    max_answer_length: Positive
+    null_threshold: float
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RankedAnswer:
+    """The answer to one question with its n-best list, a line of `nbest.jsonl`.
+
+    A candidate has text, start and end (characters of the context), start_logit, end_logit
+    and probability. In a SQuAD 2.0 run the null answer is one more candidate: "", without
+    offsets and logits, at its place by score. The first candidate is the answer unless
+    `null_threshold` decides otherwise.
+    """
+
+    id: str
+    text: str
+    null_score: float
+    candidates: list[dict[str, Any]]
+
+    @property
+    def has_span(self) -> bool:
+        """Whether any window of the question has a token of the context."""
+        return any(candidate["start"] is not None for candidate in self.candidates)
+
+    def line(self) -> dict[str, Any]:
+        """What stands in `nbest.jsonl`."""
+        return {"candidates": self.candidates, "id": self.id, "null_score": self.null_score}
+
+
+@dataclasses.dataclass(slots=True)
+class Answers:
+    """Texts by question id, and the ids of questions without any token of the context."""
+
+    texts: dict[str, str] = dataclasses.field(default_factory=dict)
+    without_tokens: list[str] = dataclasses.field(default_factory=list)
+
+    def add(self, answer: RankedAnswer) -> None:
+        """Take in the answer to one more question."""
+        self.texts[answer.id] = answer.text
+        if not answer.has_span:
+            self.without_tokens.append(answer.id)
+
+    def sentence(self) -> str:
+        """Counts, for people."""
+        empty = sum(not text for text in self.texts.values())
+        text = f"{len(self.texts):,} answers, {empty:,} of them empty"
+        lost = self.without_tokens
+        return f"{text}; no token of the context for {listed(lost)}" if lost else text
+
+
+def postprocess(
+    raw: Path,
+    features: Path,
+    logits: Path,
+    predictions: Path,
+    params: PostprocessParams,
+    *,
+    squad_v2: bool,
+) -> str:
+    """Write `predictions.json` (text by id) and `nbest.jsonl` to the folder `predictions`."""
+    from retune.qa.features import read_windows
+
+    windows = read_windows(features / "validation.arrow")
+    values = read_logits(logits, windows)
+    examples = read_examples(raw / "validation.jsonl")
+    found = Answers()
+
+    def lines() -> Iterator[dict[str, Any]]:
+        for answer in ranked_answers(examples, windows, values, params, squad_v2):
+            found.add(answer)
+            yield answer.line()
+
+    with atomic_path(predictions) as folder:
+        write_json_lines(folder / "nbest.jsonl", lines())
+        write_json(folder / "predictions.json", found.texts)
+    return found.sentence()
+
+
+def read_logits(folder: Path, windows: Windows) -> Floats:
+    """Open what the predict stage wrote as a memory map, shape (tokens, 2).
+
+    Raises:
+        RetuneError: where it was not made from `windows`.
+    """
+    counts = read_json(folder / "windows.json")
+    expected = {"windows": len(windows), "tokens": windows.tokens}
+    if counts != expected:
+        raise RetuneError(
+            f"{folder}: logits of {counts}, but the features have {expected}; run the predict "
+            "stage on these features"
+        )
+    logits: Floats = np.load(folder / "logits.npy", mmap_mode="r")
+    return logits
+
+
+def answers(
+    examples: Iterable[Example],
+    windows: Windows,
+    logits: Floats,
+    params: PostprocessParams,
+    squad_v2: bool,
+) -> Answers:
+    """The answers of `ranked_answers` without their n-best lists; same arguments and errors."""
+    found = Answers()
+    for answer in ranked_answers(examples, windows, logits, params, squad_v2):
+        found.add(answer)
+    return found
+
+
+def ranked_answers(
+    examples: Iterable[Example],
+    windows: Windows,
+    logits: Floats,
+    params: PostprocessParams,
+    squad_v2: bool,
+) -> Iterator[RankedAnswer]:
+    """Yield the answer and the n-best list of each question, in the order of `examples`.
+
+    In a SQuAD 1.1 run an answer is "" only if no window has a token of the context.
+
+    Args:
+        examples: the questions; `windows.example` counts them from 0.
+        windows: the windows of all questions, in the same order.
+        logits: start and end logits, shape (tokens, 2); a memory map is read in chunks.
+        params: see `PostprocessParams`.
+        squad_v2: whether questions may be unanswerable.
+
+    Raises:
+        RetuneError: where windows, logits and questions do not belong together, or a logit
+            is not finite.
+    """
+    if logits.shape != (windows.tokens, 2):
+        raise RetuneError(
+            f"logits have shape {logits.shape}, but the windows have {windows.tokens} tokens, a "
+            "start and an end logit each; run the predict stage on these features"
+        )
+    rest = enumerate(examples)
+    skipped: list[str] = []
+    for part, values in chunks(windows, logits):
+        questions = list(_matching(rest, np.unique(part.example), skipped))
+        _require_finite(values, part, questions)
+        _require_offsets(part, questions)
+        whole = whole_characters(part, [question.context for question in questions])
+        found = find_spans(whole, values, params.n_best, params.max_answer_length)
+        yield from _ranked(questions, found, params.null_threshold, squad_v2)
+    skipped += [example.id for _, example in rest]
+    if skipped:
+        raise RetuneError(
+            f"{len(skipped)} questions have no window: {listed(skipped)}; run the tokenize stage "
+            "on this data"
+        )
+
+
+def whole_characters(windows: Windows, contexts: Sequence[str]) -> Windows:
+    """Move token ends behind combining marks, so that no answer ends inside a character.
+
+    In decomposed text (NFD) a tokenizer may end a token between a letter and its accent.
+
+    Args:
+        windows: windows of whole questions.
+        contexts: the context of each of these questions.
+    """
+    char_end = windows.char_end.copy()
+    bounds = windows.question_tokens()
+    for context, low, high in zip(contexts, bounds[:-1], bounds[1:], strict=True):
+        if context.isascii():
+            continue
+        moved = np.arange(len(context) + 1)
+        for marks in _combining_marks().finditer(context):
+            moved[marks.start() : marks.end()] = marks.end()
+        old = char_end[low:high]
+        # A token without characters must not get some.
+        char_end[low:high] = np.where(old > windows.char_start[low:high], moved[old], old)
+    return dataclasses.replace(windows, char_end=char_end)
+
+
+@cache
+def _combining_marks() -> re.Pattern[str]:
+    first_planes = map(chr, range(0x300, 0x20000))  # Unicode has none elsewhere
+    return re.compile(f"[{''.join(filter(unicodedata.combining, first_planes))}]+")
+
+
+def _ranked(
+    questions: Sequence[Example], found: Candidates, null_threshold: float, squad_v2: bool
+) -> Iterator[RankedAnswer]:
+    shares, null_shares = probabilities(found, with_null=squad_v2)
+    # The last digits of the exponential differ between processors.
+    columns = found.start, found.end, found.start_logit, found.end_logit, shares.round(12)
+    spans = zip(*(column.tolist() for column in columns), strict=True)
+    scores, bounds = found.score.tolist(), found.offsets.tolist()
+    nulls = zip(found.null_score.tolist(), null_shares.round(12).tolist(), strict=True)
+    for row, (question, (null, null_share)) in enumerate(zip(questions, nulls, strict=True)):
+        score = scores[bounds[row] : bounds[row + 1]]
+        candidates = _candidates(question.context, islice(spans, len(score)))
+        text = candidates[0]["text"] if candidates else ""
+        if squad_v2:
+            text = "" if score and null - score[0] > null_threshold else text
+            better = sum(value >= null for value in score)
+            candidates.insert(better, _NULL | {"probability": null_share})
+        yield RankedAnswer(question.id, text, null, candidates)
+
+
+def _candidates(context: str, spans: Iterable[_Span]) -> list[dict[str, Any]]:
+    return [
+        {
+            "end": end,
+            "end_logit": end_logit,
+            "probability": probability,
+            "start": start,
+            "start_logit": start_logit,
+            "text": context[start:end],
+        }
+        for start, end, start_logit, end_logit, probability in spans
+    ]
+
+
+def _matching(
+    rest: Iterator[tuple[int, Example]], rows: NDArray[np.int64], skipped: list[str]
+) -> Iterator[Example]:
+    """Take the examples `rows` from `rest`; the ids of others on the way go to `skipped`."""
+    for row in rows.tolist():
+        for index, example in rest:
+            if index == row:
+                yield example
+                break
+            skipped.append(example.id)
+        else:
+            raise RetuneError(
+                f"a window belongs to question {row} (counted from 0), which the data does not "
+                "have; run the tokenize stage on this data"
+            )
+
+
+def _require_finite(logits: Floats, windows: Windows, questions: Sequence[Example]) -> None:
+    finite = np.isfinite(logits)
+    if finite.all():
+        return
+    token, column = np.argwhere(~finite)[0].tolist()
+    window = int(np.searchsorted(np.cumsum(windows.lengths), token, side="right"))
+    rows = windows.example.tolist()
+    question = questions[sorted(set(rows)).index(rows[window])]
+    number = rows[: window + 1].count(rows[window])
+    raise RetuneError(
+        f"question {question.id}, window {number}: the {('start', 'end')[column]} logit of a "
+        f"token is {logits[token, column]}; the model is broken, train it again with a lower "
+        "learning rate"
+    )
+
+
+def _require_offsets(windows: Windows, questions: Sequence[Example]) -> None:
+    last = np.maximum.reduceat(windows.char_end, windows.question_tokens()[:-1])
+    for question, end in zip(questions, last.tolist(), strict=True):
+        if end > len(question.context):
+            raise RetuneError(
+                f"question {question.id}: a token ends at character {end} of a context with "
+                f"{len(question.context)}; run the tokenize stage on this data"
+            )

@@ -1,0 +1,97 @@
+"""CSV and Parquet: a question a row, with its answers in one column or in two."""
+
+import csv
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from retune.errors import excerpt
+from retune.qa.findings import Finding
+from retune.qa.reading_json import UnreadableError, parse_json
+
+_NEEDED = ["id", "context", "question"]
+_TRUTH = {"true": True, "false": False}
+_LONGEST_CELL = 2**27
+
+
+def read_csv(text: str, file: str, delimiter: str) -> Iterator[tuple[str, Any] | Finding]:
+    """Yield `(where, value)` for each row below the header, `value` as in flat JSON.
+
+    Raises:
+        UnreadableError: for a header without the columns that are needed, or broken quotes.
+    """
+    csv.field_size_limit(_LONGEST_CELL)
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    try:
+        names = next(rows)
+        _check_columns(names, file)
+        line = rows.line_num + 1
+        for cells in rows:
+            where, line = f"line {line}:", rows.line_num + 1
+            if len(cells) == len(names):
+                yield _csv_row(file, where, dict(zip(names, cells, strict=True)))
+            elif cells:
+                message = f"{len(cells)} cells under a header of {len(names)}; mend the row"
+                yield Finding("malformed", "error", file, where, "", message)
+    except csv.Error as error:
+        raise UnreadableError(f"{file}:{rows.line_num}: not valid CSV ({error})") from None
+
+
+def read_parquet(path: Path, file: str) -> Iterator[tuple[str, Any]]:
+    """Yield `(where, value)` for each row, `value` as in flat JSON.
+
+    Raises:
+        UnreadableError: for a damaged file, or one without the columns that are needed.
+    """
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        with parquet.ParquetFile(path) as table:
+            _check_columns(table.schema_arrow.names, file)
+            number = 0
+            for batch in table.iter_batches():
+                for row in batch.to_pylist():
+                    yield f"row {number}:", row
+                    number += 1
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise UnreadableError(f"{file}: not a readable Parquet file ({reason})") from None
+
+
+def _check_columns(names: list[str], file: str) -> None:
+    missing = [name for name in _NEEDED if name not in names]
+    if "answers" not in names and not {"answer_text", "answer_start"} <= set(names):
+        missing.append("answers (or answer_text and answer_start)")
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if missing or twice:
+        what = f"no column {', '.join(missing)}" if missing else f"two columns {', '.join(twice)}"
+        raise UnreadableError(f"{file}: {what}; its columns are {', '.join(map(excerpt, names))}")
+
+
+def _csv_row(file: str, where: str, cells: dict[str, str]) -> tuple[str, Any] | Finding:
+    value: dict[str, Any] = dict(cells)
+    impossible = value.pop("is_impossible", "")
+    if impossible:
+        value["is_impossible"] = _TRUTH.get(impossible.lower(), impossible)
+    if "answers" not in cells:
+        value["answers"] = _two_cells(cells["answer_text"], cells["answer_start"])
+        return where, value
+    try:
+        value["answers"] = parse_json(cells["answers"])
+    except (ValueError, RecursionError):
+        message = (
+            f"{excerpt(cells['answers'])} is not JSON; write "
+            '{"text": ["..."], "answer_start": [0]}, or use columns answer_text and answer_start'
+        )
+        return Finding("malformed", "error", file, f"{where}/answers", cells["id"], message)
+    return where, value
+
+
+def _two_cells(text: str, start: str) -> list[dict[str, Any]]:
+    if not text and not start:
+        return []
+    digits = start.removeprefix("-")
+    number = digits.isascii() and digits.isdigit() and len(digits) < 20
+    return [{"text": text, "answer_start": int(start) if number else start}]

@@ -1,0 +1,276 @@
+import hashlib
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from retune.errors import RetuneError
+from retune.fetching import Source, local_source
+from retune.qa.download import DownloadParams, download, limited
+from retune.qa.examples import Answer, Example, read_examples
+from retune.storage import read_json, read_json_lines
+
+PARAMS: dict[str, Any] = {
+    "train_limit": None,
+    "validation_limit": None,
+    "sample_seed": 13,
+    "realign": False,
+    "unanswerable": "error",
+    "shared_contexts": "error",
+}
+
+
+def question(name: str, context: str, start: int = 0, **changes: Any) -> dict[str, Any]:
+    answers = {"text": [context.split(maxsplit=1)[0]], "answer_start": [start]}
+    return {"id": name, "context": context, "question": f"{name}?", "answers": answers} | changes
+
+
+def source(folder: Path, name: str, rows: list[dict[str, Any]], questions: Any = None) -> Source:
+    path = folder / name
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    found = local_source(path, None)
+    return Source(found.path, found.name, found.sha256, questions)
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> dict[str, list[Source]]:
+    first = [question(f"t{n}", f"word{n // 2} and more", title="T") for n in range(8)]
+    second = [question("t8", "late word", answers=[]), question("t9", " spaced word", 1)]
+    return {
+        "train": [source(tmp_path, "a.jsonl", first), source(tmp_path, "b.jsonl", second)],
+        "validation": [source(tmp_path, "v.jsonl", [question("v0", "other word")])],
+    }
+
+
+def run(
+    folder: Path, sources: dict[str, list[Source]], squad_v2: bool = True, **changes: Any
+) -> str:
+    params = DownloadParams(**PARAMS | changes)
+    raw, metrics = folder / "data" / "raw", folder / "metrics.json"
+    return download(raw, metrics, sources=sources, params=params, squad_v2=squad_v2)
+
+
+def test_both_splits_are_written_with_their_counts(
+    tmp_path: Path, sources: dict[str, list[Source]]
+) -> None:
+    line = run(tmp_path, sources)
+    assert line == "train 10 questions, validation 1 questions"
+    examples = list(read_examples(tmp_path / "data/raw/train.jsonl"))
+    assert [e.id for e in examples] == [f"t{n}" for n in range(10)]
+    assert examples[9].answers == (Answer("spaced", 1),)
+    assert (tmp_path / "data/raw/findings.jsonl").read_bytes() == b""
+    train, validation = read_json(tmp_path / "metrics.json")["qa"]["download"]
+    assert train == {
+        "split": "train",
+        "files": [{"name": s.name, "sha256": s.sha256} for s in sources["train"]],
+        "limit": None,
+        "questions_read": 10,
+        "questions": 10,
+        "contexts": 6,
+        "articles": 1,
+        "answerable": 9,
+        "unanswerable": 1,
+        "answers": 9,
+        "findings": {},
+    }
+    assert validation["split"] == "validation"
+    assert validation["questions"] == 1
+
+
+def test_no_path_of_this_machine_is_written(
+    tmp_path: Path, sources: dict[str, list[Source]]
+) -> None:
+    sources["train"] += [source(tmp_path, "c.jsonl", [question("t10", "word x", 1)])]
+    run(tmp_path, sources, realign=True)
+    for path in [tmp_path / "metrics.json", *(tmp_path / "data/raw").iterdir()]:
+        assert str(tmp_path).encode() not in path.read_bytes()
+
+
+def test_what_was_mended_is_listed_and_counted(
+    tmp_path: Path, sources: dict[str, list[Source]]
+) -> None:
+    rows = [question("t10", "word x", 1), question("t11", "word x")]
+    sources["train"] += [source(tmp_path, "c.jsonl", rows)]
+    line = run(tmp_path, sources, squad_v2=False, realign=True, unanswerable="drop")
+    assert line == (
+        "train 11 questions, validation 1 questions, "
+        "1 dropped_unanswerable in train, 1 realigned in train"
+    )
+    assert list(read_json_lines(tmp_path / "data/raw/findings.jsonl")) == [
+        {
+            "split": "train",
+            "file": "b.jsonl",
+            "where": "line 1:/answers",
+            "id": "t8",
+            "kind": "dropped_unanswerable",
+            "detail": "no answer; left out",
+        },
+        {
+            "split": "train",
+            "file": "c.jsonl",
+            "where": "line 1:/answers/answer_start/0",
+            "id": "t10",
+            "kind": "realigned",
+            "detail": "'word' moved from offset 1 to 0",
+        },
+    ]
+    train, _ = read_json(tmp_path / "metrics.json")["qa"]["download"]
+    assert train["findings"] == {"dropped_unanswerable": 1, "realigned": 1}
+    assert (train["questions_read"], train["questions"]) == (12, 11)
+
+
+def test_errors_of_both_splits_come_together_and_write_nothing(
+    tmp_path: Path, sources: dict[str, list[Source]]
+) -> None:
+    earlier = tmp_path / "data/raw/train.jsonl"
+    earlier.parent.mkdir(parents=True)
+    earlier.write_text("earlier")
+    sources["train"] += [source(tmp_path, "c.jsonl", [question("t0", "word x")])]
+    sources["validation"] += [source(tmp_path, "w.jsonl", [question("t1", "word y", 3)])]
+    with pytest.raises(RetuneError) as error:
+        run(tmp_path, sources, squad_v2=False)
+    message = str(error.value)
+    assert message.startswith("4 errors in the data (1 duplicate_id, 1 misaligned, 1 shared_id, 1 ")
+    order = ["b.jsonl: line 1:/answers", "c.jsonl: /id", "w.jsonl: /answers/answer_start/0"]
+    assert sorted(order, key=message.index) == order
+    assert "set `qa.squad_v2: true`" in message
+    assert earlier.read_text() == "earlier"
+    assert sorted(path.name for path in (tmp_path / "data").iterdir()) == ["raw"]
+    assert not (tmp_path / "metrics.json").exists()
+
+
+def test_shared_contexts_are_an_error_unless_allowed(
+    tmp_path: Path, sources: dict[str, list[Source]]
+) -> None:
+    sources["validation"] = [source(tmp_path, "v.jsonl", [question("v0", "word1 and more")])]
+    with pytest.raises(RetuneError, match="1 shared_context"):
+        run(tmp_path, sources)
+    run(tmp_path, sources, shared_contexts="allow")
+    _, validation = read_json(tmp_path / "metrics.json")["qa"]["download"]
+    assert validation["findings"] == {"shared_context": 1}
+
+
+def test_limits_apply_after_the_check(tmp_path: Path, sources: dict[str, list[Source]]) -> None:
+    run(tmp_path, sources, train_limit="30%")
+    assert [e.id for e in read_examples(tmp_path / "data/raw/train.jsonl")] == ["t0", "t1", "t2"]
+    train, _ = read_json(tmp_path / "metrics.json")["qa"]["download"]
+    assert (train["limit"], train["questions_read"], train["questions"]) == ("30%", 10, 3)
+    with pytest.raises(RetuneError, match="question 't8'"):
+        run(tmp_path, sources, squad_v2=False, train_limit=1)
+
+
+def test_a_limit_that_leaves_nothing_is_an_error(
+    tmp_path: Path, sources: dict[str, list[Source]]
+) -> None:
+    with pytest.raises(RetuneError, match="validation: no question is left; see limits"):
+        run(tmp_path, sources, validation_limit="1%")
+
+
+def test_another_number_of_questions_than_known_is_an_error(
+    tmp_path: Path, sources: dict[str, list[Source]]
+) -> None:
+    sources["validation"] = [source(tmp_path, "v.jsonl", [question("v0", "other word")], 10_570)]
+    with pytest.raises(RetuneError, match=r"v.jsonl: 1 questions, but this data set has 10,570"):
+        run(tmp_path, sources)
+
+
+def test_the_same_sources_give_the_same_bytes(
+    tmp_path: Path, sources: dict[str, list[Source]]
+) -> None:
+    def digests() -> dict[str, str]:
+        run(tmp_path, sources, train_limit="sample 5")
+        files = [tmp_path / "metrics.json", *(tmp_path / "data/raw").iterdir()]
+        return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+    assert digests() == digests()
+
+
+def examples(count: int) -> list[Example]:
+    return [Example(f"q{n}", "", "c", "?", ()) for n in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("total", "limit", "size"),
+    [
+        (87_599, "1%", 876),
+        (10_570, "3%", 317),
+        (10_570, "sample 3%", 317),
+        (10_570, None, 10_570),
+        (10_570, 1000, 1000),
+        (10_570, "sample 1000", 1000),
+        (10, "2.5%", 0),
+        (10, "100%", 10),
+        (10, 1000, 10),
+        (10, "sample 1000", 10),
+    ],
+)
+def test_limits_count_to_the_nearest_question(total: int, limit: Any, size: int) -> None:
+    kept = limited(examples(total), limit, 13)
+    assert len(kept) == size
+    numbers = [int(example.id[1:]) for example in kept]
+    assert numbers == sorted(numbers)
+    if not str(limit).startswith("sample"):
+        assert numbers == list(range(size))
+
+
+def test_a_sample_depends_on_the_seed_and_the_ids_alone() -> None:
+    some = examples(1000)
+    first = limited(some, "sample 100", 1)
+    assert first != limited(some, "sample 100", 2)
+    assert first == limited(some, "sample 100", 1)
+    assert {e.id for e in first} == {e.id for e in limited(some[::-1], "sample 10%", 1)}
+    assert max(int(e.id[1:]) for e in first) > 500
+
+
+@pytest.mark.parametrize("limit", [None, 1, "1%", "0.5%", "100%", "sample 1", "sample 12.5%", "7"])
+def test_good_limits_are_accepted(limit: Any) -> None:
+    assert DownloadParams(**PARAMS | {"train_limit": limit}).train_limit == limit
+
+
+@pytest.mark.parametrize(
+    "limit", [0, -1, "0%", "101%", "1.5", "sample", "sample 0", "some 10", "1 %", "", "٣%"]
+)
+def test_bad_limits_are_refused(limit: Any) -> None:
+    with pytest.raises(ValidationError, match=r"train_limit is .*; allowed: null, 1000, '1%'"):
+        DownloadParams(**PARAMS | {"train_limit": limit})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("train_limit", 1.5),
+        ("train_limit", True),
+        ("sample_seed", -1),
+        ("realign", "yes"),
+        ("unanswerable", "keep"),
+        ("shared_contexts", True),
+    ],
+)
+def test_bad_settings_are_refused(name: str, value: Any) -> None:
+    with pytest.raises(ValidationError, match=name):
+        DownloadParams(**PARAMS | {name: value})
+
+
+def test_the_section_is_read_from_a_mapping() -> None:
+    params = TypeAdapter(DownloadParams).validate_json(json.dumps(PARAMS))
+    assert params == DownloadParams(**PARAMS)
+
+
+def test_the_stage_starts_without_heavy_imports() -> None:
+    heavy = {"torch", "transformers", "datasets", "pandas", "pyarrow", "huggingface_hub"}
+    code = f"import sys, retune.qa.download; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_real_data_goes_through(shared_data: Callable[[str], Path], tmp_path: Path) -> None:
+    names = {"train": "squad-train-sample/train.json", "validation": "xquad/xquad.es.json"}
+    sources = {split: [local_source(shared_data(name), None)] for split, name in names.items()}
+    run(tmp_path, sources, squad_v2=False)
+    counts = read_json(tmp_path / "metrics.json")["qa"]["download"]
+    assert [entry["questions"] for entry in counts] == [3547, 1190]

@@ -1,0 +1,316 @@
+import json
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import tiny
+import torch
+import torch.nn.functional as F  # noqa: N812
+from hypothesis import given
+from hypothesis import strategies as st
+
+from retune.checkpoints import load_tokenizer
+from retune.errors import RetuneError
+from retune.qa.examples import Answer, Example, write_examples
+from retune.qa.models import bert, load
+from retune.qa.predict import PredictParams, predict
+from retune.qa.tokenize import TokenizeParams, tokenize
+from retune.qa.train import EvaluationParams, TrainParams, mask_padding, span_loss, train
+from retune.storage import sha256
+from retune.training import Stopwatch, resolved_precision
+
+PREDICTION = PredictParams(batch_size=3, precision="fp32")
+
+
+def settings(**changes: Any) -> TrainParams:
+    values: dict[str, Any] = {
+        "lr": 3e-3,
+        "epochs": 2,
+        "batch_size": 4,
+        "gradient_accumulation": 1,
+        "warmup_ratio": 0.1,
+        "weight_decay": 0.01,
+        "max_grad_norm": 1.0,
+        "patience": None,
+        "group_by_length": True,
+        "precision": "fp32",
+        "eval_batch_size": 4,
+        "log_every": 1,
+        "evaluation": EvaluationParams(
+            n_best=5, max_answer_length=10, null_threshold=0.0, normalizer="squad"
+        ),
+    }
+    return TrainParams(**(values | changes))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Raw questions, their windows and a tiny random encoder."""
+    folder = tmp_path_factory.mktemp("data")
+    for split, rows in [("train", range(4)), ("validation", range(4))]:
+        examples = [
+            Example(f"{row}-{n}", "t", text, question, (Answer(answer, text.index(answer)),))
+            for row, text in ((row, tiny.TEXTS[row]) for row in rows)
+            for n, (question, answer) in enumerate(tiny.QUESTIONS[row])
+        ]
+        write_examples(folder / "raw" / f"{split}.jsonl", examples)
+    tiny.write_checkpoint(folder / "encoder")
+    tokenize(
+        folder / "raw",
+        folder / "features",
+        folder / "windows.json",
+        tokenizer=load_tokenizer(folder / "encoder"),
+        params=TokenizeParams(max_length=128, doc_stride=8, max_question_length=16, windows="all"),
+        squad_v2=False,
+    )
+    return folder
+
+
+def run(data: Path, folder: Path, seed: int = 1, dropout: float = 0.1, **changes: Any) -> Path:
+    torch.set_num_threads(1)
+    train(
+        data / "raw",
+        data / "features",
+        folder / "model",
+        folder / "curves",
+        folder / "costs.json",
+        build=partial(bert.build, bert.Params(dropout=dropout), data / "encoder"),
+        params=settings(**changes),
+        seed=seed,
+        squad_v2=False,
+    )
+    return folder
+
+
+def model_bytes(folder: Path) -> dict[str, str]:
+    files = [*(folder / "model").iterdir(), *(folder / "curves").iterdir()]
+    return {file.name: sha256(file) for file in files}
+
+
+@pytest.fixture(scope="module")
+def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return run(data, tmp_path_factory.mktemp("trained"), dropout=0.0, epochs=140, log_every=10)
+
+
+def test_a_model_memorises_its_questions(trained: Path) -> None:
+    validation = pd.read_csv(trained / "curves" / "validation.csv")
+    assert len(validation) == 140
+    assert validation["f1"].max() == 100
+    assert validation["loss"].min() < 0.5 * validation["loss"].iloc[0]
+
+
+def test_the_best_epoch_is_the_one_that_is_kept(trained: Path, data: Path, tmp_path: Path) -> None:
+    from retune.qa.examples import read_examples
+    from retune.qa.features import read_windows
+    from retune.qa.postprocess import answers
+    from retune.qa.score import evaluate_answers
+
+    predict(
+        data / "features",
+        load("bert", trained / "model"),
+        tmp_path / "logits",
+        PREDICTION,
+    )
+    examples = list(read_examples(data / "raw" / "validation.jsonl"))
+    found = answers(
+        examples,
+        read_windows(data / "features" / "validation.arrow"),
+        np.load(tmp_path / "logits" / "logits.npy"),
+        settings().evaluation,
+        squad_v2=False,
+    )
+    golds = [(e.id, [a.text for a in e.answers]) for e in examples]
+    best = pd.read_csv(trained / "curves" / "validation.csv")["f1"].max()
+    assert evaluate_answers(golds, found.texts, squad_v2=False).f1 == pytest.approx(best)
+
+
+def test_the_output_is_in_hugging_face_layout_and_holds_no_path(trained: Path) -> None:
+    names = {path.name for path in (trained / "model").iterdir()}
+    assert names == {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}
+    for path in (trained / "model").glob("*.json"):
+        assert str(trained.parent) not in path.read_text(encoding="utf-8")
+    assert not (trained / "model.work").exists()
+
+
+def test_curves_and_costs_are_written(trained: Path) -> None:
+    curve = pd.read_csv(trained / "curves" / "train.csv")
+    assert list(curve) == ["step", "epoch", "loss", "learning_rate"]
+    assert curve["learning_rate"].iloc[-1] < curve["learning_rate"].max() / 10
+    costs = json.loads((trained / "costs.json").read_text())["qa"]
+    model = load("bert", trained / "model")
+    assert costs["parameters"] == sum(weight.numel() for weight in model.parameters())
+    assert costs["train_windows_per_second"] > 0
+    assert any("threads" in line for line in costs["details"][0]["environment"])
+    assert list((trained / "logs" / "dvclive").rglob("*.tsv"))
+    assert list((trained / "logs" / "tensorboard").rglob("events*"))
+
+
+def test_same_seed_same_bytes_and_another_seed_others(data: Path, tmp_path: Path) -> None:
+    runs = [run(data, tmp_path / str(n), seed=seed) for n, seed in enumerate([7, 7, 8])]
+    first, second, other = map(model_bytes, runs)
+    assert first == second
+    assert first["model.safetensors"] != other["model.safetensors"]
+
+
+def test_evaluation_leaves_the_training_as_it_was(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from retune.qa.train import Evaluation
+
+    plain = run(data, tmp_path / "plain")
+    original = Evaluation.__call__
+
+    def noisy(self: Evaluation, *arguments: Any) -> dict[str, float]:
+        torch.rand(100), np.random.rand(100)
+        return original(self, *arguments)
+
+    monkeypatch.setattr(Evaluation, "__call__", noisy)
+    assert model_bytes(plain) == model_bytes(run(data, tmp_path / "noisy"))
+
+
+def test_training_stops_after_epochs_without_a_better_f1(data: Path, tmp_path: Path) -> None:
+    folder = run(data, tmp_path, lr=1e-7, epochs=30, patience=2, warmup_ratio=0.0)
+    assert len(pd.read_csv(folder / "curves" / "validation.csv")) < 30
+
+
+def test_the_schedule_ends_at_zero_with_accumulated_gradients(data: Path, tmp_path: Path) -> None:
+    folder = run(data, tmp_path, batch_size=2, gradient_accumulation=2, epochs=3)
+    curve = pd.read_csv(folder / "curves" / "train.csv")
+    assert curve["step"].iloc[-1] == 3 * 2
+    assert curve["learning_rate"].iloc[-1] <= 3e-3 / 5
+
+
+def test_a_loss_that_is_no_number_stops_the_run_and_publishes_nothing(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("retune.qa.train.span_loss", lambda *_: torch.tensor(float("nan")))
+    with pytest.raises(RetuneError, match=r"the loss is nan at step 1 .*lower qa.train.lr"):
+        run(data, tmp_path)
+    assert not (tmp_path / "model").exists()
+
+
+def test_weights_that_are_no_numbers_are_not_published(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from retune.qa.train import SpanTrainer
+
+    def spoil(self: SpanTrainer) -> None:
+        original(self)
+        with torch.no_grad():
+            self.model.qa_outputs.bias.fill_(float("inf"))
+
+    original = SpanTrainer.train
+    monkeypatch.setattr(SpanTrainer, "train", spoil)
+    with pytest.raises(RetuneError, match=r"weight qa_outputs.bias is not finite"):
+        run(data, tmp_path)
+    assert not (tmp_path / "model").exists()
+
+
+def test_logits_that_are_no_numbers_are_refused(trained: Path, data: Path, tmp_path: Path) -> None:
+    model = load("bert", trained / "model")
+    with torch.no_grad():
+        model.get_parameter("qa_outputs.bias").fill_(float("nan"))
+    with pytest.raises(RetuneError, match="a logit that is no number at window"):
+        predict(
+            data / "features",
+            model,
+            tmp_path / "logits",
+            PredictParams(batch_size=4, precision="fp32"),
+        )
+    assert not (tmp_path / "logits").exists()
+
+
+def test_windows_longer_than_the_model_are_refused(data: Path, tmp_path: Path) -> None:
+    def short(**_: int) -> Any:
+        from transformers import BertConfig, BertForQuestionAnswering
+
+        return BertForQuestionAnswering(
+            BertConfig(vocab_size=200, hidden_size=8, num_hidden_layers=1, num_attention_heads=1,
+                       intermediate_size=8, max_position_embeddings=16)
+        )  # fmt: skip
+
+    with pytest.raises(RetuneError, match=r"max_length: windows are up to \d+ .* has 16 positions"):
+        train(
+            data / "raw", data / "features", tmp_path / "m", tmp_path / "c", tmp_path / "k.json",
+            build=short, params=settings(), seed=1, squad_v2=False,
+        )  # fmt: skip
+
+
+def test_batch_size_does_not_change_where_logits_go(
+    trained: Path, data: Path, tmp_path: Path
+) -> None:
+    model = load("bert", trained / "model")
+    for size in (1, 3, 8):
+        predict(
+            data / "features",
+            model,
+            tmp_path / str(size),
+            PredictParams(batch_size=size, precision="fp32"),
+        )
+    one, three, eight = (np.load(tmp_path / s / "logits.npy") for s in ("1", "3", "8"))
+    assert one.shape[1] == 2
+    np.testing.assert_allclose(one, three, atol=1e-5)
+    np.testing.assert_allclose(one, eight, atol=1e-5)
+    windows = json.loads((tmp_path / "1" / "windows.json").read_text())
+    assert windows["tokens"] == len(one)
+
+
+positions = st.lists(st.tuples(st.integers(-2, 7), st.integers(-2, 7)), min_size=1, max_size=4)
+
+
+@given(positions)
+def test_span_loss_is_the_mean_cross_entropy_of_positions_inside(
+    spans: list[tuple[int, int]],
+) -> None:
+    start_logits, end_logits = torch.randn(2, len(spans), 5)
+    start, end = torch.tensor(spans).T
+    expected = 0.0
+    for logits, position in ((start_logits, start), (end_logits, end)):
+        inside = (position >= 0) & (position < 5)
+        if inside.any():
+            expected += F.cross_entropy(logits[inside], position[inside]).item() / 2
+    assert span_loss(start_logits, end_logits, start, end).item() == pytest.approx(
+        expected, abs=1e-6
+    )
+
+
+def test_span_loss_equals_that_of_transformers() -> None:
+    from transformers import BertConfig, BertForQuestionAnswering
+
+    torch.manual_seed(0)
+    config = BertConfig(vocab_size=50, hidden_size=16, num_hidden_layers=1,
+                        num_attention_heads=2, intermediate_size=16)  # fmt: skip
+    model = BertForQuestionAnswering(config).eval()
+    ids, start, end = (
+        torch.randint(0, 50, (3, 9)),
+        torch.tensor([0, 3, 20]),
+        torch.tensor([1, 8, 4]),
+    )
+    output = model(input_ids=ids, start_positions=start.clone(), end_positions=end.clone())
+    ours = span_loss(output.start_logits, output.end_logits, start, end)
+    assert ours.item() == pytest.approx(output.loss.item(), abs=1e-6)
+
+
+def test_padding_takes_no_share_of_the_loss() -> None:
+    logits, mask = torch.randn(1, 6), torch.tensor([[1, 1, 1, 1, 0, 0]])
+    start = torch.tensor([2])
+    padded = mask_padding(logits, mask)
+    whole = span_loss(padded, padded, start, start)
+    cut = span_loss(logits[:, :4], logits[:, :4], start, start)
+    assert whole.item() == pytest.approx(cut.item(), abs=1e-6)
+
+
+def test_precision_auto_is_what_the_hardware_multiplies() -> None:
+    assert resolved_precision("fp32") == "fp32"
+    assert resolved_precision("auto") in {"bf16", "fp16", "fp32"}
+
+
+def test_the_stopwatch_leaves_pauses_out() -> None:
+    times = iter([0.0, 10.0, 25.0, 40.0])
+    watch = Stopwatch(lambda: next(times))
+    watch.pause()
+    watch.go_on()
+    assert watch.seconds == 25.0

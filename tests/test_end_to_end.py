@@ -1,0 +1,253 @@
+"""Whole pipelines on a tiny corpus with a tiny encoder, in a copy of the project."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny
+import yaml
+
+from retune.params import module_names
+from retune.storage import sha256
+
+ROOT = Path(__file__).resolve().parent.parent
+MODELS = module_names("retune.qa.models")
+SIZES: dict[str, dict[str, Any]] = {
+    "bert": {"dropout": 0.0},
+    "lstm": {"embedding_size": 16, "hidden_size": 16},
+    "transformer": {"embedding_size": 16, "attention_heads": 2, "feed_forward_size": 32},
+    "bilstm_attention": {"hidden_size": 16},
+    "transformer_encoder": {"hidden_size": 16, "layers": 1, "feed_forward_size": 32},
+}
+
+pytestmark = pytest.mark.slow
+
+
+class Project:
+    """A copy of the project in a repository of its own, set to the tiny corpus."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        listing = subprocess.run(
+            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+            cwd=ROOT, capture_output=True, text=True, check=True,
+        ).stdout  # fmt: skip
+        for name in filter(None, listing.split("\0")):
+            if (ROOT / name).is_file() and not name.startswith(("metrics/", "dvc.lock")):
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(ROOT / name, folder / name)
+        (folder / "metrics").mkdir()
+        self._write_params()
+        self.run("git", "init", "-q")
+        self.commit("start")
+
+    def _write_params(self) -> None:
+        tiny.write_data(self.folder / "own", impossible=True)
+        revision = tiny.write_checkpoint(self.folder / "encoder")
+        files = {
+            split: [{"path": path, "sha256": sha256(self.folder / path)}]
+            for split, path in [("train", "own/train.json"), ("validation", "own/validation.json")]
+        }
+        with self.params() as qa:
+            qa["dataset"] = "files"
+            qa["datasets"]["files"] = files
+            qa["checkpoint"] = {"name": "./encoder", "revision": revision}
+            qa["tokenize"] |= {"max_length": 64, "doc_stride": 16, "max_question_length": 16}
+            qa["train"] |= {"epochs": 1, "batch_size": 4, "precision": "fp32", "patience": None}
+            qa["predict"]["precision"] = "fp32"
+            for name, sizes in SIZES.items():
+                qa["models"][name] |= sizes
+
+    def params(self) -> "Edit":
+        return Edit(self.folder / "params.yaml")
+
+    def run(self, *command: str, fails: bool = False) -> str:
+        """Run a command in the project and return all that it printed."""
+        folder = Path(sys.executable).parent
+        environment = os.environ | {
+            "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}",
+            "OMP_NUM_THREADS": "1",
+            "GIT_AUTHOR_NAME": "t", "GIT_AUTHOR_EMAIL": "t@example.org",
+            "GIT_COMMITTER_NAME": "t", "GIT_COMMITTER_EMAIL": "t@example.org",
+        }  # fmt: skip
+        done = subprocess.run(
+            command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False
+        )
+        output = done.stdout + done.stderr
+        assert (done.returncode != 0) == fails, output
+        return output
+
+    def repro(self) -> list[str]:
+        """`dvc repro`, and the stages that ran."""
+        return re.findall(r"^Running stage '(\w+)'", self.run("dvc", "repro"), re.MULTILINE)
+
+    def commit(self, message: str) -> None:
+        self.run("git", "add", "-A")
+        self.run("git", "commit", "-qm", message)
+
+    def metrics(self, name: str) -> dict[str, Any]:
+        text = (self.folder / "metrics" / name).read_text(encoding="utf-8")
+        values: dict[str, Any] = json.loads(text)["qa"]
+        return values
+
+    def predictions(self) -> dict[str, str]:
+        path = self.folder / "data/qa/predictions/predictions.json"
+        values: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
+        return values
+
+
+class Edit:
+    """The section `qa` of a params file, written back at the end of the block."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __enter__(self) -> dict[str, Any]:
+        self.values = yaml.safe_load(self.path.read_text(encoding="utf-8"))
+        return self.values["qa"]
+
+    def __exit__(self, *_: object) -> None:
+        # YAML's own float form has a dot, which both of its versions read as a number.
+        self.path.write_text(yaml.safe_dump(self.values, sort_keys=False), encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Built once, with a space and an accent in its path; tests run in their order."""
+    return Project(tmp_path_factory.mktemp("a project é"))
+
+
+def test_every_model_is_known_here() -> None:
+    assert set(MODELS) == set(SIZES)
+
+
+@pytest.mark.parametrize("model", ["bert", *(m for m in MODELS if m != "bert")])
+def test_a_variant_runs_from_raw_data_to_a_score(model: str, project: Project) -> None:
+    with project.params() as qa:
+        qa["model"] = model
+    ran = project.repro()
+    shared = ["download", "tokenize"] if model == "bert" else []
+    assert ran == [*shared, "train", "predict", "postprocess", "score"]
+    scores = project.metrics("qa.json")
+    assert 0 <= scores["exact_match"] <= scores["f1"] <= 100
+    assert scores["details"][0]["questions"] == 4
+    assert set(project.predictions()) == {"q4-0", "q4-1", "q5-0", "q5-1"}
+    assert all(project.predictions().values())
+    assert project.metrics("qa_costs.json")["parameters"] > 1000
+    assert "up to date" in project.run("dvc", "repro")
+    project.commit(model)
+
+
+def test_dropped_questions_are_counted(project: Project) -> None:
+    train, validation = project.metrics("qa_download.json")["download"]
+    assert train["findings"]["dropped_unanswerable"] == 4
+    assert validation["findings"]["dropped_unanswerable"] == 2
+
+
+def test_the_table_of_experiments_has_at_most_eight_metrics(project: Project) -> None:
+    shown = json.loads(project.run("dvc", "exp", "show", "--json"))
+    data = shown[0]["data"]["metrics"]
+    columns = {key for file in data.values() for key in flat(file["data"])}
+    assert {"qa.exact_match", "qa.f1", "qa.ceiling_f1", "qa.train_seconds"} <= columns
+    assert len(columns) <= 8
+
+
+def flat(tree: dict[str, Any], prefix: str = "") -> set[str]:
+    names: set[str] = set()
+    for key, value in tree.items():
+        names |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}"}
+    return names
+
+
+def test_changing_n_best_runs_postprocess_and_score_only(project: Project) -> None:
+    with project.params() as qa:
+        qa["postprocess"]["n_best"] = 3
+    assert project.repro() == ["postprocess"]  # same answers, so that score has nothing to do
+    nbest = (project.folder / "data/qa/predictions/nbest.jsonl").read_text().splitlines()
+    assert all(len(json.loads(line)["candidates"]) <= 3 for line in nbest)
+
+
+def test_editing_another_model_runs_nothing_and_editing_this_one_trains(project: Project) -> None:
+    with project.params() as qa:
+        qa["model"] = "bert"
+    project.repro()
+    models = project.folder / "src/retune/qa/models"
+    for name in MODELS:
+        if name != "bert":
+            with (models / f"{name}.py").open("a", encoding="utf-8") as file:
+                file.write("# edited\n")
+    assert project.repro() == []
+    with (models / "bert.py").open("a", encoding="utf-8") as file:
+        file.write("# edited\n")
+    # The same weights come out, so that what follows has nothing to do but predict.
+    assert project.repro() == ["train", "predict"]
+    project.run("git", "checkout", "src")
+
+
+def test_squad_2_runs_on_the_same_data(project: Project) -> None:
+    with project.params() as qa:
+        qa["squad_v2"] = True
+    ran = project.repro()
+    assert ran == ["download", "tokenize", "train", "predict", "postprocess", "score"]
+    groups = {row["group"]: row["questions"] for row in project.metrics("qa.json")["details"]}
+    assert groups == {"all": 6, "HasAns": 4, "NoAns": 2}
+    project.run("git", "checkout", ".")
+
+
+def test_a_bad_parameter_is_a_sentence_and_not_a_traceback(project: Project) -> None:
+    with project.params() as qa:
+        qa["train"]["lr"] = "abc"
+        qa["train"]["epochs"] = 0
+        qa["train"]["epoch"] = 1
+    output = project.run("dvc", "repro", fails=True)
+    assert "qa.train.lr: input should be a valid number; got 'abc'" in output
+    assert "qa.train.epochs: input should be greater than or equal to 1; got 0" in output
+    assert "qa.train.epoch: unknown key, did you mean `epochs`?" in output
+    assert "Traceback" not in output
+    project.run("git", "checkout", ".")
+
+
+def test_a_sweep_goes_on_after_a_failure_and_reports_it(project: Project) -> None:
+    project.run("dvc", "repro")
+    project.commit("before the sweep")
+    before = (project.folder / "params.yaml").read_bytes()
+    output = project.run(
+        "python", "-m", "retune.cli", "sweep", "qa.postprocess.n_best=0,7", fails=True
+    )
+    assert "1 of 2 experiments failed" in output
+    assert "0: see logs/0.log" in output
+    log = (project.folder / "logs/0.log").read_text(encoding="utf-8")
+    assert "qa.postprocess.n_best: input should be greater than or equal to 1; got 0" in log
+    assert (project.folder / "params.yaml").read_bytes() == before
+    rows = json.loads(project.run("python", "-m", "retune.cli", "table", "--json", "7"))
+    assert [row["name"] for row in rows] == ["7"]
+    assert 0 <= rows[0]["qa.f1"] <= 100
+    again = project.run(
+        "python", "-m", "retune.cli", "sweep", "qa.postprocess.n_best=7", fails=True
+    )
+    assert "experiments of that name are there already: 7; give --replace" in again
+    table = project.run("python", "-m", "retune.cli", "table")
+    assert max(map(len, table.splitlines())) <= 80
+
+
+def test_two_clones_give_the_same_bytes(project: Project, tmp_path: Path) -> None:
+    project.run("git", "clone", "-q", str(project.folder), str(tmp_path / "clone"))
+    clone = object.__new__(Project)
+    clone.folder = tmp_path / "clone"
+    for name in ("own", "encoder"):
+        assert (clone.folder / name).is_dir()
+    clone.repro()
+    lock, other = (yaml.safe_load((p.folder / "dvc.lock").read_text()) for p in (project, clone))
+    for stage, entry in lock["stages"].items():
+        sums = [
+            {out["path"]: out["md5"] for out in e["outs"]} for e in (entry, other["stages"][stage])
+        ]
+        for each in sums:
+            each.pop("metrics/qa_costs.json", None)  # the times of a run
+        assert sums[0] == sums[1], stage

@@ -1,0 +1,276 @@
+import errno
+import hashlib
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from retune import fetching
+from retune.errors import RetuneError
+from retune.fetching import cache_folder, fetch, hub_source
+
+DATA = bytes(range(256)) * 2000
+SUM = hashlib.sha256(DATA).hexdigest()
+
+
+class Hostile(BaseHTTPRequestHandler):
+    """Answers by path; `asked` keeps the path and Range of each request."""
+
+    asked: list[tuple[str, str | None]]
+
+    def do_GET(self) -> None:
+        type(self).asked.append((self.path, self.headers["Range"]))
+        getattr(self, "answer_" + self.path.strip("/").split("/")[0])()
+
+    def send(self, data: bytes, status: int = 200, **headers: object) -> None:
+        self.send_response(status)
+        for name, value in ({"Content_Length": len(data)} | headers).items():
+            if value is not None:
+                self.send_header(name.replace("_", "-"), str(value))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def answer_good(self) -> None:
+        start = int((self.headers["Range"] or "bytes=0-")[6:-1])
+        if start >= len(DATA):
+            self.send(b"", 416)
+        else:
+            self.send(DATA[start:], 206 if start else 200)
+
+    def answer_whole(self) -> None:
+        self.send(DATA)
+
+    def answer_unsized(self) -> None:
+        self.send(DATA, Content_Length=None)
+
+    def answer_cut(self) -> None:
+        self.send(DATA[:100_000], Content_Length=len(DATA))
+
+    def answer_long(self) -> None:
+        self.send(DATA + b"more")
+
+    def answer_page(self) -> None:
+        self.send(b"<!DOCTYPE html><p>Please log in", Content_Type="text/html")
+
+    def answer_gone(self) -> None:
+        self.send(b"", 404)
+
+    def answer_loop(self) -> None:
+        self.send(b"", 302, Location=self.path + "/x")
+
+    def answer_moved(self) -> None:
+        self.send(b"", 302, Location="/good")
+
+    def answer_huge(self) -> None:
+        self.send(b"", Content_Length=10**15)
+
+    def answer_endless(self) -> None:
+        self.send(b"", Content_Length=None)
+        while not self.wfile.closed:
+            try:
+                self.wfile.write(b"x" * 10_000)
+            except OSError:
+                return
+
+    def answer_slow(self) -> None:
+        self.send(b"", Content_Length=1000)
+        self.server.stopping.wait(10)  # type: ignore[attr-defined]
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    Hostile.asked = []
+    with ThreadingHTTPServer(("127.0.0.1", 0), Hostile) as running:
+        running.stopping = threading.Event()  # type: ignore[attr-defined]
+        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{running.server_port}"
+        running.stopping.set()  # type: ignore[attr-defined]
+        running.shutdown()
+        thread.join()
+
+
+@pytest.fixture(autouse=True)
+def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    return tmp_path / "cache" / "file"
+
+
+def partial(target: Path) -> Path:
+    return target.with_name("file.partial")
+
+
+@pytest.mark.parametrize("path", ["good", "whole", "unsized", "moved"])
+def test_a_good_file_arrives_whole(server: str, target: Path, path: str) -> None:
+    assert fetch(f"{server}/{path}", SUM, target) == target
+    assert target.read_bytes() == DATA
+    assert not partial(target).exists()
+
+
+def test_a_file_that_is_there_needs_no_network(target: Path) -> None:
+    target.parent.mkdir()
+    target.write_bytes(DATA)
+    fetch("http://127.0.0.1:9/nobody", SUM, target)
+
+
+def test_a_damaged_file_is_neither_used_nor_replaced(server: str, target: Path) -> None:
+    target.parent.mkdir()
+    target.write_bytes(b"damaged")
+    actual = hashlib.sha256(b"damaged").hexdigest()
+    with pytest.raises(RetuneError, match=f"SHA-256 is {actual}, expected {SUM}.*or delete it"):
+        fetch(f"{server}/good", SUM, target)
+    assert target.read_bytes() == b"damaged"
+    assert Hostile.asked == []
+
+
+@pytest.mark.parametrize(("path", "start"), [("good", 1000), ("whole", 1000)])
+def test_an_interrupted_download_is_resumed_or_restarted(
+    server: str, target: Path, path: str, start: int
+) -> None:
+    target.parent.mkdir()
+    partial(target).write_bytes(DATA[:start])
+    fetch(f"{server}/{path}", SUM, target)
+    assert target.read_bytes() == DATA
+    assert Hostile.asked == [(f"/{path}", f"bytes={start}-")]
+
+
+def test_a_download_killed_before_its_last_step_is_finished(server: str, target: Path) -> None:
+    target.parent.mkdir()
+    partial(target).write_bytes(DATA)
+    fetch(f"{server}/good", SUM, target)
+    assert target.read_bytes() == DATA
+
+
+def test_a_cut_body_is_an_error_and_the_next_run_goes_on(server: str, target: Path) -> None:
+    with pytest.raises(RetuneError, match=r"/cut: the download failed or broke off .*run again"):
+        fetch(f"{server}/cut", SUM, target)
+    assert not target.exists()
+    received = partial(target).stat().st_size
+    fetch(f"{server}/good", SUM, target)
+    assert target.read_bytes() == DATA
+    assert Hostile.asked[1] == ("/good", f"bytes={received}-" if received else None)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "hint"),
+    [
+        ("long", DATA + b"more", "get it anew or mend the sum"),
+        ("page", b"<!DOCTYPE html><p>Please log in", "the server sent a web page"),
+    ],
+)
+def test_a_wrong_sum_is_reported_with_both_sums(
+    server: str, target: Path, path: str, body: bytes, hint: str
+) -> None:
+    actual = hashlib.sha256(body).hexdigest()
+    message = f"{server}/{path}: SHA-256 is {actual}, expected {SUM}; .*{hint}"
+    with pytest.raises(RetuneError, match=message):
+        fetch(f"{server}/{path}", SUM, target)
+    assert not target.exists()
+    assert not partial(target).exists()
+
+
+def test_a_foreign_partial_file_heals_by_itself(server: str, target: Path) -> None:
+    target.parent.mkdir()
+    partial(target).write_bytes(b"something else")
+    with pytest.raises(RetuneError, match="SHA-256 is"):
+        fetch(f"{server}/good", SUM, target)
+    fetch(f"{server}/good", SUM, target)
+    assert target.read_bytes() == DATA
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("gone", "/gone: the server answered 404 Not Found; check the URL"),
+        ("loop", "/loop: more than 5 redirects; check the URL"),
+        ("huge", "/huge: larger than 4,294,967,296 bytes"),
+    ],
+)
+def test_bad_answers_are_sentences(server: str, target: Path, path: str, message: str) -> None:
+    with pytest.raises(RetuneError, match=message):
+        fetch(f"{server}/{path}", SUM, target)
+    assert not target.exists()
+
+
+def test_an_endless_body_is_stopped(
+    server: str, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetching, "MAX_BYTES", 200_000)
+    with pytest.raises(RetuneError, match="/endless: larger than 200,000 bytes"):
+        fetch(f"{server}/endless", SUM, target)
+    assert not partial(target).exists()
+
+
+@pytest.mark.parametrize(("name", "path"), [("READ_SECONDS", "slow"), ("MAX_SECONDS", "endless")])
+def test_a_slow_server_is_given_up(
+    server: str, target: Path, monkeypatch: pytest.MonkeyPatch, name: str, path: str
+) -> None:
+    monkeypatch.setattr(fetching, name, 0.1)
+    with pytest.raises(RetuneError, match=rf"/{path}: the download failed .*Timeout"):
+        fetch(f"{server}/{path}", SUM, target)
+
+
+def test_a_server_out_of_reach_is_a_sentence(target: Path) -> None:
+    with pytest.raises(RetuneError, match=r"127.0.0.1:9/file: the download failed .*ConnectionErr"):
+        fetch("http://127.0.0.1:9/file", SUM, target)
+
+
+def test_a_full_disk_leaves_no_partial_file(
+    server: str, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(url: str, size: int) -> None:
+        if partial(target).exists():
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(fetching, "_check_size", full)
+    with pytest.raises(OSError, match="No space left"):
+        fetch(f"{server}/good", SUM, target)
+    assert not partial(target).exists()
+
+
+def test_two_downloads_at_once_share_one_transfer(server: str, target: Path) -> None:
+    threads = [
+        threading.Thread(target=fetch, args=(f"{server}/good", SUM, target)) for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert target.read_bytes() == DATA
+    assert len(Hostile.asked) == 1
+
+
+def test_the_cache_folder_can_be_chosen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("RETUNE_CACHE", str(tmp_path))
+    assert cache_folder() == tmp_path
+    monkeypatch.setenv("RETUNE_CACHE", "")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert cache_folder() == tmp_path / ".cache" / "retune"
+
+
+def test_a_branch_of_the_hub_is_refused() -> None:
+    with pytest.raises(RetuneError, match=r"revision 'main' is not a commit of 40 hex"):
+        hub_source("rajpurkar/squad", "file", "main", SUM)
+
+
+def test_a_hub_file_comes_through_our_own_download(
+    server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setenv("RETUNE_CACHE", str(tmp_path / "own"))
+    monkeypatch.setattr("huggingface_hub.hf_hub_url", lambda *args, **options: f"{server}/moved")
+    found = hub_source("some/set", "folder/file.parquet", "0" * 40, SUM, 7)
+    assert (found.name, found.questions) == ("file.parquet", 7)
+    assert found.path.read_bytes() == DATA
