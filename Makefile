@@ -26,7 +26,7 @@ VARIANTS := bert bilstm_attention lstm transformer transformer_encoder
 comma := ,
 variants: environment
 	retune sweep --replace qa.model=$(subst $() ,$(comma),$(VARIANTS))
-	retune table --json $(VARIANTS) > metrics/qa_variants.json
+	retune table --json $(VARIANTS) > .variants.json && mv .variants.json metrics/qa_variants.json
 	python docs/generate_readme.py
 
 readme: environment

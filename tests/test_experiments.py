@@ -75,8 +75,10 @@ def test_every_value_survives_the_way_through_dvc(value: Any, tmp_path: Path) ->
 def test_a_grid_has_every_combination_under_a_name_of_its_own() -> None:
     points = grid(["qa.model=bert,lstm", "qa.train.lr=1e-4, 2e-4"])
     assert [point.name for point in points] == [
-        "bert-1e-4", "bert-2e-4", "lstm-1e-4", "lstm-2e-4",
+        "bert-lr=1e-4", "bert-lr=2e-4", "lstm-lr=1e-4", "lstm-lr=2e-4",
     ]  # fmt: skip
+    signs = [point.name for point in grid(["qa.postprocess.null_threshold=-1,1"])]
+    assert signs == ["null_threshold=-1", "null_threshold=1"]
     assert points[1].overrides() == ["qa.model=bert", "qa.train.lr=2e-4"]
     assert grid([]) == []
 

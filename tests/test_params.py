@@ -129,6 +129,9 @@ def test_decimal_integers_may_begin_with_zero_as_in_dvc(tmp_path: Path) -> None:
         ("- 1\n- 2\n", r"expected sections .* got \[1, 2\]"),
         ("a: 1\nb: 2\na: 3\n", "key 'a' stands at lines 1 and 3"),
         ("a:\n\tb: 1\n", "found character .* cannot start any token"),
+        ("? [1, 2]\n: 3\n", "line 1: a key must be a plain name"),
+        ("a: &x {b: 1}\nc:\n  <<: *x\n", "line 3: a key must be a plain name; no merges"),
+        ("a: !!timestamp foo\n", ""),
         ("a: !!python/object/apply:os.getcwd []\n", "could not determine a constructor"),
     ],
 )

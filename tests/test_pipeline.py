@@ -55,7 +55,7 @@ def test_every_path_of_a_command_is_a_dep_or_an_output_and_every_one_is_used(nam
     program, *arguments = shlex.split(stage["cmd"])[2:]
     assert program == f"stages.qa.{name}"
     declared = [p for kind in ("deps", "outs", "metrics", "plots") for p in paths(stage, kind)]
-    data = [path for path in declared if not path.startswith(("src/", "stages/"))]
+    data = [path for path in declared if not path.startswith(("src/", "stages/", "${"))]
     assert sorted(arguments) == sorted(data)
 
 
@@ -88,3 +88,7 @@ def test_changing_n_best_runs_postprocess_and_score_only() -> None:
 
 def test_the_bundled_corpus_is_a_dep_of_download() -> None:
     assert "src/retune/corpora/encyclopaedia" in paths(STAGES["download"], "deps")
+
+
+def test_the_folder_of_ones_own_files_is_a_dep_of_download() -> None:
+    assert "${qa.datasets.files.folder}" in paths(STAGES["download"], "deps")

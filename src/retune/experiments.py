@@ -38,7 +38,7 @@ def load_experiment(name: str, folder: Path = FOLDER) -> Experiment:
 def grid(assignments: Sequence[str]) -> list[Experiment]:
     """Every combination of assignments such as `qa.model=bert,lstm` and `qa.seed=1,2`.
 
-    An experiment is named after its values.
+    An experiment is named after its values: `lstm-seed=1`.
     """
     axes = []
     for assignment in assignments:
@@ -50,7 +50,7 @@ def grid(assignments: Sequence[str]) -> list[Experiment]:
             raise RetuneError(f"{assignment!r}: a value stands there twice; once is enough")
         axes.append([(key, value) for value in choices])
     return [
-        Experiment("-".join(_name_part(value) for _, value in point), dict(point))
+        Experiment("-".join(itertools.starmap(_name_part, point)), dict(point))
         for point in itertools.product(*axes)
         if point
     ]
@@ -84,5 +84,6 @@ def _quoted(text: str) -> str:
     return "'" + escaped.replace("'", "\\'") + "'"
 
 
-def _name_part(value: str) -> str:
-    return re.sub(r"[^A-Za-z0-9.]+", "-", value).strip("-.")
+def _name_part(key: str, value: str) -> str:
+    text = re.sub(r"[^A-Za-z0-9._-]+", "-", value)
+    return text if key == "qa.model" else f"{key.rpartition('.')[2]}={text}"

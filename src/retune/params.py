@@ -80,7 +80,8 @@ class Params:
     def variant(self, name: str, package: str, sections: str) -> tuple[ModuleType, Any]:
         """The module of `package` that `name` chooses, and its section under `sections`.
 
-        The section is an instance of the module's `Params`.
+        The section is an instance of the module's `Params`. Where there is no such module
+        nothing more can be read, so this comes last in the block.
         """
         chosen, names = self.section(name, str), module_names(package)
         if chosen in names:
@@ -106,7 +107,7 @@ def load_yaml(path: Path) -> dict[str, Any]:
         raise RetuneError(f"{path}: no such file; run from the project's top folder") from None
     except UnicodeDecodeError as error:
         raise RetuneError(f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, AttributeError) as error:  # the last: an odd tag
         raise RetuneError(f"{path}: {' '.join(str(error).split())}") from None
     if not isinstance(value, dict):
         raise RetuneError(f"{path}: expected sections (`name: ...`), got {excerpt(value)}")
@@ -120,6 +121,8 @@ class _Yaml12Loader(yaml.SafeLoader):
         lines: dict[str, int] = {}
         for key_node, _ in node.value:
             line = key_node.start_mark.line + 1
+            if not isinstance(key_node, yaml.ScalarNode) or key_node.value == "<<":
+                raise yaml.YAMLError(f"line {line}: a key must be a plain name; no merges")
             if key_node.value in lines:
                 first = lines[key_node.value]
                 raise yaml.YAMLError(f"key {key_node.value!r} stands at lines {first} and {line}")

@@ -43,6 +43,6 @@ def guarded(action: Callable[[], object], name: str) -> int:
         print(f"{name}: error: {where}{error.strerror or error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print(f"{name}: stopped; run the same command again to go on", file=sys.stderr)
+        print(f"{name}: stopped; nothing half-done is left, run it again", file=sys.stderr)
         return 128 + signal.SIGINT
     return 0

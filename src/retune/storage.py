@@ -24,13 +24,15 @@ def atomic_path(path: Path) -> Iterator[Path]:
     whatever stood at `path` before is untouched.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.partial")
+    temporary, old = (path.with_name(f".{path.name}.{kind}") for kind in ("partial", "old"))
     remove(temporary)
     try:
         yield temporary
-        if path.is_dir():
-            remove(path)
+        if path.is_dir():  # a folder cannot be renamed over another
+            remove(old)
+            os.replace(path, old)
         os.replace(temporary, path)
+        remove(old)
     finally:
         remove(temporary)
 
@@ -41,12 +43,6 @@ def remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write `text` as UTF-8 with Unix line ends, whole or not at all."""
-    with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
 def write_json(path: Path, value: Any) -> None:

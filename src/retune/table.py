@@ -10,16 +10,15 @@ from retune.errors import RetuneError
 from retune.params import load_yaml
 from retune.storage import read_json
 
-#: Columns: heading, dotted name of the metric, format.
+#: Columns: heading, dotted name of the metric, unit, format of the value in that unit.
 COLUMNS = (
-    ("EM", "qa.exact_match", "{:.2f}"),
-    ("F1", "qa.f1", "{:.2f}"),
-    ("ceiling F1", "qa.ceiling_f1", "{:.2f}"),
-    ("parameters", "qa.parameters", "{:,.0f}"),
-    ("train s", "qa.train_seconds", "{:,.0f}"),
-    ("windows/s", "qa.train_windows_per_second", "{:.1f}"),
+    ("EM", "qa.exact_match", 1, "{:.2f}"),
+    ("F1", "qa.f1", 1, "{:.2f}"),
+    ("weights", "qa.parameters", 1e6, "{:,.1f}M"),
+    ("train s", "qa.train_seconds", 1, "{:,.0f}"),
+    ("win/s", "qa.train_windows_per_second", 1, "{:.1f}"),
 )
-_METRICS = ("qa.json", "qa_windows.json", "qa_costs.json")
+_METRICS = ("qa.json", "qa_costs.json")
 
 Row = dict[str, Any]
 
@@ -29,8 +28,10 @@ def workspace_row(folder: Path = Path(".")) -> Row:
     metrics: dict[str, Any] = {}
     for name in _METRICS:
         metrics |= read_json(folder / "metrics" / name)["qa"]
-    model = load_yaml(folder / "params.yaml")["qa"]["model"]
-    values = {key: metrics.get(key.removeprefix("qa.")) for _, key, _ in COLUMNS}
+    # What was run last, whatever params.yaml says by now.
+    lock = load_yaml(folder / "dvc.lock")
+    model = lock["stages"]["train"]["params"]["params.yaml"]["qa.model"]
+    values = {key: metrics.get(key.removeprefix("qa.")) for _, key, *_ in COLUMNS}
     return {"name": "workspace", "qa.model": model} | values
 
 
@@ -62,18 +63,18 @@ def render(rows: Sequence[Row], as_json: bool) -> None:
     table = Table(box=None, pad_edge=False)
     table.add_column("experiment")
     table.add_column("model")
-    for heading, _, _ in COLUMNS:
+    for heading, *_ in COLUMNS:
         table.add_column(heading, justify="right")
     for row in rows:
-        cells = [_cell(row[key], pattern) for _, key, pattern in COLUMNS]
+        cells = [_cell(row[key], unit, pattern) for _, key, unit, pattern in COLUMNS]
         table.add_row(row["name"], str(row["qa.model"]), *cells)
     Console(width=None if sys.stdout.isatty() else 80).print(table)
 
 
 def _experiment_row(shown: dict[str, Any]) -> Row:
-    values = {key: shown.get(key) for _, key, _ in COLUMNS}
+    values = {key: shown.get(key) for _, key, *_ in COLUMNS}
     return {"name": shown["Experiment"], "qa.model": shown.get("qa.model")} | values
 
 
-def _cell(value: float | None, pattern: str) -> str:
-    return "-" if value is None else pattern.format(value)
+def _cell(value: float | None, unit: float, pattern: str) -> str:
+    return "-" if value is None else pattern.format(value / unit)

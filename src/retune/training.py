@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pandas as pd
 import torch
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 from tqdm import tqdm
 from transformers import (
@@ -23,7 +24,7 @@ from transformers import (
 from transformers.integrations.integration_utils import DVCLiveCallback
 
 from retune.errors import RetuneError
-from retune.params import STRICT, Fraction, LearningRate, NotNegative, Positive
+from retune.params import STRICT, Fraction, LearningRate, Positive
 from retune.precision import Precision, resolved_precision
 from retune.storage import atomic_path
 
@@ -36,7 +37,7 @@ class OptimizationParams:
 
     AdamW (Loshchilov & Hutter 2019) with weight decay on neither biases nor norms, linear
     warm-up over `warmup_ratio` of the steps, then linear decay to 0, and gradients clipped
-    at `max_grad_norm`. The checkpoint of the best epoch is kept; training stops after
+    at `max_grad_norm` (0: not). The checkpoint of the best epoch is kept; training stops after
     `patience` epochs without a better one (null: never). `precision` "auto" is bf16 where
     the hardware multiplies it natively, else fp32.
     """
@@ -45,14 +46,14 @@ class OptimizationParams:
     epochs: Positive
     batch_size: Positive
     gradient_accumulation: Positive
-    warmup_ratio: Fraction
+    warmup_ratio: Annotated[float, Field(ge=0.0, lt=1.0)]
     weight_decay: Fraction
-    max_grad_norm: float
+    max_grad_norm: Annotated[float, Field(ge=0.0)]
     patience: Positive | None
     group_by_length: bool
     precision: Precision
     eval_batch_size: Positive
-    log_every: NotNegative
+    log_every: Positive
 
 
 def training_arguments(

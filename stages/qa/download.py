@@ -13,9 +13,9 @@ def main(raw: Path, metrics: Path) -> str:
     Example: python -m stages.qa.download data/qa/raw metrics/qa_download.json
     """
     with Params() as params:
-        dataset, source = params.variant("qa.dataset", "retune.qa.datasets", "qa.datasets")
         settings = params.section("qa.download", DownloadParams)
         squad_v2 = params.section("qa.squad_v2", bool)
+        dataset, source = params.variant("qa.dataset", "retune.qa.datasets", "qa.datasets")
     sources = dataset.sources(source)
     return download(raw, metrics, sources=sources, params=settings, squad_v2=squad_v2)
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from retune.checkpoints import CheckpointParams, load_tokenizer, resolve
 from retune.params import Params
+from retune.qa.score import ScoreParams
 from retune.qa.tokenize import TokenizeParams, tokenize
 from retune.stage import run_stage
 
@@ -16,9 +17,18 @@ def main(raw: Path, features: Path, metrics: Path) -> str:
     with Params() as params:
         checkpoint = params.section("qa.checkpoint", CheckpointParams)
         settings = params.section("qa.tokenize", TokenizeParams)
+        scoring = params.section("qa.score", ScoreParams)
         squad_v2 = params.section("qa.squad_v2", bool)
     tokenizer = load_tokenizer(resolve(checkpoint))
-    return tokenize(raw, features, metrics, tokenizer=tokenizer, params=settings, squad_v2=squad_v2)
+    return tokenize(
+        raw,
+        features,
+        metrics,
+        tokenizer=tokenizer,
+        params=settings,
+        scoring=scoring,
+        squad_v2=squad_v2,
+    )
 
 
 if __name__ == "__main__":

@@ -16,11 +16,11 @@ def main(raw: Path, features: Path, model: Path, curves: Path, costs: Path) -> s
         data/qa/raw data/qa/features data/qa/model metrics/qa_curves metrics/qa_costs.json
     """
     with Params() as params:
-        variant, settings = params.variant("qa.model", "retune.qa.models", "qa.models")
         checkpoint = params.section("qa.checkpoint", CheckpointParams)
         training = params.section("qa.train", TrainParams)
         seed = params.section("qa.seed", Seed)
         squad_v2 = params.section("qa.squad_v2", bool)
+        variant, settings = params.variant("qa.model", "retune.qa.models", "qa.models")
     build = partial(variant.build, settings, resolve(checkpoint))
     paths = raw, features, model, curves, costs
     return train(*paths, build=build, params=training, seed=seed, squad_v2=squad_v2)

@@ -38,6 +38,11 @@ def test_padding_on_the_left_moves_the_answer_with_its_tokens() -> None:
     assert batch["attention_mask"][0].tolist() == [0] * 29 + [1] * 3
 
 
+def test_batches_are_not_padded_beyond_the_models_positions() -> None:
+    batch = Collator(0, pad_left=False, token_types=False, max_length=50)([window(40)])
+    assert batch["input_ids"].shape == (1, 50)
+
+
 def test_models_without_token_types_get_none() -> None:
     batch = Collator(0, pad_left=False, token_types=False)([window(3)])
     assert "token_type_ids" not in batch

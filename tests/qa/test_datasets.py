@@ -135,36 +135,37 @@ def test_only_a_full_commit_is_a_revision(revision: str) -> None:
 
 
 def test_files_may_be_many_and_are_verified(tmp_path: Path) -> None:
-    paths = [tmp_path / name for name in ("a.json", "b.json", "c.json")]
-    for path in paths:
-        path.write_text(path.name)
-    a, b, c = (files.File(str(path), sum_of(path.name.encode())) for path in paths)
-    found = files.sources(files.Params([a, b], [c]))
+    for name in ("a.json", "b.json", "c.json"):
+        (tmp_path / name).write_text(name)
+    train = [files.File("a.json", None), files.File("b.json", sum_of(b"b.json"))]
+    found = files.sources(files.Params(str(tmp_path), train, [files.File("c.json", None)]))
     assert [s.name for s in found["train"]] == ["a.json", "b.json"]
     assert found["validation"][0].sha256 == sum_of(b"c.json")
 
 
-def test_a_local_file_without_its_sum_is_refused_with_the_sum(tmp_path: Path) -> None:
-    path = tmp_path / "a.json"
-    path.write_text("a.json")
-    file = files.File(str(path), None)
-    with pytest.raises(RetuneError, match=f"no sha256 .*put `sha256: {sum_of(b'a.json')}` beside"):
-        files.sources(files.Params([file], [file]))
-
-
 def test_a_file_with_another_sum_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "a.json"
-    path.write_text("other")
-    file = files.File(str(path), sum_of(b"a.json"))
+    (tmp_path / "a.json").write_text("other")
+    file = files.File("a.json", sum_of(b"a.json"))
     message = f"a.json: SHA-256 is {sum_of(b'other')}, expected {sum_of(b'a.json')}"
     with pytest.raises(RetuneError, match=message):
-        files.sources(files.Params([file], [file]))
+        files.sources(files.Params(str(tmp_path), [file], [file]))
 
 
 def test_a_missing_file_is_named() -> None:
-    file = files.File("nowhere/a.json", None)
+    file = files.File("a.json", None)
     with pytest.raises(RetuneError, match=r"nowhere/a.json: no such file; paths start from"):
-        files.sources(files.Params([file], [file]))
+        files.sources(files.Params("nowhere", [file], [file]))
+
+
+@pytest.mark.parametrize("path", ["../b.json", "link.json"])
+def test_a_file_that_dvc_would_not_watch_is_refused(path: str, tmp_path: Path) -> None:
+    folder = tmp_path / "own"
+    folder.mkdir()
+    (tmp_path / "b.json").write_text("b")
+    (folder / "link.json").symlink_to(tmp_path / "b.json")
+    file = files.File(path, None)
+    with pytest.raises(RetuneError, match=f"{path} is not in the folder {folder}, so that DVC"):
+        files.sources(files.Params(str(folder), [file], [file]))
 
 
 @pytest.mark.parametrize(
@@ -182,12 +183,12 @@ def test_bad_entries_are_refused(path: str, sha256: str | None, message: str) ->
 
 def test_a_split_needs_a_file() -> None:
     with pytest.raises(RetuneError, match=r"qa.datasets.files.validation in params.yaml names no"):
-        files.sources(files.Params(train=[files.File("a.json", None)], validation=[]))
+        files.sources(files.Params(".", train=[files.File("a.json", None)], validation=[]))
 
 
 def test_a_url_is_fetched_into_the_cache(monkeypatch: pytest.MonkeyPatch, caches: Path) -> None:
     monkeypatch.setattr("retune.fetching.fetch", lambda url, sha256, target: target)
     file = files.File("https://example.org/some%20data.json?x=1", "0" * 64)
-    (found,) = files.sources(files.Params([file], [file]))["train"]
+    (found,) = files.sources(files.Params(".", [file], [file]))["train"]
     assert (found.name, found.sha256) == ("some data.json", "0" * 64)
     assert found.path == caches.parent / "own" / ("0" * 64)

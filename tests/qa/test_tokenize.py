@@ -11,6 +11,7 @@ from retune.errors import RetuneError
 from retune.params import load_yaml
 from retune.qa.examples import Answer, Example, write_examples
 from retune.qa.features import read_rows, read_windows
+from retune.qa.score import ScoreParams
 from retune.qa.tokenize import CutExample, TokenizeParams, Windower, tokenize
 from retune.storage import sha256
 
@@ -155,7 +156,7 @@ def test_a_long_question_is_cut_and_counted_and_the_context_kept() -> None:
 
 def test_leading_spaces_of_a_question_take_no_room_and_the_context_keeps_its_own() -> None:
     plain = cut("byte_level", example("  a context", question="Who?")).windows
-    spaced = cut("byte_level", example("  a context", question="   Who?  ")).windows
+    spaced = cut("byte_level", example("  a context", question="   Who?")).windows
     assert plain[0].input_ids.tolist() == spaced[0].input_ids.tolist()
     assert plain[0].context_end - plain[0].context_start == len("  a context")
 
@@ -172,7 +173,7 @@ def test_first_window_only_truncates() -> None:
     [
         ({"doc_stride": 25}, r"40 - 3 special tokens - max_question_length 12 leaves 25 tokens"),
         ({"max_length": 3}, r"max_length 3 - 3 .* leaves -12 tokens .* more than doc_stride 8"),
-        ({"max_length": 513}, r"max_length: 513 is more than the 512 positions"),
+        ({"max_length": 513}, r"max_length: 513 is more than the 512 tokens"),
     ],
 )
 def test_lengths_that_cannot_work_are_refused_before_the_tokenizer_panics(
@@ -198,6 +199,7 @@ def stage(folder: Path, examples: dict[str, list[Example]], **changes: Any) -> d
         folder / "windows.json",
         tokenizer=TOKENIZERS["wordpiece"],
         params=params(**changes),
+        scoring=ScoreParams(normalizer="squad"),
         squad_v2=False,
     )
     metrics: dict[str, Any] = json.loads((folder / "windows.json").read_text())["qa"]
@@ -247,6 +249,29 @@ def test_unreachable_answers_are_counted_listed_and_lower_the_ceiling(tmp_path: 
         ("wide", "label_widened"),
         ("inside", "label_widened"),
     ]
+
+
+def test_the_ceiling_counts_other_spellings_that_score_as_well(tmp_path: Path) -> None:
+    far = " ".join([*tiny.TEXTS, "Nothing but rye"])
+    example_ = Example("far", "t", far, "Which?", (Answer("rye", far.rindex("rye")),))
+    spelt = Example(
+        "spelt", "t", "RIVER x " + far, "Which?", (Answer("river", far.index("river") + 8),)
+    )
+    rows = [example_, spelt]
+    metrics = stage(tmp_path, {"train": rows, "validation": rows}, windows="first")
+    assert metrics["windows"][1]["answer_in_no_window"] == 2
+    assert metrics["windows"][1]["ceiling_exact_match"] == 50.0  # by "RIVER"
+
+
+def test_damaged_features_are_named(tmp_path: Path) -> None:
+    stage(tmp_path, {"train": corpus(range(4)), "validation": corpus(range(4, 6))})
+    path = tmp_path / "features" / "validation.arrow"
+    path.write_bytes(path.read_bytes()[:300])
+    for read in (read_rows, read_windows):
+        with pytest.raises(RetuneError, match=r"validation.arrow: damaged .*dvc repro tokenize"):
+            read(path)
+        with pytest.raises(RetuneError, match="no such file; run the tokenize stage first"):
+            read(tmp_path / "absent.arrow")
 
 
 def test_two_runs_write_the_same_bytes(tmp_path: Path) -> None:

@@ -17,8 +17,16 @@ from retune.errors import RetuneError
 from retune.qa.examples import Answer, Example, write_examples
 from retune.qa.models import bert, load
 from retune.qa.predict import PredictParams, predict
+from retune.qa.score import ScoreParams
 from retune.qa.tokenize import TokenizeParams, tokenize
-from retune.qa.train import EvaluationParams, TrainParams, mask_padding, span_loss, train
+from retune.qa.train import (
+    Evaluation,
+    EvaluationParams,
+    TrainParams,
+    mask_padding,
+    span_loss,
+    train,
+)
 from retune.storage import sha256
 from retune.training import Stopwatch, resolved_precision
 
@@ -64,6 +72,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         folder / "windows.json",
         tokenizer=load_tokenizer(folder / "encoder"),
         params=TokenizeParams(max_length=128, doc_stride=8, max_question_length=16, windows="all"),
+        scoring=ScoreParams(normalizer="squad"),
         squad_v2=False,
     )
     return folder
@@ -102,7 +111,9 @@ def test_a_model_memorises_its_questions(trained: Path) -> None:
     assert validation["loss"].min() < 0.5 * validation["loss"].iloc[0]
 
 
-def test_the_best_epoch_is_the_one_that_is_kept(trained: Path, data: Path, tmp_path: Path) -> None:
+def test_scores_after_reload_are_those_of_the_best_epoch(
+    trained: Path, data: Path, tmp_path: Path
+) -> None:
     from retune.qa.examples import read_examples
     from retune.qa.features import read_windows
     from retune.qa.postprocess import answers
@@ -158,8 +169,6 @@ def test_same_seed_same_bytes_and_another_seed_others(data: Path, tmp_path: Path
 def test_evaluation_leaves_the_training_as_it_was(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from retune.qa.train import Evaluation
-
     plain = run(data, tmp_path / "plain")
     original = Evaluation.__call__
 
@@ -171,16 +180,44 @@ def test_evaluation_leaves_the_training_as_it_was(
     assert model_bytes(plain) == model_bytes(run(data, tmp_path / "noisy"))
 
 
-def test_training_stops_after_epochs_without_a_better_f1(data: Path, tmp_path: Path) -> None:
-    folder = run(data, tmp_path, lr=1e-7, epochs=30, patience=2, warmup_ratio=0.0)
-    assert len(pd.read_csv(folder / "curves" / "validation.csv")) < 30
+def script_scores(monkeypatch: pytest.MonkeyPatch, f1s: list[float]) -> None:
+    """Let the evaluations report these F1s, one after the other."""
+    coming = iter(f1s)
+    figures = {"loss": 1.0, "exact_match": 0.0}
+    monkeypatch.setattr(Evaluation, "__call__", lambda *_: figures | {"f1": next(coming)})
 
 
-def test_the_schedule_ends_at_zero_with_accumulated_gradients(data: Path, tmp_path: Path) -> None:
-    folder = run(data, tmp_path, batch_size=2, gradient_accumulation=2, epochs=3)
+def test_the_weights_of_the_best_epoch_are_kept(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script_scores(monkeypatch, [10, 50])
+    last = run(data, tmp_path / "last", epochs=2)
+    script_scores(monkeypatch, [50, 10])
+    first = run(data, tmp_path / "first", epochs=2)
+    script_scores(monkeypatch, [50, 50])
+    tie = run(data, tmp_path / "tie", epochs=2)
+    sums = [model_bytes(folder)["model.safetensors"] for folder in (last, first, tie)]
+    assert sums[0] != sums[1]
+    assert sums[1] == sums[2]  # of equals the earlier
+
+
+def test_training_stops_after_epochs_without_a_better_f1(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script_scores(monkeypatch, [10, 50, 20, 50, 60, 70])
+    folder = run(data, tmp_path, epochs=6, patience=2)
+    assert pd.read_csv(folder / "curves" / "validation.csv")["f1"].tolist() == [10, 50, 20, 50]
+
+
+def test_the_learning_rate_rises_and_falls_over_all_steps(data: Path, tmp_path: Path) -> None:
+    folder = run(
+        data, tmp_path, batch_size=2, gradient_accumulation=2, epochs=3, warmup_ratio=0.3, lr=6e-3
+    )
     curve = pd.read_csv(folder / "curves" / "train.csv")
-    assert curve["step"].iloc[-1] == 3 * 2
-    assert curve["learning_rate"].iloc[-1] <= 3e-3 / 5
+    # 8 windows make 2 steps an epoch; 0.3 of 6 steps, rounded up, are 2 of warm-up.
+    assert curve["step"].tolist() == [1, 2, 3, 4, 5, 6]
+    expected = [0.0, 3e-3, 6e-3, 4.5e-3, 3e-3, 1.5e-3]
+    assert curve["learning_rate"].tolist() == pytest.approx(expected)
 
 
 def test_a_loss_that_is_no_number_stops_the_run_and_publishes_nothing(
@@ -303,9 +340,26 @@ def test_padding_takes_no_share_of_the_loss() -> None:
     assert whole.item() == pytest.approx(cut.item(), abs=1e-6)
 
 
-def test_precision_auto_is_what_the_hardware_multiplies() -> None:
-    assert resolved_precision("fp32") == "fp32"
-    assert resolved_precision("auto") in {"bf16", "fp16", "fp32"}
+@pytest.mark.parametrize(
+    ("capabilities", "expected"),
+    [({}, "fp32"), ({"avx512_bf16": True}, "bf16"), ({"amx_bf16": True}, "bf16")],
+)
+def test_precision_auto_is_what_the_processor_multiplies(
+    capabilities: dict[str, bool], expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+    assert resolved_precision("auto") == expected
+    assert resolved_precision("fp16") == "fp16"
+
+
+@pytest.mark.parametrize(("native", "expected"), [(True, "bf16"), (False, "fp16")])
+def test_precision_auto_on_a_gpu(
+    native: bool, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: native)
+    assert resolved_precision("auto") == expected
 
 
 def test_the_stopwatch_leaves_pauses_out() -> None:

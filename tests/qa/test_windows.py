@@ -93,5 +93,5 @@ def test_covering_span_is_the_tokens_that_touch_the_characters(
 def test_offsets_are_moved_past_leading_white_space_only() -> None:
     text = "a  bc  "
     start, end = np.array([0, 1, 5], np.int32), np.array([1, 5, 7], np.int32)
-    assert trim_offsets(text, start, end).tolist() == [0, 3, 5]
+    assert trim_offsets(text, start, end).tolist() == [0, 3, 7]
     assert start.tolist() == [0, 1, 5]

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from retune.qa.models import accepts_token_types
+from retune.qa.models import accepts_token_types, max_positions
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
@@ -19,11 +19,15 @@ _LENGTH_STEP = 32
 
 @dataclass(frozen=True)
 class Collator:
-    """Pads the windows of a batch to the longest, rounded up, on the tokenizer's side."""
+    """Pads the windows of a batch to the longest, rounded up, on the tokenizer's side.
+
+    Never beyond `max_length`, the positions that the model has.
+    """
 
     pad_token_id: int
     pad_left: bool
     token_types: bool
+    max_length: int | None = None
 
     @classmethod
     def for_model(cls, model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerFast") -> Self:
@@ -32,6 +36,7 @@ class Collator:
             pad_token_id=int(tokenizer.pad_token_id),
             pad_left=tokenizer.padding_side == "left",
             token_types=accepts_token_types(model),
+            max_length=max_positions(model),
         )
 
     def __call__(self, windows: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
@@ -41,6 +46,7 @@ class Collator:
         """
         lengths = [len(window["input_ids"]) for window in windows]
         size = -(-max(lengths) // _LENGTH_STEP) * _LENGTH_STEP
+        size = min(size, self.max_length or size)
         shape = len(windows), size
         input_ids = np.full(shape, self.pad_token_id, np.int64)
         attention_mask, token_type_ids = np.zeros((2, *shape), np.int64)

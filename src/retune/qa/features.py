@@ -87,14 +87,13 @@ def read_rows(path: Path) -> "Dataset":
     """The windows as a memory-mapped `datasets.Dataset` whose rows hold numpy arrays."""
     from datasets import Dataset
 
-    _require(path)
-    return Dataset.from_file(str(path)).with_format("numpy")
+    with _readable(path):
+        return Dataset.from_file(str(path)).with_format("numpy")
 
 
 def read_windows(path: Path) -> Windows:
     """The columns that span search needs, as flat arrays."""
-    _require(path)
-    with pa.memory_map(str(path)) as file:
+    with _readable(path), pa.memory_map(str(path)) as file:
         table = pa.ipc.open_stream(file).read_all()
     return Windows(
         example=_column(table, "example"),
@@ -123,6 +122,13 @@ def _flat(table: pa.Table, name: str) -> np.ndarray:
     return np.concatenate(chunks) if chunks else np.empty(0, np.int32)
 
 
-def _require(path: Path) -> None:
-    if not path.is_file():
-        raise RetuneError(f"{path}: no such file; run the tokenize stage first")
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise RetuneError(f"{path}: no such file; run the tokenize stage first") from None
+    except pa.ArrowInvalid as error:
+        raise RetuneError(
+            f"{path}: damaged ({error}); delete it and run `dvc repro tokenize`"
+        ) from None

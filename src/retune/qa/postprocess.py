@@ -128,7 +128,13 @@ def read_logits(folder: Path, windows: Windows) -> Floats:
             f"{folder}: logits of {counts}, but the features have {expected}; run the predict "
             "stage on these features"
         )
-    logits: Floats = np.load(folder / "logits.npy", mmap_mode="r")
+    path = folder / "logits.npy"
+    try:
+        logits: Floats = np.load(path, mmap_mode="r")
+    except (EOFError, ValueError) as error:
+        raise RetuneError(
+            f"{path}: damaged ({error}); delete it and run `dvc repro predict`"
+        ) from None
     return logits
 
 

@@ -41,6 +41,8 @@ def predict(features: Path, model: "PreTrainedModel", logits: Path, params: Pred
     """Write the logits of the validation windows in `features` to the folder `logits`."""
     from retune.checkpoints import load_tokenizer
 
+    module: nn.Module = model
+    module.to("cuda" if torch.cuda.is_available() else "cpu")
     rows = read_rows(features / "validation.arrow")
     collator = Collator.for_model(model, load_tokenizer(features / "tokenizer"))
     tokens = int(np.sum(rows["length"]))

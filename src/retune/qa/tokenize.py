@@ -21,6 +21,7 @@ from retune.params import STRICT, NotNegative, Positive
 from retune.qa.audit import Audit
 from retune.qa.examples import Example, read_examples
 from retune.qa.features import Window, WindowWriter, window_writer
+from retune.qa.score import ScoreParams
 from retune.qa.windows import Template, Tokens, covering_span, trim_offsets, window_bounds
 from retune.storage import atomic_path, write_json
 
@@ -54,6 +55,7 @@ def tokenize(
     *,
     tokenizer: "PreTrainedTokenizerFast",
     params: TokenizeParams,
+    scoring: ScoreParams,
     squad_v2: bool,
 ) -> str:
     """Write `features` (a folder: an Arrow file a split, the tokenizer) and the audit.
@@ -68,7 +70,7 @@ def tokenize(
         folder.mkdir(parents=True)
         tokenizer.save_pretrained(folder / "tokenizer")
         for split in SPLITS:
-            audit = Audit(split, ceiling=split == "validation", squad_v2=squad_v2)
+            audit = Audit(split, scoring if split == "validation" else None, squad_v2=squad_v2)
             with window_writer(folder / f"{split}.arrow") as writer:
                 _write_split(raw / f"{split}.jsonl", writer, windower, audit)
             audits.append(audit)
@@ -121,9 +123,9 @@ class Windower:
 
     def cut(self, examples: list[Example], first_row: int) -> Iterator[CutExample]:
         """Cut each example; the first has row `first_row` in its split."""
-        contexts = self._tokens(list({example.context: None for example in examples}))
-        questions = self._tokens([example.question.strip() for example in examples])
-        by_text = dict(zip({e.context: None for e in examples}, contexts, strict=True))
+        contexts = list(dict.fromkeys(example.context for example in examples))
+        by_text = dict(zip(contexts, self._tokens(contexts), strict=True))
+        questions = self._tokens([example.question.lstrip() for example in examples])
         for row, (example, question) in enumerate(zip(examples, questions, strict=True), first_row):
             limit = self.params.max_question_length
             windows = self._windows(row, example, question.ids[:limit], by_text[example.context])
@@ -229,5 +231,5 @@ def _check_capacity(params: TokenizeParams, specials: int, positions: int) -> No
     if params.max_length > positions:
         raise RetuneError(
             f"params.yaml: qa.tokenize.max_length: {params.max_length} is more than the "
-            f"{positions} positions of the checkpoint; lower it"
+            f"{positions} tokens that the checkpoint's tokenizer is made for; lower it"
         )

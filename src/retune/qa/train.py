@@ -89,6 +89,7 @@ def train(
     _check_length(model, longest=int(np.max(rows["length"])))
     work, logs = model_folder.with_suffix(".work"), model_folder.parent / "logs"
     remove(work)
+    remove(logs)  # of the run before
     curves = Curves()
     trainer = SpanTrainer(
         model,

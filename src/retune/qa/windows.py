@@ -130,14 +130,15 @@ def trim_offsets(text: str, start: Ints, end: Ints) -> Ints:
     """Token starts moved past white space that a tokenizer counts as part of a token.
 
     Some tokenizers (SentencePiece kinds) let a token's offsets begin at the space before
-    the word; an answer cut at such an offset would begin with a space.
+    the word; an answer cut at such an offset would begin with a space. A token of white
+    space only is left without characters, so that it is no answer.
     """
     if not any(text[i].isspace() for i in start.tolist() if i < len(text)):
         return start
     trimmed = start.copy()
     for row, (low, high) in enumerate(zip(start.tolist(), end.tolist(), strict=True)):
         piece = text[low:high]
-        trimmed[row] = low + len(piece) - len(piece.lstrip()) if piece.strip() else low
+        trimmed[row] = low + len(piece) - len(piece.lstrip())
     return trimmed
 
 

@@ -15,10 +15,9 @@ _WEB = ("http://", "https://")
 
 @dataclass(frozen=True, config=STRICT)
 class File:
-    """A file: a path (from the project's top folder) or an http(s) URL, and its SHA-256.
+    """A file: a path inside `folder` or an http(s) URL, and its SHA-256.
 
-    The sum stands for the content: it verifies a download, and tells DVC that a local file
-    has changed. A path without one is refused with the sum to put there.
+    The sum is needed for a URL; for a path it may be null.
     """
 
     path: str
@@ -34,8 +33,13 @@ class File:
 
 @dataclass(frozen=True, config=STRICT)
 class Params:
-    """Section `qa.datasets.files`: the files of each split."""
+    """Section `qa.datasets.files`: the files of each split.
 
+    Local files stand in `folder` (from the project's top folder): it is a dep of the
+    download stage, so that DVC sees when one of them changes.
+    """
+
+    folder: str
     train: list[File]
     validation: list[File]
 
@@ -46,16 +50,17 @@ def sources(params: Params) -> dict[str, list[Source]]:
     for split, files in splits.items():
         if not files:
             raise RetuneError(f"qa.datasets.files.{split} in params.yaml names no file; add some")
-    return {split: [_source(file) for file in files] for split, files in splits.items()}
+    folder = Path(params.folder)
+    return {split: [_source(folder, file) for file in files] for split, files in splits.items()}
 
 
-def _source(file: File) -> Source:
+def _source(folder: Path, file: File) -> Source:
     if file.path.startswith(_WEB) and file.sha256 is not None:
         return url_source(file.path, file.sha256)
-    source = local_source(Path(file.path), file.sha256)
-    if file.sha256 is None:
+    path = folder / file.path
+    if not path.resolve().is_relative_to(folder.resolve()):
         raise RetuneError(
-            f"{file.path}: no sha256 in params.yaml, so that DVC could not see the file change; "
-            f"put `sha256: {source.sha256}` beside its path"
+            f"qa.datasets.files: {file.path} is not in the folder {folder}, so that DVC would not "
+            "see it change; move it there, or set `folder` to where it is"
         )
-    return source
+    return local_source(path, file.sha256)

@@ -21,25 +21,36 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from retune.checkpoints import quiet_transformers
+from retune.errors import RetuneError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
 def load(variant: str, folder: Path) -> "PreTrainedModel":
-    """The trained model in `folder`, float32 and in evaluation mode (no dropout)."""
+    """The trained model in `folder`, float32 and in evaluation mode (no dropout).
+
+    Raises:
+        RetuneError: the folder is incomplete or damaged.
+    """
     import torch
+    from safetensors import SafetensorError
     from transformers import AutoModelForQuestionAnswering
 
     importlib.import_module(f"{__name__}.{variant}")  # registers the variant's classes
     quiet_transformers()
-    model: PreTrainedModel = AutoModelForQuestionAnswering.from_pretrained(
-        folder,
-        dtype=torch.float32,
-        use_safetensors=True,
-        local_files_only=True,
-        trust_remote_code=False,
-    )
+    try:
+        model: PreTrainedModel = AutoModelForQuestionAnswering.from_pretrained(
+            folder,
+            dtype=torch.float32,
+            use_safetensors=True,
+            local_files_only=True,
+            trust_remote_code=False,
+        )
+    except (SafetensorError, OSError, ValueError) as error:
+        raise RetuneError(
+            f"{folder}: not a whole model ({error}); delete it and run `dvc repro train`"
+        ) from None
     model.eval()
     return model
 

@@ -12,14 +12,6 @@ from retune.checkpoints import NAME, quiet_transformers, require_vocabulary
 from retune.errors import RetuneError, excerpt, listed
 from retune.params import STRICT
 
-#: What the families call their dropout: BERT and RoBERTa twice, DistilBERT twice.
-_DROPOUTS = (
-    "hidden_dropout_prob",
-    "attention_probs_dropout_prob",
-    "dropout",
-    "attention_dropout",
-)
-
 
 @dataclass(frozen=True, config=STRICT)
 class Params:
@@ -68,8 +60,8 @@ def _load(checkpoint: Path, dropout: float | None) -> tuple[PreTrainedModel, dic
         checkpoint, num_labels=2, local_files_only=True, trust_remote_code=False
     )
     if dropout is not None:
-        for name in _DROPOUTS:
-            if hasattr(config, name):
+        for name, value in config.to_dict().items():
+            if "dropout" in name and isinstance(value, float):
                 setattr(config, name, dropout)
     model, report = AutoModelForQuestionAnswering.from_pretrained(
         checkpoint,

@@ -21,6 +21,7 @@ from transformers import (
 from transformers.modeling_outputs import QuestionAnsweringModelOutput
 
 from retune.checkpoints import load_encoder_embeddings, require_vocabulary
+from retune.errors import RetuneError
 from retune.params import STRICT, Positive
 
 
@@ -80,7 +81,7 @@ class Embeddings(nn.Module):
         """Vectors (B, T, H) of ids and segments (B, T)."""
         length, limit = input_ids.shape[1], self.positions.num_embeddings
         if length > limit:
-            raise ValueError(
+            raise RetuneError(
                 f"transformer_encoder: windows of {length} tokens, but the model has {limit} "
                 "positions; lower max_length or raise qa.models.transformer_encoder.max_positions"
             )

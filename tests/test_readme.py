@@ -1,0 +1,96 @@
+"""The README says only what the project is."""
+
+import importlib.util
+import re
+import shlex
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import yaml
+
+from retune.params import load_yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def generator() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs/generate_readme.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_generated_parts_are_up_to_date(generator: ModuleType) -> None:
+    assert generator.generate(README) == README
+
+
+def test_a_changed_figure_is_noticed(generator: ModuleType) -> None:
+    row = re.search(r"\| `bert` \| \d", README)
+    assert row
+    wrong = README.replace(row[0], row[0][:-1] + "x")
+    assert generator.generate(wrong) == README
+
+
+def test_a_missing_part_is_named(generator: ModuleType) -> None:
+    with pytest.raises(SystemExit, match=r"README.md has no part results"):
+        generator.generate(README.replace("<!-- begin results -->", ""))
+
+
+def test_every_make_target_exists() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    named = set(re.findall(r"make (\w+)", README))
+    assert {"repro", "test", "variants"} <= named
+    for target in named:
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def test_ci_calls_the_test_command() -> None:
+    assert "make test" in (ROOT / ".ci/run").read_text(encoding="utf-8")
+    workflow = yaml.safe_load((ROOT / ".github/workflows/test.yml").read_text(encoding="utf-8"))
+    commands = [step.get("run", "") for step in workflow["jobs"]["test"]["steps"]]
+    assert "make test" in commands
+    assert "make repro" in commands
+
+
+def test_every_path_and_link_exists() -> None:
+    paths = re.findall(r"\]\((?!http)([^)#]+)\)", README) + re.findall(
+        r"`((?:src|stages|metrics|docs|data|experiments)/[\w./-]*)`", README
+    )
+    made = ("data/qa/", "metrics/", "src/retune/qa/models/mine.py")
+    checked = [path for path in paths if not path.startswith(made)]
+    assert len(checked) >= 5
+    for path in checked:
+        assert (ROOT / path).exists(), path
+
+
+def test_every_example_of_the_command_line_is_understood() -> None:
+    from retune.cli import _parser
+
+    lines = re.findall(r"^\$ retune (.*?)(?:\s+#.*)?$", README, re.MULTILINE)
+    assert len(lines) >= 2
+    for line in lines:
+        _parser().parse_args(shlex.split(line))
+
+
+def test_the_snippet_for_ones_own_data_has_known_keys_only() -> None:
+    snippet = yaml.safe_load(re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)[0])
+    params = load_yaml(ROOT / "params.yaml")
+    assert set(snippet["qa"]) <= set(params["qa"])
+    assert set(snippet["qa"]["datasets"]["files"]) == set(params["qa"]["datasets"]["files"])
+
+
+def test_sizes_of_the_bundled_corpus_are_the_files_own() -> None:
+    import json
+
+    counts = []
+    for split in ("train", "validation"):
+        path = ROOT / f"src/retune/corpora/encyclopaedia/{split}.json"
+        data = json.loads(path.read_text(encoding="utf-8"))["data"]
+        questions = [q for a in data for p in a["paragraphs"] for q in p["qas"]]
+        counts.append(sum(not q["is_impossible"] for q in questions))
+    assert f"{counts[0]} training and {counts[1]} validation questions" in " ".join(README.split())

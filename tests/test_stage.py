@@ -1,0 +1,87 @@
+import errno
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from retune.errors import RetuneError
+from retune.stage import guarded
+
+ROOT = Path(__file__).resolve().parent.parent
+STAGES = ["download", "tokenize", "train", "predict", "postprocess", "score"]
+
+
+def fail(error: BaseException) -> None:
+    raise error
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "sentence"),
+    [
+        (RetuneError("what is wrong"), 1, "me: error: what is wrong\n"),
+        (
+            OSError(errno.ENOSPC, "No space left on device", "data/x"),
+            1,
+            "me: error: data/x: No space left on device\n",
+        ),
+        (KeyboardInterrupt(), 130, "me: stopped; nothing half-done is left, run it again\n"),
+    ],
+)
+def test_an_error_becomes_a_sentence(
+    error: BaseException, code: int, sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert guarded(lambda: fail(error), "me") == code
+    assert capsys.readouterr().err == sentence
+
+
+def test_a_bug_keeps_its_traceback() -> None:
+    with pytest.raises(ZeroDivisionError):
+        guarded(lambda: 1 // 0, "me")
+
+
+def run(*arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments], cwd=folder, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize("name", ["download", "postprocess", "score"])
+def test_stages_without_a_model_start_without_its_libraries(name: str) -> None:
+    code = f"import sys, stages.qa.{name}; print(*sys.modules)"
+    loaded = set(run("-c", code).stdout.split())
+    assert f"stages.qa.{name}" in loaded
+    assert not loaded & {"torch", "transformers", "datasets", "pandas", "dvc"}
+
+
+def test_the_command_line_starts_without_heavy_libraries() -> None:
+    loaded = set(run("-c", "import sys, retune.cli; print(*sys.modules)").stdout.split())
+    assert "retune.cli" in loaded
+    assert not loaded & {"torch", "transformers", "datasets", "pandas", "dvc", "pydantic"}
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_every_stage_has_help_with_an_example(name: str) -> None:
+    done = run("-m", f"stages.qa.{name}", "--help")
+    assert done.returncode == 0
+    assert f"Example: python -m stages.qa.{name}" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 100
+
+
+@pytest.mark.parametrize("command", ["sweep", "table"])
+def test_every_command_has_help_with_an_example(command: str) -> None:
+    done = run("-m", "retune.cli", command, "--help")
+    assert done.returncode == 0
+    assert f"Example: retune {command}" in done.stdout
+
+
+def test_outside_the_project_a_stage_says_where_to_run(tmp_path: Path) -> None:
+    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); import runpy; " + (
+        "sys.argv = ['x', 'raw', 'predictions', 'metrics']; "
+        "runpy.run_module('stages.qa.score', run_name='__main__', alter_sys=True)"
+    )
+    done = run("-c", code, folder=tmp_path)
+    assert done.returncode == 1
+    assert re.search(r"params.yaml: no such file; run from the project's top folder", done.stderr)
+    assert "Traceback" not in done.stderr

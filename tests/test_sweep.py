@@ -1,0 +1,84 @@
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from retune import sweep as module
+from retune.cli import main
+from retune.errors import RetuneError
+from retune.experiments import Experiment
+from retune.sweep import Outcome, sweep
+
+ONE, TWO = Experiment("one", {"qa.seed": 1}), Experiment("two", {"qa.seed": 2})
+
+
+class FakeDvc:
+    """Stands in for the dvc command: knows some experiments, fails at some names."""
+
+    def __init__(self, existing: str = "", failing: str = "", broken: bool = False) -> None:
+        self.calls: list[list[str]] = []
+        self.existing, self.failing, self.broken = existing, failing, broken
+
+    def __call__(self, command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
+        words = list(command[3:])
+        self.calls.append(words)
+        if words[:2] == ["exp", "run"]:
+            print("output of the run", file=options["stdout"])
+            return subprocess.CompletedProcess(command, int(self.failing in words))
+        return subprocess.CompletedProcess(command, int(self.broken), self.existing, "not a repo")
+
+
+def use(monkeypatch: pytest.MonkeyPatch, fake: FakeDvc) -> FakeDvc:
+    monkeypatch.setattr(module.subprocess, "run", fake)
+    return fake
+
+
+def test_experiments_run_one_after_the_other_each_with_a_log(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    fake = use(monkeypatch, FakeDvc(failing="one"))
+    outcomes = sweep([ONE, TWO], replace=False, logs=tmp_path / "logs")
+    assert outcomes == [
+        Outcome("one", True, tmp_path / "logs" / "one.log"),
+        Outcome("two", False, tmp_path / "logs" / "two.log"),
+    ]
+    runs = [call for call in fake.calls if call[:2] == ["exp", "run"]]
+    assert runs[1] == ["exp", "run", "--temp", "--name", "two", "-S", "qa.seed=2"]
+    log = (tmp_path / "logs" / "two.log").read_text().splitlines()
+    assert log == ["$ dvc exp run --temp --name two -S qa.seed=2", "output of the run"]
+
+
+def test_what_is_there_already_is_run_again_only_on_request(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    fake = use(monkeypatch, FakeDvc(existing="one\nother\n"))
+    with pytest.raises(RetuneError, match="are there already: one; give --replace"):
+        sweep([ONE, TWO], replace=False, logs=tmp_path)
+    assert not any(call[:2] == ["exp", "run"] for call in fake.calls)
+    sweep([ONE, TWO], replace=True, logs=tmp_path)
+    assert ["exp", "remove", "one"] in fake.calls
+
+
+def test_two_experiments_of_one_name_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(RetuneError, match="two experiments have one name: one, one"):
+        sweep([ONE, ONE], replace=False, logs=tmp_path)
+
+
+def test_dvcs_own_error_is_passed_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    use(monkeypatch, FakeDvc(broken=True))
+    with pytest.raises(RetuneError, match="dvc exp list --all-commits --names-only: not a repo"):
+        sweep([ONE], replace=False, logs=tmp_path)
+
+
+def test_the_command_exits_1_and_names_the_logs_of_failures(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    use(monkeypatch, FakeDvc(failing="seed=1"))
+    monkeypatch.chdir(tmp_path)
+    assert main(["sweep", "qa.seed=1,2", "--json"]) == 1
+    printed = capsys.readouterr()
+    assert '"failed": true' in printed.out
+    assert "1 of 2 experiments done" in printed.err
+    assert "seed=1: see logs/seed=1.log" in printed.err
+    assert main(["sweep", "qa.seed=2"]) == 0

@@ -1,0 +1,75 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from retune.errors import RetuneError
+from retune.table import experiment_rows, render, workspace_row
+
+METRICS = {
+    "qa.json": {"exact_match": 40.0, "f1": 51.25, "details": []},
+    "qa_costs.json": {
+        "parameters": 1234567,
+        "train_seconds": 60.0,
+        "train_windows_per_second": 9.5,
+    },
+}
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    (tmp_path / "metrics").mkdir()
+    for name, values in METRICS.items():
+        (tmp_path / "metrics" / name).write_text(json.dumps({"qa": values}))
+    params = {"params.yaml": {"qa.model": "lstm"}}
+    (tmp_path / "dvc.lock").write_text(json.dumps({"stages": {"train": {"params": params}}}))
+    return tmp_path
+
+
+def test_the_workspace_is_a_row_of_its_metrics(workspace: Path) -> None:
+    assert workspace_row(workspace) == {
+        "name": "workspace",
+        "qa.model": "lstm",
+        "qa.exact_match": 40.0,
+        "qa.f1": 51.25,
+        "qa.parameters": 1234567,
+        "qa.train_seconds": 60.0,
+        "qa.train_windows_per_second": 9.5,
+    }
+
+
+def test_before_the_first_run_the_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RetuneError, match=r"qa.json: no such file; run the stage that writes it"):
+        workspace_row(tmp_path)
+
+
+def test_the_table_fits_in_80_columns(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    names = {"name": "transformer_encoder", "qa.model": "transformer_encoder"}
+    row = workspace_row(workspace) | names | {"qa.train_seconds": None}
+    render([row], as_json=False)
+    printed = capsys.readouterr().out
+    assert max(map(len, printed.splitlines())) <= 80
+    assert "51.25" in printed
+    assert "1.2M" in printed
+    assert "transformer_encoder  transformer_encoder" in printed
+    assert " - " in printed
+
+
+def test_json_is_read_back_as_it_was(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [workspace_row(workspace)]
+    render(rows, as_json=True)
+    assert json.loads(capsys.readouterr().out) == rows
+
+
+def shown(name: str | None, f1: float | None) -> dict[str, Any]:
+    return {"Experiment": name, "rev": "workspace", "qa.f1": f1, "qa.model": "bert", "other": 1}
+
+
+def test_experiments_are_sorted_by_f1_and_may_be_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [shown(None, 99.0), shown("a", 1.0), shown("failed", None), shown("b", 2.0)]
+    monkeypatch.setattr("dvc.api.exp_show", lambda **_: rows)
+    assert [row["name"] for row in experiment_rows()] == ["b", "a", "failed"]
+    assert [row["name"] for row in experiment_rows(["a"])] == ["a"]
+    with pytest.raises(RetuneError, match="no experiment c on this commit; there are: a, b, f"):
+        experiment_rows(["c"])
