@@ -117,8 +117,8 @@ class Edit:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """Built once, with a space and an accent in its path; tests run in their order."""
-    return Project(tmp_path_factory.mktemp("a project é"))
+    """Built once, with a space in its path; tests run in their order."""
+    return Project(tmp_path_factory.mktemp("a project"))
 
 
 def test_no_size_is_for_a_model_that_is_gone() -> None:
@@ -246,9 +246,9 @@ def test_a_sweep_goes_on_after_a_failure_and_reports_it(project: Project) -> Non
 
 
 def test_two_clones_give_the_same_bytes(project: Project, tmp_path: Path) -> None:
-    project.run("git", "clone", "-q", str(project.folder), str(tmp_path / "clone"))
+    project.run("git", "clone", "-q", str(project.folder), str(tmp_path / "clone é"))
     clone = object.__new__(Project)
-    clone.folder = tmp_path / "clone"
+    clone.folder = tmp_path / "clone é"
     for name in ("own", "encoder"):
         assert (clone.folder / name).is_dir()
     clone.repro()
