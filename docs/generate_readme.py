@@ -44,30 +44,32 @@ def results() -> str:
     for row in sorted(rows, key=lambda row: -row["qa.f1"]):
         lines.append(
             f"| `{row['qa.model']}` | {row['qa.exact_match']:.2f} | {row['qa.f1']:.2f} "
-            f"| {row['qa.parameters']:,} | {row['qa.train_seconds']:.0f} s "
+            f"| {row['qa.parameters']:,.0f} | {row['qa.train_seconds']:.0f} s "
             f"| {row['qa.train_windows_per_second']:.1f} |"
         )
     return "\n".join(lines)
 
 
 def curve() -> str:
-    """EM and F1 after each epoch of the default run, for Mermaid."""
-    with (ROOT / "metrics/qa_curves/validation.csv").open(encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    epochs = ", ".join(f"{float(row['epoch']):.0f}" for row in rows)
-    series = [
-        f"    line [{', '.join(format(float(row[name]), '.1f') for row in rows)}]"
-        for name in ("f1", "exact_match")
-    ]
+    """The training loss of the default run, for Mermaid, and its score after each epoch."""
+    steps, epochs = (_csv(f"metrics/qa_curves/{name}.csv") for name in ("train", "validation"))
+    losses = ", ".join(f"{float(row['loss']):.2f}" for row in steps)
+    scores = "; ".join(
+        f"epoch {float(row['epoch']):.0f}: EM {float(row['exact_match']):.1f}, "
+        f"F1 {float(row['f1']):.1f}"
+        for row in epochs
+    )
     return "\n".join(
         [
             "```mermaid",
             "xychart-beta",
-            '    title "F1 (upper line) and EM (lower line) on the validation questions"',
-            f'    x-axis "epoch" [{epochs}]',
-            '    y-axis "percent" 0 --> 100',
-            *series,
+            '    title "Training loss of the default run"',
+            f'    x-axis "step" 1 --> {steps[-1]["step"]}',
+            '    y-axis "loss" 0 --> 7',
+            f"    line [{losses}]",
             "```",
+            "",
+            f"On the validation questions: {scores}.",
         ]
     )
 
@@ -112,6 +114,11 @@ def main() -> int:
 def _pipeline() -> dict[str, Any]:
     pipeline: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
     return pipeline
+
+
+def _csv(path: str) -> list[dict[str, str]]:
+    with (ROOT / path).open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
 
 
 def _path(entry: str | dict[str, Any]) -> str:

@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 import tiny
 import yaml
+from dvc.utils.hydra import apply_overrides
 
+from retune.experiments import load_experiment
 from retune.params import module_names
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -198,6 +200,16 @@ def test_squad_2_runs_on_the_same_data(project: Project) -> None:
     assert ran == ["download", "tokenize", "train", "predict", "postprocess", "score"]
     groups = {row["group"]: row["questions"] for row in project.metrics("qa.json")["details"]}
     assert groups == {"all": 6, "HasAns": 4, "NoAns": 2}
+    project.run("git", "checkout", ".")
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "experiments").iterdir()))
+def test_the_graph_of_a_preset_builds(name: str, project: Project) -> None:
+    path = project.folder / "params.yaml"
+    shutil.copy(ROOT / "params.yaml", path)
+    experiment = load_experiment(name, ROOT / "experiments")
+    apply_overrides(path, experiment.overrides())
+    assert project.run("dvc", "repro", "--dry").count("Running stage") == 6
     project.run("git", "checkout", ".")
 
 

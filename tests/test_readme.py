@@ -1,6 +1,8 @@
 """The README says only what the project is."""
 
+import hashlib
 import importlib.util
+import json
 import re
 import shlex
 from pathlib import Path
@@ -15,14 +17,24 @@ ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-@pytest.fixture(scope="module")
-def generator() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs/generate_readme.py")
+def script(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, ROOT / f"docs/{name}.py")
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def generator() -> ModuleType:
+    return script("generate_readme")
+
+
+@pytest.mark.parametrize(("f1", "code"), [(52.0, 0), (55.9, 0), (56.1, 1), (47.9, 1)])
+def test_figures_that_are_not_earned_again_are_noticed(f1: float, code: int) -> None:
+    committed = {"exact_match": 46.0, "f1": 52.0}
+    assert script("check_figures").compare(committed, {"exact_match": 46.0, "f1": f1}) == code
 
 
 def test_generated_parts_are_up_to_date(generator: ModuleType) -> None:
@@ -47,6 +59,27 @@ def test_every_make_target_exists() -> None:
     assert {"repro", "test", "variants"} <= named
     for target in named:
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def test_the_table_has_the_figures_of_the_default_run() -> None:
+    rows = json.loads((ROOT / "metrics/qa_variants.json").read_text(encoding="utf-8"))
+    figures = json.loads((ROOT / "metrics/qa.json").read_text(encoding="utf-8"))["qa"]
+    model = load_yaml(ROOT / "params.yaml")["qa"]["model"]
+    (row,) = (row for row in rows if row["qa.model"] == model)
+    assert (row["qa.exact_match"], row["qa.f1"]) == (figures["exact_match"], figures["f1"])
+
+
+def test_the_committed_figures_were_made_by_the_committed_code() -> None:
+    stages = load_yaml(ROOT / "dvc.lock")["stages"]
+    checked = 0
+    for stage in stages.values():
+        for entry in [*stage["deps"], *stage["outs"]]:
+            path = ROOT / entry["path"]
+            if path.is_file():
+                md5 = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+                assert md5 == entry["md5"], f"{path.name} has changed: `dvc repro`, then commit"
+                checked += 1
+    assert checked > 60
 
 
 def test_ci_calls_the_test_command() -> None:
@@ -85,8 +118,6 @@ def test_the_snippet_for_ones_own_data_has_known_keys_only() -> None:
 
 
 def test_sizes_of_the_bundled_corpus_are_the_files_own() -> None:
-    import json
-
     counts = []
     for split in ("train", "validation"):
         path = ROOT / f"src/retune/corpora/encyclopaedia/{split}.json"
