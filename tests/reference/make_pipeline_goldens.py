@@ -2,9 +2,9 @@
 
 transformers 5 dropped this pipeline, so that the script needs an environment of its own:
 
-    python -m venv /tmp/pipeline
-    /tmp/pipeline/bin/pip install transformers==4.57.6 torch==2.13.0 numpy
-    /tmp/pipeline/bin/python tests/reference/make_pipeline_goldens.py
+    python -m venv pipeline-env
+    pipeline-env/bin/pip install transformers==4.57.6 torch==2.13.0 numpy
+    pipeline-env/bin/python tests/reference/make_pipeline_goldens.py
 
 It builds a tiny BERT with random weights and a WordPiece tokenizer from the texts below,
 asks it with and without the null answer, and records for each window the logits, the

@@ -5,10 +5,7 @@ training and `retune ask` all use it.
 """
 
 import dataclasses
-import re
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -21,7 +18,7 @@ from retune.errors import RetuneError, listed
 from retune.params import STRICT, Positive
 from retune.qa.examples import Example, read_examples
 from retune.qa.spans import Candidates, Floats, chunks, find_spans, probabilities
-from retune.qa.windows import Windows
+from retune.qa.windows import Windows, whole_characters
 from retune.storage import atomic_path, read_json, write_json, write_json_lines
 
 _Span = tuple[int, int, float, float, float]  # start, end, start logit, end logit, probability
@@ -194,35 +191,6 @@ def ranked_answers(
             f"{len(skipped)} questions have no window: {listed(skipped)}; run the tokenize stage "
             "on this data"
         )
-
-
-def whole_characters(windows: Windows, contexts: Sequence[str]) -> Windows:
-    """Move token ends behind combining marks, so that no answer ends inside a character.
-
-    In decomposed text (NFD) a tokenizer may end a token between a letter and its accent.
-
-    Args:
-        windows: windows of whole questions.
-        contexts: the context of each of these questions.
-    """
-    char_end = windows.char_end.copy()
-    bounds = windows.question_tokens()
-    for context, low, high in zip(contexts, bounds[:-1], bounds[1:], strict=True):
-        if context.isascii():
-            continue
-        moved = np.arange(len(context) + 1)
-        for marks in _combining_marks().finditer(context):
-            moved[marks.start() : marks.end()] = marks.end()
-        old = char_end[low:high]
-        # A token without characters must not get some.
-        char_end[low:high] = np.where(old > windows.char_start[low:high], moved[old], old)
-    return dataclasses.replace(windows, char_end=char_end)
-
-
-@cache
-def _combining_marks() -> re.Pattern[str]:
-    first_planes = map(chr, range(0x300, 0x20000))  # Unicode has none elsewhere
-    return re.compile(f"[{''.join(filter(unicodedata.combining, first_planes))}]+")
 
 
 def _ranked(

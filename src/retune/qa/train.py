@@ -18,7 +18,7 @@ from transformers import PreTrainedModel, PrinterCallback, Trainer
 from retune.checkpoints import load_tokenizer
 from retune.errors import RetuneError
 from retune.params import STRICT
-from retune.precision import resolved_precision
+from retune.precision import Precision, resolved_precision
 from retune.qa.batches import Collator
 from retune.qa.examples import Example, read_examples
 from retune.qa.features import read_rows, read_windows
@@ -41,6 +41,7 @@ from retune.training import (
 
 if TYPE_CHECKING:
     from datasets import Dataset
+    from transformers import PreTrainedTokenizerFast
 
 
 class Build(Protocol):
@@ -102,32 +103,21 @@ def train(
     trainer.train()
     seconds = trainer.stopwatch.seconds
     require_finite(model)
-    with atomic_path(model_folder) as folder:
-        model.config.name_or_path = ""  # a path of this machine has no place in the output
-        model.save_pretrained(folder)
-        tokenizer.save_pretrained(folder)
-        size = (folder / "model.safetensors").stat().st_size
+    _save(model, tokenizer, model_folder)
     remove(work)
     curves.write(curves_folder)
-    windows = trainer.state.epoch * len(rows)
-    figures = {
-        "parameters": sum(weight.numel() for weight in model.parameters()),
-        "train_seconds": round(seconds, 1),
-        "train_windows_per_second": round(windows / seconds, 2),
-        "peak_memory_mb": round(peak_memory_mb()),
-        "details": [
-            {
-                "model_bytes": size,
-                "train_windows": round(windows),
-                "environment": environment(resolved_precision(params.precision)),
-            }
-        ],
-    }
+    figures = _costs(
+        model,
+        model_folder / "model.safetensors",
+        windows=round((trainer.state.epoch or 0) * len(rows)),
+        seconds=seconds,
+        precision=params.precision,
+    )
     write_json(costs, {"qa": figures})
     best = max(curves.validation, key=lambda row: row["f1"])
     return (
         f"best epoch {best['epoch']:.0f}: EM {best['exact_match']:.2f}, F1 {best['f1']:.2f}; "
-        f"{windows / seconds:.1f} windows/s"
+        f"{figures['train_windows_per_second']:.1f} windows/s"
     )
 
 
@@ -222,6 +212,31 @@ class SpanTrainer(Trainer):
         )
         self.stopwatch.go_on()
         return metrics
+
+
+def _save(model: PreTrainedModel, tokenizer: "PreTrainedTokenizerFast", target: Path) -> None:
+    with atomic_path(target) as folder:
+        model.config.name_or_path = ""  # a path of this machine has no place in the output
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+
+
+def _costs(
+    model: PreTrainedModel, weights: Path, windows: int, seconds: float, precision: Precision
+) -> dict[str, Any]:
+    """Figures for the table of experiments, and in a list, which it ignores, the details."""
+    details = {
+        "environment": environment(resolved_precision(precision)),
+        "model_bytes": weights.stat().st_size,
+        "train_windows": windows,
+    }
+    return {
+        "parameters": sum(weight.numel() for weight in model.parameters()),
+        "train_seconds": round(seconds, 1),
+        "train_windows_per_second": round(windows / seconds, 2),
+        "peak_memory_mb": round(peak_memory_mb()),
+        "details": [details],
+    }
 
 
 def _batch_loss(start: Tensor, end: Tensor, batch: dict[str, Tensor]) -> Tensor:

@@ -9,7 +9,11 @@ Everything here is a pure function of arrays; `retune.qa.tokenize` does the read
 the tokenizer calls and the writing.
 """
 
-from dataclasses import dataclass
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -140,6 +144,35 @@ def trim_offsets(text: str, start: Ints, end: Ints) -> Ints:
         piece = text[low:high]
         trimmed[row] = low + len(piece) - len(piece.lstrip())
     return trimmed
+
+
+def whole_characters(windows: Windows, contexts: Sequence[str]) -> Windows:
+    """Move token ends behind combining marks, so that no answer ends inside a character.
+
+    In decomposed text (NFD) a tokenizer may end a token between a letter and its accent.
+
+    Args:
+        windows: windows of whole questions.
+        contexts: the context of each of these questions.
+    """
+    char_end = windows.char_end.copy()
+    bounds = windows.question_tokens()
+    for context, low, high in zip(contexts, bounds[:-1], bounds[1:], strict=True):
+        if context.isascii():
+            continue
+        moved = np.arange(len(context) + 1)
+        for marks in _combining_marks().finditer(context):
+            moved[marks.start() : marks.end()] = marks.end()
+        old = char_end[low:high]
+        # A token without characters must not get some.
+        char_end[low:high] = np.where(old > windows.char_start[low:high], moved[old], old)
+    return replace(windows, char_end=char_end)
+
+
+@cache
+def _combining_marks() -> re.Pattern[str]:
+    first_planes = map(chr, range(0x300, 0x20000))  # Unicode has none elsewhere
+    return re.compile(f"[{''.join(filter(unicodedata.combining, first_planes))}]+")
 
 
 def changes(values: NDArray[Any], *, end: bool = False) -> NDArray[np.bool_]:
