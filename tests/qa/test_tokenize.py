@@ -44,7 +44,7 @@ def cut(kind: str, of: Example, **changes: Any) -> CutExample:
 
 
 @pytest.mark.parametrize("kind", TOKENIZERS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     context=st.lists(st.sampled_from(SCRIPTS), min_size=1, max_size=8).map(" ".join),
     question=st.sampled_from(["Who?", "What is it then, really?", "谁 😀?"]),
@@ -83,7 +83,7 @@ def test_windows_are_those_of_the_tokenizer(
 
 
 @pytest.mark.parametrize("kind", TOKENIZERS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     words=st.lists(st.sampled_from(" ".join(SCRIPTS).split(" ")), min_size=1, max_size=40),
     data=st.data(),
