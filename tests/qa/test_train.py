@@ -1,3 +1,4 @@
+import importlib
 import json
 from functools import partial
 from pathlib import Path
@@ -11,9 +12,11 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from hypothesis import given
 from hypothesis import strategies as st
+from transformers import Trainer
 
 from retune.checkpoints import load_tokenizer
 from retune.errors import RetuneError
+from retune.params import load_yaml, module_names
 from retune.qa.examples import Answer, Example, write_examples
 from retune.qa.models import bert, load
 from retune.qa.predict import PredictParams, predict
@@ -30,6 +33,7 @@ from retune.qa.train import (
 from retune.storage import sha256
 from retune.training import Stopwatch, resolved_precision
 
+ROOT = Path(__file__).resolve().parents[2]
 PREDICTION = PredictParams(batch_size=3, precision="fp32")
 
 
@@ -218,6 +222,18 @@ def test_the_learning_rate_rises_and_falls_over_all_steps(data: Path, tmp_path: 
     assert curve["step"].tolist() == [1, 2, 3, 4, 5, 6]
     expected = [0.0, 3e-3, 6e-3, 4.5e-3, 3e-3, 1.5e-3]
     assert curve["learning_rate"].tolist() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("variant", module_names("retune.qa.models"))
+def test_weight_decay_spares_biases_and_norms_of_every_variant(variant: str, data: Path) -> None:
+    module = importlib.import_module(f"retune.qa.models.{variant}")
+    section = load_yaml(ROOT / "params.yaml")["qa"]["models"][variant]
+    model = module.build(module.Params(**section), data / "encoder", len(tiny.vocabulary()), 0)
+    decayed = set(Trainer.get_decay_parameter_names(None, model))
+    spared = {name for name, _ in model.named_parameters()} - decayed
+    assert decayed
+    assert not [name for name in decayed if "bias" in name or "norm" in name.lower()]
+    assert all("bias" in name or "norm" in name.lower() for name in spared)
 
 
 def test_a_loss_that_is_no_number_stops_the_run_and_publishes_nothing(
