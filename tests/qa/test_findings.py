@@ -24,3 +24,8 @@ def test_the_message_counts_all_errors_and_shows_twenty_in_file_order() -> None:
 
 def test_notes_raise_nothing() -> None:
     raise_errors([finding(0, "note")])
+
+
+def test_one_error_is_not_many() -> None:
+    with pytest.raises(RetuneError, match=r"^1 error in the data \(1 misaligned\)"):
+        raise_errors([finding(0)])

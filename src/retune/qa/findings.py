@@ -42,7 +42,8 @@ def raise_errors(findings: Iterable[Finding]) -> None:
     if not errors:
         return
     kinds = ", ".join(f"{count:,} {kind}" for kind, count in count_kinds(errors).items())
-    lines = [f"{len(errors):,} errors in the data ({kinds}); nothing was written"]
+    noun = "error" if len(errors) == 1 else "errors"
+    lines = [f"{len(errors):,} {noun} in the data ({kinds}); nothing was written"]
     lines += [f"  {error}" for error in errors[:SHOWN]]
     if len(errors) > SHOWN:
         lines.append(f"  and {len(errors) - SHOWN:,} more")
