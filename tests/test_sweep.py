@@ -45,6 +45,7 @@ def test_experiments_run_one_after_the_other_each_with_a_log(
     ]
     runs = [call for call in fake.calls if call[:2] == ["exp", "run"]]
     assert runs[1] == ["exp", "run", "--temp", "--name", "two", "-S", "qa.seed=2"]
+    assert sum(call[:2] == ["exp", "list"] for call in fake.calls) == 1
     log = (tmp_path / "logs" / "two.log").read_text().splitlines()
     assert log == ["$ dvc exp run --temp --name two -S qa.seed=2", "output of the run"]
 

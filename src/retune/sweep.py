@@ -38,7 +38,8 @@ def sweep(experiments: Sequence[Experiment], *, replace: bool, logs: Path = LOGS
     names = [experiment.name for experiment in experiments]
     if len(set(names)) < len(names):
         raise RetuneError(f"two experiments have one name: {listed(sorted(names))}")
-    existing = [name for name in names if name in _existing_names()]
+    known = _existing_names()
+    existing = [name for name in names if name in known]
     if existing and not replace:
         raise RetuneError(
             f"experiments of that name are there already: {listed(existing)}; "
