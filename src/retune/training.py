@@ -1,13 +1,12 @@
 """What the training of every task shares: settings, progress, curves and costs."""
 
 import os
-import resource
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import pandas as pd
 import torch
@@ -50,20 +49,22 @@ class OptimizationParams:
     weight_decay: Fraction
     max_grad_norm: Annotated[float, Field(ge=0.0)]
     patience: Positive | None
-    group_by_length: bool
+    group_by_length: Literal["auto"] | bool
     precision: Precision
     eval_batch_size: Positive
     log_every: Positive
 
 
 def training_arguments(
-    params: OptimizationParams, seed: int, work: Path, logs: Path, best_metric: str
+    params: OptimizationParams, seed: int, work: Path, logs: Path, *, best_metric: str, padded: bool
 ) -> TrainingArguments:
     """The `Trainer` arguments for `params`; checkpoints go to `work`.
 
-    The best checkpoint is the one with the highest `best_metric` of an evaluation.
+    The best checkpoint is the one with the highest `best_metric` of an evaluation. `padded`
+    tells whether the model pays for padding; then "auto" makes batches of similar length.
     """
     precision = resolved_precision(params.precision)
+    grouped = padded if params.group_by_length == "auto" else params.group_by_length
     # TensorBoard's folder can only be named by the environment in transformers 5.
     os.environ["TENSORBOARD_LOGGING_DIR"] = str(logs / "tensorboard")
     return TrainingArguments(
@@ -80,7 +81,7 @@ def training_arguments(
         optim="adamw_torch_fused",
         bf16=precision == "bf16",
         fp16=precision == "fp16",
-        train_sampling_strategy="group_by_length" if params.group_by_length else "random",
+        train_sampling_strategy="group_by_length" if grouped else "random",
         length_column_name="length",
         remove_unused_columns=False,
         eval_strategy="epoch",
@@ -197,12 +198,6 @@ class Stopwatch:
     def seconds(self) -> float:
         """Seconds since the start, less the pauses."""
         return self._clock() - self._begin - self._paused
-
-
-def peak_memory_mb() -> float:
-    """Highest resident memory of this process so far, in MB (10^6 bytes)."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
 
 
 def environment(precision: str) -> list[str]:

@@ -6,7 +6,7 @@ order of the features, padding left out; `windows.json` counts both.
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from tqdm import tqdm
 from retune.errors import RetuneError
 from retune.params import STRICT, Positive
 from retune.precision import Precision, resolved_precision
-from retune.qa.batches import Collator
+from retune.qa.batches import Batch, Collator, real_tokens, span_logits
 from retune.qa.features import read_rows
 from retune.storage import atomic_path, write_json
 
@@ -44,7 +44,8 @@ def predict(features: Path, model: "PreTrainedModel", logits: Path, params: Pred
     module: nn.Module = model
     module.to("cuda" if torch.cuda.is_available() else "cpu")
     rows = read_rows(features / "validation.arrow")
-    collator = Collator.for_model(model, load_tokenizer(features / "tokenizer"))
+    precision = resolved_precision(params.precision)
+    collator = Collator.for_model(model, load_tokenizer(features / "tokenizer"), precision)
     tokens = int(np.sum(rows["length"]))
     with atomic_path(logits) as folder:
         folder.mkdir(parents=True)
@@ -64,7 +65,7 @@ def predict_windows(
     batch_size: int,
     precision: Precision,
     output: NDArray[np.float32],
-    on_batch: Callable[[Tensor, Tensor, dict[str, Tensor]], None] | None = None,
+    on_batch: Callable[[Tensor, Tensor, Batch], None] | None = None,
 ) -> None:
     """Fill `output`, shape (tokens, 2), with the start and end logits of `rows`.
 
@@ -81,10 +82,9 @@ def predict_windows(
     model.eval()
     with torch.inference_mode(), torch.autocast(device.type, dtype, dtype != torch.float32):
         for indices in _batches_by_length(np.asarray(rows["length"]), batch_size):
-            batch = collator([rows[int(index)] for index in indices])
-            batch = {name: tensor.to(device) for name, tensor in batch.items()}
+            batch = on_device(collator(rows.__getitems__(indices.tolist())), device)
             start, end = span_logits(model, batch)
-            real = batch["attention_mask"].bool()
+            real = real_tokens(batch)
             if on_batch is not None:
                 on_batch(start, end, batch)
             for row, index in enumerate(indices):
@@ -97,11 +97,12 @@ def predict_windows(
                 output[ends[index] - len(values) : ends[index]] = values
 
 
-def span_logits(model: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-    """Start and end logits, each of shape (B, T), in float32."""
-    names = ("input_ids", "attention_mask", "token_type_ids")
-    output: Any = model(**{name: batch[name] for name in names if name in batch})
-    return output.start_logits.float(), output.end_logits.float()
+def on_device(batch: Batch, device: torch.device) -> Batch:
+    """`batch` with its tensors on `device`."""
+    return {
+        name: value.to(device) if isinstance(value, Tensor) else value
+        for name, value in batch.items()
+    }
 
 
 def _batches_by_length(lengths: NDArray[np.int64], batch_size: int) -> Iterator[NDArray[np.int64]]:

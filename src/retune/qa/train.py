@@ -17,14 +17,16 @@ from transformers import PreTrainedModel, PrinterCallback, Trainer
 
 from retune.checkpoints import load_tokenizer
 from retune.errors import RetuneError
+from retune.layers.dropout import use_fast_dropout
+from retune.memory import keep_freed_memory, peak_memory_mb
 from retune.params import STRICT
 from retune.precision import Precision, resolved_precision
-from retune.qa.batches import Collator
+from retune.qa.batches import Batch, Collator, span_logits
 from retune.qa.examples import Example, read_examples
 from retune.qa.features import read_rows, read_windows
 from retune.qa.models import max_positions
 from retune.qa.postprocess import PostprocessParams, answers
-from retune.qa.predict import predict_windows, span_logits
+from retune.qa.predict import predict_windows
 from retune.qa.score import Normalizer, evaluate_answers
 from retune.seeding import random_state_kept, seed_everything
 from retune.storage import atomic_path, remove, write_json
@@ -33,7 +35,6 @@ from retune.training import (
     OptimizationParams,
     Stopwatch,
     environment,
-    peak_memory_mb,
     require_finite,
     training_arguments,
     training_callbacks,
@@ -92,11 +93,16 @@ def train(
     remove(work)
     remove(logs)  # of the run before
     curves = Curves()
+    keep_freed_memory()
+    use_fast_dropout(model)
+    collator = Collator.for_model(model, tokenizer, resolved_precision(params.precision))
     trainer = SpanTrainer(
         model,
-        Collator.for_model(model, tokenizer),
+        collator,
         Evaluation(raw, features, params, squad_v2),
-        args=training_arguments(params, seed, work, logs, best_metric="f1"),
+        args=training_arguments(
+            params, seed, work, logs, best_metric="f1", padded=not collator.packed
+        ),
         train_dataset=rows,
         callbacks=training_callbacks(params, logs, curves),
     )
@@ -137,11 +143,6 @@ def span_loss(start_logits: Tensor, end_logits: Tensor, start: Tensor, end: Tens
     return (losses[0] + losses[1]) / 2
 
 
-def mask_padding(logits: Tensor, attention_mask: Tensor) -> Tensor:
-    """Logits (B, T) with the lowest finite value at padding, where no span can begin."""
-    return logits.masked_fill(attention_mask == 0, torch.finfo(logits.dtype).min)
-
-
 class Evaluation:
     """EM, F1 and loss of a model on the validation split, read the way stages read them."""
 
@@ -158,7 +159,7 @@ class Evaluation:
         logits = np.empty((int(self.windows.lengths.sum()), 2), np.float32)
         losses: list[float] = []
 
-        def add_loss(start: Tensor, end: Tensor, batch: dict[str, Tensor]) -> None:
+        def add_loss(start: Tensor, end: Tensor, batch: Batch) -> None:
             losses.append(_batch_loss(start, end, batch).item() * len(start))
 
         batch_size, precision = self.params.eval_batch_size, self.params.precision
@@ -187,9 +188,7 @@ class SpanTrainer(Trainer):
         self.score = partial(evaluation, model, collator)
         self.stopwatch = Stopwatch()
 
-    def compute_loss(
-        self, model: nn.Module, inputs: dict[str, Tensor], *_: Any, **__: Any
-    ) -> Tensor:
+    def compute_loss(self, model: nn.Module, inputs: Batch, *_: Any, **__: Any) -> Tensor:
         """Span loss of a batch; stops where it is not a number."""
         start, end = span_logits(model, inputs)
         loss = _batch_loss(start, end, inputs)
@@ -239,14 +238,8 @@ def _costs(
     }
 
 
-def _batch_loss(start: Tensor, end: Tensor, batch: dict[str, Tensor]) -> Tensor:
-    mask = batch["attention_mask"]
-    return span_loss(
-        mask_padding(start, mask),
-        mask_padding(end, mask),
-        batch["start_position"],
-        batch["end_position"],
-    )
+def _batch_loss(start: Tensor, end: Tensor, batch: Batch) -> Tensor:
+    return span_loss(start, end, batch["start_position"], batch["end_position"])
 
 
 def _check_length(model: PreTrainedModel, longest: int) -> None:

@@ -8,6 +8,9 @@ To add one, write `qa/models/<variant>.py` with
   `forward(input_ids, attention_mask, token_type_ids=None)` takes integers (B, T), where
   mask 1 = real token and type 1 = context, and returns `QuestionAnsweringModelOutput`
   without a loss. Logits of real tokens must not depend on the amount of padding;
+- for speed on a CPU the model may also read packed windows (`retune.layers.attention`): all
+  tokens in one row (1, N), with `attention_mask` None, `position_ids` (1, N) and `packing`;
+  then it sets `_supports_attention_backend`, and `retune.qa.packing` tries it out;
 - where the model is not transformers' own, a configuration and the model registered
   with AutoConfig and AutoModelForQuestionAnswering as the module is imported.
 
@@ -64,10 +67,13 @@ def accepts_token_types(model: "PreTrainedModel") -> bool:
 def max_positions(model: "PreTrainedModel") -> int | None:
     """The most tokens T that a window may have; None where there is no limit."""
     size: int | None = getattr(model.config, "max_position_embeddings", None)
-    if size is None:
-        return None
+    return None if size is None else size - first_position(model)
+
+
+def first_position(model: "PreTrainedModel") -> int:
+    """The position of a window's first token: 0, but in RoBERTa behind the padding's own."""
     for name, module in model.named_modules():
         padding = getattr(module, "padding_idx", None)
         if name.endswith("position_embeddings") and padding is not None:
-            return size - int(padding) - 1  # RoBERTa counts positions from behind the padding's
-    return size
+            return int(padding) + 1
+    return 0

@@ -4,7 +4,6 @@ from pathlib import Path
 
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from transformers import (
     AutoConfig,
     AutoModelForQuestionAnswering,
@@ -14,6 +13,7 @@ from transformers import (
 from transformers.modeling_outputs import QuestionAnsweringModelOutput
 
 from retune.errors import RetuneError
+from retune.layers.recurrent import LSTM
 from retune.params import STRICT, Positive
 
 
@@ -44,7 +44,7 @@ class LstmForQuestionAnswering(PreTrainedModel):
     def __init__(self, config: LstmConfig) -> None:
         super().__init__(config)
         self.embedding = nn.Embedding(config.vocab_size, config.embedding_size)
-        self.lstm = nn.LSTM(config.embedding_size, config.hidden_size, batch_first=True)
+        self.lstm = LSTM(config.embedding_size, config.hidden_size, batch_first=True)
         self.output = nn.Linear(config.hidden_size, 2)
         self.post_init()  # type: ignore[no-untyped-call]
 
@@ -61,13 +61,7 @@ class LstmForQuestionAnswering(PreTrainedModel):
         """
         if (attention_mask[:, 1:] > attention_mask[:, :-1]).any():
             raise RetuneError("lstm: a window is padded on the left; set padding_side to right")
-        lengths = attention_mask.sum(dim=1).clamp(min=1).cpu()
-        packed = pack_padded_sequence(
-            self.embedding(input_ids), lengths, batch_first=True, enforce_sorted=False
-        )
-        states, _ = pad_packed_sequence(
-            self.lstm(packed)[0], batch_first=True, total_length=input_ids.shape[1]
-        )
+        states = self.lstm.states(self.embedding(input_ids))
         start, end = self.output(states).unbind(dim=-1)
         return QuestionAnsweringModelOutput(start_logits=start, end_logits=end)
 

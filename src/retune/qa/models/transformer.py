@@ -18,6 +18,8 @@ from transformers import (
 )
 from transformers.modeling_outputs import QuestionAnsweringModelOutput
 
+from retune.layers.attention import Packing
+from retune.layers.encoder import EncoderLayer, key_mask
 from retune.params import STRICT, Positive
 
 
@@ -52,16 +54,14 @@ class TransformerForQuestionAnswering(PreTrainedModel):
     """Embedding, one encoder layer, linear to 2 logits."""
 
     config_class = TransformerConfig
+    _supports_attention_backend = True
+    _supports_sdpa = True
 
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__(config)
         self.embedding = nn.Embedding(config.vocab_size, config.embedding_size)
-        self.layer = nn.TransformerEncoderLayer(
-            config.embedding_size,
-            config.attention_heads,
-            config.feed_forward_size,
-            config.dropout,
-            batch_first=True,
+        self.layer = EncoderLayer(
+            config.embedding_size, config.attention_heads, config.feed_forward_size, config.dropout
         )
         self.output = nn.Linear(config.embedding_size, 2)
         self.post_init()  # type: ignore[no-untyped-call]
@@ -70,13 +70,15 @@ class TransformerForQuestionAnswering(PreTrainedModel):
         """Keep PyTorch's own initialisation, as the notebook did."""
 
     def forward(
-        self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        packing: Packing | None = None,
     ) -> QuestionAnsweringModelOutput:
-        """Start and end logits (B, T); segments are not used."""
-        real = attention_mask.bool()
-        # A row of nothing but padding keeps its keys: a softmax over no key is NaN.
-        ignored = ~real & real.any(dim=1, keepdim=True)
-        states = self.layer(self.embedding(input_ids), src_key_padding_mask=ignored)
+        """Start and end logits (B, T); neither segments nor positions are used."""
+        states = self.layer(self.embedding(input_ids), key_mask(attention_mask), packing)
         start, end = self.output(states).unbind(dim=-1)
         return QuestionAnsweringModelOutput(start_logits=start, end_logits=end)
 

@@ -22,6 +22,8 @@ from transformers.modeling_outputs import QuestionAnsweringModelOutput
 
 from retune.checkpoints import load_encoder_embeddings, require_vocabulary
 from retune.errors import RetuneError
+from retune.layers.attention import Packing
+from retune.layers.encoder import EncoderLayer, key_mask
 from retune.params import STRICT, Positive
 
 
@@ -77,15 +79,19 @@ class Embeddings(nn.Module):
         self.norm = nn.LayerNorm(config.hidden_size)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, input_ids: Tensor, token_type_ids: Tensor | None) -> Tensor:
-        """Vectors (B, T, H) of ids and segments (B, T)."""
-        length, limit = input_ids.shape[1], self.positions.num_embeddings
+    def forward(
+        self, input_ids: Tensor, token_type_ids: Tensor | None, position_ids: Tensor | None
+    ) -> Tensor:
+        """Vectors (B, T, H) of ids, segments and positions (B, T)."""
+        if position_ids is None:
+            position_ids = torch.arange(input_ids.shape[1], device=input_ids.device)[None]
+        length, limit = int(position_ids.max()) + 1, self.positions.num_embeddings
         if length > limit:
             raise RetuneError(
                 f"transformer_encoder: windows of {length} tokens, but the model has {limit} "
                 "positions; lower max_length or raise qa.models.transformer_encoder.max_positions"
             )
-        vectors = self.projection(self.words(input_ids)) + self.positions.weight[:length]
+        vectors = self.projection(self.words(input_ids)) + self.positions(position_ids)
         if token_type_ids is not None:
             vectors = vectors + self.segments(token_type_ids)
         return self.dropout(self.norm(vectors))  # type: ignore[no-any-return]
@@ -95,22 +101,25 @@ class TransformerEncoderForQuestionAnswering(PreTrainedModel):
     """Embeddings, pre-norm encoder layers, linear to 2 logits."""
 
     config_class = TransformerEncoderConfig
+    _supports_attention_backend = True
+    _supports_sdpa = True
 
     def __init__(self, config: TransformerEncoderConfig) -> None:
         super().__init__(config)
         self.embeddings = Embeddings(config)
-        layer = nn.TransformerEncoderLayer(
-            config.hidden_size,
-            config.attention_heads,
-            config.feed_forward_size,
-            config.dropout,
-            activation="gelu",
-            batch_first=True,
-            norm_first=True,
+        layers = (
+            EncoderLayer(
+                config.hidden_size,
+                config.attention_heads,
+                config.feed_forward_size,
+                config.dropout,
+                activation=nn.functional.gelu,
+                norm_first=True,
+            )
+            for _ in range(config.layers)
         )
-        self.encoder = nn.TransformerEncoder(
-            layer, config.layers, norm=nn.LayerNorm(config.hidden_size), enable_nested_tensor=False
-        )
+        self.layers = nn.ModuleList(layers)
+        self.norm = nn.LayerNorm(config.hidden_size)
         self.output = nn.Linear(config.hidden_size, 2)
         self.post_init()  # type: ignore[no-untyped-call]
 
@@ -120,23 +129,25 @@ class TransformerEncoderForQuestionAnswering(PreTrainedModel):
             initialization.normal_(module.weight, std=0.02)
         if isinstance(module, nn.Linear):
             initialization.zeros_(module.bias)
-        if isinstance(module, nn.MultiheadAttention):
-            initialization.normal_(module.in_proj_weight, std=0.02)
 
     def forward(
-        self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        packing: Packing | None = None,
     ) -> QuestionAnsweringModelOutput:
         """Start and end logits (B, T).
 
         Raises:
-            ValueError: T is above the configuration's `max_position_embeddings`.
+            RetuneError: a position is above the configuration's `max_position_embeddings`.
         """
-        real = attention_mask.bool()
-        # A row of nothing but padding keeps its keys: a softmax over no key is NaN.
-        ignored = ~real & real.any(dim=1, keepdim=True)
-        vectors = self.embeddings(input_ids, token_type_ids)
-        states = self.encoder(vectors, src_key_padding_mask=ignored)
-        start, end = self.output(states).unbind(dim=-1)
+        mask = key_mask(attention_mask)
+        states = self.embeddings(input_ids, token_type_ids, position_ids)
+        for layer in self.layers:
+            states = layer(states, mask, packing)
+        start, end = self.output(self.norm(states)).unbind(dim=-1)
         return QuestionAnsweringModelOutput(start_logits=start, end_logits=end)
 
 

@@ -1,0 +1,141 @@
+"""Ways to train one model on the same windows: the notebooks', `Trainer`'s best, retune's."""
+
+import ctypes
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Literal
+
+from torch import Tensor, nn
+from transformers import Trainer, TrainerCallback, TrainingArguments
+from transformers.trainer_callback import PrinterCallback
+
+from bench.windows import checkpoint_folder
+from retune.checkpoints import load_tokenizer
+from retune.layers.dropout import Dropout, use_fast_dropout
+from retune.memory import keep_freed_memory
+from retune.precision import resolved_precision
+from retune.qa.batches import Batch, Collator, span_logits
+from retune.qa.train import span_loss
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from transformers import PreTrainedModel
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a training step is made of; the defaults are retune's."""
+
+    windows: Literal["fixed", "longest", "packed"] = "packed"
+    fast_dropout: bool = True
+    optimizer: str = "adamw_torch_fused"
+    precision: Literal["auto", "fp32"] = "auto"
+    grouped: bool = False  # retune groups where a model cannot read packed windows
+    keep_memory: bool = True
+
+
+RETUNE = Recipe()
+#: transformers' `Trainer` with every speed option that it has.
+TRAINER = Recipe("longest", fast_dropout=False, grouped=True, keep_memory=False)
+#: The notebooks: float32, padded to 384, plain AdamW.
+NOTEBOOK = Recipe("fixed", False, "adamw_torch", "fp32", keep_memory=False)
+#: retune's recipe without one ingredient.
+ABLATIONS = {
+    "without packing (padded, grouped by length)": Recipe("longest", grouped=True),
+    "without cheap dropout": Recipe(fast_dropout=False),
+    "without fused AdamW": Recipe(optimizer="adamw_torch"),
+    "without keeping freed memory": Recipe(keep_memory=False),
+}
+
+
+def measured(
+    model: "PreTrainedModel", rows: "Dataset", recipe: Recipe, batch_size: int, steps: int
+) -> float:
+    """Windows a second over `steps` steps of training, after two that do not count."""
+    _set_memory(keep=recipe.keep_memory)
+    _set_dropout(model, fast=recipe.fast_dropout)
+    watch = _Watch()
+    with TemporaryDirectory() as folder, _collator(model, recipe) as collator:
+        arguments = TrainingArguments(
+            output_dir=folder,
+            per_device_train_batch_size=batch_size,
+            max_steps=steps + watch.skip,
+            learning_rate=1e-5,
+            optim=recipe.optimizer,
+            bf16=resolved_precision(recipe.precision) == "bf16",
+            train_sampling_strategy="group_by_length" if _grouped(recipe, collator) else "random",
+            length_column_name="length",
+            remove_unused_columns=False,
+            save_strategy="no",
+            logging_strategy="no",
+            report_to=[],
+            use_cpu=True,
+            disable_tqdm=True,
+        )
+        trainer = _SpanTrainer(
+            model, arguments, data_collator=collator, train_dataset=rows, callbacks=[watch]
+        )
+        trainer.remove_callback(PrinterCallback)
+        trainer.train()
+    return batch_size * steps / watch.seconds
+
+
+def _grouped(recipe: Recipe, collator: Collator) -> bool:
+    return recipe.grouped or (recipe.windows == "packed" and not collator.packed)
+
+
+class _SpanTrainer(Trainer):
+    def compute_loss(self, model: nn.Module, inputs: Batch, *_: Any, **__: Any) -> Tensor:
+        start, end = span_logits(model, inputs)
+        return span_loss(start, end, inputs["start_position"], inputs["end_position"])
+
+
+class _Watch(TrainerCallback):
+    """Seconds from the end of the first `skip` steps on."""
+
+    skip = 2
+    seconds = 0.0
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if state.global_step == self.skip:
+            self._begin = time.perf_counter()
+        elif state.global_step > self.skip:
+            self.seconds = time.perf_counter() - self._begin
+
+
+@contextmanager
+def _collator(model: "PreTrainedModel", recipe: Recipe) -> Iterator[Collator]:
+    """The recipe's collator, with the attention that belongs to it."""
+    tokenizer = load_tokenizer(checkpoint_folder())
+    before = getattr(model.config, "_attn_implementation", None)
+    collator = Collator.for_model(model, tokenizer, resolved_precision(recipe.precision))
+    if recipe.windows == "packed":
+        yield collator
+    if collator.packed:
+        model.set_attn_implementation(before)
+    if recipe.windows != "packed":
+        step = 384 if recipe.windows == "fixed" else 1
+        yield replace(collator, packed=False, length_step=step)
+
+
+def _set_dropout(model: nn.Module, *, fast: bool) -> None:
+    if fast:
+        use_fast_dropout(model)
+        return
+    for module in model.modules():
+        for name, child in module.named_children():
+            if type(child) is Dropout:
+                setattr(module, name, nn.Dropout(child.p))
+
+
+def _set_memory(*, keep: bool) -> None:
+    if keep:
+        keep_freed_memory()
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:  # glibc's own defaults
+        for name, value in ((-4, 65536), (-3, 128 * 1024), (-1, 128 * 1024)):
+            mallopt(name, value)
