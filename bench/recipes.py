@@ -4,7 +4,7 @@ import ctypes
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -22,7 +22,6 @@ from retune.qa.train import span_loss
 
 if TYPE_CHECKING:
     from datasets import Dataset
-    from transformers import PreTrainedModel
 
 
 @dataclass(frozen=True)
@@ -52,13 +51,13 @@ ABLATIONS = {
 
 
 def measured(
-    model: "PreTrainedModel", rows: "Dataset", recipe: Recipe, batch_size: int, steps: int
+    model: nn.Module, rows: "Dataset", recipe: Recipe, batch_size: int, steps: int
 ) -> float:
     """Windows a second over `steps` steps of training, after two that do not count."""
     _set_memory(keep=recipe.keep_memory)
     _set_dropout(model, fast=recipe.fast_dropout)
     watch = _Watch()
-    with TemporaryDirectory() as folder, _collator(model, recipe) as collator:
+    with TemporaryDirectory() as folder, collator_of(model, recipe) as collator:
         arguments = TrainingArguments(
             output_dir=folder,
             per_device_train_batch_size=batch_size,
@@ -107,18 +106,17 @@ class _Watch(TrainerCallback):
 
 
 @contextmanager
-def _collator(model: "PreTrainedModel", recipe: Recipe) -> Iterator[Collator]:
+def collator_of(model: nn.Module, recipe: Recipe) -> Iterator[Collator]:
     """The recipe's collator, with the attention that belongs to it."""
-    tokenizer = load_tokenizer(checkpoint_folder())
-    before = getattr(model.config, "_attn_implementation", None)
-    collator = Collator.for_model(model, tokenizer, resolved_precision(recipe.precision))
-    if recipe.windows == "packed":
-        yield collator
-    if collator.packed:
-        model.set_attn_implementation(before)
     if recipe.windows != "packed":
         step = 384 if recipe.windows == "fixed" else 1
-        yield replace(collator, packed=False, length_step=step)
+        yield Collator(0, pad_left=False, token_types=True, length_step=step)
+        return
+    before = model.config._attn_implementation
+    tokenizer = load_tokenizer(checkpoint_folder())
+    yield Collator.for_model(model, tokenizer, resolved_precision(recipe.precision))
+    if model.config._attn_implementation != before:
+        model.set_attn_implementation(before)
 
 
 def _set_dropout(model: nn.Module, *, fast: bool) -> None:

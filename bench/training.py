@@ -1,19 +1,34 @@
 """Training: windows a second of the notebooks' recipe, of `Trainer`'s best, and of retune's."""
 
 import argparse
+import sys
 import time
+from functools import partial
+from typing import TYPE_CHECKING
 
 import torch
 from transformers import BertConfig, BertForQuestionAnswering, PreTrainedModel
 
 from bench import measure
-from bench.recipes import ABLATIONS, NOTEBOOK, RETUNE, TRAINER, Recipe, measured
+from bench.notebook_models import NotebookLstm, NotebookTransformer
+from bench.recipes import ABLATIONS, NOTEBOOK, RETUNE, TRAINER, measured
 from bench.windows import checkpoint_folder, shuffled_windows
 from retune.precision import resolved_precision
-from retune.qa.models import bert
+from retune.qa.models import bert, lstm, transformer
 
-GOALS = {"minilm": (12.0, 2.5), "bert-mini": (8.0, 2.0)}
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+#: Least ratio to the notebooks' recipe, and to `Trainer`'s best.
+GOALS = {
+    "minilm": (12.0, 2.5),
+    "bert-mini": (8.0, 2.0),
+    "lstm": (3.0,),
+    "transformer": (3.0,),
+}
+ENCODERS = ("minilm", "bert-mini")
 BATCH = 16
+RECIPES = {"retune": RETUNE, "notebook": NOTEBOOK, "Trainer's best": TRAINER}
 
 
 def main() -> None:
@@ -23,43 +38,52 @@ def main() -> None:
     parser.add_argument("--ablation", action="store_true", help="retune less one ingredient each")
     parser.add_argument("--steps", type=int, default=6, help="steps a round (default: 6)")
     options = parser.parse_args()
-    recipes = {"retune": RETUNE} | (
-        ABLATIONS if options.ablation else {"notebook": NOTEBOOK, "Trainer's best": TRAINER}
-    )
     comparisons, shares = [], {}
     with shuffled_windows(2000) as rows:
         for name in options.model or GOALS:
-            model = _model(name)
-            goals = dict(zip(list(recipes)[1:], GOALS[name], strict=False))
-            comparison = measure.alternate(
-                f"Training {name}, batch {BATCH}",
-                "windows/s",
-                {key: _side(model, rows, recipe, options) for key, recipe in recipes.items()},
-                options.rounds,
-                {} if options.ablation else goals,
-            )
+            comparison = _compare(name, rows, options)
             comparisons.append(comparison)
-            flops = _flops_per_window(model, rows["length"])
-            rate = measure.Spread.of(comparison.rates["retune"]).median
-            shares[name] = rate * flops / matrix_rate()
-    title = "training_ablation" if options.ablation else "training"
-    measure.report(title, comparisons, options, precision=resolved_precision("auto"),
-                   share_of_matrix_rate=shares)  # fmt: skip
-    if not options.json:
-        for name, share in shares.items():
-            print(f"{name}: {share:.0%} of this machine's {resolved_precision('auto')} matrix rate")
+            if name in ENCODERS:
+                flops = _flops_per_window(_model(name), rows["length"])
+                rate = measure.Spread.of(comparison.rates["retune"]).median
+                shares[name] = rate * flops / matrix_rate()
+    measure.report(
+        "training_ablation" if options.ablation else "training",
+        comparisons,
+        options,
+        precision=resolved_precision("auto"),
+        share_of_matrix_rate=shares,
+    )
+    for name, share in shares.items():
+        text = f"{name}: {share:.0%} of this machine's {resolved_precision('auto')} matrix rate"
+        print(text, file=sys.stderr)
 
 
-def _side(
-    model: PreTrainedModel, rows: object, recipe: Recipe, options: argparse.Namespace
-) -> measure.Side:
-    return lambda: measured(model, rows, recipe, BATCH, options.steps)  # type: ignore[arg-type]
+def _compare(name: str, rows: "Dataset", options: argparse.Namespace) -> measure.Comparison:
+    model = _model(name)
+    recipes = {"retune": RETUNE} | ABLATIONS if options.ablation else RECIPES
+    if name not in ENCODERS:
+        recipes = {"retune": RETUNE, "notebook": NOTEBOOK}
+    others = {"lstm": NotebookLstm, "transformer": NotebookTransformer}
+    models = {"notebook": others[name]()} if name in others else {}
+    sides = {
+        key: partial(measured, models.get(key, model), rows, recipe, BATCH, options.steps)
+        for key, recipe in recipes.items()
+    }
+    goals = {} if options.ablation else dict(zip(list(recipes)[1:], GOALS[name], strict=True))
+    title = f"Training {name}, batch {BATCH}"
+    return measure.alternate(title, "windows/s", sides, options.rounds, goals)
 
 
 def _model(name: str) -> PreTrainedModel:
     torch.manual_seed(1)
     if name == "minilm":
         return bert.build(bert.Params(dropout=None), checkpoint_folder(), 30522, 0)
+    if name == "lstm":
+        return lstm.build(lstm.Params(768, 768), checkpoint_folder(), 30522, 0)
+    if name == "transformer":
+        sizes = transformer.Params(768, 12, 2048, 0.1)
+        return transformer.build(sizes, checkpoint_folder(), 30522, 0)
     # google/bert_uncased_L-4_H-256_A-4; its speed does not depend on the weights.
     sizes = {"hidden_size": 256, "num_hidden_layers": 4, "num_attention_heads": 4}
     return BertForQuestionAnswering(BertConfig(intermediate_size=1024, **sizes))
