@@ -25,8 +25,7 @@ def keep_mask(like: Tensor, p: float) -> Tensor:
     """Independent zeros, each with probability `p`, and ones: of the shape and type of `like`."""
     elements = like.numel()
     seed = int(torch.randint(2**63 - 1, (), device="cpu"))
-    generator = np.random.Generator(np.random.SFC64(seed))
-    words = generator.integers(0, 2**64, -(-elements // 4), np.uint64)
+    words = np.random.SFC64(seed).random_raw(-(-elements // 4))
     bits = torch.from_numpy(words.view(np.int16)[:elements]).view(like.shape)
     # Straight to numbers: a product with booleans would convert them first.
     mask = torch.empty_like(like, memory_format=torch.contiguous_format)
