@@ -9,11 +9,11 @@ Everything here is a pure function of arrays; `retune.qa.tokenize` does the read
 the tokenizer calls and the writing.
 """
 
-import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -156,23 +156,44 @@ def whole_characters(windows: Windows, contexts: Sequence[str]) -> Windows:
         contexts: the context of each of these questions.
     """
     char_end = windows.char_end.copy()
-    bounds = windows.question_tokens()
-    for context, low, high in zip(contexts, bounds[:-1], bounds[1:], strict=True):
+    bounds = windows.question_tokens().tolist()
+    for context, (low, high) in zip(contexts, pairwise(bounds), strict=True):
         if context.isascii():
             continue
-        moved = np.arange(len(context) + 1)
-        for marks in _combining_marks().finditer(context):
-            moved[marks.start() : marks.end()] = marks.end()
+        marks = is_one_of(_combining_marks(), context)
+        if not marks.any():
+            continue
         old = char_end[low:high]
         # A token without characters must not get some.
-        char_end[low:high] = np.where(old > windows.char_start[low:high], moved[old], old)
+        moved = next_other(marks)[old]
+        char_end[low:high] = np.where(old > windows.char_start[low:high], moved, old)
     return replace(windows, char_end=char_end)
 
 
+def is_one_of(wanted: NDArray[np.bool_], text: str) -> NDArray[np.bool_]:
+    """For each character of `text` what the table `wanted` holds at its code; False behind."""
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+    return np.take(wanted, codes, mode="clip")
+
+
+def next_other(marked: NDArray[np.bool_]) -> Longs:
+    """From each place the next one that is not marked, itself included.
+
+    Shapes: (length of the text,) and, since one may stand at the end, that plus 1.
+    """
+    places = np.arange(len(marked) + 1)
+    places[:-1][marked] = len(marked)
+    return np.minimum.accumulate(places[::-1])[::-1]
+
+
+def _table(wanted: Callable[[str], object], size: int) -> NDArray[np.bool_]:
+    """A table of the characters that are wanted, by their codes; its last entry is False."""
+    return np.fromiter((bool(wanted(chr(code))) for code in range(size)), np.bool_, size)
+
+
 @cache
-def _combining_marks() -> re.Pattern[str]:
-    first_planes = map(chr, range(0x300, 0x20000))  # Unicode has none elsewhere
-    return re.compile(f"[{''.join(filter(unicodedata.combining, first_planes))}]+")
+def _combining_marks() -> NDArray[np.bool_]:
+    return _table(unicodedata.combining, 0x20000)  # Unicode has none elsewhere
 
 
 def changes(values: NDArray[Any], *, end: bool = False) -> NDArray[np.bool_]:
