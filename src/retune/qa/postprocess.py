@@ -6,7 +6,7 @@ training and `retune ask` all use it.
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,6 @@ from retune.qa.spans import Candidates, Floats, chunks, find_spans, probabilitie
 from retune.qa.windows import Windows, whole_characters
 from retune.storage import atomic_path, read_json, write_json, write_json_lines
 
-_Span = tuple[int, int, float, float, float]  # start, end, start logit, end logit, probability
-_NULL = {"end": None, "end_logit": None, "start": None, "start_logit": None, "text": ""}
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -40,23 +38,46 @@ class PostprocessParams:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class RankedAnswer:
-    """The answer to one question with its n-best list, a line of `nbest.jsonl`.
+    """The answer to one question with its n-best list, from the best candidate on.
 
-    A candidate has text, start and end (characters of the context), start_logit, end_logit
-    and probability. In a SQuAD 2.0 run the null answer is one more candidate: "", without
-    offsets and logits, at its place by score. The first candidate is the answer unless
-    `null_threshold` decides otherwise.
+    Lists of K values, an entry a candidate; start and end are characters of the context. In
+    a SQuAD 2.0 run the null answer is one more candidate: "", without offsets and logits, at
+    its place by score. The first candidate is the answer unless `null_threshold` decides
+    otherwise.
     """
 
     id: str
     text: str
     null_score: float
-    candidates: list[dict[str, Any]]
+    texts: list[str]
+    start: list[int | None]
+    end: list[int | None]
+    start_logit: list[float | None]
+    end_logit: list[float | None]
+    probability: list[float]
 
     @property
     def has_span(self) -> bool:
         """Whether any window of the question has a token of the context."""
-        return any(candidate["start"] is not None for candidate in self.candidates)
+        return any(start is not None for start in self.start)
+
+    @property
+    def candidates(self) -> list[dict[str, Any]]:
+        """The n-best list as dicts, shape (K,)."""
+        columns = (
+            self.texts, self.start, self.end, self.start_logit, self.end_logit, self.probability
+        )  # fmt: skip
+        return [
+            {
+                "end": end,
+                "end_logit": end_logit,
+                "probability": probability,
+                "start": start,
+                "start_logit": start_logit,
+                "text": text,
+            }
+            for text, start, end, start_logit, end_logit, probability in zip(*columns, strict=True)
+        ]
 
     def line(self) -> dict[str, Any]:
         """What stands in `nbest.jsonl`."""
@@ -199,32 +220,22 @@ def _ranked(
     shares, null_shares = probabilities(found, with_null=squad_v2)
     # The last digits of the exponential differ between processors.
     columns = found.start, found.end, found.start_logit, found.end_logit, shares.round(12)
-    spans = zip(*(column.tolist() for column in columns), strict=True)
-    scores, bounds = found.score.tolist(), found.offsets.tolist()
+    spans: list[list[Any]] = [column.tolist() for column in columns]
+    scores, bounds = found.score.tolist(), pairwise(found.offsets.tolist())
     nulls = zip(found.null_score.tolist(), null_shares.round(12).tolist(), strict=True)
-    for row, (question, (null, null_share)) in enumerate(zip(questions, nulls, strict=True)):
-        score = scores[bounds[row] : bounds[row + 1]]
-        candidates = _candidates(question.context, islice(spans, len(score)))
-        text = candidates[0]["text"] if candidates else ""
+    for question, (low, high), (null, null_share) in zip(questions, bounds, nulls, strict=True):
+        start, end, *rest = (column[low:high] for column in spans)
+        context = question.context
+        texts = [context[a:b] for a, b in zip(start, end, strict=True)]
+        text = texts[0] if texts else ""
         if squad_v2:
+            score = scores[low:high]
             text = "" if score and null - score[0] > null_threshold else text
             better = sum(value >= null for value in score)
-            candidates.insert(better, _NULL | {"probability": null_share})
-        yield RankedAnswer(question.id, text, null, candidates)
-
-
-def _candidates(context: str, spans: Iterable[_Span]) -> list[dict[str, Any]]:
-    return [
-        {
-            "end": end,
-            "end_logit": end_logit,
-            "probability": probability,
-            "start": start,
-            "start_logit": start_logit,
-            "text": context[start:end],
-        }
-        for start, end, start_logit, end_logit, probability in spans
-    ]
+            inserted = zip((texts, start, end, *rest), ("", *[None] * 4, null_share), strict=True)
+            for column, value in inserted:
+                column.insert(better, value)
+        yield RankedAnswer(question.id, text, null, texts, start, end, *rest)
 
 
 def _matching(

@@ -9,19 +9,19 @@ which differs between processors: ties go to the lowest position.
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from retune.qa.windows import Ints, Longs, Windows, changes
+from retune.qa.windows import Ints, Longs, Windows, changes, ranges
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 
 #: Windows of a chunk: few enough that the arrays of a chunk stay in the processor's cache.
-CHUNK = 256
+CHUNK = 128
 #: Most pairs of a start and an end that are held at a time.
 _PAIRS = 2**21
 
@@ -113,7 +113,8 @@ def find_spans(windows: Windows, logits: Floats, n_best: int, max_answer_length:
     """
     context, null = _read(windows, logits)
     new = np.flatnonzero(changes(windows.example))
-    question = np.repeat(np.arange(len(new)), np.diff(new, append=len(windows)))
+    number = np.arange(len(new), dtype=np.min_scalar_type(len(new)))  # small ints sort fast
+    question = np.repeat(number, np.diff(new, append=len(windows)))
     rows = np.arange(len(windows))
     spans = _joined(_search(_best_pairs, context, rows, n_best, max_answer_length))
     without = np.bincount(question[spans.window], minlength=len(new)) == 0
@@ -140,15 +141,15 @@ def probabilities(candidates: Candidates, *, with_null: bool) -> tuple[Doubles, 
 def _read(windows: Windows, logits: Floats) -> tuple[_Context, Doubles]:
     """Context tokens as rectangles, and the null score of each window, shape (W,)."""
     window = windows.window_tokens()[:-1]
-    first = (window + windows.context_start)[:, None]
+    first = window + windows.context_start
     count = windows.context_end - windows.context_start
-    column = np.arange(max(int(count.max()), 1))
-    real = column < count[:, None]
-    values = logits[(first + column)[real]]
+    real = np.arange(max(int(count.max()), 1), dtype=np.int32) < count[:, None]
     start_logit, end_logit = np.full((2, *real.shape), -np.inf, np.float32)
+    values = logits[ranges(first, count)]
     start_logit[real], end_logit[real] = values[:, 0], values[:, 1]
+    chars = windows.char_start, windows.char_end
     null: Doubles = logits[window + windows.cls].sum(axis=1, dtype=np.float64)
-    return _Context(start_logit, end_logit, first, windows.char_start, windows.char_end), null
+    return _Context(start_logit, end_logit, first[:, None], *chars), null
 
 
 def _search(
@@ -177,7 +178,7 @@ def _best_pairs(context: _Context, n_best: int, longest: int) -> _Spans:
     end_logit = np.take_along_axis(context.end_logit, ends, axis=1)
     char_start = _chars(context, context.char_start, starts, start_logit)
     char_end = _chars(context, context.char_end, ends, end_logit)
-    score = start_logit.astype(np.float64)[:, :, None] + end_logit[:, None, :]  # (W, K, K)
+    score = _sum(start_logit[:, :, None], end_logit[:, None, :])  # (W, K, K)
     length = ends.astype(np.int32)[:, None, :] - (starts.astype(np.int32) - 1)[:, :, None]
     invalid = (length < 1) | (length > longest)
     invalid |= char_end[:, None, :] <= char_start[:, :, None]
@@ -199,7 +200,7 @@ def _all_pairs(context: _Context, n_best: int, longest: int) -> _Spans:
     end_logit = np.pad(context.end_logit, behind, constant_values=-np.inf)
     end_logit = sliding_window_view(end_logit, width, axis=1)  # (W, C, width)
     last_char = sliding_window_view(np.pad(char_end, behind), width, axis=1)
-    score = context.start_logit.astype(np.float64)[:, :, None] + end_logit
+    score = _sum(context.start_logit[:, :, None], end_logit)
     score[last_char <= char_start[:, :, None]] = -np.inf
     limit = n_best * _copies(char_start) * _copies(char_end)
     window, i, j = _best_entries(score, limit)
@@ -207,6 +208,18 @@ def _all_pairs(context: _Context, n_best: int, longest: int) -> _Spans:
         window, char_start[window, i], char_end[window, i + j], context.start_logit[window, i],
         context.end_logit[window, i + j],
     )  # fmt: skip
+
+
+def _sum(start_logit: Floats, end_logit: Floats) -> Floats:
+    """Scores in float32, -inf for filling.
+
+    Half the size of exact ones. Rounding never turns the order of two scores, it only makes
+    ties: with all that equal the last one wanted, the best of the exact scores are kept.
+    """
+    with np.errstate(over="ignore"):
+        score = start_logit + end_logit
+    low = np.isneginf(score) & np.isfinite(start_logit) & np.isfinite(end_logit)
+    return np.where(low, np.finfo(np.float32).min, score) if low.any() else score
 
 
 def _chars(context: _Context, chars: Ints, columns: Longs, logit: Floats) -> Ints:
@@ -229,13 +242,13 @@ def _best_columns(logit: Floats, n_best: int) -> Longs:
     return np.flatnonzero(chosen).reshape(rows, k) % width
 
 
-def _best_entries(score: Doubles, limit: Longs) -> tuple[Longs, ...]:
+def _best_entries(score: Floats, limit: Longs) -> tuple[Longs, ...]:
     """Where the `limit` (W,) highest finite scores (W, A, B) are, and all equal to the last."""
     flat = score.reshape(len(score), -1)
     last = np.maximum(flat.shape[1] - limit, 0)
-    ranked = np.partition(flat, np.unique(last), axis=1)
+    ranked = np.sort(flat, axis=1)  # a partition is slow where most are equal, here -inf
     threshold = np.take_along_axis(ranked, last[:, None], axis=1)
-    kept = flat >= np.maximum(threshold, np.finfo(np.float64).min)
+    kept = flat >= np.maximum(threshold, np.finfo(np.float32).min)
     return np.unravel_index(np.flatnonzero(kept), score.shape)
 
 
@@ -255,15 +268,16 @@ def _copies(chars: Ints) -> Longs:
     return copies
 
 
-def _merged(question: Longs, spans: _Spans, n_best: int) -> tuple[Longs, _Spans]:
+def _merged(question: NDArray[Any], spans: _Spans, n_best: int) -> tuple[NDArray[Any], _Spans]:
     """The `n_best` best different spans of each question, sorted, with their questions."""
     falling = -(spans.start_logit.astype(np.float64) + spans.end_logit)
     chars = (spans.start.astype(np.int64) << 32) + spans.end  # in the order of start, then end
-    order = np.arange(len(question))
-    rising = changes(question) | (np.diff(chars, prepend=-1) > 0)
-    if not rising.all():  # several windows, or tokens that share characters
-        order = np.lexsort((falling, chars, question))
-        order = order[changes(question[order]) | changes(chars[order])]
+    again = ~changes(question) & (np.diff(chars, prepend=-1) <= 0)
+    mixed = (np.bincount(question, again) > 0)[question]  # of several windows, for example
+    order = np.flatnonzero(mixed)
+    order = order[np.lexsort((falling[order], chars[order], question[order]))]
+    order = order[changes(question[order]) | changes(chars[order])]
+    order = np.concatenate([np.flatnonzero(~mixed), order])
     order = order[np.lexsort((falling[order], question[order]))]  # stable: still by chars
     question = question[order]
     best = np.arange(len(question)) - np.searchsorted(question, question) < n_best

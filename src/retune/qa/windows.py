@@ -196,6 +196,13 @@ def _combining_marks() -> NDArray[np.bool_]:
     return _table(unicodedata.combining, 0x20000)  # Unicode has none elsewhere
 
 
+def ranges(first: Longs, count: NDArray[np.integer[Any]]) -> Longs:
+    """All of `first[i]`, `first[i] + 1`, ... (`count[i]` values), one after the other."""
+    count = count.astype(np.int64)
+    begin = np.cumsum(count) - count
+    return np.repeat(first - begin, count) + np.arange(int(count.sum()))
+
+
 def changes(values: NDArray[Any], *, end: bool = False) -> NDArray[np.bool_]:
     """Where a value differs from the one before it; the first does, and the `end` if asked for."""
     changes = np.ones(len(values) + end, np.bool_)
