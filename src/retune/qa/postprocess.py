@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,8 +36,7 @@ class PostprocessParams:
     null_threshold: float
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class RankedAnswer:
+class RankedAnswer(NamedTuple):
     """The answer to one question with its n-best list, from the best candidate on.
 
     Lists of K values, an entry a candidate; start and end are characters of the context. In
@@ -224,18 +223,18 @@ def _ranked(
     scores, bounds = found.score.tolist(), pairwise(found.offsets.tolist())
     nulls = zip(found.null_score.tolist(), null_shares.round(12).tolist(), strict=True)
     for question, (low, high), (null, null_share) in zip(questions, bounds, nulls, strict=True):
-        start, end, *rest = (column[low:high] for column in spans)
+        lists: list[list[Any]] = [column[low:high] for column in spans]
         context = question.context
-        texts = [context[a:b] for a, b in zip(start, end, strict=True)]
+        texts = [context[start:end] for start, end in zip(lists[0], lists[1], strict=True)]
         text = texts[0] if texts else ""
         if squad_v2:
             score = scores[low:high]
             text = "" if score and null - score[0] > null_threshold else text
             better = sum(value >= null for value in score)
-            inserted = zip((texts, start, end, *rest), ("", *[None] * 4, null_share), strict=True)
-            for column, value in inserted:
+            null_answer = "", *[None] * 4, null_share
+            for column, value in zip((texts, *lists), null_answer, strict=True):
                 column.insert(better, value)
-        yield RankedAnswer(question.id, text, null, texts, start, end, *rest)
+        yield RankedAnswer(question.id, text, null, texts, *lists)
 
 
 def _matching(

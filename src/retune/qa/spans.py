@@ -15,7 +15,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from retune.qa.windows import Ints, Longs, Windows, changes, ranges
+from retune.qa.windows import Ints, Longs, Windows, changes
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -143,10 +143,12 @@ def _read(windows: Windows, logits: Floats) -> tuple[_Context, Doubles]:
     window = windows.window_tokens()[:-1]
     first = window + windows.context_start
     count = windows.context_end - windows.context_start
-    real = np.arange(max(int(count.max()), 1), dtype=np.int32) < count[:, None]
-    start_logit, end_logit = np.full((2, *real.shape), -np.inf, np.float32)
-    values = logits[ranges(first, count)]
-    start_logit[real], end_logit[real] = values[:, 0], values[:, 1]
+    column = np.arange(max(int(count.max()), 1))
+    token, filling = first[:, None] + column, column >= count[:, None]
+    columns = np.ascontiguousarray(logits.T)
+    start_logit, end_logit = (np.take(values, token, mode="clip") for values in columns)
+    for values in (start_logit, end_logit):
+        np.copyto(values, np.float32(-np.inf), where=filling)
     chars = windows.char_start, windows.char_end
     null: Doubles = logits[window + windows.cls].sum(axis=1, dtype=np.float64)
     return _Context(start_logit, end_logit, first[:, None], *chars), null

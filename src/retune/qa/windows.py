@@ -157,17 +157,24 @@ def whole_characters(windows: Windows, contexts: Sequence[str]) -> Windows:
     """
     char_end = windows.char_end.copy()
     bounds = windows.question_tokens().tolist()
+    before, behind_marks = None, None
     for context, (low, high) in zip(contexts, pairwise(bounds), strict=True):
-        if context.isascii():
-            continue
-        marks = is_one_of(_combining_marks(), context)
-        if not marks.any():
-            continue
-        old = char_end[low:high]
-        # A token without characters must not get some.
-        moved = next_other(marks)[old]
-        char_end[low:high] = np.where(old > windows.char_start[low:high], moved, old)
+        if context != before:  # neighbours often share a context
+            before, behind_marks = context, _behind_marks(context)
+        if behind_marks is not None:
+            old = char_end[low:high]
+            # A token without characters must not get some.
+            moved = np.where(old > windows.char_start[low:high], behind_marks[old], old)
+            char_end[low:high] = moved
     return replace(windows, char_end=char_end)
+
+
+def _behind_marks(text: str) -> Longs | None:
+    """`next_other` of combining marks; None where there is none."""
+    if text.isascii():
+        return None
+    marks = is_one_of(_combining_marks(), text)
+    return next_other(marks) if marks.any() else None
 
 
 def is_one_of(wanted: NDArray[np.bool_], text: str) -> NDArray[np.bool_]:
