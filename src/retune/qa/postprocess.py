@@ -5,7 +5,7 @@ training and `retune ask` all use it.
 """
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,8 +19,9 @@ from retune.params import STRICT, Positive
 from retune.qa.examples import Example, read_examples
 from retune.qa.spans import Candidates, Floats, chunks, find_spans, probabilities
 from retune.qa.windows import Windows, whole_characters
-from retune.storage import atomic_path, read_json, write_json, write_json_lines
+from retune.storage import atomic_path, json_lines_writer, read_json, write_json_texts
 
+LOGITS = "logits.npy"
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -84,24 +85,38 @@ class RankedAnswer(NamedTuple):
 
 
 @dataclasses.dataclass(slots=True)
-class Answers:
-    """Texts by question id, and the ids of questions without any token of the context."""
+class Counts:
+    """How many answers there are, and the ids of questions without any token of the context."""
 
-    texts: dict[str, str] = dataclasses.field(default_factory=dict)
+    answers: int = 0
+    empty: int = 0
     without_tokens: list[str] = dataclasses.field(default_factory=list)
 
     def add(self, answer: RankedAnswer) -> None:
         """Take in the answer to one more question."""
-        self.texts[answer.id] = answer.text
+        self.answers += 1
+        self.empty += not answer.text
         if not answer.has_span:
             self.without_tokens.append(answer.id)
 
     def sentence(self) -> str:
         """Counts, for people."""
-        empty = sum(not text for text in self.texts.values())
-        text = f"{len(self.texts):,} answers, {empty:,} of them empty"
+        text = f"{self.answers:,} answers, {self.empty:,} of them empty"
         lost = self.without_tokens
         return f"{text}; no token of the context for {listed(lost)}" if lost else text
+
+
+@dataclasses.dataclass(slots=True)
+class Answers:
+    """Texts by question id, in the order of the data."""
+
+    texts: dict[str, str] = dataclasses.field(default_factory=dict)
+    counts: Counts = dataclasses.field(default_factory=Counts)
+
+    def add(self, answer: RankedAnswer) -> None:
+        """Take in the answer to one more question."""
+        self.texts[answer.id] = answer.text
+        self.counts.add(answer)
 
 
 def postprocess(
@@ -114,45 +129,65 @@ def postprocess(
     squad_v2: bool,
 ) -> str:
     """Write `predictions.json` (text by id) and `nbest.jsonl` to the folder `predictions`."""
-    from retune.qa.features import read_windows
-
-    windows = read_windows(features / "validation.arrow")
-    values = read_logits(logits, windows)
     examples = read_examples(raw / "validation.jsonl")
-    found = Answers()
+    parts = read_parts(features / "validation.arrow", logits)
+    counts = Counts()
+    with atomic_path(predictions) as folder, json_lines_writer(folder / "nbest.jsonl") as write:
 
-    def lines() -> Iterator[dict[str, Any]]:
-        for answer in ranked_answers(examples, windows, values, params, squad_v2):
-            found.add(answer)
-            yield answer.line()
+        def texts() -> Iterator[tuple[str, str]]:
+            for answer in ranked_in_parts(examples, parts, params, squad_v2):
+                write(answer.line())
+                counts.add(answer)
+                yield answer.id, answer.text
 
-    with atomic_path(predictions) as folder:
-        write_json_lines(folder / "nbest.jsonl", lines())
-        write_json(folder / "predictions.json", found.texts)
-    return found.sentence()
+        write_json_texts(folder / "predictions.json", texts())
+    return counts.sentence()
 
 
-def read_logits(folder: Path, windows: Windows) -> Floats:
+def read_parts(features: Path, logits: Path) -> Iterator[tuple[Windows, Floats]]:
+    """The windows of a file of features with their logits, in chunks: see `ranked_in_parts`.
+
+    Raises:
+        RetuneError: where the logits were not made from these windows.
+    """
+    from retune.qa.features import count_windows, feature_batches
+
+    values = read_logits(logits, count_windows(features))
+    low = 0
+    for windows in feature_batches(features):
+        size, place = windows.tokens, values.offset + values.itemsize * values.shape[1] * low
+        # Read anew: the pages of a memory map count as the process's own until it ends.
+        part = np.fromfile(logits / LOGITS, values.dtype, 2 * size, offset=place)
+        yield from chunks(windows, part.reshape(size, 2))
+        low += size
+
+
+def read_logits(folder: Path, expected: Mapping[str, int]) -> np.memmap[Any, np.dtype[np.float32]]:
     """Open what the predict stage wrote as a memory map, shape (tokens, 2).
 
     Raises:
-        RetuneError: where it was not made from `windows`.
+        RetuneError: where it was not made from as many windows and tokens as `expected`.
     """
     counts = read_json(folder / "windows.json")
-    expected = {"windows": len(windows), "tokens": windows.tokens}
     if counts != expected:
         raise RetuneError(
             f"{folder}: logits of {counts}, but the features have {expected}; run the predict "
             "stage on these features"
         )
-    path = folder / "logits.npy"
+    path = folder / LOGITS
     try:
-        logits: Floats = np.load(path, mmap_mode="r")
+        logits = np.load(path, mmap_mode="r")
     except (EOFError, ValueError) as error:
         raise RetuneError(
             f"{path}: damaged ({error}); delete it and run `dvc repro predict`"
         ) from None
-    return logits
+    form = logits.dtype, logits.shape, logits.flags.c_contiguous
+    if form != (np.float32, (expected["tokens"], 2), True):
+        raise RetuneError(
+            f"{path}: damaged ({logits.dtype} of shape {logits.shape}); delete it and run "
+            "`dvc repro predict`"
+        )
+    return logits  # type: ignore[no-any-return]
 
 
 def answers(
@@ -176,14 +211,38 @@ def ranked_answers(
     params: PostprocessParams,
     squad_v2: bool,
 ) -> Iterator[RankedAnswer]:
-    """Yield the answer and the n-best list of each question, in the order of `examples`.
-
-    In a SQuAD 1.1 run an answer is "" only if no window has a token of the context.
+    """`ranked_in_parts` of arrays in memory.
 
     Args:
         examples: the questions; `windows.example` counts them from 0.
         windows: the windows of all questions, in the same order.
-        logits: start and end logits, shape (tokens, 2); a memory map is read in chunks.
+        logits: start and end logits, shape (tokens, 2).
+        params: see `PostprocessParams`.
+        squad_v2: whether questions may be unanswerable.
+    """
+    if logits.shape != (windows.tokens, 2):
+        raise RetuneError(
+            f"logits have shape {logits.shape}, but the windows have {windows.tokens} tokens, a "
+            "start and an end logit each; run the predict stage on these features"
+        )
+    return ranked_in_parts(examples, chunks(windows, logits), params, squad_v2)
+
+
+def ranked_in_parts(
+    examples: Iterable[Example],
+    parts: Iterable[tuple[Windows, Floats]],
+    params: PostprocessParams,
+    squad_v2: bool,
+) -> Iterator[RankedAnswer]:
+    """Yield the answer and the n-best list of each question, in the order of `examples`.
+
+    In a SQuAD 1.1 run an answer is "" only if no window has a token of the context. Only one
+    part and its questions are in memory at a time.
+
+    Args:
+        examples: the questions; `Windows.example` counts them from 0.
+        parts: some whole questions' windows and their logits, shape (tokens, 2), each; all in
+            the order of the questions.
         params: see `PostprocessParams`.
         squad_v2: whether questions may be unanswerable.
 
@@ -191,14 +250,9 @@ def ranked_answers(
         RetuneError: where windows, logits and questions do not belong together, or a logit
             is not finite.
     """
-    if logits.shape != (windows.tokens, 2):
-        raise RetuneError(
-            f"logits have shape {logits.shape}, but the windows have {windows.tokens} tokens, a "
-            "start and an end logit each; run the predict stage on these features"
-        )
     rest = enumerate(examples)
     skipped: list[str] = []
-    for part, values in chunks(windows, logits):
+    for part, values in parts:
         questions = list(_matching(rest, np.unique(part.example), skipped))
         _require_finite(values, part, questions)
         _require_offsets(part, questions)

@@ -162,8 +162,11 @@ def _search(
     step = max(1, _PAIRS // (width * min(width, max(n_best, longest))))
     for low in range(0, len(rows), step):
         part = rows[low : low + step]
-        rectangles = [rectangle[part] for rectangle in context[:3]]
-        chosen = _Context(*rectangles, context.char_start, context.char_end)
+        chosen = context._replace(
+            start_logit=context.start_logit[part],
+            end_logit=context.end_logit[part],
+            first=context.first[part],
+        )
         spans = search(chosen, n_best, longest)
         yield spans._replace(window=part[spans.window])
 
@@ -241,7 +244,8 @@ def _best_columns(logit: Floats, n_best: int) -> Longs:
         above, equal = logit[tied] > threshold[tied], logit[tied] == threshold[tied]
         wanted = k - above.sum(axis=1, keepdims=True)
         chosen[tied] = above | (equal & (np.cumsum(equal, axis=1) <= wanted))
-    return np.flatnonzero(chosen).reshape(rows, k) % width
+    columns: Longs = np.flatnonzero(chosen).reshape(rows, k) % width
+    return columns
 
 
 def _best_entries(score: Floats, limit: Longs) -> tuple[Longs, ...]:
