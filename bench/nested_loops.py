@@ -41,7 +41,7 @@ def nested_loops(
             row, values = rows[window], logits[window]
             null = min(null, float(values[row["cls"], 0]) + float(values[row["cls"], 1]))
             _add_spans(found, row, values, n_best, max_answer_length)
-        order = (lambda span: (-span["score"], span["start"], span["end"]))
+        order = lambda span: (-span["score"], span["start"], span["end"])
         best = sorted(found.values(), key=order)[:n_best]
         scores = np.array([span.pop("score") for span in best])
         weights = np.exp(scores - scores.max())
@@ -49,6 +49,10 @@ def nested_loops(
             span["probability"] = round(float(share), 12)
             span["text"] = context[span["start"] : span["end"]]
         yield {"id": id_, "text": best[0]["text"], "null_score": null, "candidates": best}
+
+
+def _order(span: Mapping[str, Any]) -> tuple[float, int, int]:
+    return -span["score"], span["start"], span["end"]
 
 
 def _add_spans(
