@@ -3,6 +3,8 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from retune.errors import RetuneError
 from retune.storage import (
@@ -13,6 +15,7 @@ from retune.storage import (
     sha256,
     write_json,
     write_json_lines,
+    write_json_texts,
 )
 
 
@@ -74,6 +77,19 @@ def test_json_lines_round_trip(tmp_path: Path) -> None:
     rows = [{"text": "line\u2028break\n", "n": 1}, {"text": "", "n": 2}]
     assert write_json_lines(tmp_path / "rows.jsonl", rows) == 2
     assert list(read_json_lines(tmp_path / "rows.jsonl")) == rows
+
+
+@given(texts=st.dictionaries(st.text(), st.text()))
+def test_texts_are_written_as_json_with_any_number_of_runs(
+    tmp_path_factory: pytest.TempPathFactory, texts: dict[str, str]
+) -> None:
+    folder = tmp_path_factory.mktemp("texts")
+    write_json(folder / "whole.json", texts)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("retune.storage._RUN", 2)
+        write_json_texts(folder / "runs.json", texts.items())
+    assert (folder / "runs.json").read_bytes() == (folder / "whole.json").read_bytes()
+    assert sorted(os.listdir(folder)) == ["runs.json", "whole.json"]
 
 
 def test_missing_and_damaged_files_are_sentences(tmp_path: Path) -> None:

@@ -1,10 +1,13 @@
 """Files that are either whole or absent, with the same bytes for the same content."""
 
 import hashlib
+import heapq
 import os
 import shutil
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ import orjson
 from retune.errors import RetuneError
 
 _PRETTY = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
+_RUN = 10_000  # items that are sorted at a time
 _LINE = orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE | orjson.OPT_SERIALIZE_NUMPY
 
 
@@ -52,14 +56,48 @@ def write_json(path: Path, value: Any) -> None:
         temporary.write_bytes(orjson.dumps(value, option=_PRETTY))
 
 
+@contextmanager
+def json_lines_writer(path: Path) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """Give a function that writes an object as a line; the file appears when all ends well."""
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+
+        def write(row: dict[str, Any]) -> None:
+            file.write(orjson.dumps(row, option=_LINE))
+
+        yield write
+
+
 def write_json_lines(path: Path, rows: Iterable[dict[str, Any]]) -> int:
     """Write one JSON object a line and return how many there were."""
     count = 0
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
-        for row in rows:
-            file.write(orjson.dumps(row, option=_LINE))
-            count += 1
+    with json_lines_writer(path) as write:
+        for count, row in enumerate(rows, 1):  # noqa: B007
+            write(row)
     return count
+
+
+def write_json_texts(path: Path, texts: Iterable[tuple[str, str]]) -> None:
+    """Write what `write_json` would for a mapping of keys to texts, in constant memory.
+
+    Sorted runs of items go to temporary files, which are merged. A key may come once only.
+    """
+    texts = iter(texts)
+    with atomic_path(path) as temporary, temporary.open("wb") as file, ExitStack() as runs:
+        parts = iter(lambda: sorted(islice(texts, _RUN)), [])
+        sources = [_kept(part, runs) for part in parts]
+        between = b"{\n  "
+        for key, text in heapq.merge(*sources):
+            file.write(between + orjson.dumps(key) + b": " + orjson.dumps(text))
+            between = b",\n  "
+        file.write(b"\n}\n" if sources else b"{}\n")
+
+
+def _kept(items: list[tuple[str, str]], files: ExitStack) -> Iterator[tuple[str, str]]:
+    """Write items to a temporary file, and give an iterator that reads them from it."""
+    file = files.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
+    file.writelines(orjson.dumps(item, option=orjson.OPT_APPEND_NEWLINE) for item in items)
+    file.seek(0)
+    return map(tuple, map(orjson.loads, file))
 
 
 def read_json(path: Path) -> Any:

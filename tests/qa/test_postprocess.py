@@ -1,6 +1,7 @@
 import json
 import math
 import unicodedata
+from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -8,15 +9,18 @@ import pytest
 from retune.errors import RetuneError
 from retune.params import Params
 from retune.qa.examples import Answer, Example, write_examples
+from retune.qa.features import window_writer
 from retune.qa.postprocess import (
     PostprocessParams,
     answers,
     postprocess,
     ranked_answers,
+    ranked_in_parts,
     read_logits,
+    read_parts,
     whole_characters,
 )
-from retune.qa.windows import Windows
+from retune.qa.windows import Features, Windows
 
 CONTEXT = "Ada met Bo in Vik"
 WORDS = [(0, 3), (4, 7), (8, 10), (11, 13), (14, 17)]
@@ -76,7 +80,7 @@ def test_every_question_has_an_answer_in_the_order_of_the_data():
     examples = [example("z"), example("a"), example("m")]
     found = answers(examples, windows_of(0, 1, 2), values, PARAMS, False)
     assert list(found.texts.items()) == [("z", "Ada"), ("a", "met"), ("m", "Bo")]
-    assert found.sentence() == "3 answers, 0 of them empty"
+    assert found.counts.sentence() == "3 answers, 0 of them empty"
 
 
 def test_windows_of_a_question_are_merged_before_they_are_cut():
@@ -118,7 +122,7 @@ def test_a_question_without_context_tokens_is_answered_by_nothing(squad_v2):
     windows = windows_of(0, tokens=[(0, 0)])
     found = answers([example("q", " ")], windows, np.zeros((2, 2), np.float32), PARAMS, squad_v2)
     assert found.texts == {"q": ""}
-    assert found.sentence().endswith("1 of them empty; no token of the context for q")
+    assert found.counts.sentence().endswith("1 of them empty; no token of the context for q")
 
 
 def test_an_answer_never_ends_inside_a_character():
@@ -186,16 +190,34 @@ def write_logits(folder, windows, values):
 def test_logits_of_other_windows_are_refused(tmp_path):
     write_logits(tmp_path / "logits", windows_of(0), logits_of({}))
     with pytest.raises(RetuneError, match=r"'windows': 1, 'tokens': 6.*'windows': 2, 'tokens': 12"):
-        read_logits(tmp_path / "logits", windows_of(0, 1))
+        read_logits(tmp_path / "logits", {"windows": 2, "tokens": 12})
+
+
+@pytest.mark.parametrize("values", [np.zeros((6, 2)), np.zeros((5, 2), np.float32)])
+def test_logits_of_another_form_are_refused(tmp_path, values):
+    write_logits(tmp_path / "logits", windows_of(0), values)
+    with pytest.raises(RetuneError, match=r"logits.npy: damaged \(float.*dvc repro predict"):
+        read_logits(tmp_path / "logits", {"windows": 1, "tokens": 6})
+
+
+def write_features(path, *parts):
+    """Write windows as the tokenize stage does, with ids that nothing here reads."""
+    with window_writer(path) as writer:
+        for part in parts:
+            columns = {field.name: getattr(part, field.name) for field in fields(part)}
+            ids = np.zeros(part.tokens, np.int32)
+            labels = np.zeros(len(part), np.int32)
+            writer.write(Features(**columns, input_ids=ids, token_type_ids=ids,
+                                  start_position=labels, end_position=labels))  # fmt: skip
 
 
 @pytest.fixture
-def stage(tmp_path, monkeypatch):
+def stage(tmp_path):
     """Run the stage on two questions and return its folder and its closing line."""
 
     def run(values, name="predictions", squad_v2=True):
         windows = windows_of(0, 1)
-        monkeypatch.setattr("retune.qa.features.read_windows", lambda path: windows)
+        write_features(tmp_path / "validation.arrow", windows)
         raw, logits = tmp_path / "raw", tmp_path / f"logits of {name}"
         raw.mkdir(exist_ok=True)
         write_examples(raw / "validation.jsonl", [example("q2"), example("q1")])
@@ -237,3 +259,18 @@ def test_a_stage_that_fails_leaves_the_old_answers(stage):
         stage(logits_of({}, {1: (np.nan, 0)}))
     assert (folder / "predictions.json").read_bytes() == before
     assert not list(folder.parent.glob(".*"))
+
+
+def test_answers_read_part_by_part_are_those_of_the_whole(tmp_path):
+    rows = [0, 0, 1, 2, 2, 3]
+    rng = np.random.default_rng(0)
+    values = rng.standard_normal((6 * len(rows), 2)).astype(np.float32)
+    whole = windows_of(*rows)
+    write_features(tmp_path / "validation.arrow", windows_of(0, 0, 1), windows_of(2, 2, 3))
+    write_logits(tmp_path / "logits", whole, values)
+    examples = [example(f"q{row}") for row in range(4)]
+    parts = list(read_parts(tmp_path / "validation.arrow", tmp_path / "logits"))
+    assert [len(part) for part, _ in parts] == [3, 3]
+    assert not any(isinstance(part, np.memmap) for _, part in parts)
+    found = list(ranked_in_parts(examples, parts, PARAMS, True))
+    assert found == list(ranked_answers(examples, whole, values, PARAMS, True))

@@ -1,7 +1,10 @@
 import json
+from dataclasses import astuple, fields
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 import tiny
 from hypothesis import given, settings
@@ -10,9 +13,9 @@ from hypothesis import strategies as st
 from retune.errors import RetuneError
 from retune.params import load_yaml
 from retune.qa.examples import Answer, Example, write_examples
-from retune.qa.features import read_rows, read_windows
+from retune.qa.features import count_windows, feature_batches, read_rows, read_windows
 from retune.qa.score import ScoreParams
-from retune.qa.tokenize import CutExample, TokenizeParams, Windower, tokenize
+from retune.qa.tokenize import Cut, TokenizeParams, Windower, tokenize
 from retune.storage import sha256
 
 TOKENIZERS = {"wordpiece": tiny.wordpiece(), "byte_level": tiny.byte_level()}
@@ -39,8 +42,30 @@ def example(context: str, answer: str | None = None, question: str = "Who?") -> 
     return Example("q1", "title", context, question, answers)
 
 
-def cut(kind: str, of: Example, **changes: Any) -> CutExample:
-    return next(Windower(TOKENIZERS[kind], params(**changes)).cut([of], first_row=0))
+class Question(NamedTuple):
+    """The windows of one question, each with the columns of `Features` as attributes."""
+
+    windows: list[Any]
+    question_cut: int
+
+
+def split(cut: Cut) -> list[Question]:
+    """The questions of a cut, one by one."""
+    features, bounds = cut.windows, cut.windows.window_tokens()
+    per_token = {"char_start", "char_end", "input_ids", "token_type_ids"}
+    questions = [Question([], int(number)) for number in cut.question_cut]
+    for row, question in enumerate((features.example - features.example[0]).tolist()):
+        tokens = slice(bounds[row], bounds[row + 1])
+        values = {
+            field.name: getattr(features, field.name)[tokens if field.name in per_token else row]
+            for field in fields(features)
+        }
+        questions[question].windows.append(SimpleNamespace(**values))
+    return questions
+
+
+def cut(kind: str, of: Example, **changes: Any) -> Question:
+    return split(Windower(TOKENIZERS[kind], params(**changes)).cut([of], first_row=0))[0]
 
 
 @pytest.mark.parametrize("kind", TOKENIZERS)
@@ -57,7 +82,7 @@ def test_windows_are_those_of_the_tokenizer(
     windower = Windower(
         tokenizer, params(max_length=max_length, doc_stride=stride, max_question_length=9)
     )
-    ours = next(windower.cut([example(context, question=question)], first_row=0))
+    ours = split(windower.cut([example(context, question=question)], first_row=0))[0]
     if ours.question_cut:
         return
     theirs = tokenizer(
@@ -80,6 +105,27 @@ def test_windows_are_those_of_the_tokenizer(
         )
         ends = [end for _, end in theirs["offset_mapping"][row][inside]]
         assert window.char_end[inside].tolist() == ends
+
+
+@pytest.mark.parametrize("kind", TOKENIZERS)
+@settings(max_examples=40)
+@given(data=st.data())
+def test_questions_cut_together_have_the_windows_that_each_has_alone(
+    kind: str, data: st.DataObject
+) -> None:
+    texts = st.lists(st.sampled_from(SCRIPTS), max_size=6).map(" ".join)
+    contexts = data.draw(st.lists(texts, min_size=1, max_size=3))
+    examples = []
+    for number in range(data.draw(st.integers(1, 5))):
+        context = data.draw(st.sampled_from(contexts))
+        answer = data.draw(st.sampled_from([None, *context.split(" ")])) or None
+        question = data.draw(st.sampled_from(["Who?", "What is it then, really?"]))
+        examples.append(example(context, answer, f"{question} {number}"))
+    windower = Windower(TOKENIZERS[kind], params(max_length=30, max_question_length=9))
+    together = split(windower.cut(examples, first_row=7))
+    for row, (question, of) in enumerate(zip(together, examples, strict=True)):
+        alone = split(windower.cut([of], first_row=7 + row))[0]
+        assert repr(question) == repr(alone)
 
 
 @pytest.mark.parametrize("kind", TOKENIZERS)
@@ -267,11 +313,48 @@ def test_damaged_features_are_named(tmp_path: Path) -> None:
     stage(tmp_path, {"train": corpus(range(4)), "validation": corpus(range(4, 6))})
     path = tmp_path / "features" / "validation.arrow"
     path.write_bytes(path.read_bytes()[:300])
-    for read in (read_rows, read_windows):
+    for read in (read_rows, read_windows, count_windows):
         with pytest.raises(RetuneError, match=r"validation.arrow: damaged .*dvc repro tokenize"):
             read(path)
         with pytest.raises(RetuneError, match="no such file; run the tokenize stage first"):
             read(tmp_path / "absent.arrow")
+
+
+def test_windows_read_part_by_part_are_those_read_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("retune.qa.tokenize._BATCH", 3)
+    stage(tmp_path, {"train": corpus(range(4)), "validation": corpus(range(6))})
+    path = tmp_path / "features" / "validation.arrow"
+    parts, whole, rows = list(feature_batches(path)), read_windows(path), read_rows(path)
+    assert [len(set(part.example.tolist())) for part in parts] == [3, 3, 3, 3]
+    assert count_windows(path) == {"windows": len(whole), "tokens": whole.tokens}
+    joined = dict(
+        zip(
+            [field.name for field in fields(parts[0])],
+            map(np.concatenate, zip(*map(astuple, parts), strict=True)),
+            strict=True,
+        )
+    )
+    for field in fields(whole):
+        assert np.array_equal(joined[field.name], getattr(whole, field.name))
+    for name in ("input_ids", "token_type_ids"):
+        assert joined[name].tolist() == [value for row in rows for value in row[name].tolist()]
+    for name in ("start_position", "end_position"):
+        assert joined[name].tolist() == [int(row[name]) for row in rows]
+
+
+def test_batches_do_not_change_windows_nor_the_audit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    examples = {"train": corpus(range(4)), "validation": corpus(range(6))}
+    once = stage(tmp_path / "once", examples)
+    monkeypatch.setattr("retune.qa.tokenize._BATCH", 5)
+    parts = stage(tmp_path / "parts", examples)
+    assert once == parts
+    name = "features/validation.arrow"
+    one, two = (read_windows(tmp_path / run / name) for run in ("once", "parts"))
+    assert repr(one) == repr(two)
 
 
 def test_two_runs_write_the_same_bytes(tmp_path: Path) -> None:
@@ -320,7 +403,9 @@ def test_real_text_without_spaces_and_from_right_to_left_keeps_its_answers(
         for qa in paragraph["qas"]:
             answer = Answer(qa["answers"][0]["text"], qa["answers"][0]["answer_start"])
             of = Example(qa["id"], "", paragraph["context"], qa["question"], (answer,))
-            labels = [w for w in next(windower.cut([of], 0)).windows if w.start_position != w.cls]
+            labels = [
+                w for w in split(windower.cut([of], 0))[0].windows if w.start_position != w.cls
+            ]
             for window in labels:
                 low = window.char_start[window.start_position]
                 high = window.char_end[window.end_position]

@@ -10,46 +10,66 @@ import itertools
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
+
 from retune.qa.examples import Answer, Example
-from retune.qa.features import Window
-from retune.qa.score import Normalizer, ScoreParams, best_scores
-from retune.qa.windows import Ints
-from retune.storage import write_json_lines
+from retune.qa.score import Normalizer, best_scores
+from retune.qa.windows import Features, Ints, Longs, changes
+
+_Label = tuple[int, int] | None  # characters [first, behind the last) in the context
+_Tokens = tuple[Ints, Ints]  # starts and ends of tokens, in characters
 
 
 class Audit:
     """Adds up what happens to the questions of one split."""
 
-    def __init__(self, split: str, scoring: ScoreParams | None, *, squad_v2: bool) -> None:
-        """Audit `split`; with `scoring` its ceiling, too."""
+    def __init__(
+        self,
+        split: str,
+        write_note: Callable[[dict[str, Any]], None],
+        normalizer: Normalizer | None,
+        *,
+        squad_v2: bool,
+    ) -> None:
+        """Audit `split`; with a `normalizer` its ceiling, too.
+
+        `write_note` gets a line for each question that loses something.
+        """
         self.split = split
         self.counts: Counter[str] = Counter()
         self.most_windows = 0
-        self.notes: list[dict[str, Any]] = []
-        self._scoring = scoring
+        self._write_note = write_note
+        self._normalizer = normalizer
         self._squad_v2 = squad_v2
         self._exact_match = 0.0
         self._f1 = 0.0
 
-    def add(self, example: Example, windows: list[Window], question_cut: int) -> None:
-        """Count one question with all its windows."""
-        self.counts.update(questions=1, windows=len(windows))
-        self.counts["tokens"] += sum(window.length for window in windows)
-        self.most_windows = max(self.most_windows, len(windows))
-        if question_cut:
-            self._note(example, "question_cut", f"{question_cut} tokens cut off")
-        if all(window.context_start == window.context_end for window in windows):
-            self._note(example, "context_without_tokens", "the tokenizer keeps nothing of it")
-        if example.answers:
-            self._add_label(example, example.answers[0], windows)
-        if self._scoring:
-            exact_match, f1 = self._best(example, windows, self._scoring.normalizer)
-            self._exact_match += exact_match
-            self._f1 += f1
+    def add(self, examples: Sequence[Example], windows: Features, question_cut: Longs) -> None:
+        """Count N questions with all their windows; `question_cut` (N,) in tokens."""
+        bounds = np.flatnonzero(changes(windows.example, end=True))
+        self.counts.update(questions=len(examples), windows=len(windows), tokens=windows.tokens)
+        self.most_windows = max(self.most_windows, int(np.diff(bounds).max()))
+        empty = np.logical_and.reduceat(windows.context_start == windows.context_end, bounds[:-1])
+        labels = _labels(windows, bounds)
+        columns = zip(examples, question_cut.tolist(), empty.tolist(), labels, strict=True)
+        for row, (example, cut, is_empty, label) in enumerate(columns):
+            if cut:
+                self._note(example, "question_cut", f"{cut} tokens cut off")
+            if is_empty:
+                self._note(example, "context_without_tokens", "the tokenizer keeps nothing of it")
+            if example.answers:
+                self._check_label(example, example.answers[0], label)
+            if self._normalizer and not _offers_answer(example, label):
+                spans = _context_tokens(windows, bounds[row], bounds[row + 1])
+                exact_match, f1 = self._best(example, spans, self._normalizer)
+                self._exact_match += exact_match
+                self._f1 += f1
+            elif self._normalizer:
+                self._exact_match += 1.0
+                self._f1 += 1.0
 
     def summary(self) -> dict[str, Any]:
         """Counts, and for an evaluation split the ceiling in percent."""
@@ -58,7 +78,7 @@ class Audit:
         rows: dict[str, Any] = {"split": self.split} | {name: self.counts[name] for name in names}
         rows["windows_per_question"] = self.counts["windows"] / questions
         rows["most_windows"] = self.most_windows
-        if self._scoring:
+        if self._normalizer:
             rows["ceiling_exact_match"] = 100 * self._exact_match / questions
             rows["ceiling_f1"] = 100 * self._f1 / questions
         return rows
@@ -70,30 +90,20 @@ class Audit:
         lost = counts["answer_in_no_window"]
         return f"{text}, {lost} answers in no window" if lost else text
 
-    def write_notes(self, path: Path) -> None:
-        """Write one line for each question that lost something."""
-        write_json_lines(path, self.notes)
-
     def _note(self, example: Example, kind: str, detail: str) -> None:
         self.counts[kind] += 1
-        self.notes.append({"id": example.id, "kind": kind, "detail": detail})
+        self._write_note({"id": example.id, "kind": kind, "detail": detail})
 
-    def _add_label(self, example: Example, answer: Answer, windows: list[Window]) -> None:
-        labelled = [window for window in windows if window.start_position != window.cls]
-        if not labelled:
+    def _check_label(self, example: Example, answer: Answer, label: _Label) -> None:
+        if label is None:
             self._note(example, "answer_in_no_window", answer.text)
-            return
-        window = labelled[0]
-        low, high = window.char_start[window.start_position], window.char_end[window.end_position]
-        if (text := example.context[low:high]) != answer.text:
+        elif (text := example.context[slice(*label)]) != answer.text:
             self._note(example, "label_widened", f"{answer.text!r} became {text!r}")
 
     def _best(
-        self, example: Example, windows: list[Window], normalizer: Normalizer
+        self, example: Example, windows: list[_Tokens], normalizer: Normalizer
     ) -> tuple[float, float]:
         golds = [answer.text for answer in example.answers]
-        if not golds:
-            return 1.0, 1.0
         best = 0.0, 0.0
         for text in _spans(example.context, sorted(set(golds)), windows):
             if text in golds:
@@ -111,7 +121,28 @@ class Audit:
 KINDS = ("answer_in_no_window", "label_widened", "question_cut", "context_without_tokens")
 
 
-def _spans(context: str, golds: list[str], windows: list[Window]) -> Iterator[str]:
+def _labels(windows: Features, bounds: Longs) -> list[_Label]:
+    """Characters of each question's label in the first window that has it."""
+    window = np.arange(len(windows))
+    window[windows.start_position == windows.cls] = len(windows)
+    first = np.minimum.reduceat(window, bounds[:-1])
+    found, first = first < len(windows), np.minimum(first, len(windows) - 1)
+    token = windows.window_tokens()[first]
+    low = windows.char_start[token + windows.start_position[first]].tolist()
+    high = windows.char_end[token + windows.end_position[first]].tolist()
+    pairs = zip(low, high, strict=True)
+    return [pair if there else None for there, pair in zip(found.tolist(), pairs, strict=True)]
+
+
+def _offers_answer(example: Example, label: _Label) -> bool:
+    """Whether there is nothing to find, or a label that is a reference answer word for word."""
+    if not example.answers:
+        return True
+    text = _text(example.context, *label) if label else None
+    return any(answer.text == text for answer in example.answers)
+
+
+def _spans(context: str, golds: list[str], windows: list[_Tokens]) -> Iterator[str]:
     """Texts of token spans, the likely best first: see the ceiling."""
     places = [
         (match.start(), match.end())
@@ -124,24 +155,26 @@ def _spans(context: str, golds: list[str], windows: list[Window]) -> Iterator[st
     for starts, ends in touching:
         yield from _inside(context, starts, ends, longest=len(starts))
     for window in windows:
-        yield from _inside(context, *_context_tokens(window), longest=_LONGEST_SPAN)
+        yield from _inside(context, *window, longest=_LONGEST_SPAN)
 
 
 _LONGEST_SPAN = 30
 
 
-def _touching(places: list[tuple[int, int]], windows: list[Window]) -> Iterator[tuple[Ints, Ints]]:
+def _touching(places: list[tuple[int, int]], windows: list[_Tokens]) -> Iterator[_Tokens]:
     """Starts and ends of the tokens that touch a place, for each place and window."""
-    for (low, high), window in itertools.product(places, windows):
-        starts, ends = _context_tokens(window)
+    for (low, high), (starts, ends) in itertools.product(places, windows):
         touched = (ends > low) & (starts < high)
         if touched.any():
             yield starts[touched], ends[touched]
 
 
-def _context_tokens(window: Window) -> tuple[Ints, Ints]:
-    inside = slice(window.context_start, window.context_end)
-    return window.char_start[inside], window.char_end[inside]
+def _context_tokens(windows: Features, low: int, high: int) -> list[_Tokens]:
+    """Starts and ends of the context tokens of the windows [low, high)."""
+    begin = windows.window_tokens()[low:high]
+    first, last = begin + windows.context_start[low:high], begin + windows.context_end[low:high]
+    parts = map(slice, first.tolist(), last.tolist())
+    return [(windows.char_start[part], windows.char_end[part]) for part in parts]
 
 
 def _inside(context: str, starts: Ints, ends: Ints, longest: int) -> Iterator[str]:

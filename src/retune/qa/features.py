@@ -1,12 +1,12 @@
 """The windows of a split on disk: an Arrow stream, unpadded, read through a memory map.
 
 A row is a window. `read_rows` gives the rows as a `datasets.Dataset` for models;
-`read_windows` gives the columns that span search needs as plain arrays.
+`read_windows` gives the columns that span search needs as plain arrays; `feature_batches`
+gives all columns, part by part.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from retune.errors import RetuneError
-from retune.qa.windows import Ints, Windows
+from retune.qa.windows import Features, Windows
 from retune.storage import atomic_path
 
 if TYPE_CHECKING:
@@ -38,25 +38,8 @@ _SCHEMA = pa.schema(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
-    """One row: the fields are the columns of the file."""
-
-    example: int
-    input_ids: Ints
-    token_type_ids: Ints
-    cls: int
-    context_start: int
-    context_end: int
-    char_start: Ints
-    char_end: Ints
-    start_position: int
-    end_position: int
-
-    @property
-    def length(self) -> int:
-        """Number of tokens."""
-        return len(self.input_ids)
+#: Columns whose name in the file is not that of the attribute.
+_ATTRIBUTES = {"length": "lengths"}
 
 
 class WindowWriter:
@@ -65,14 +48,14 @@ class WindowWriter:
     def __init__(self, stream: pa.RecordBatchStreamWriter) -> None:
         self._stream = stream
 
-    def write(self, windows: Sequence[Window]) -> None:
-        """Write `windows` as one record batch."""
-        columns = [
-            _list_array([getattr(window, field.name) for window in windows])
-            if field.type == _INTS
-            else pa.array([getattr(window, field.name) for window in windows], field.type)
-            for field in _SCHEMA
-        ]
+    def write(self, windows: Features) -> None:
+        """Write `windows`, of whole questions, as one record batch."""
+        bounds = windows.window_tokens().astype(np.int32)
+        columns = []
+        for field in _SCHEMA:
+            values = pa.array(getattr(windows, _ATTRIBUTES.get(field.name, field.name)))
+            is_list = field.type == _INTS
+            columns.append(pa.ListArray.from_arrays(bounds, values) if is_list else values)
         self._stream.write_batch(pa.record_batch(columns, schema=_SCHEMA))
 
 
@@ -106,13 +89,6 @@ def read_windows(path: Path) -> Windows:
     )
 
 
-def _list_array(rows: list[Ints]) -> pa.ListArray:
-    offsets = np.zeros(len(rows) + 1, np.int32)
-    np.cumsum([len(row) for row in rows], out=offsets[1:])
-    values = np.concatenate(rows) if rows else np.empty(0, np.int32)
-    return pa.ListArray.from_arrays(offsets, values.astype(np.int32, copy=False))
-
-
 def _column(table: pa.Table, name: str) -> np.ndarray:
     return table[name].to_numpy()  # type: ignore[no-any-return]
 
@@ -120,6 +96,31 @@ def _column(table: pa.Table, name: str) -> np.ndarray:
 def _flat(table: pa.Table, name: str) -> np.ndarray:
     chunks = [chunk.flatten().to_numpy() for chunk in table[name].chunks]
     return np.concatenate(chunks) if chunks else np.empty(0, np.int32)
+
+
+def feature_batches(path: Path) -> Iterator[Features]:
+    """All columns, some hundreds of whole questions at a time, in constant memory.
+
+    Not through a memory map: the pages of a map count as the process's own until it ends.
+    """
+    with _readable(path), pa.OSFile(str(path)) as file:
+        for batch in pa.ipc.open_stream(file):
+            columns = {field.name: batch[field.name] for field in _SCHEMA}
+            yield Features(
+                **{
+                    _ATTRIBUTES.get(name, name): (
+                        column.flatten() if column.type == _INTS else column
+                    ).to_numpy()
+                    for name, column in columns.items()
+                }
+            )
+
+
+def count_windows(path: Path) -> dict[str, int]:
+    """How many `windows` and `tokens` the file has."""
+    lengths = [batch.lengths for batch in feature_batches(path)]
+    tokens = sum(int(length.sum(dtype=np.int64)) for length in lengths)
+    return {"windows": sum(map(len, lengths)), "tokens": tokens}
 
 
 @contextmanager

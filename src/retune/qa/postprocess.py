@@ -5,10 +5,10 @@ training and `retune ask` all use it.
 """
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +19,9 @@ from retune.params import STRICT, Positive
 from retune.qa.examples import Example, read_examples
 from retune.qa.spans import Candidates, Floats, chunks, find_spans, probabilities
 from retune.qa.windows import Windows, whole_characters
-from retune.storage import atomic_path, read_json, write_json, write_json_lines
+from retune.storage import atomic_path, json_lines_writer, read_json, write_json_texts
 
-_Span = tuple[int, int, float, float, float]  # start, end, start logit, end logit, probability
-_NULL = {"end": None, "end_logit": None, "start": None, "start_logit": None, "text": ""}
+LOGITS = "logits.npy"
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -38,25 +37,47 @@ class PostprocessParams:
     null_threshold: float
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class RankedAnswer:
-    """The answer to one question with its n-best list, a line of `nbest.jsonl`.
+class RankedAnswer(NamedTuple):
+    """The answer to one question with its n-best list, from the best candidate on.
 
-    A candidate has text, start and end (characters of the context), start_logit, end_logit
-    and probability. In a SQuAD 2.0 run the null answer is one more candidate: "", without
-    offsets and logits, at its place by score. The first candidate is the answer unless
-    `null_threshold` decides otherwise.
+    Lists of K values, an entry a candidate; start and end are characters of the context. In
+    a SQuAD 2.0 run the null answer is one more candidate: "", without offsets and logits, at
+    its place by score. The first candidate is the answer unless `null_threshold` decides
+    otherwise.
     """
 
     id: str
     text: str
     null_score: float
-    candidates: list[dict[str, Any]]
+    texts: list[str]
+    start: list[int | None]
+    end: list[int | None]
+    start_logit: list[float | None]
+    end_logit: list[float | None]
+    probability: list[float]
 
     @property
     def has_span(self) -> bool:
         """Whether any window of the question has a token of the context."""
-        return any(candidate["start"] is not None for candidate in self.candidates)
+        return any(start is not None for start in self.start)
+
+    @property
+    def candidates(self) -> list[dict[str, Any]]:
+        """The n-best list as dicts, shape (K,)."""
+        columns = (
+            self.texts, self.start, self.end, self.start_logit, self.end_logit, self.probability
+        )  # fmt: skip
+        return [
+            {
+                "end": end,
+                "end_logit": end_logit,
+                "probability": probability,
+                "start": start,
+                "start_logit": start_logit,
+                "text": text,
+            }
+            for text, start, end, start_logit, end_logit, probability in zip(*columns, strict=True)
+        ]
 
     def line(self) -> dict[str, Any]:
         """What stands in `nbest.jsonl`."""
@@ -64,24 +85,38 @@ class RankedAnswer:
 
 
 @dataclasses.dataclass(slots=True)
-class Answers:
-    """Texts by question id, and the ids of questions without any token of the context."""
+class Counts:
+    """How many answers there are, and the ids of questions without any token of the context."""
 
-    texts: dict[str, str] = dataclasses.field(default_factory=dict)
+    answers: int = 0
+    empty: int = 0
     without_tokens: list[str] = dataclasses.field(default_factory=list)
 
     def add(self, answer: RankedAnswer) -> None:
         """Take in the answer to one more question."""
-        self.texts[answer.id] = answer.text
+        self.answers += 1
+        self.empty += not answer.text
         if not answer.has_span:
             self.without_tokens.append(answer.id)
 
     def sentence(self) -> str:
         """Counts, for people."""
-        empty = sum(not text for text in self.texts.values())
-        text = f"{len(self.texts):,} answers, {empty:,} of them empty"
+        text = f"{self.answers:,} answers, {self.empty:,} of them empty"
         lost = self.without_tokens
         return f"{text}; no token of the context for {listed(lost)}" if lost else text
+
+
+@dataclasses.dataclass(slots=True)
+class Answers:
+    """Texts by question id, in the order of the data."""
+
+    texts: dict[str, str] = dataclasses.field(default_factory=dict)
+    counts: Counts = dataclasses.field(default_factory=Counts)
+
+    def add(self, answer: RankedAnswer) -> None:
+        """Take in the answer to one more question."""
+        self.texts[answer.id] = answer.text
+        self.counts.add(answer)
 
 
 def postprocess(
@@ -94,45 +129,65 @@ def postprocess(
     squad_v2: bool,
 ) -> str:
     """Write `predictions.json` (text by id) and `nbest.jsonl` to the folder `predictions`."""
-    from retune.qa.features import read_windows
-
-    windows = read_windows(features / "validation.arrow")
-    values = read_logits(logits, windows)
     examples = read_examples(raw / "validation.jsonl")
-    found = Answers()
+    parts = read_parts(features / "validation.arrow", logits)
+    counts = Counts()
+    with atomic_path(predictions) as folder, json_lines_writer(folder / "nbest.jsonl") as write:
 
-    def lines() -> Iterator[dict[str, Any]]:
-        for answer in ranked_answers(examples, windows, values, params, squad_v2):
-            found.add(answer)
-            yield answer.line()
+        def texts() -> Iterator[tuple[str, str]]:
+            for answer in ranked_in_parts(examples, parts, params, squad_v2):
+                write(answer.line())
+                counts.add(answer)
+                yield answer.id, answer.text
 
-    with atomic_path(predictions) as folder:
-        write_json_lines(folder / "nbest.jsonl", lines())
-        write_json(folder / "predictions.json", found.texts)
-    return found.sentence()
+        write_json_texts(folder / "predictions.json", texts())
+    return counts.sentence()
 
 
-def read_logits(folder: Path, windows: Windows) -> Floats:
+def read_parts(features: Path, logits: Path) -> Iterator[tuple[Windows, Floats]]:
+    """The windows of a file of features with their logits, in chunks: see `ranked_in_parts`.
+
+    Raises:
+        RetuneError: where the logits were not made from these windows.
+    """
+    from retune.qa.features import count_windows, feature_batches
+
+    values = read_logits(logits, count_windows(features))
+    low = 0
+    for windows in feature_batches(features):
+        size, place = windows.tokens, values.offset + values.itemsize * values.shape[1] * low
+        # Read anew: the pages of a memory map count as the process's own until it ends.
+        part = np.fromfile(logits / LOGITS, values.dtype, 2 * size, offset=place)
+        yield from chunks(windows, part.reshape(size, 2))
+        low += size
+
+
+def read_logits(folder: Path, expected: Mapping[str, int]) -> np.memmap[Any, np.dtype[np.float32]]:
     """Open what the predict stage wrote as a memory map, shape (tokens, 2).
 
     Raises:
-        RetuneError: where it was not made from `windows`.
+        RetuneError: where it was not made from as many windows and tokens as `expected`.
     """
     counts = read_json(folder / "windows.json")
-    expected = {"windows": len(windows), "tokens": windows.tokens}
     if counts != expected:
         raise RetuneError(
             f"{folder}: logits of {counts}, but the features have {expected}; run the predict "
             "stage on these features"
         )
-    path = folder / "logits.npy"
+    path = folder / LOGITS
     try:
-        logits: Floats = np.load(path, mmap_mode="r")
+        logits = np.load(path, mmap_mode="r")
     except (EOFError, ValueError) as error:
         raise RetuneError(
             f"{path}: damaged ({error}); delete it and run `dvc repro predict`"
         ) from None
-    return logits
+    form = logits.dtype, logits.shape, logits.flags.c_contiguous
+    if form != (np.float32, (expected["tokens"], 2), True):
+        raise RetuneError(
+            f"{path}: damaged ({logits.dtype} of shape {logits.shape}); delete it and run "
+            "`dvc repro predict`"
+        )
+    return logits  # type: ignore[no-any-return]
 
 
 def answers(
@@ -156,14 +211,38 @@ def ranked_answers(
     params: PostprocessParams,
     squad_v2: bool,
 ) -> Iterator[RankedAnswer]:
-    """Yield the answer and the n-best list of each question, in the order of `examples`.
-
-    In a SQuAD 1.1 run an answer is "" only if no window has a token of the context.
+    """`ranked_in_parts` of arrays in memory.
 
     Args:
         examples: the questions; `windows.example` counts them from 0.
         windows: the windows of all questions, in the same order.
-        logits: start and end logits, shape (tokens, 2); a memory map is read in chunks.
+        logits: start and end logits, shape (tokens, 2).
+        params: see `PostprocessParams`.
+        squad_v2: whether questions may be unanswerable.
+    """
+    if logits.shape != (windows.tokens, 2):
+        raise RetuneError(
+            f"logits have shape {logits.shape}, but the windows have {windows.tokens} tokens, a "
+            "start and an end logit each; run the predict stage on these features"
+        )
+    return ranked_in_parts(examples, chunks(windows, logits), params, squad_v2)
+
+
+def ranked_in_parts(
+    examples: Iterable[Example],
+    parts: Iterable[tuple[Windows, Floats]],
+    params: PostprocessParams,
+    squad_v2: bool,
+) -> Iterator[RankedAnswer]:
+    """Yield the answer and the n-best list of each question, in the order of `examples`.
+
+    In a SQuAD 1.1 run an answer is "" only if no window has a token of the context. Only one
+    part and its questions are in memory at a time.
+
+    Args:
+        examples: the questions; `Windows.example` counts them from 0.
+        parts: some whole questions' windows and their logits, shape (tokens, 2), each; all in
+            the order of the questions.
         params: see `PostprocessParams`.
         squad_v2: whether questions may be unanswerable.
 
@@ -171,14 +250,9 @@ def ranked_answers(
         RetuneError: where windows, logits and questions do not belong together, or a logit
             is not finite.
     """
-    if logits.shape != (windows.tokens, 2):
-        raise RetuneError(
-            f"logits have shape {logits.shape}, but the windows have {windows.tokens} tokens, a "
-            "start and an end logit each; run the predict stage on these features"
-        )
     rest = enumerate(examples)
     skipped: list[str] = []
-    for part, values in chunks(windows, logits):
+    for part, values in parts:
         questions = list(_matching(rest, np.unique(part.example), skipped))
         _require_finite(values, part, questions)
         _require_offsets(part, questions)
@@ -199,32 +273,22 @@ def _ranked(
     shares, null_shares = probabilities(found, with_null=squad_v2)
     # The last digits of the exponential differ between processors.
     columns = found.start, found.end, found.start_logit, found.end_logit, shares.round(12)
-    spans = zip(*(column.tolist() for column in columns), strict=True)
-    scores, bounds = found.score.tolist(), found.offsets.tolist()
+    spans: list[list[Any]] = [column.tolist() for column in columns]
+    scores, bounds = found.score.tolist(), pairwise(found.offsets.tolist())
     nulls = zip(found.null_score.tolist(), null_shares.round(12).tolist(), strict=True)
-    for row, (question, (null, null_share)) in enumerate(zip(questions, nulls, strict=True)):
-        score = scores[bounds[row] : bounds[row + 1]]
-        candidates = _candidates(question.context, islice(spans, len(score)))
-        text = candidates[0]["text"] if candidates else ""
+    for question, (low, high), (null, null_share) in zip(questions, bounds, nulls, strict=True):
+        lists: list[list[Any]] = [column[low:high] for column in spans]
+        context = question.context
+        texts = [context[start:end] for start, end in zip(lists[0], lists[1], strict=True)]
+        text = texts[0] if texts else ""
         if squad_v2:
+            score = scores[low:high]
             text = "" if score and null - score[0] > null_threshold else text
             better = sum(value >= null for value in score)
-            candidates.insert(better, _NULL | {"probability": null_share})
-        yield RankedAnswer(question.id, text, null, candidates)
-
-
-def _candidates(context: str, spans: Iterable[_Span]) -> list[dict[str, Any]]:
-    return [
-        {
-            "end": end,
-            "end_logit": end_logit,
-            "probability": probability,
-            "start": start,
-            "start_logit": start_logit,
-            "text": context[start:end],
-        }
-        for start, end, start_logit, end_logit, probability in spans
-    ]
+            null_answer = "", *[None] * 4, null_share
+            for column, value in zip((texts, *lists), null_answer, strict=True):
+                column.insert(better, value)
+        yield RankedAnswer(question.id, text, null, texts, *lists)
 
 
 def _matching(

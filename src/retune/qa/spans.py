@@ -9,7 +9,7 @@ which differs between processors: ties go to the lowest position.
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -21,7 +21,7 @@ Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 
 #: Windows of a chunk: few enough that the arrays of a chunk stay in the processor's cache.
-CHUNK = 256
+CHUNK = 128
 #: Most pairs of a start and an end that are held at a time.
 _PAIRS = 2**21
 
@@ -48,14 +48,15 @@ class Candidates:
 
 
 class _Context(NamedTuple):
-    """Context tokens of each window as rectangles (W, C), C >= 1, filled up behind each row.
+    """Context tokens of each window, C >= 1 columns of logits, filled up behind each row.
 
     The filling has logit -inf and characters of its own: it never wins, never repeats a token.
     """
 
-    start_logit: Floats
-    end_logit: Floats
-    char_start: Ints
+    start_logit: Floats  # (W, C)
+    end_logit: Floats  # (W, C)
+    first: Longs  # (W, 1) the token of column 0
+    char_start: Ints  # (tokens of all windows,): few of them are ever needed
     char_end: Ints
 
 
@@ -112,7 +113,8 @@ def find_spans(windows: Windows, logits: Floats, n_best: int, max_answer_length:
     """
     context, null = _read(windows, logits)
     new = np.flatnonzero(changes(windows.example))
-    question = np.repeat(np.arange(len(new)), np.diff(new, append=len(windows)))
+    number = np.arange(len(new), dtype=np.min_scalar_type(len(new)))  # small ints sort fast
+    question = np.repeat(number, np.diff(new, append=len(windows)))
     rows = np.arange(len(windows))
     spans = _joined(_search(_best_pairs, context, rows, n_best, max_answer_length))
     without = np.bincount(question[spans.window], minlength=len(new)) == 0
@@ -137,20 +139,19 @@ def probabilities(candidates: Candidates, *, with_null: bool) -> tuple[Doubles, 
 
 
 def _read(windows: Windows, logits: Floats) -> tuple[_Context, Doubles]:
-    """Context tokens as a rectangle, and the null score of each window, shape (W,)."""
-    first = windows.window_tokens()[:-1]
+    """Context tokens as rectangles, and the null score of each window, shape (W,)."""
+    window = windows.window_tokens()[:-1]
+    first = window + windows.context_start
     count = windows.context_end - windows.context_start
-    column = np.arange(max(int(count.max()), 1), dtype=np.int32)
-    real = column < count[:, None]
-    token = np.where(real, (first + windows.context_start)[:, None] + column, 0)
-    context = _Context(
-        np.where(real, logits[:, 0][token], np.float32(-np.inf)),
-        np.where(real, logits[:, 1][token], np.float32(-np.inf)),
-        np.where(real, windows.char_start[token], -1 - column),
-        np.where(real, windows.char_end[token], -1 - column),
-    )
-    null: Doubles = logits[first + windows.cls].sum(axis=1, dtype=np.float64)
-    return context, null
+    column = np.arange(max(int(count.max()), 1))
+    token, filling = first[:, None] + column, column >= count[:, None]
+    columns = np.ascontiguousarray(logits.T)
+    start_logit, end_logit = (np.take(values, token, mode="clip") for values in columns)
+    for values in (start_logit, end_logit):
+        np.copyto(values, np.float32(-np.inf), where=filling)
+    chars = windows.char_start, windows.char_end
+    null: Doubles = logits[window + windows.cls].sum(axis=1, dtype=np.float64)
+    return _Context(start_logit, end_logit, first[:, None], *chars), null
 
 
 def _search(
@@ -161,8 +162,12 @@ def _search(
     step = max(1, _PAIRS // (width * min(width, max(n_best, longest))))
     for low in range(0, len(rows), step):
         part = rows[low : low + step]
-        rectangles = _Context._make(rectangle[part] for rectangle in context)
-        spans = search(rectangles, n_best, longest)
+        chosen = context._replace(
+            start_logit=context.start_logit[part],
+            end_logit=context.end_logit[part],
+            first=context.first[part],
+        )
+        spans = search(chosen, n_best, longest)
         yield spans._replace(window=part[spans.window])
 
 
@@ -176,39 +181,56 @@ def _best_pairs(context: _Context, n_best: int, longest: int) -> _Spans:
     ends = _best_columns(context.end_logit, n_best)
     start_logit = np.take_along_axis(context.start_logit, starts, axis=1)
     end_logit = np.take_along_axis(context.end_logit, ends, axis=1)
-    char_start = np.take_along_axis(context.char_start, starts, axis=1)
-    char_end = np.take_along_axis(context.char_end, ends, axis=1)
-    score = start_logit.astype(np.float64)[:, :, None] + end_logit[:, None, :]  # (W, K, K)
-    length = ends[:, None, :] - starts[:, :, None] + 1
+    char_start = _chars(context, context.char_start, starts, start_logit)
+    char_end = _chars(context, context.char_end, ends, end_logit)
+    score = _sum(start_logit[:, :, None], end_logit[:, None, :])  # (W, K, K)
+    length = ends.astype(np.int32)[:, None, :] - (starts.astype(np.int32) - 1)[:, :, None]
     invalid = (length < 1) | (length > longest)
     invalid |= char_end[:, None, :] <= char_start[:, :, None]
-    score[invalid] = -np.inf
+    np.copyto(score, -np.inf, where=invalid)
     window, i, j = _best_entries(score, n_best * _copies(char_start) * _copies(char_end))
-    return _spans_at(context, window, starts[window, i], ends[window, j])
+    return _Spans(
+        window, char_start[window, i], char_end[window, j], start_logit[window, i],
+        end_logit[window, j],
+    )  # fmt: skip
 
 
 def _all_pairs(context: _Context, n_best: int, longest: int) -> _Spans:
     """All spans of each window that are short enough."""
-    width = min(longest, context.end_logit.shape[1])
+    columns = np.arange(context.start_logit.shape[1])
+    char_start = _chars(context, context.char_start, columns, context.start_logit)
+    char_end = _chars(context, context.char_end, columns, context.end_logit)
+    width = min(longest, len(columns))
     behind = ((0, 0), (0, width - 1))
     end_logit = np.pad(context.end_logit, behind, constant_values=-np.inf)
     end_logit = sliding_window_view(end_logit, width, axis=1)  # (W, C, width)
-    char_end = sliding_window_view(np.pad(context.char_end, behind), width, axis=1)
-    score = context.start_logit.astype(np.float64)[:, :, None] + end_logit
-    score[char_end <= context.char_start[:, :, None]] = -np.inf
-    limit = n_best * _copies(context.char_start) * _copies(context.char_end)
+    last_char = sliding_window_view(np.pad(char_end, behind), width, axis=1)
+    score = _sum(context.start_logit[:, :, None], end_logit)
+    score[last_char <= char_start[:, :, None]] = -np.inf
+    limit = n_best * _copies(char_start) * _copies(char_end)
     window, i, j = _best_entries(score, limit)
-    return _spans_at(context, window, i, i + j)
-
-
-def _spans_at(context: _Context, window: Longs, first: Longs, last: Longs) -> _Spans:
     return _Spans(
-        window,
-        context.char_start[window, first],
-        context.char_end[window, last],
-        context.start_logit[window, first],
-        context.end_logit[window, last],
-    )
+        window, char_start[window, i], char_end[window, i + j], context.start_logit[window, i],
+        context.end_logit[window, i + j],
+    )  # fmt: skip
+
+
+def _sum(start_logit: Floats, end_logit: Floats) -> Floats:
+    """Scores in float32, -inf for filling.
+
+    Half the size of exact ones. Rounding never turns the order of two scores, it only makes
+    ties: with all that equal the last one wanted, the best of the exact scores are kept.
+    """
+    with np.errstate(over="ignore"):
+        score = start_logit + end_logit
+    low = np.isneginf(score) & np.isfinite(start_logit) & np.isfinite(end_logit)
+    return np.where(low, np.finfo(np.float32).min, score) if low.any() else score
+
+
+def _chars(context: _Context, chars: Ints, columns: Longs, logit: Floats) -> Ints:
+    """Characters `chars` of the tokens in some columns, whose logits say what is filling."""
+    token = np.minimum(context.first + columns, len(chars) - 1)
+    return np.where(logit > -np.inf, chars[token], (-1 - columns).astype(np.int32))
 
 
 def _best_columns(logit: Floats, n_best: int) -> Longs:
@@ -216,20 +238,24 @@ def _best_columns(logit: Floats, n_best: int) -> Longs:
     rows, width = logit.shape
     k = min(n_best, width)
     threshold = np.partition(logit, width - k, axis=1)[:, width - k, None]
-    above, equal = logit > threshold, logit == threshold
-    wanted = k - above.sum(axis=1, keepdims=True)
-    chosen = above | (equal & (np.cumsum(equal, axis=1) <= wanted))
-    return np.nonzero(chosen)[1].reshape(rows, k)
+    chosen = logit >= threshold
+    tied = np.flatnonzero(np.count_nonzero(chosen, axis=1) > k)
+    if len(tied):  # of those equal to the last, the first
+        above, equal = logit[tied] > threshold[tied], logit[tied] == threshold[tied]
+        wanted = k - above.sum(axis=1, keepdims=True)
+        chosen[tied] = above | (equal & (np.cumsum(equal, axis=1) <= wanted))
+    columns: Longs = np.flatnonzero(chosen).reshape(rows, k) % width
+    return columns
 
 
-def _best_entries(score: Doubles, limit: Longs) -> tuple[Longs, ...]:
+def _best_entries(score: Floats, limit: Longs) -> tuple[Longs, ...]:
     """Where the `limit` (W,) highest finite scores (W, A, B) are, and all equal to the last."""
     flat = score.reshape(len(score), -1)
     last = np.maximum(flat.shape[1] - limit, 0)
-    ranked = np.partition(flat, np.unique(last), axis=1)
+    ranked = np.sort(flat, axis=1)  # a partition is slow where most are equal, here -inf
     threshold = np.take_along_axis(ranked, last[:, None], axis=1)
-    kept = (flat >= threshold) & (flat > -np.inf)
-    return np.nonzero(kept.reshape(score.shape))
+    kept = flat >= np.maximum(threshold, np.finfo(np.float32).min)
+    return np.unravel_index(np.flatnonzero(kept), score.shape)
 
 
 def _copies(chars: Ints) -> Longs:
@@ -248,12 +274,16 @@ def _copies(chars: Ints) -> Longs:
     return copies
 
 
-def _merged(question: Longs, spans: _Spans, n_best: int) -> tuple[Longs, _Spans]:
+def _merged(question: NDArray[Any], spans: _Spans, n_best: int) -> tuple[NDArray[Any], _Spans]:
     """The `n_best` best different spans of each question, sorted, with their questions."""
     falling = -(spans.start_logit.astype(np.float64) + spans.end_logit)
     chars = (spans.start.astype(np.int64) << 32) + spans.end  # in the order of start, then end
-    order = np.lexsort((falling, chars, question))
+    again = ~changes(question) & (np.diff(chars, prepend=-1) <= 0)
+    mixed = (np.bincount(question, again) > 0)[question]  # of several windows, for example
+    order = np.flatnonzero(mixed)
+    order = order[np.lexsort((falling[order], chars[order], question[order]))]
     order = order[changes(question[order]) | changes(chars[order])]
+    order = np.concatenate([np.flatnonzero(~mixed), order])
     order = order[np.lexsort((falling[order], question[order]))]  # stable: still by chars
     question = question[order]
     best = np.arange(len(question)) - np.searchsorted(question, question) < n_best

@@ -7,10 +7,9 @@ each token.
 """
 
 import itertools
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass as plain_dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 from pydantic.dataclasses import dataclass
@@ -20,10 +19,19 @@ from retune.errors import RetuneError
 from retune.params import STRICT, NotNegative, Positive
 from retune.qa.audit import Audit
 from retune.qa.examples import Example, read_examples
-from retune.qa.features import Window, WindowWriter, window_writer
+from retune.qa.features import WindowWriter, window_writer
 from retune.qa.score import ScoreParams
-from retune.qa.windows import Template, Tokens, covering_span, trim_offsets, window_bounds
-from retune.storage import atomic_path, write_json
+from retune.qa.windows import (
+    Features,
+    Ints,
+    Lengths,
+    Longs,
+    Template,
+    Tokens,
+    cut_windows,
+    trim_offsets,
+)
+from retune.storage import atomic_path, json_lines_writer, write_json
 
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
@@ -70,12 +78,14 @@ def tokenize(
         folder.mkdir(parents=True)
         tokenizer.save_pretrained(folder / "tokenizer")
         for split in SPLITS:
-            audit = Audit(split, scoring if split == "validation" else None, squad_v2=squad_v2)
-            with window_writer(folder / f"{split}.arrow") as writer:
+            with (
+                window_writer(folder / f"{split}.arrow") as writer,
+                json_lines_writer(folder / f"{split}_notes.jsonl") as write_note,
+            ):
+                normalizer = scoring.normalizer if split == "validation" else None
+                audit = Audit(split, write_note, normalizer, squad_v2=squad_v2)
                 _write_split(raw / f"{split}.jsonl", writer, windower, audit)
             audits.append(audit)
-        for audit in audits:
-            audit.write_notes(folder / f"{audit.split}_notes.jsonl")
     validation = audits[-1].summary()
     headline = {"ceiling_f1": validation["ceiling_f1"]}
     write_json(metrics, {"qa": {**headline, "windows": [audit.summary() for audit in audits]}})
@@ -86,11 +96,9 @@ def _write_split(path: Path, writer: WindowWriter, windower: "Windower", audit: 
     examples = tqdm(read_examples(path), desc=f"tokenize {audit.split}", unit=" questions")
     row = 0
     for batch in _batches(examples):
-        rows = []
-        for cut in windower.cut(batch, first_row=row):
-            audit.add(cut.example, cut.windows, cut.question_cut)
-            rows += cut.windows
-        writer.write(rows)
+        cut = windower.cut(batch, first_row=row)
+        audit.add(batch, cut.windows, cut.question_cut)
+        writer.write(cut.windows)
         row += len(batch)
     if row == 0:
         raise RetuneError(f"{path}: no questions; the download stage left this split empty")
@@ -101,13 +109,11 @@ def _batches(examples: Iterable[Example]) -> Iterator[list[Example]]:
     return iter(lambda: list(itertools.islice(examples, _BATCH)), [])
 
 
-@plain_dataclass(frozen=True, slots=True)
-class CutExample:
-    """The windows of one question."""
+class Cut(NamedTuple):
+    """The windows of N questions."""
 
-    example: Example
-    windows: list[Window]
-    question_cut: int  # question tokens that were cut off
+    windows: Features
+    question_cut: Longs  # (N,) question tokens that were cut off
 
 
 class Windower:
@@ -119,71 +125,57 @@ class Windower:
         self._backend.no_truncation()
         self._backend.no_padding()
         self.template = _template(tokenizer)
+        self._lengths = Lengths(
+            params.max_length,
+            params.max_question_length,
+            params.doc_stride,
+            first_only=params.windows == "first",
+        )
         _check_capacity(params, self.template.specials, tokenizer.model_max_length)
 
-    def cut(self, examples: list[Example], first_row: int) -> Iterator[CutExample]:
+    def cut(self, examples: Sequence[Example], first_row: int) -> Cut:
         """Cut each example; the first has row `first_row` in its split."""
-        contexts = list(dict.fromkeys(example.context for example in examples))
-        by_text = dict(zip(contexts, self._tokens(contexts), strict=True))
-        questions = self._tokens([example.question.lstrip() for example in examples])
-        for row, (example, question) in enumerate(zip(examples, questions, strict=True), first_row):
-            limit = self.params.max_question_length
-            windows = self._windows(row, example, question.ids[:limit], by_text[example.context])
-            yield CutExample(example, windows, max(len(question.ids) - limit, 0))
-
-    def _windows(
-        self, row: int, example: Example, question: np.ndarray, context: Tokens
-    ) -> list[Window]:
-        capacity = self.params.max_length - self.template.specials - len(question)
-        bounds = window_bounds(len(context.ids), capacity, self.params.doc_stride)
-        if self.params.windows == "first":
-            bounds = bounds[:1]
-        answer = example.answers[0] if example.answers else None
-        span = covering_span(context, answer.start, answer.end) if answer else None
-        return [self._window(row, question, context, low, high, span) for low, high in bounds]
-
-    def _window(
-        self,
-        row: int,
-        question: np.ndarray,
-        context: Tokens,
-        low: int,
-        high: int,
-        span: tuple[int, int] | None,
-    ) -> Window:
-        template = self.template
-        offset = len(template.before) + len(question) + len(template.between)
-        size = offset + high - low + len(template.after)
-        char_start, char_end = np.zeros((2, size), np.int32)
-        char_start[offset : offset + high - low] = context.start[low:high]
-        char_end[offset : offset + high - low] = context.end[low:high]
-        cls = template.cls if template.cls >= 0 else size + template.cls
-        first = last = cls
-        if span is not None and low <= span[0] and span[1] < high:
-            first, last = span[0] - low + offset, span[1] - low + offset
-        return Window(
-            example=row,
-            input_ids=template.input_ids(question, context.ids[low:high]),
-            token_type_ids=template.token_type_ids(len(question), high - low),
-            cls=cls,
-            context_start=offset,
-            context_end=offset + high - low,
-            char_start=char_start,
-            char_end=char_end,
-            start_position=first,
-            end_position=last,
+        place: dict[str, int] = {}
+        context = np.array([place.setdefault(e.context, len(place)) for e in examples], np.int64)
+        contexts = self._tokens(list(place))
+        questions = self._ids([example.question.lstrip() for example in examples])
+        answers = [
+            (answer.start, answer.end) if answer else (-1, -1)
+            for answer in (next(iter(example.answers), None) for example in examples)
+        ]
+        windows = cut_windows(
+            questions,
+            contexts,
+            context,
+            np.array(answers, np.int64),
+            self.template,
+            self._lengths,
+            first_row,
         )
+        return Cut(windows, np.maximum(questions.counts - self._lengths.question, 0))
 
-    def _tokens(self, texts: list[str]) -> list[Tokens]:
+    def _ids(self, texts: list[str]) -> Tokens:
+        """Token ids of texts; all tokens are said to have no characters."""
+        encodings = self._backend.encode_batch_fast(texts, add_special_tokens=False)
+        ids, bounds = _flat_ids(encodings)
+        return Tokens(ids, np.zeros_like(ids), np.zeros_like(ids), bounds)
+
+    def _tokens(self, texts: list[str]) -> Tokens:
         encodings = self._backend.encode_batch(texts, add_special_tokens=False)
-        return [_to_tokens(text, enc) for text, enc in zip(texts, encodings, strict=True)]
+        ids, bounds = _flat_ids(encodings)
+        pairs = itertools.chain.from_iterable(encoding.offsets for encoding in encodings)
+        offsets = np.fromiter(itertools.chain.from_iterable(pairs), np.int32, 2 * len(ids))
+        start, end = np.ascontiguousarray(offsets.reshape(-1, 2).T)
+        for text, (low, high) in zip(texts, itertools.pairwise(bounds.tolist()), strict=True):
+            start[low:high] = trim_offsets(text, start[low:high], end[low:high])
+        return Tokens(ids, start, end, bounds)
 
 
-def _to_tokens(text: str, encoding: "Encoding") -> Tokens:
-    ids = np.array(encoding.ids, np.int32)
-    offsets = np.array(encoding.offsets, np.int32).reshape(-1, 2)
-    start, end = np.ascontiguousarray(offsets.T)
-    return Tokens(ids, trim_offsets(text, start, end), end)
+def _flat_ids(encodings: list["Encoding"]) -> tuple[Ints, Longs]:
+    """Ids of all texts, and where each of them begins."""
+    ids = [encoding.ids for encoding in encodings]
+    bounds = np.cumsum([0, *map(len, ids)])
+    return np.fromiter(itertools.chain.from_iterable(ids), np.int32, int(bounds[-1])), bounds
 
 
 def _template(tokenizer: "PreTrainedTokenizerFast") -> Template:

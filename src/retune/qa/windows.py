@@ -9,12 +9,12 @@ Everything here is a pure function of arrays; `retune.qa.tokenize` does the read
 the tokenizer calls and the writing.
 """
 
-import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,12 +55,28 @@ class Windows:
 
 
 @dataclass(frozen=True, slots=True)
-class Tokens:
-    """A tokenized text: `ids` and the characters [`start`, `end`) of each token, shape (T,)."""
+class Features(Windows):
+    """Windows with all that a model needs of them: the columns of a file of features."""
 
-    ids: Ints
-    start: Ints
-    end: Ints
+    input_ids: Ints  # (tokens of all windows,)
+    token_type_ids: Ints  # (tokens of all windows,)
+    start_position: Ints  # (W,) first token of the answer, or CLS
+    end_position: Ints  # (W,) last token of the answer, or CLS
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """Tokenized texts, one behind the other; text i has the tokens [bounds[i], bounds[i + 1])."""
+
+    ids: Ints  # (tokens of all texts,)
+    start: Ints  # (tokens of all texts,) first character in the text
+    end: Ints  # (tokens of all texts,) behind the last character
+    bounds: Longs  # (texts + 1,)
+
+    @property
+    def counts(self) -> Longs:
+        """Number of tokens of each text."""
+        return np.diff(self.bounds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,49 +101,138 @@ class Template:
         """Number of special tokens in a window."""
         return len(self.before) + len(self.between) + len(self.after)
 
-    def input_ids(self, question: Ints, context: Ints) -> Ints:
-        """Token ids of a window, shape (T,)."""
-        return np.concatenate([self.before, question, self.between, context, self.after])
 
-    def token_type_ids(self, question: int, context: int) -> Ints:
-        """Token types of a window with that many question and context tokens, shape (T,)."""
-        return np.concatenate(
+class Lengths(NamedTuple):
+    """How many tokens windows have; `overlap` is that of neighbours."""
+
+    window: int
+    question: int
+    overlap: int
+    first_only: bool
+
+
+def cut_windows(
+    questions: Tokens, contexts: Tokens, context: Longs, answers: Longs, template: Template,
+    lengths: Lengths, first_row: int,
+) -> Features:  # fmt: skip
+    """The windows of N questions.
+
+    Args:
+        questions: their tokens; `start` and `end` are not used.
+        contexts: tokens of their contexts.
+        context: which of the contexts is that of each question, shape (N,).
+        answers: first character of each question's answer and the one behind its last, shape
+            (N, 2); -1 where there is none.
+        template: the special tokens of a window.
+        lengths: see `Lengths`; there is room for more than the overlap.
+        first_row: row of the first question in its split.
+    """
+    size = np.minimum(questions.counts, lengths.question)
+    room = lengths.window - template.specials - size
+    question, low, high = window_bounds(contexts.counts[context], room, lengths.overlap)
+    if lengths.first_only:
+        rows = np.flatnonzero(changes(question))
+        question, low, high = question[rows], low[rows], high[rows]
+    begin = len(template.before) + size[question] + len(template.between)
+    end = begin + high - low
+    length = end + len(template.after)
+    first, last = covering_spans(contexts, context, answers)
+    first, last = first[question], last[question]
+    found = (first <= last) & (low <= first) & (last < high)
+    cls = template.cls + np.where(template.cls < 0, length, 0)
+    pool = _Pool(template, questions, contexts)
+    token = pool.tokens(question, size, context, low, high)
+    return Features(
+        example=first_row + question,
+        lengths=length.astype(np.int32),
+        context_start=begin.astype(np.int32),
+        context_end=end.astype(np.int32),
+        cls=cls.astype(np.int32),
+        char_start=pool.char_start[token],
+        char_end=pool.char_end[token],
+        input_ids=pool.ids[token],
+        token_type_ids=pool.types[token],
+        start_position=np.where(found, first - low + begin, cls).astype(np.int32),
+        end_position=np.where(found, last - low + begin, cls).astype(np.int32),
+    )
+
+
+class _Pool:
+    """All tokens that windows are made of: special tokens, questions, contexts."""
+
+    def __init__(self, template: Template, questions: Tokens, contexts: Tokens) -> None:
+        specials = template.before, template.between, template.after
+        parts = [*specials, questions.ids, contexts.ids]
+        behind = np.cumsum([0, *map(len, parts)])
+        self.parts: list[int] = behind.tolist()
+        self.counts = [len(part) for part in specials]
+        self.question, self.context = questions.bounds + behind[3], contexts.bounds + behind[4]
+        self.ids = np.concatenate(parts)
+        self.types = np.concatenate(
             [
-                self.before_types,
-                np.full(question, self.question_type, np.int32),
-                self.between_types,
-                np.full(context, self.context_type, np.int32),
-                self.after_types,
+                template.before_types,
+                template.between_types,
+                template.after_types,
+                np.full(len(questions.ids), template.question_type, np.int32),
+                np.full(len(contexts.ids), template.context_type, np.int32),
             ]
         )
+        no_chars = np.zeros(behind[4], np.int32)
+        self.char_start = np.concatenate([no_chars, contexts.start])
+        self.char_end = np.concatenate([no_chars, contexts.end])
+
+    def tokens(
+        self, question: Longs, size: Longs, context: Longs, low: Longs, high: Longs
+    ) -> Longs:
+        """Places of the tokens of all windows, one after the other."""
+        first, count = np.empty((2, len(question), 5), np.int64)
+        first[:, [0, 2, 4]], count[:, [0, 2, 4]] = self.parts[:3], self.counts
+        first[:, 1], count[:, 1] = self.question[question], size[question]
+        first[:, 3], count[:, 3] = self.context[context[question]] + low, high - low
+        return ranges(first.ravel(), count.ravel())
 
 
-def window_bounds(tokens: int, capacity: int, overlap: int) -> list[tuple[int, int]]:
-    """Bounds [start, end) of the windows over a context of `tokens` tokens.
+def window_bounds(tokens: Longs, capacity: Longs, overlap: int) -> tuple[Longs, Longs, Longs]:
+    """Windows over N contexts: which one, and the bounds [start, end) in it, shape (W,) each.
 
-    Each window holds up to `capacity` tokens and begins `capacity - overlap` behind the
-    one before it; the last is the first to reach the end. A context without tokens has
-    one empty window. This is what fast tokenizers do with `truncation="only_second"`.
+    Each window holds up to `capacity` (N,) of the `tokens` (N,) and begins `capacity -
+    overlap` behind the one before it; the last is the first to reach the end. A context
+    without tokens has one empty window. This is what fast tokenizers do with
+    `truncation="only_second"`.
 
     Raises:
         ValueError: where `overlap` is negative or not below `capacity`.
     """
-    if not 0 <= overlap < capacity:
-        raise ValueError(f"an overlap of {overlap} does not fit in windows of {capacity} tokens")
-    starts = range(0, max(tokens - overlap, 1), capacity - overlap)
-    return [(start, min(start + capacity, tokens)) for start in starts]
+    if not 0 <= overlap < capacity.min():
+        raise ValueError(
+            f"an overlap of {overlap} does not fit in windows of {capacity.min()} tokens"
+        )
+    step = capacity - overlap
+    count = -(-np.maximum(tokens - overlap, 1) // step)
+    context = np.repeat(np.arange(len(tokens)), count)
+    start = ranges(np.zeros_like(count), count) * step[context]
+    return context, start, np.minimum(start + capacity[context], tokens[context])
 
 
-def covering_span(context: Tokens, start: int, end: int) -> tuple[int, int] | None:
-    """First and last token (inclusive) that cover the characters [`start`, `end`).
+def covering_spans(texts: Tokens, text: Longs, chars: Longs) -> tuple[Longs, Longs]:
+    """First and last token (inclusive) that cover characters of a text, shape (N,) each.
 
     Robust where several tokens share a character (byte-level BPE) and where characters
-    belong to no token (control characters, white space). None where no token touches
-    the characters.
+    belong to no token (control characters, white space). The last comes before the first
+    where no token touches the characters.
+
+    Args:
+        texts: the tokens of all texts.
+        text: N rows of texts.
+        chars: in each of them the first character and the one behind the last, shape (N, 2).
     """
-    first = int(np.searchsorted(context.end, start, side="right"))
-    last = int(np.searchsorted(context.start, end, side="left")) - 1
-    return (first, last) if first <= last else None
+    # All texts at once: each takes a range of 2 ** 32 on a line, its characters in there.
+    of_token = np.repeat(np.arange(len(texts.bounds) - 1) << 32, texts.counts)
+    start, end = (text << 32) + chars[:, 0], (text << 32) + chars[:, 1]
+    first = np.searchsorted(of_token + texts.end, start, side="right")
+    last = np.searchsorted(of_token + texts.start, end, side="left") - 1
+    begin = texts.bounds[text]
+    return first - begin, last - begin
 
 
 def trim_offsets(text: str, start: Ints, end: Ints) -> Ints:
@@ -137,12 +242,8 @@ def trim_offsets(text: str, start: Ints, end: Ints) -> Ints:
     the word; an answer cut at such an offset would begin with a space. A token of white
     space only is left without characters, so that it is no answer.
     """
-    if not any(text[i].isspace() for i in start.tolist() if i < len(text)):
-        return start
-    trimmed = start.copy()
-    for row, (low, high) in enumerate(zip(start.tolist(), end.tolist(), strict=True)):
-        piece = text[low:high]
-        trimmed[row] = low + len(piece) - len(piece.lstrip())
+    space = is_one_of(_white_space(), text)
+    trimmed: Ints = np.minimum(next_other(space)[start], end, dtype=np.int32, casting="unsafe")
     return trimmed
 
 
@@ -156,23 +257,63 @@ def whole_characters(windows: Windows, contexts: Sequence[str]) -> Windows:
         contexts: the context of each of these questions.
     """
     char_end = windows.char_end.copy()
-    bounds = windows.question_tokens()
-    for context, low, high in zip(contexts, bounds[:-1], bounds[1:], strict=True):
-        if context.isascii():
-            continue
-        moved = np.arange(len(context) + 1)
-        for marks in _combining_marks().finditer(context):
-            moved[marks.start() : marks.end()] = marks.end()
-        old = char_end[low:high]
-        # A token without characters must not get some.
-        char_end[low:high] = np.where(old > windows.char_start[low:high], moved[old], old)
+    bounds = windows.question_tokens().tolist()
+    before, behind_marks = None, None
+    for context, (low, high) in zip(contexts, pairwise(bounds), strict=True):
+        if context != before:  # neighbours often share a context
+            before, behind_marks = context, _behind_marks(context)
+        if behind_marks is not None:
+            old = char_end[low:high]
+            # A token without characters must not get some.
+            moved = np.where(old > windows.char_start[low:high], behind_marks[old], old)
+            char_end[low:high] = moved
     return replace(windows, char_end=char_end)
 
 
+def _behind_marks(text: str) -> Longs | None:
+    """`next_other` of combining marks; None where there is none."""
+    if text.isascii():
+        return None
+    marks = is_one_of(_combining_marks(), text)
+    return next_other(marks) if marks.any() else None
+
+
+def is_one_of(wanted: NDArray[np.bool_], text: str) -> NDArray[np.bool_]:
+    """For each character of `text` what the table `wanted` holds at its code; False behind."""
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+    return np.take(wanted, codes, mode="clip")
+
+
+def next_other(marked: NDArray[np.bool_]) -> Longs:
+    """From each place the next one that is not marked, itself included.
+
+    Shapes: (length of the text,) and, since one may stand at the end, that plus 1.
+    """
+    places = np.arange(len(marked) + 1)
+    places[:-1][marked] = len(marked)
+    return np.minimum.accumulate(places[::-1])[::-1]
+
+
+def _table(wanted: Callable[[str], object], size: int) -> NDArray[np.bool_]:
+    """A table of the characters that are wanted, by their codes; its last entry is False."""
+    return np.fromiter((bool(wanted(chr(code))) for code in range(size)), np.bool_, size)
+
+
 @cache
-def _combining_marks() -> re.Pattern[str]:
-    first_planes = map(chr, range(0x300, 0x20000))  # Unicode has none elsewhere
-    return re.compile(f"[{''.join(filter(unicodedata.combining, first_planes))}]+")
+def _white_space() -> NDArray[np.bool_]:
+    return _table(str.isspace, 0x4000)  # Unicode has none elsewhere
+
+
+@cache
+def _combining_marks() -> NDArray[np.bool_]:
+    return _table(unicodedata.combining, 0x20000)  # Unicode has none elsewhere
+
+
+def ranges(first: Longs, count: NDArray[np.integer[Any]]) -> Longs:
+    """All of `first[i]`, `first[i] + 1`, ... (`count[i]` values), one after the other."""
+    count = count.astype(np.int64)
+    begin = np.cumsum(count) - count
+    return np.repeat(first - begin, count) + np.arange(int(count.sum()))
 
 
 def changes(values: NDArray[Any], *, end: bool = False) -> NDArray[np.bool_]:

@@ -1,0 +1,84 @@
+"""Answers by nested loops over windows, starts and ends: the popular way, written anew.
+
+The shape of the well-known example scripts for question answering: a question at a time, a
+window at a time, the n best starts times the n best ends, filter, sort, softmax, texts. It
+follows our rule for candidates (starts and ends among the tokens of the context, ties to the
+lowest position, a span of characters counts once), so that the answers have to be identical
+to those of `retune.qa.postprocess`. Where no pair is valid it does not search further.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Row = Mapping[str, Any]  # a window: the columns of retune.qa.features
+
+
+def nested_loops(
+    questions: Iterable[tuple[str, str]],
+    windows_of: Sequence[Sequence[int]],
+    rows: Sequence[Row],
+    logits: Sequence[NDArray[np.float32]],
+    n_best: int,
+    max_answer_length: int,
+) -> Iterator[dict[str, Any]]:
+    """Yield id, text, null score and n-best list of each question of a SQuAD 1.1 run.
+
+    Args:
+        questions: (id, context) of each.
+        windows_of: for each question the rows of its windows.
+        rows: windows; anything whose items are mappings, such as a `datasets.Dataset`.
+        logits: for each window, shape (T, 2).
+        n_best: starts and ends of a window, and spans of a question.
+        max_answer_length: in tokens.
+    """
+    for (id_, context), windows in zip(questions, windows_of, strict=True):
+        found: dict[tuple[int, int], dict[str, Any]] = {}
+        null = float("inf")
+        for window in windows:
+            row, values = rows[window], logits[window]
+            null = min(null, float(values[row["cls"], 0]) + float(values[row["cls"], 1]))
+            _add_spans(found, row, values, n_best, max_answer_length)
+        order = lambda span: (-span["score"], span["start"], span["end"])
+        best = sorted(found.values(), key=order)[:n_best]
+        scores = np.array([span.pop("score") for span in best])
+        weights = np.exp(scores - scores.max())
+        for span, share in zip(best, weights / weights.sum(), strict=True):
+            span["probability"] = round(float(share), 12)
+            span["text"] = context[span["start"] : span["end"]]
+        yield {"id": id_, "text": best[0]["text"], "null_score": null, "candidates": best}
+
+
+def _order(span: Mapping[str, Any]) -> tuple[float, int, int]:
+    return -span["score"], span["start"], span["end"]
+
+
+def _add_spans(
+    found: dict[tuple[int, int], dict[str, Any]],
+    row: Row,
+    logits: NDArray[np.float32],
+    n_best: int,
+    max_answer_length: int,
+) -> None:
+    low, high = row["context_start"], row["context_end"]
+    starts = (np.argsort(-logits[low:high, 0], kind="stable")[:n_best] + low).tolist()
+    ends = (np.argsort(-logits[low:high, 1], kind="stable")[:n_best] + low).tolist()
+    start_logits, end_logits = logits[:, 0].tolist(), logits[:, 1].tolist()
+    char_start, char_end = row["char_start"], row["char_end"]
+    for start in starts:
+        for end in ends:
+            if end < start or end - start + 1 > max_answer_length:
+                continue
+            chars = char_start[start], char_end[end]
+            score = start_logits[start] + end_logits[end]
+            if chars[0] >= chars[1] or (chars in found and found[chars]["score"] >= score):
+                continue
+            found[chars] = {
+                "start": chars[0],
+                "end": chars[1],
+                "start_logit": start_logits[start],
+                "end_logit": end_logits[end],
+                "score": score,
+            }
