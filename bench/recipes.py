@@ -54,7 +54,7 @@ def measured(
     model: nn.Module, rows: "Dataset", recipe: Recipe, batch_size: int, steps: int
 ) -> float:
     """Windows a second over `steps` steps of training, after two that do not count."""
-    _set_memory(keep=recipe.keep_memory)
+    set_memory(keep=recipe.keep_memory)
     _set_dropout(model, fast=recipe.fast_dropout)
     watch = _Watch()
     with TemporaryDirectory() as folder, collator_of(model, recipe) as collator:
@@ -129,7 +129,7 @@ def _set_dropout(model: nn.Module, *, fast: bool) -> None:
                 setattr(module, name, nn.Dropout(child.p))
 
 
-def _set_memory(*, keep: bool) -> None:
+def set_memory(*, keep: bool) -> None:
     if keep:
         keep_freed_memory()
         return

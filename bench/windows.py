@@ -42,8 +42,11 @@ def questions() -> list[Example]:
 
 
 @contextmanager
-def shuffled_windows(count: int, seed: int = 1) -> Iterator["Dataset"]:
-    """The windows (at most 384 tokens, overlap 128) of `count` questions drawn at random."""
+def shuffled_features(count: int, seed: int = 1) -> Iterator[Path]:
+    """A folder with `raw` and `features` of `count` questions drawn at random, as split train.
+
+    Windows have at most 384 tokens and overlap by 128, as in params.yaml.
+    """
     with Params(ROOT / "params.yaml") as params:
         settings = params.section("qa.tokenize", TokenizeParams)
     drawn = questions()
@@ -61,4 +64,11 @@ def shuffled_windows(count: int, seed: int = 1) -> Iterator["Dataset"]:
             scoring=ScoreParams(normalizer="squad"),
             squad_v2=False,
         )
+        yield folder
+
+
+@contextmanager
+def shuffled_windows(count: int) -> Iterator["Dataset"]:
+    """The windows of `count` questions drawn at random."""
+    with shuffled_features(count) as folder:
         yield read_rows(folder / "features" / "train.arrow")

@@ -1,12 +1,12 @@
-"""Stage `predict`: start and end logits of every evaluation window, to a memory map.
+"""Stage `predict`: start and end logits of every evaluation window, part by part.
 
 `logits.npy` has shape (tokens of all windows, 2), float32, window after window in the
 order of the features, padding left out; `windows.json` counts both.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -16,14 +16,15 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from retune.errors import RetuneError
+from retune.memory import keep_freed_memory
 from retune.params import STRICT, Positive
 from retune.precision import Precision, resolved_precision
 from retune.qa.batches import Batch, Collator, real_tokens, span_logits
-from retune.qa.features import read_rows
+from retune.qa.features import count_windows, feature_batches
+from retune.qa.windows import Features
 from retune.storage import atomic_path, write_json
 
 if TYPE_CHECKING:
-    from datasets import Dataset
     from transformers import PreTrainedModel
 
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
@@ -43,58 +44,72 @@ def predict(features: Path, model: "PreTrainedModel", logits: Path, params: Pred
 
     module: nn.Module = model
     module.to("cuda" if torch.cuda.is_available() else "cpu")
-    rows = read_rows(features / "validation.arrow")
+    keep_freed_memory()
+    path = features / "validation.arrow"
+    counts = count_windows(path)
     precision = resolved_precision(params.precision)
     collator = Collator.for_model(model, load_tokenizer(features / "tokenizer"), precision)
-    tokens = int(np.sum(rows["length"]))
     with atomic_path(logits) as folder:
         folder.mkdir(parents=True)
-        output = np.lib.format.open_memmap(
-            folder / "logits.npy", mode="w+", dtype=np.float32, shape=(tokens, 2)
-        )
-        predict_windows(model, rows, collator, params.batch_size, params.precision, output)
-        output.flush()
-        write_json(folder / "windows.json", {"windows": len(rows), "tokens": tokens})
-    return f"{len(rows):,} windows, {tokens:,} tokens"
+        bar = tqdm(total=counts["windows"], desc="predict", unit=" windows")
+        with bar, (folder / "logits.npy").open("wb") as file:
+            np.lib.format.write_array_header_1_0(file, _header(counts["tokens"]))
+            for part in feature_batches(path):
+                file.write(predict_part(model, part, collator, params, bar).tobytes())
+        write_json(folder / "windows.json", counts)
+    return f"{counts['windows']:,} windows, {counts['tokens']:,} tokens"
 
 
-def predict_windows(
+def predict_part(
     model: nn.Module,
-    rows: "Dataset",
+    part: Features,
     collator: Collator,
-    batch_size: int,
-    precision: Precision,
-    output: NDArray[np.float32],
+    params: PredictParams,
+    bar: "tqdm[Any]",
     on_batch: Callable[[Tensor, Tensor, Batch], None] | None = None,
-) -> None:
-    """Fill `output`, shape (tokens, 2), with the start and end logits of `rows`.
+) -> NDArray[np.float32]:
+    """Start and end logits of the windows in `part`, shape (tokens, 2).
 
-    Windows of similar length are taken together; where each window's logits go depends
-    on its place in `rows` only. `on_batch` receives start logits (B, T), end logits
-    (B, T) and the batch.
+    Windows of similar length are taken together; where a window's logits stand depends on
+    its place in `part` only. `on_batch` receives start logits (B, T), end logits (B, T) and
+    the batch.
 
     Raises:
         RetuneError: where a logit is not finite.
     """
-    ends = np.cumsum(rows["length"])
-    dtype = _DTYPES[resolved_precision(precision)]
+    output = np.empty((part.tokens, 2), np.float32)
+    bounds = part.window_tokens().tolist()
+    dtype = _DTYPES[resolved_precision(params.precision)]
     device = next(model.parameters()).device
     model.eval()
     with torch.inference_mode(), torch.autocast(device.type, dtype, dtype != torch.float32):
-        for indices in _batches_by_length(np.asarray(rows["length"]), batch_size):
-            batch = on_device(collator(rows.__getitems__(indices.tolist())), device)
+        for rows in _batches_by_length(part.lengths, params.batch_size):
+            batch = on_device(collator(window_rows(part, rows)), device)
             start, end = span_logits(model, batch)
-            real = real_tokens(batch)
             if on_batch is not None:
                 on_batch(start, end, batch)
-            for row, index in enumerate(indices):
-                both = torch.stack([start[row][real[row]], end[row][real[row]]], dim=-1)
-                values = both.float().cpu().numpy()
-                if not np.isfinite(values).all():
-                    raise RetuneError(
-                        f"the model gives a logit that is no number at window {index}"
-                    )
-                output[ends[index] - len(values) : ends[index]] = values
+            real = real_tokens(batch)
+            values = torch.stack([start[real], end[real]], dim=-1).float().cpu().numpy()
+            sizes = part.lengths[rows].tolist()
+            for row, logits in zip(rows, np.split(values, np.cumsum(sizes)[:-1]), strict=True):
+                output[bounds[row] : bounds[row + 1]] = logits
+            bar.update(len(rows))
+    _require_finite(output, part, first=int(bar.n) - len(part))
+    return output
+
+
+def window_rows(part: Features, rows: Sequence[int]) -> list[dict[str, Any]]:
+    """The windows `rows` of `part`, as `Collator` takes them."""
+    bounds = part.window_tokens()
+    return [
+        {
+            "input_ids": part.input_ids[bounds[row] : bounds[row + 1]],
+            "token_type_ids": part.token_type_ids[bounds[row] : bounds[row + 1]],
+            "start_position": part.start_position[row],
+            "end_position": part.end_position[row],
+        }
+        for row in rows
+    ]
 
 
 def on_device(batch: Batch, device: torch.device) -> Batch:
@@ -105,7 +120,18 @@ def on_device(batch: Batch, device: torch.device) -> Batch:
     }
 
 
-def _batches_by_length(lengths: NDArray[np.int64], batch_size: int) -> Iterator[NDArray[np.int64]]:
-    order = np.argsort(lengths, kind="stable")[::-1]  # the longest first: memory fails early
-    for begin in tqdm(range(0, len(order), batch_size), desc="predict", unit=" batches"):
-        yield order[begin : begin + batch_size]
+def _batches_by_length(lengths: NDArray[np.int32], batch_size: int) -> Iterator[list[int]]:
+    order = np.argsort(lengths, kind="stable")[::-1].tolist()  # the longest first
+    return (order[begin : begin + batch_size] for begin in range(0, len(order), batch_size))
+
+
+def _header(tokens: int) -> dict[str, Any]:
+    """What a .npy file says of itself: float32, shape (tokens, 2)."""
+    return {"descr": "<f4", "fortran_order": False, "shape": (tokens, 2)}
+
+
+def _require_finite(logits: NDArray[np.float32], part: Features, first: int) -> None:
+    finite = np.isfinite(logits).all(axis=1)
+    if not finite.all():
+        window = int(np.searchsorted(part.window_tokens(), np.argmin(finite), side="right")) - 1
+        raise RetuneError(f"the model gives a logit that is no number at window {first + window}")

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
+from tqdm import tqdm
 from transformers import PreTrainedModel, PrinterCallback, Trainer
 
 from retune.checkpoints import load_tokenizer
@@ -23,10 +24,10 @@ from retune.params import STRICT
 from retune.precision import Precision, resolved_precision
 from retune.qa.batches import Batch, Collator, span_logits
 from retune.qa.examples import Example, read_examples
-from retune.qa.features import read_rows, read_windows
+from retune.qa.features import feature_batches, read_rows, read_windows
 from retune.qa.models import max_positions
 from retune.qa.postprocess import PostprocessParams, answers
-from retune.qa.predict import predict_windows
+from retune.qa.predict import PredictParams, predict_part
 from retune.qa.score import Normalizer, evaluate_answers
 from retune.seeding import random_state_kept, seed_everything
 from retune.storage import atomic_path, remove, write_json
@@ -147,23 +148,27 @@ class Evaluation:
     """EM, F1 and loss of a model on the validation split, read the way stages read them."""
 
     def __init__(self, raw: Path, features: Path, params: TrainParams, squad_v2: bool) -> None:
-        path = features / "validation.arrow"
-        self.rows: Dataset = read_rows(path)
-        self.windows = read_windows(path)
+        self.path = features / "validation.arrow"
+        self.rows: Dataset = read_rows(self.path)
+        self.windows = read_windows(self.path)
         self.examples: list[Example] = list(read_examples(raw / "validation.jsonl"))
         self.params = params
         self.squad_v2 = squad_v2
 
     def __call__(self, model: nn.Module, collator: Collator) -> dict[str, float]:
         """`loss`, `exact_match` and `f1` (in percent)."""
-        logits = np.empty((int(self.windows.lengths.sum()), 2), np.float32)
         losses: list[float] = []
 
         def add_loss(start: Tensor, end: Tensor, batch: Batch) -> None:
             losses.append(_batch_loss(start, end, batch).item() * len(start))
 
-        batch_size, precision = self.params.eval_batch_size, self.params.precision
-        predict_windows(model, self.rows, collator, batch_size, precision, logits, add_loss)
+        prediction = PredictParams(self.params.eval_batch_size, self.params.precision)
+        with tqdm(total=len(self.windows), desc="predict", unit=" windows", leave=False) as bar:
+            parts = [
+                predict_part(model, part, collator, prediction, bar, add_loss)
+                for part in feature_batches(self.path)
+            ]
+        logits = np.concatenate(parts)
         reading = self.params.evaluation
         texts = answers(self.examples, self.windows, logits, reading, self.squad_v2).texts
         golds = [(e.id, [answer.text for answer in e.answers]) for e in self.examples]
