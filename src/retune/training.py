@@ -64,7 +64,7 @@ def training_arguments(
     tells whether the model pays for padding; then "auto" makes batches of similar length.
     """
     precision = resolved_precision(params.precision)
-    grouped = padded if params.group_by_length == "auto" else params.group_by_length
+    grouped = _grouped(params, padded=padded)
     # TensorBoard's folder can only be named by the environment in transformers 5.
     os.environ["TENSORBOARD_LOGGING_DIR"] = str(logs / "tensorboard")
     return TrainingArguments(
@@ -214,6 +214,10 @@ def require_finite(model: torch.nn.Module) -> None:
             raise RetuneError(
                 f"weight {name} is not finite after training; lower qa.train.lr and try again"
             )
+
+
+def _grouped(params: OptimizationParams, *, padded: bool) -> bool:
+    return padded if params.group_by_length == "auto" else params.group_by_length
 
 
 def _scores(logs: Mapping[str, float]) -> Iterator[tuple[str, float]]:
