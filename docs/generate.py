@@ -146,7 +146,8 @@ def profiles() -> str:
         ]
         for row in step["rows"]:
             lines.append(
-                f"| `{row['operator']}` | {row['calls']:,} | {row['ms']:,.1f} | {row['share']:.1%} |"
+                f"| `{row['operator']}` | {row['calls']:,} | {row['ms']:,.1f} "
+                f"| {row['share']:.1%} |"
             )
         lines.append("")
     return "\n".join([*lines, f"{figures['machine']}; `python -m bench.profile`"])
