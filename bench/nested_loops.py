@@ -41,8 +41,7 @@ def nested_loops(
             row, values = rows[window], logits[window]
             null = min(null, float(values[row["cls"], 0]) + float(values[row["cls"], 1]))
             _add_spans(found, row, values, n_best, max_answer_length)
-        order = lambda span: (-span["score"], span["start"], span["end"])
-        best = sorted(found.values(), key=order)[:n_best]
+        best = sorted(found.values(), key=_order)[:n_best]
         scores = np.array([span.pop("score") for span in best])
         weights = np.exp(scores - scores.max())
         for span, share in zip(best, weights / weights.sum(), strict=True):
