@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Row = Mapping[str, Any]  # a window: the columns of retune.qa.features
+Row = Mapping[str, Any]  # a window: cls, context_start, context_end, offset_mapping (T, 2)
 
 
 def nested_loops(
@@ -65,12 +65,12 @@ def _add_spans(
     starts = (np.argsort(-logits[low:high, 0], kind="stable")[:n_best] + low).tolist()
     ends = (np.argsort(-logits[low:high, 1], kind="stable")[:n_best] + low).tolist()
     start_logits, end_logits = logits[:, 0].tolist(), logits[:, 1].tolist()
-    char_start, char_end = row["char_start"], row["char_end"]
+    offsets = row["offset_mapping"]
     for start in starts:
         for end in ends:
             if end < start or end - start + 1 > max_answer_length:
                 continue
-            chars = char_start[start], char_end[end]
+            chars = offsets[start][0], offsets[end][1]
             score = start_logits[start] + end_logits[end]
             if chars[0] >= chars[1] or (chars in found and found[chars]["score"] >= score):
                 continue
