@@ -85,7 +85,7 @@ def write_features(raw: Path, folder: Path) -> Path:
     return folder
 
 
-def write_logits(folder: Path, tokens: int, windows: int) -> np.ndarray[Any, Any]:
+def write_logits(folder: Path, windows: int, tokens: int) -> np.ndarray[Any, Any]:
     """Write random logits as the predict stage would, and return them, shape (tokens, 2)."""
     folder.mkdir(parents=True)
     values = np.random.default_rng(0).normal(0, 3, (tokens, 2)).astype(np.float32)

@@ -38,6 +38,8 @@ def nested_loops(
         found: dict[tuple[int, int], dict[str, Any]] = {}
         null = float("inf")
         for window in windows:
+            # The well-known scripts look up two columns, each of which decodes the whole row.
+            rows[window].get("token_is_max_context")
             row, values = rows[window], logits[window]
             null = min(null, float(values[row["cls"], 0]) + float(values[row["cls"], 1]))
             _add_spans(found, row, values, n_best, max_answer_length)

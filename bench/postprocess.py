@@ -58,7 +58,7 @@ def compare(
     work: Path, raw: Path, features: Path, reading: PostprocessParams, rounds: int
 ) -> list[Any]:
     examples, windows = list(read_examples(raw / "validation.jsonl")), read_windows(features)
-    values = write_logits(work / "logits", windows.tokens, len(windows))
+    values = write_logits(work / "logits", len(windows), windows.tokens)
     bounds = windows.window_tokens()
     logits = [values[low:high] for low, high in pairwise(bounds)]
     windows_of: list[list[int]] = [[] for _ in examples]
