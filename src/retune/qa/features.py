@@ -118,9 +118,11 @@ def feature_batches(path: Path) -> Iterator[Features]:
 
 def count_windows(path: Path) -> dict[str, int]:
     """How many `windows` and `tokens` the file has."""
-    lengths = [batch.lengths for batch in feature_batches(path)]
-    tokens = sum(int(length.sum(dtype=np.int64)) for length in lengths)
-    return {"windows": sum(map(len, lengths)), "tokens": tokens}
+    counts = {"windows": 0, "tokens": 0}
+    for windows in feature_batches(path):
+        counts["windows"] += len(windows)
+        counts["tokens"] += windows.tokens
+    return counts
 
 
 @contextmanager
