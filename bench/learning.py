@@ -19,8 +19,9 @@ from unittest.mock import patch
 
 import pandas as pd
 
+from bench.inputs import ROOT
 from bench.measure import RESULTS, machine
-from bench.windows import ROOT, checkpoint_folder
+from bench.windows import checkpoint_folder
 from retune.params import Params
 from retune.qa.batches import Collator
 from retune.qa.models import bert
