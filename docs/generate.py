@@ -105,6 +105,7 @@ def benchmarks() -> str:
         figures = _bench(name)
         for comparison in figures["comparisons"]:
             lines += [*_comparison(name, figures, comparison), ""]
+            lines += _bound(figures, comparison)
     return "\n".join(lines[:-1])
 
 
@@ -211,6 +212,22 @@ def _comparison(
         ratio = _spread(row["ratio"]) if "ratio" in row else ""
         goal = f"{row['goal']:g}" if row.get("goal") else ""
         lines.append(f"| {row['side']} | {_spread(row['rate'], 1)} | {ratio} | {goal} |")
+    return lines
+
+
+def _bound(figures: dict[str, Any], comparison: dict[str, Any]) -> list[str]:
+    """What the matrix rate of the machine allows, where it was measured."""
+    lines = []
+    for model, share in figures.get("share_of_matrix_rate", {}).items():
+        if f" {model}," in comparison["title"]:
+            ratios = {row["side"]: row["ratio"]["median"] for row in comparison["rows"][1:]}
+            most = ", ".join(f"{ratio / share:.1f} to {side}" for side, ratio in ratios.items())
+            lines += [
+                f"retune's products run at {share:.0%} of the machine's {figures['precision']} "
+                f"matrix rate; a step of nothing but products at all of it would have the ratios "
+                f"{most}.",
+                "",
+            ]
     return lines
 
 
