@@ -9,6 +9,7 @@ import argparse
 import logging
 import os
 import shlex
+import subprocess
 import sys
 import tempfile
 import time
@@ -29,7 +30,7 @@ def run_launched(stage: Callable[..., str]) -> NoReturn:
     name, paths = command_line(stage)
     errors, options = os.environ.get(_ERRORS), os.environ.get(SETTING)
     if errors:
-        _run_process(lambda: print(stage(*paths)), name, Path(errors))
+        _run_process(lambda: print(stage(*paths)), Path(errors))
     if options:
         sys.exit(guarded(lambda: launch(shlex.split(options), name, sys.argv[1:]), name))
     sys.exit(guarded(lambda: print(stage(*paths)), name))
@@ -42,31 +43,34 @@ def launch(options: list[str], name: str, arguments: list[str]) -> None:
         RetuneError: the options are no good, or a process failed.
     """
     from accelerate.commands.launch import launch_command, launch_command_parser
+    from accelerate.utils import patch_environment
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
     module = name.rsplit(maxsplit=1)[-1]
     parsed = launch_command_parser().parse_args([*options, "--module", module, *arguments])
-    _check(parsed, options, module)
-    logging.disable()  # the launchers report in tables and stacks what a process says in a sentence
+    _check(parsed, module)
+    # The launchers report in tables and stacks what a process says in a sentence, and torch
+    # warns of a search for weights without a gradient where there are none.
+    logging.disable()
     with tempfile.TemporaryDirectory() as folder:
-        os.environ[_ERRORS] = folder
+        settings = {_ERRORS: folder, "TORCH_CPP_LOG_LEVEL": "ERROR"}
         try:
-            launch_command(parsed)
-        except ChildFailedError as error:
-            exit_code = error.get_first_failure()[1].exitcode
-            raise RetuneError(_first_error(Path(folder), exit_code)) from None
-        except (ValueError, ImportError, TypeError) as error:
+            with patch_environment(**settings):
+                launch_command(parsed)
+        except (ChildFailedError, subprocess.CalledProcessError) as error:
+            raise RetuneError(_first_error(Path(folder), error)) from None
+        except (ValueError, ImportError) as error:
             raise RetuneError(f"{SETTING}: {error}") from None
         except SignalException:
             raise KeyboardInterrupt from None
 
 
-def _check(parsed: argparse.Namespace, options: list[str], module: str) -> None:
+def _check(parsed: argparse.Namespace, module: str) -> None:
     if parsed.training_script != module:
         raise RetuneError(
             f"{SETTING}: {parsed.training_script!r} is no option of accelerate launch; "
-            f"`accelerate launch --help` lists them"
+            "`accelerate launch --help` lists them"
         )
     if parsed.cpu and (parsed.num_processes or 1) > 1 and not parsed.mpirun_hostfile:
         raise RetuneError(
@@ -75,7 +79,7 @@ def _check(parsed: argparse.Namespace, options: list[str], module: str) -> None:
         )
 
 
-def _run_process(action: Callable[[], object], name: str, errors: Path) -> NoReturn:
+def _run_process(action: Callable[[], object], errors: Path) -> NoReturn:
     """Run `action` as one process of a launch; only the first one's output is shown."""
     if os.environ.get("RANK", "0") != "0":
         for stream in (sys.stdout, sys.stderr):
@@ -97,11 +101,12 @@ def _leave_error(error: BaseException, folder: Path) -> None:
     (folder / f"{kind}-{time.time_ns()}").write_text(text, encoding="utf-8")
 
 
-def _first_error(folder: Path, exit_code: int) -> str:
-    for path in sorted(folder.iterdir(), key=lambda path: path.name):
-        return path.read_text(encoding="utf-8")
-    cause = f"signal {-exit_code}" if exit_code < 0 else f"exit code {exit_code}"
+def _first_error(folder: Path, end: Exception) -> str:
+    """What the first process to fail has said, or else how one ended."""
+    said = sorted(folder.iterdir())
+    if said:
+        return said[0].read_text(encoding="utf-8")
     return (
-        f"a process of the launch ended with {cause} and no word; where that is signal 9, the "
-        "machine may have run out of memory: lower batch_size or the number of processes"
+        f"a process ended without a word ({str(end).strip().splitlines()[-1]}); where it was "
+        "killed, memory may have run out: lower qa.train.batch_size or the number of processes"
     )

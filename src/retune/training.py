@@ -111,9 +111,7 @@ def training_arguments(
         use_cpu=not torch.cuda.is_available(),
         dataloader_pin_memory=torch.cuda.is_available(),
         disable_tqdm=True,
-        # Any encoder may have a pooler that nothing asks; and no buffer here ever changes.
-        ddp_find_unused_parameters=True,
-        ddp_broadcast_buffers=False,
+        ddp_find_unused_parameters=True,  # such as an encoder's pooler, which nothing asks
     )
     arguments.per_device_train_batch_size = _even_share(params.batch_size, arguments.world_size)
     return arguments
