@@ -27,10 +27,10 @@ comma := ,
 variants: environment
 	retune sweep --replace qa.model=$(subst $() ,$(comma),$(VARIANTS))
 	retune table --json $(VARIANTS) > .variants.json && mv .variants.json metrics/qa_variants.json
-	python docs/generate_readme.py
+	python docs/generate.py
 
 readme: environment
-	python docs/generate_readme.py
+	python docs/generate.py
 
 environment: $(VENV)/installed
 

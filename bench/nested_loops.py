@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Row = Mapping[str, Any]  # a window: the columns of retune.qa.features
+Row = Mapping[str, Any]  # a window: cls, context_start, context_end, offset_mapping (T, 2)
 
 
 def nested_loops(
@@ -38,11 +38,12 @@ def nested_loops(
         found: dict[tuple[int, int], dict[str, Any]] = {}
         null = float("inf")
         for window in windows:
+            # The well-known scripts look up two columns, each of which decodes the whole row.
+            rows[window].get("token_is_max_context")
             row, values = rows[window], logits[window]
             null = min(null, float(values[row["cls"], 0]) + float(values[row["cls"], 1]))
             _add_spans(found, row, values, n_best, max_answer_length)
-        order = lambda span: (-span["score"], span["start"], span["end"])
-        best = sorted(found.values(), key=order)[:n_best]
+        best = sorted(found.values(), key=_order)[:n_best]
         scores = np.array([span.pop("score") for span in best])
         weights = np.exp(scores - scores.max())
         for span, share in zip(best, weights / weights.sum(), strict=True):
@@ -66,12 +67,12 @@ def _add_spans(
     starts = (np.argsort(-logits[low:high, 0], kind="stable")[:n_best] + low).tolist()
     ends = (np.argsort(-logits[low:high, 1], kind="stable")[:n_best] + low).tolist()
     start_logits, end_logits = logits[:, 0].tolist(), logits[:, 1].tolist()
-    char_start, char_end = row["char_start"], row["char_end"]
+    offsets = row["offset_mapping"]
     for start in starts:
         for end in ends:
             if end < start or end - start + 1 > max_answer_length:
                 continue
-            chars = char_start[start], char_end[end]
+            chars = offsets[start][0], offsets[end][1]
             score = start_logits[start] + end_logits[end]
             if chars[0] >= chars[1] or (chars in found and found[chars]["score"] >= score):
                 continue

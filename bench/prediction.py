@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from bench import measure
+from bench.inputs import ROOT
 from bench.recipes import NOTEBOOK, RETUNE, Recipe, collator_of, set_memory
-from bench.windows import ROOT, shuffled_features
+from bench.windows import shuffled_features
 from retune.params import load_yaml
 from retune.qa.examples import read_examples
 from retune.qa.features import feature_batches, read_windows

@@ -55,7 +55,7 @@ def measured(
 ) -> float:
     """Windows a second over `steps` steps of training, after two that do not count."""
     set_memory(keep=recipe.keep_memory)
-    _set_dropout(model, fast=recipe.fast_dropout)
+    set_dropout(model, fast=recipe.fast_dropout)
     watch = _Watch()
     with TemporaryDirectory() as folder, collator_of(model, recipe) as collator:
         arguments = TrainingArguments(
@@ -119,7 +119,7 @@ def collator_of(model: nn.Module, recipe: Recipe) -> Iterator[Collator]:
         model.set_attn_implementation(before)
 
 
-def _set_dropout(model: nn.Module, *, fast: bool) -> None:
+def set_dropout(model: nn.Module, *, fast: bool) -> None:
     if fast:
         use_fast_dropout(model)
         return

@@ -44,7 +44,7 @@ def main() -> None:
             comparison = _compare(name, rows, options)
             comparisons.append(comparison)
             if name in ENCODERS:
-                flops = _flops_per_window(_model(name), rows["length"])
+                flops = _flops_per_window(encoder(name), rows["length"])
                 rate = measure.Spread.of(comparison.rates["retune"]).median
                 shares[name] = rate * flops / matrix_rate()
     measure.report(
@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def _compare(name: str, rows: "Dataset", options: argparse.Namespace) -> measure.Comparison:
-    model = _model(name)
+    model = encoder(name)
     recipes = {"retune": RETUNE} | ABLATIONS if options.ablation else RECIPES
     if name not in ENCODERS:
         recipes = {"retune": RETUNE, "notebook": NOTEBOOK}
@@ -75,7 +75,7 @@ def _compare(name: str, rows: "Dataset", options: argparse.Namespace) -> measure
     return measure.alternate(title, "windows/s", sides, options.rounds, goals)
 
 
-def _model(name: str) -> PreTrainedModel:
+def encoder(name: str) -> PreTrainedModel:
     torch.manual_seed(1)
     if name == "minilm":
         return bert.build(bert.Params(dropout=None), checkpoint_folder(), 30522, 0)

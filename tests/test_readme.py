@@ -28,7 +28,7 @@ def script(name: str) -> ModuleType:
 
 @pytest.fixture(scope="module")
 def generator() -> ModuleType:
-    return script("generate_readme")
+    return script("generate")
 
 
 @pytest.mark.parametrize(("f1", "code"), [(52.0, 0), (55.9, 0), (56.1, 1), (47.9, 1)])
@@ -37,8 +37,11 @@ def test_figures_that_are_not_earned_again_are_noticed(f1: float, code: int) -> 
     assert script("check_figures").compare(committed, {"exact_match": 46.0, "f1": f1}) == code
 
 
-def test_generated_parts_are_up_to_date(generator: ModuleType) -> None:
-    assert generator.generate(README) == README
+@pytest.mark.parametrize("name", ["README.md", "docs/performance.md"])
+def test_generated_parts_are_up_to_date(name: str, generator: ModuleType) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    assert generator.generate(text, name) == text
+    assert name in generator.DOCUMENTS
 
 
 def test_a_changed_figure_is_noticed(generator: ModuleType) -> None:

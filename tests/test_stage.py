@@ -47,6 +47,32 @@ def run(*arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str
     )
 
 
+def test_only_stages_that_read_arrow_or_numbers_import_their_libraries() -> None:
+    loaded = {
+        name: set(run("-c", f"import sys, stages.qa.{name}; print(*sys.modules)").stdout.split())
+        for name in ("download", "postprocess", "score", "tokenize")
+    }
+    assert not loaded["download"] & {"numpy", "pyarrow"}
+    assert not loaded["score"] & {"pyarrow"}
+    assert not loaded["postprocess"] & {"pyarrow"}  # until it reads: `--help` needs none
+    assert not loaded["tokenize"] & {"torch", "transformers", "datasets", "pandas"}
+
+
+def test_reading_answers_needs_neither_pandas_nor_torch(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from retune.qa.features import *\n"
+        "from retune.qa.windows import Features; import numpy as np\n"
+        "path, one, two = Path(sys.argv[1]), np.zeros(1, np.int32), np.ones(1, np.int32)\n"
+        "columns = [one.astype(np.int64), two, one, two, *[one] * 7]\n"
+        "with window_writer(path) as writer: writer.write(Features(*columns))\n"
+        "print(len(next(feature_batches(path))), *sys.modules)"
+    )
+    done = run("-c", code, str(tmp_path / "x.arrow"))
+    count, *loaded = done.stdout.split()
+    assert (count, done.stderr) == ("1", "")
+    assert not set(loaded) & {"torch", "transformers", "datasets", "pandas"}
+
+
 @pytest.mark.parametrize("name", ["download", "postprocess", "score"])
 def test_stages_without_a_model_start_without_its_libraries(name: str) -> None:
     code = f"import sys, stages.qa.{name}; print(*sys.modules)"

@@ -73,7 +73,7 @@ def training_arguments(
             "qa.train.precision is fp16, which needs gradient scaling, and that a GPU; on a CPU "
             "choose auto, bf16 or fp32"
         )
-    grouped = padded if params.group_by_length == "auto" else params.group_by_length
+    grouped = _grouped(params, padded=padded)
     # Else a launch would decide, where params.yaml says fp32.
     os.environ["ACCELERATE_MIXED_PRECISION"] = "no" if precision == "fp32" else precision
     # TensorBoard's folder can only be named by the environment in transformers 5.
@@ -244,6 +244,10 @@ def _even_share(batch_size: int, processes: int) -> int:
             f"evenly; choose a multiple of {processes}, or another number of processes"
         )
     return batch_size // processes
+
+
+def _grouped(params: OptimizationParams, *, padded: bool) -> bool:
+    return padded if params.group_by_length == "auto" else params.group_by_length
 
 
 def _scores(logs: Mapping[str, float]) -> Iterator[tuple[str, float]]:

@@ -1,11 +1,14 @@
 import json
 import math
 import unicodedata
+import weakref
 from dataclasses import fields
 
 import numpy as np
 import pytest
+import tiny
 
+from bench.nested_loops import nested_loops
 from retune.errors import RetuneError
 from retune.params import Params
 from retune.qa.examples import Answer, Example, write_examples
@@ -20,11 +23,15 @@ from retune.qa.postprocess import (
     read_parts,
     whole_characters,
 )
+from retune.qa.tokenize import TokenizeParams, Windower
 from retune.qa.windows import Features, Windows
 
 CONTEXT = "Ada met Bo in Vik"
 WORDS = [(0, 3), (4, 7), (8, 10), (11, 13), (14, 17)]
 PARAMS = PostprocessParams(n_best=3, max_answer_length=3, null_threshold=0.0)
+
+
+BYTES = tiny.byte_level()
 
 
 def example(id_: str, context: str = CONTEXT) -> Example:
@@ -274,3 +281,78 @@ def test_answers_read_part_by_part_are_those_of_the_whole(tmp_path):
     assert not any(isinstance(part, np.memmap) for _, part in parts)
     found = list(ranked_in_parts(examples, parts, PARAMS, True))
     assert found == list(ranked_answers(examples, whole, values, PARAMS, True))
+
+
+@pytest.mark.parametrize(
+    "name", ["squadshifts/new_wiki_v1.0.json", "xquad/xquad.zh.json", "squad2/dev-v2.0.json"]
+)
+@pytest.mark.parametrize("levels", [8, 10**6])
+def test_real_contexts_have_the_answers_of_the_nested_loops(name, levels, shared_data):
+    """With few different logits ties abound; a byte is a token, so that spans stand twice."""
+    paragraphs = [
+        paragraph
+        for article in json.loads(shared_data(name).read_text(encoding="utf-8"))["data"]
+        for paragraph in article["paragraphs"]
+    ][:8]
+    examples = [
+        Example(f"{row}-{qa['id']}", "", paragraph["context"], qa["question"], ())
+        for row, paragraph in enumerate(paragraphs)
+        for qa in paragraph["qas"][:3]
+    ]
+    lengths = TokenizeParams(max_length=384, doc_stride=128, max_question_length=64, windows="all")
+    windows = Windower(BYTES, lengths).cut(examples, first_row=0).windows
+    rng = np.random.default_rng(0)
+    values = (rng.integers(-levels, levels, (windows.tokens, 2)) / levels * 9).astype(np.float32)
+    params = PostprocessParams(n_best=20, max_answer_length=30, null_threshold=0.0)
+    found = list(ranked_answers(examples, windows, values, params, False))
+
+    contexts = [example.context for example in examples]
+    moved, bounds = whole_characters(windows, contexts), windows.window_tokens()
+    rows = [
+        {
+            "cls": windows.cls[row],
+            "context_start": windows.context_start[row],
+            "context_end": windows.context_end[row],
+            "offset_mapping": np.stack([moved.char_start, moved.char_end], axis=1)[
+                bounds[row] : bounds[row + 1]
+            ].tolist(),
+        }
+        for row in range(len(windows))
+    ]
+    logits = [values[bounds[row] : bounds[row + 1]] for row in range(len(windows))]
+    windows_of = [np.flatnonzero(windows.example == row) for row in range(len(examples))]
+    texts = [(example.id, example.context) for example in examples]
+    expected = list(nested_loops(texts, windows_of, rows, logits, 20, 30))
+    assert len(windows) > len(examples) > 15
+    for answer, other in zip(found, expected, strict=True):
+        assert (answer.id, answer.text, answer.null_score) == (
+            other["id"], other["text"], other["null_score"]
+        )  # fmt: skip
+        shares = [span.pop("probability") for span in other["candidates"]]
+        assert answer.probability == pytest.approx(shares, abs=1e-9)
+        spans = [
+            {name: value for name, value in candidate.items() if name != "probability"}
+            for candidate in answer.candidates
+        ]
+        assert spans == other["candidates"]
+
+
+def test_answers_are_read_without_holding_all_parts(tmp_path, monkeypatch):
+    kept, alive = [], []
+    real = np.fromfile
+
+    def counted(*arguments, **options):
+        values = real(*arguments, **options)
+        kept.append(weakref.ref(values))
+        alive.append(sum(reference() is not None for reference in kept))
+        return values
+
+    monkeypatch.setattr(np, "fromfile", counted)
+    rows = range(6)
+    write_features(tmp_path / "validation.arrow", *(windows_of(row) for row in rows))
+    write_logits(tmp_path / "logits", windows_of(*rows), logits_of(*[{}] * 6))
+    examples = (example(f"q{row}") for row in rows)
+    parts = read_parts(tmp_path / "validation.arrow", tmp_path / "logits")
+    assert len(list(ranked_in_parts(examples, parts, PARAMS, False))) == 6
+    assert len(alive) == 6
+    assert max(alive) <= 2  # the part at work, and the next

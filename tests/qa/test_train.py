@@ -24,7 +24,7 @@ from retune.qa.train import (
     train,
 )
 from retune.storage import sha256
-from retune.training import Stopwatch, resolved_precision
+from retune.training import Stopwatch, resolved_precision, training_arguments
 
 ROOT = Path(__file__).resolve().parents[2]
 PREDICTION = PredictParams(batch_size=3, precision="fp32")
@@ -171,6 +171,23 @@ def test_weight_decay_spares_biases_and_norms_of_every_variant(variant: str, dat
     assert decayed
     assert not [name for name in decayed if "bias" in name or "norm" in name.lower()]
     assert all("bias" in name or "norm" in name.lower() for name in spared)
+
+
+@pytest.mark.parametrize(
+    ("setting", "padded", "expected"),
+    [
+        ("auto", True, "group_by_length"),
+        ("auto", False, "random"),
+        (True, False, "group_by_length"),
+        (False, True, "random"),
+    ],
+)
+def test_batches_of_similar_length_are_for_models_that_pay_for_padding(
+    setting: bool | str, padded: bool, expected: str, tmp_path: Path
+) -> None:
+    params = settings(group_by_length=setting)
+    arguments = training_arguments(params, 1, tmp_path, tmp_path, best_metric="f1", padded=padded)
+    assert arguments.train_sampling_strategy == expected
 
 
 def test_a_loss_that_is_no_number_stops_the_run_and_publishes_nothing(

@@ -1,0 +1,94 @@
+"""Questions, windows and logits to measure with: real text where it lies beside the checkout."""
+
+import itertools
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from retune.checkpoints import CheckpointParams, load_tokenizer, resolve
+from retune.params import Params
+from retune.qa.examples import Answer, Example, write_examples
+from retune.qa.score import ScoreParams
+from retune.qa.tokenize import TokenizeParams, tokenize
+from retune.storage import write_json
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+ROOT = Path(__file__).resolve().parent.parent
+_REAL = ROOT.parent / "shared" / "data"
+_FILES = (
+    [_REAL / "squadshifts" / "new_wiki_v1.0.json", _REAL / "squad-train-sample" / "train.json"]
+    if _REAL.is_dir()
+    else [ROOT / "src/retune/corpora/encyclopaedia" / f"{name}.json" for name in
+          ("train", "validation")]
+)  # fmt: skip
+
+
+def questions(count: int, *, own_contexts: bool = False) -> Iterator[Example]:
+    """`count` answerable questions with ids of their own, the files over and over again.
+
+    As in SQuAD some five questions share a context; with `own_contexts` none do.
+    """
+    examples = list(itertools.chain.from_iterable(map(_read, _FILES)))
+    for number, example in enumerate(itertools.islice(itertools.cycle(examples), count)):
+        context = f"{example.context} {number}" if own_contexts else example.context
+        yield replace(example, id=f"{number}-{example.id}", context=context)
+
+
+def _read(path: Path) -> Iterator[Example]:
+    for article in json.loads(path.read_text(encoding="utf-8"))["data"]:
+        for paragraph in article["paragraphs"]:
+            context = paragraph["context"]
+            for qa in paragraph["qas"]:
+                pairs = [(answer["text"], answer["answer_start"]) for answer in qa["answers"]]
+                answers = tuple(
+                    Answer(text, start)
+                    for text, start in pairs
+                    if context[start : start + len(text)] == text
+                )
+                if answers:
+                    yield Example(qa["id"], "", context, qa["question"], answers)
+
+
+def write_raw(folder: Path, validation: Iterable[Example], train: Iterable[Example]) -> Path:
+    """Write what the download stage would, and return the folder."""
+    write_examples(folder / "validation.jsonl", validation)
+    write_examples(folder / "train.jsonl", train)
+    return folder
+
+
+def settings() -> tuple["PreTrainedTokenizerFast", TokenizeParams]:
+    """The project's own tokenizer and lengths."""
+    with Params(ROOT / "params.yaml") as params:
+        checkpoint = params.section("qa.checkpoint", CheckpointParams)
+        lengths = params.section("qa.tokenize", TokenizeParams)
+    return load_tokenizer(resolve(checkpoint)), lengths
+
+
+def write_features(raw: Path, folder: Path) -> Path:
+    """Run the tokenize stage, and return the folder of features."""
+    tokenizer, lengths = settings()
+    tokenize(
+        raw,
+        folder,
+        folder.with_suffix(".json"),
+        tokenizer=tokenizer,
+        params=lengths,
+        scoring=ScoreParams(normalizer="squad"),
+        squad_v2=False,
+    )
+    return folder
+
+
+def write_logits(folder: Path, windows: int, tokens: int) -> np.ndarray[Any, Any]:
+    """Write random logits as the predict stage would, and return them, shape (tokens, 2)."""
+    folder.mkdir(parents=True)
+    values = np.random.default_rng(0).normal(0, 3, (tokens, 2)).astype(np.float32)
+    np.save(folder / "logits.npy", values)
+    write_json(folder / "windows.json", {"windows": windows, "tokens": tokens})
+    return values

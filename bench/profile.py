@@ -1,0 +1,73 @@
+"""One training step under torch's profiler: where the notebooks' recipe and retune's spend it."""
+
+import argparse
+import json
+import sys
+from typing import Any
+
+import torch
+from torch import nn
+from torch.profiler import ProfilerActivity, profile
+
+from bench.measure import RESULTS, machine
+from bench.recipes import NOTEBOOK, RETUNE, Recipe, collator_of, set_dropout, set_memory
+from bench.training import BATCH, ENCODERS, encoder
+from bench.windows import shuffled_windows
+from retune.qa.batches import Batch, span_logits
+from retune.qa.train import span_loss
+
+_ROWS = 12
+
+
+def main() -> None:
+    """Profile one step of each recipe, and keep the tables in bench/results/profile.json."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.profile",
+        description=__doc__,
+        epilog="Example: python -m bench.profile --model bert-mini",
+    )
+    parser.add_argument("--model", choices=ENCODERS, default="minilm")
+    options = parser.parse_args()
+    figures: dict[str, Any] = {"machine": machine(), "model": options.model, "steps": {}}
+    with shuffled_windows(500) as rows:
+        for name, recipe in (("notebook", NOTEBOOK), ("retune", RETUNE)):
+            windows = [rows[number] for number in range(BATCH)]
+            figures["steps"][name] = _profiled(encoder(options.model), windows, recipe)
+    text = json.dumps(figures, indent=2) + "\n"
+    (RESULTS / "profile.json").write_text(text, encoding="utf-8")
+    sys.stdout.write(text)
+
+
+def _profiled(model: nn.Module, windows: list[Any], recipe: Recipe) -> dict[str, Any]:
+    """The operators of one step by their own time, after two steps that do not count."""
+    set_memory(keep=recipe.keep_memory)
+    set_dropout(model, fast=recipe.fast_dropout)
+    fused = recipe.optimizer == "adamw_torch_fused"
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-5, fused=fused)
+    model.train()
+    with collator_of(model, recipe) as collator:
+        batch = collator(windows)
+        for _ in range(2):
+            _step(model, batch, optimizer)
+        with profile(activities=[ProfilerActivity.CPU]) as profiler:
+            _step(model, batch, optimizer)
+    events = sorted(profiler.key_averages(), key=lambda event: -event.self_cpu_time_total)
+    total = sum(event.self_cpu_time_total for event in events)
+    rows = [
+        {"operator": e.key, "calls": e.count, "ms": e.self_cpu_time_total / 1000,
+         "share": e.self_cpu_time_total / total}
+        for e in events[:_ROWS]
+    ]  # fmt: skip
+    return {"total_ms": total / 1000, "rows": rows}
+
+
+def _step(model: nn.Module, batch: Batch, optimizer: torch.optim.Optimizer) -> None:
+    start, end = span_logits(model, batch)
+    span_loss(start, end, batch["start_position"], batch["end_position"]).backward()
+    nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    optimizer.step()
+    optimizer.zero_grad()
+
+
+if __name__ == "__main__":
+    main()

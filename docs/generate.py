@@ -1,0 +1,241 @@
+"""Write the generated parts of README.md and docs/performance.md, or check them.
+
+    python docs/generate.py           # write
+    python docs/generate.py --check   # exit 1 where one of them is out of date
+
+A part stands between `<!-- begin NAME -->` and `<!-- end NAME -->`.
+"""
+
+import csv
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def stages() -> str:
+    """The stages of dvc.yaml with what they do."""
+    rows = [f"| `{name}` | {stage['desc']} |" for name, stage in _pipeline()["stages"].items()]
+    return "\n".join(["| stage | what it does |", "|---|---|", *rows])
+
+
+def graph() -> str:
+    """The stages of dvc.yaml and the data that flows between them, for Mermaid."""
+    made_by, lines = {}, ["```mermaid", "flowchart LR"]
+    for name, stage in _pipeline()["stages"].items():
+        for path in map(_path, stage.get("deps", [])):
+            if path in made_by:
+                lines.append(f"    {made_by[path]} -- {Path(path).name} --> {name}")
+        made_by |= {_path(out): name for out in stage.get("outs", [])}
+    return "\n".join([*lines, "```"])
+
+
+def results() -> str:
+    """The variants on the bundled corpus, best F1 first."""
+    rows = json.loads((ROOT / "metrics/qa_variants.json").read_text(encoding="utf-8"))
+    lines = [
+        "| model | EM | F1 | parameters | training | windows/s |",
+        "|---|--:|--:|--:|--:|--:|",
+    ]
+    for row in sorted(rows, key=lambda row: -row["qa.f1"]):
+        lines.append(
+            f"| `{row['qa.model']}` | {row['qa.exact_match']:.2f} | {row['qa.f1']:.2f} "
+            f"| {row['qa.parameters']:,.0f} | {row['qa.train_seconds']:.0f} s "
+            f"| {row['qa.train_windows_per_second']:.1f} |"
+        )
+    return "\n".join(lines)
+
+
+def curve() -> str:
+    """The training loss of the default run, for Mermaid, and its score after each epoch."""
+    steps, epochs = (_csv(f"metrics/qa_curves/{name}.csv") for name in ("train", "validation"))
+    losses = ", ".join(f"{float(row['loss']):.2f}" for row in steps)
+    scores = "; ".join(
+        f"epoch {float(row['epoch']):.0f}: EM {float(row['exact_match']):.1f}, "
+        f"F1 {float(row['f1']):.1f}"
+        for row in epochs
+    )
+    return "\n".join(
+        [
+            "```mermaid",
+            "xychart-beta",
+            '    title "Training loss of the default run"',
+            f'    x-axis "step" 1 --> {steps[-1]["step"]}',
+            '    y-axis "loss" 0 --> 7',
+            f"    line [{losses}]",
+            "```",
+            "",
+            f"On the validation questions: {scores}.",
+        ]
+    )
+
+
+def presets() -> str:
+    """The experiments folder with each file's first comment."""
+    lines = ["| experiment | what it is |", "|---|---|"]
+    for path in sorted((ROOT / "experiments").glob("*.yaml")):
+        comment = path.read_text(encoding="utf-8").split("\nqa:")[0]
+        text = " ".join(line.removeprefix("#").strip() for line in comment.splitlines())
+        lines.append(f"| `{path.stem}` | {text} |")
+    return "\n".join(lines)
+
+
+def speed() -> str:
+    """The headline ratios of every benchmark that is kept."""
+    lines = ["| what | against | times as fast | on |", "|---|---|--:|---|"]
+    for name in BENCHMARKS:
+        figures = _bench(name)
+        for comparison in figures["comparisons"]:
+            for row in comparison["rows"][1:]:
+                lines.append(
+                    f"| {comparison['title']} | {row['side']} | {_spread(row['ratio'])} "
+                    f"| {_short(figures['machine'])} |"
+                )
+    return "\n".join(lines)
+
+
+def benchmarks() -> str:
+    """Every benchmark that is kept: rates, ratios and goals."""
+    lines = []
+    for name in BENCHMARKS:
+        figures = _bench(name)
+        for comparison in figures["comparisons"]:
+            lines += [*_comparison(name, figures, comparison), ""]
+    return "\n".join(lines[:-1])
+
+
+def ablation() -> str:
+    """Retune's training recipe without one ingredient each."""
+    figures = _bench("training_ablation")
+    lines = []
+    for comparison in figures["comparisons"]:
+        lines += [*_comparison("training", figures, comparison, "--ablation"), ""]
+    return "\n".join(lines[:-1])
+
+
+def learning() -> str:
+    """F1 of the plain recipe and of retune's, seed by seed."""
+    figures = _bench("learning")
+    seeds = sorted({run["seed"] for run in figures["runs"]})
+    lines = [
+        f"| recipe | {' | '.join(f'seed {seed}' for seed in seeds)} | mean | deviation |",
+        f"|---|{'--:|' * (len(seeds) + 2)}",
+    ]
+    for recipe, summary in figures["f1"].items():
+        f1s = [f"{run['f1']:.2f}" for run in figures["runs"] if run["recipe"] == recipe]
+        lines.append(
+            f"| {recipe} | {' | '.join(f1s)} | {summary['mean']:.2f} | {summary['deviation']:.2f} |"
+        )
+    return "\n".join([*lines, "", f"{figures['machine']}; `python -m bench.learning`"])
+
+
+def profiles() -> str:
+    """Operators of one training step by their own time, before and after."""
+    figures = _bench("profile")
+    lines = []
+    for name, step in figures["steps"].items():
+        lines += [
+            f"{name}: {step['total_ms']:,.0f} ms for 16 windows",
+            "",
+            "| operator | calls | ms | share |",
+            "|---|--:|--:|--:|",
+        ]
+        for row in step["rows"]:
+            lines.append(
+                f"| `{row['operator']}` | {row['calls']:,} | {row['ms']:,.1f} "
+                f"| {row['share']:.1%} |"
+            )
+        lines.append("")
+    return "\n".join([*lines, f"{figures['machine']}; `python -m bench.profile`"])
+
+
+BENCHMARKS = ("training", "prediction", "tokenize", "postprocess", "score")
+#: The generated parts of each document.
+DOCUMENTS = {
+    "README.md": (stages, graph, results, curve, presets, speed),
+    "docs/performance.md": (benchmarks, ablation, learning, profiles),
+}
+
+
+def generate(text: str, name: str = "README.md") -> str:
+    """The text of the document `name` with every part made anew."""
+    for make in DOCUMENTS[name]:
+        part = make.__name__
+        begin, end = f"<!-- begin {part} -->\n", f"<!-- end {part} -->"
+        if begin not in text or end not in text:
+            raise SystemExit(f"{name} has no part {part}")
+        before, after = text.partition(begin)[0], text.partition(end)[2]
+        text = f"{before}{begin}{make()}\n{end}{after}"
+    return text
+
+
+def main() -> int:
+    """Write or check the documents."""
+    stale = 0
+    for name in DOCUMENTS:
+        path = ROOT / name
+        text = path.read_text(encoding="utf-8")
+        made = generate(text, name)
+        if "--check" not in sys.argv[1:]:
+            path.write_text(made, encoding="utf-8", newline="\n")
+        elif made != text:
+            print(f"{name} is out of date: run `python docs/generate.py`")
+            stale = 1
+    return stale
+
+
+def _bench(name: str) -> dict[str, Any]:
+    path = ROOT / "bench" / "results" / f"{name}.json"
+    figures: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return figures
+
+
+def _comparison(
+    name: str, figures: dict[str, Any], comparison: dict[str, Any], options: str = ""
+) -> list[str]:
+    """One comparison as a table; its first row is the side that the others are compared with."""
+    unit = comparison["rows"][0]["unit"]
+    command = f"python -m bench.{name} {options}".strip()
+    lines = [
+        f"**{comparison['title']}** ({figures['machine']}; {figures['rounds']} rounds; "
+        f"`{command}`)",
+        "",
+        f"| side | {unit} | ratio | goal |",
+        "|---|--:|--:|--:|",
+    ]
+    for row in comparison["rows"]:
+        ratio = _spread(row["ratio"]) if "ratio" in row else ""
+        goal = f"{row['goal']:g}" if row.get("goal") else ""
+        lines.append(f"| {row['side']} | {_spread(row['rate'], 1)} | {ratio} | {goal} |")
+    return lines
+
+
+def _spread(spread: dict[str, float], digits: int = 2) -> str:
+    low, high = (f"{spread[key]:,.{digits}f}" for key in ("low", "high"))
+    return f"{spread['median']:,.{digits}f} ({low}-{high})"
+
+
+def _short(machine: str) -> str:
+    return machine.replace(" (", ", ").rstrip(")")
+
+
+def _pipeline() -> dict[str, Any]:
+    pipeline: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
+    return pipeline
+
+
+def _csv(path: str) -> list[dict[str, str]]:
+    with (ROOT / path).open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def _path(entry: str | dict[str, Any]) -> str:
+    return entry if isinstance(entry, str) else next(iter(entry))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
