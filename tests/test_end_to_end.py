@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import tiny
 import yaml
@@ -148,6 +149,29 @@ def test_dropped_questions_are_counted(project: Project) -> None:
     train, validation = project.metrics("qa_download.json")["download"]
     assert train["findings"]["dropped_unanswerable"] == 4
     assert validation["findings"]["dropped_unanswerable"] == 2
+
+
+def test_two_processes_train_through_one_setting(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RETUNE_LAUNCH", "--config_file configs/launch/cpu.yaml")
+    train = ["python", "-m", "stages.qa.train", "data/qa/raw", "data/qa/features"]
+    outputs = ["data/two/model", "data/two/curves", "data/two/costs.json"]
+    output = project.run(*train, *outputs)
+    assert output.count("best epoch 1: EM") == output.count("epoch 1/1") == 1
+    assert "Warning" not in output
+    costs = json.loads((project.folder / "data/two/costs.json").read_text())["qa"]
+    assert "2 processes" in costs["details"][0]["environment"]
+    for curve in ("train", "validation"):
+        files = [project.folder / f"{top}/{curve}.csv" for top in ("metrics/qa_curves", outputs[1])]
+        pd.testing.assert_frame_equal(*map(pd.read_csv, files), atol=1e-3, rtol=1e-2)
+    with project.params() as qa:
+        qa["train"]["batch_size"] = 3
+    output = project.run(*train, "data/three/model", *outputs[1:], fails=True)
+    assert output.count("error: qa.train.batch_size is 3, which 2 processes cannot share") == 1
+    assert "Traceback" not in output
+    assert not (project.folder / "data/three/model").exists()
+    project.run("git", "checkout", "params.yaml")
 
 
 def test_the_table_of_experiments_has_at_most_eight_metrics(project: Project) -> None:

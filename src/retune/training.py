@@ -62,12 +62,23 @@ def training_arguments(
 
     The best checkpoint is the one with the highest `best_metric` of an evaluation. `padded`
     tells whether the model pays for padding; then "auto" makes batches of similar length.
+    In a launch (`retune.launch`) the processes find each other here, and share out each batch.
+
+    Raises:
+        RetuneError: fp16 on a CPU, or a batch that the processes cannot share evenly.
     """
     precision = resolved_precision(params.precision)
+    if precision == "fp16" and not torch.cuda.is_available():
+        raise RetuneError(
+            "qa.train.precision is fp16, which needs gradient scaling, and that a GPU; on a CPU "
+            "choose auto, bf16 or fp32"
+        )
     grouped = _grouped(params, padded=padded)
+    # Else a launch would decide, where params.yaml says fp32.
+    os.environ["ACCELERATE_MIXED_PRECISION"] = "no" if precision == "fp32" else precision
     # TensorBoard's folder can only be named by the environment in transformers 5.
     os.environ["TENSORBOARD_LOGGING_DIR"] = str(logs / "tensorboard")
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=str(work),
         per_device_train_batch_size=params.batch_size,
         per_device_eval_batch_size=params.eval_batch_size,
@@ -82,12 +93,11 @@ def training_arguments(
         bf16=precision == "bf16",
         fp16=precision == "fp16",
         train_sampling_strategy="group_by_length" if grouped else "random",
-        length_column_name="length",
         remove_unused_columns=False,
         eval_strategy="epoch",
         save_strategy="best",
         save_total_limit=1,
-        save_only_model=True,
+        save_only_model=os.environ.get("ACCELERATE_USE_DEEPSPEED") != "true",  # else refused
         load_best_model_at_end=True,
         metric_for_best_model=best_metric,
         greater_is_better=True,
@@ -101,18 +111,25 @@ def training_arguments(
         use_cpu=not torch.cuda.is_available(),
         dataloader_pin_memory=torch.cuda.is_available(),
         disable_tqdm=True,
+        ddp_find_unused_parameters=True,  # such as an encoder's pooler, which nothing asks
     )
+    arguments.per_device_train_batch_size = _even_share(params.batch_size, arguments.world_size)
+    return arguments
 
 
-def training_callbacks(params: OptimizationParams, logs: Path, curves: "Curves") -> list[Any]:
-    """Progress, curves, DVCLive's log, and early stopping where `params` asks for it."""
+def training_callbacks(
+    params: OptimizationParams, arguments: TrainingArguments, logs: Path, curves: "Curves"
+) -> list[Any]:
+    """Curves, early stopping where `params` asks for it; of the first process, bar and log."""
     from dvclive.live import Live
 
-    # DVCLive left alone writes a dvc.yaml at the top and makes experiments of its own.
-    live = Live(dir=str(logs / "dvclive"), dvcyaml=None, save_dvc_exp=False, report=None)
-    callbacks = [Progress(), curves, DVCLiveCallback(live=live)]
+    callbacks: list[Any] = [curves]
     if params.patience is not None:
         callbacks.append(EarlyStoppingCallback(early_stopping_patience=params.patience))
+    if arguments.should_log:
+        # DVCLive left alone writes a dvc.yaml at the top and makes experiments of its own.
+        live = Live(dir=str(logs / "dvclive"), dvcyaml=None, save_dvc_exp=False, report=None)
+        callbacks += [Progress(), DVCLiveCallback(live=live)]
     return callbacks
 
 
@@ -200,20 +217,33 @@ class Stopwatch:
         return self._clock() - self._begin - self._paused
 
 
-def environment(precision: str) -> list[str]:
-    """What a measured time depends on: libraries, processor, threads, precision."""
+def environment(precision: str, processes: int) -> list[str]:
+    """What a measured time depends on: libraries, processor, processes, threads, precision.
+
+    Threads are those of a process.
+    """
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else _processor()
     libraries = [f"{name} {version(name)}" for name in _LIBRARIES]
-    return [device, f"{torch.get_num_threads()} threads", precision, *libraries]
+    workers = f"{processes} {'process' if processes == 1 else 'processes'}"
+    return [device, workers, f"{torch.get_num_threads()} threads", precision, *libraries]
 
 
-def require_finite(model: torch.nn.Module) -> None:
-    """Refuse a model with a weight that is not a number."""
-    for name, weight in model.named_parameters():
+def require_finite(weights: Mapping[str, torch.Tensor]) -> None:
+    """Refuse weights of which one is not a number."""
+    for name, weight in weights.items():
         if not torch.isfinite(weight).all():
             raise RetuneError(
                 f"weight {name} is not finite after training; lower qa.train.lr and try again"
             )
+
+
+def _even_share(batch_size: int, processes: int) -> int:
+    if batch_size % processes:
+        raise RetuneError(
+            f"qa.train.batch_size is {batch_size}, which {processes} processes cannot share "
+            f"evenly; choose a multiple of {processes}, or another number of processes"
+        )
+    return batch_size // processes
 
 
 def _grouped(params: OptimizationParams, *, padded: bool) -> bool:

@@ -4,9 +4,9 @@ from functools import partial
 from pathlib import Path
 
 from retune.checkpoints import CheckpointParams, resolve
+from retune.launch import run_launched
 from retune.params import Params, Seed
 from retune.qa.train import TrainParams, train
-from retune.stage import run_stage
 
 
 def main(raw: Path, features: Path, model: Path, curves: Path, costs: Path) -> str:
@@ -27,4 +27,4 @@ def main(raw: Path, features: Path, model: Path, curves: Path, costs: Path) -> s
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_launched(main)

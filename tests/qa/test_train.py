@@ -1,6 +1,5 @@
 import importlib
 import json
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +11,15 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from hypothesis import given
 from hypothesis import strategies as st
+from training_runs import run, settings, write_features
 from transformers import Trainer
 
-from retune.checkpoints import load_tokenizer
 from retune.errors import RetuneError
 from retune.params import load_yaml, module_names
-from retune.qa.examples import Answer, Example, write_examples
-from retune.qa.models import bert, load
+from retune.qa.models import load
 from retune.qa.predict import PredictParams, predict
-from retune.qa.score import ScoreParams
-from retune.qa.tokenize import TokenizeParams, tokenize
 from retune.qa.train import (
     Evaluation,
-    EvaluationParams,
-    TrainParams,
     span_loss,
     train,
 )
@@ -36,65 +30,9 @@ ROOT = Path(__file__).resolve().parents[2]
 PREDICTION = PredictParams(batch_size=3, precision="fp32")
 
 
-def settings(**changes: Any) -> TrainParams:
-    values: dict[str, Any] = {
-        "lr": 3e-3,
-        "epochs": 2,
-        "batch_size": 4,
-        "gradient_accumulation": 1,
-        "warmup_ratio": 0.1,
-        "weight_decay": 0.01,
-        "max_grad_norm": 1.0,
-        "patience": None,
-        "group_by_length": "auto",
-        "precision": "fp32",
-        "eval_batch_size": 4,
-        "log_every": 1,
-        "evaluation": EvaluationParams(
-            n_best=5, max_answer_length=10, null_threshold=0.0, normalizer="squad"
-        ),
-    }
-    return TrainParams(**(values | changes))
-
-
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Raw questions, their windows and a tiny random encoder."""
-    folder = tmp_path_factory.mktemp("data")
-    for split, rows in [("train", range(4)), ("validation", range(4))]:
-        examples = [
-            Example(f"{row}-{n}", "t", text, question, (Answer(answer, text.index(answer)),))
-            for row, text in ((row, tiny.TEXTS[row]) for row in rows)
-            for n, (question, answer) in enumerate(tiny.QUESTIONS[row])
-        ]
-        write_examples(folder / "raw" / f"{split}.jsonl", examples)
-    tiny.write_checkpoint(folder / "encoder")
-    tokenize(
-        folder / "raw",
-        folder / "features",
-        folder / "windows.json",
-        tokenizer=load_tokenizer(folder / "encoder"),
-        params=TokenizeParams(max_length=128, doc_stride=8, max_question_length=16, windows="all"),
-        scoring=ScoreParams(normalizer="squad"),
-        squad_v2=False,
-    )
-    return folder
-
-
-def run(data: Path, folder: Path, seed: int = 1, dropout: float = 0.1, **changes: Any) -> Path:
-    torch.set_num_threads(1)
-    train(
-        data / "raw",
-        data / "features",
-        folder / "model",
-        folder / "curves",
-        folder / "costs.json",
-        build=partial(bert.build, bert.Params(dropout=dropout), data / "encoder"),
-        params=settings(**changes),
-        seed=seed,
-        squad_v2=False,
-    )
-    return folder
+    return write_features(tmp_path_factory.mktemp("data"))
 
 
 def model_bytes(folder: Path) -> dict[str, str]:

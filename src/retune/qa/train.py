@@ -1,18 +1,25 @@
 """Stage `train`: fit one variant on the train windows, keep the epoch with the best F1.
 
 Every variant has the same loss, the same evaluation and the same training loop
-(transformers' `Trainer`); a variant only turns token ids into start and end logits.
+(transformers' `Trainer`); a variant only turns token ids into start and end logits. Several
+processes (`retune.processes`) do the same steps as one: `batch_size` is that of all together.
 """
 
+from collections.abc import Callable, Sequence
+from dataclasses import fields
 from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
+from accelerate.data_loader import prepare_data_loader
+from numpy.typing import NDArray
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
+from torch.utils.data import DataLoader
 from tqdm import tqdm
 from transformers import PreTrainedModel, PrinterCallback, Trainer
 
@@ -21,7 +28,8 @@ from retune.errors import RetuneError
 from retune.layers.dropout import use_fast_dropout
 from retune.memory import keep_freed_memory, peak_memory_mb
 from retune.params import STRICT
-from retune.precision import Precision, resolved_precision
+from retune.precision import resolved_precision
+from retune.processes import JointBatches, Share
 from retune.qa.batches import Batch, Collator, span_logits
 from retune.qa.examples import Example, read_examples
 from retune.qa.features import feature_batches, read_rows, read_windows
@@ -29,6 +37,7 @@ from retune.qa.models import max_positions
 from retune.qa.postprocess import PostprocessParams, answers
 from retune.qa.predict import PredictParams, predict_part
 from retune.qa.score import Normalizer, evaluate_answers
+from retune.qa.windows import Features
 from retune.seeding import random_state_kept, seed_everything
 from retune.storage import atomic_path, remove, write_json
 from retune.training import (
@@ -44,6 +53,10 @@ from retune.training import (
 if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedTokenizerFast
+
+
+_ANSWER = ("start_position", "end_position")
+_TOKENS = ("char_start", "char_end", "input_ids", "token_type_ids")  # a value a token
 
 
 class Build(Protocol):
@@ -91,34 +104,41 @@ def train(
     model = build(vocabulary_size=len(tokenizer), pad_token_id=int(tokenizer.pad_token_id))
     _check_length(model, longest=int(np.max(rows["length"])))
     work, logs = model_folder.with_suffix(".work"), model_folder.parent / "logs"
-    remove(work)
-    remove(logs)  # of the run before
+    collator = Collator.for_model(model, tokenizer, resolved_precision(params.precision))
+    arguments = training_arguments(
+        params, seed, work, logs, best_metric="f1", padded=not collator.packed
+    )
+    if arguments.should_save:
+        remove(work)
+        remove(logs)  # of the run before
     curves = Curves()
     keep_freed_memory()
     use_fast_dropout(model)
-    collator = Collator.for_model(model, tokenizer, resolved_precision(params.precision))
     trainer = SpanTrainer(
         model,
         collator,
+        rows,
         Evaluation(raw, features, params, squad_v2),
-        args=training_arguments(
-            params, seed, work, logs, best_metric="f1", padded=not collator.packed
-        ),
-        train_dataset=rows,
-        callbacks=training_callbacks(params, logs, curves),
+        args=arguments,
+        callbacks=training_callbacks(params, arguments, logs, curves),
     )
+    parameters = model.num_parameters()
     trainer.train()
     seconds = trainer.stopwatch.seconds
-    require_finite(model)
-    _save(model, tokenizer, model_folder)
+    weights = trainer.whole_weights()
+    trainer.leave()
+    if not arguments.should_save:
+        return ""  # the first process writes for all
+    require_finite(weights)
+    _save(model, weights, tokenizer, model_folder)
     remove(work)
     curves.write(curves_folder)
     figures = _costs(
-        model,
         model_folder / "model.safetensors",
+        parameters=parameters,
         windows=round((trainer.state.epoch or 0) * len(rows)),
         seconds=seconds,
-        precision=params.precision,
+        surroundings=environment(resolved_precision(params.precision), arguments.world_size),
     )
     write_json(costs, {"qa": figures})
     best = max(curves.validation, key=lambda row: row["f1"])
@@ -128,20 +148,28 @@ def train(
     )
 
 
-def span_loss(start_logits: Tensor, end_logits: Tensor, start: Tensor, end: Tensor) -> Tensor:
+def span_loss(
+    start_logits: Tensor,
+    end_logits: Tensor,
+    start: Tensor,
+    end: Tensor,
+    joint: Callable[[Tensor], Tensor] = lambda counts: counts,
+) -> Tensor:
     """Mean of the cross-entropies of start and end, as in BERT (Devlin et al. 2019).
 
     Logits have shape (B, T), positions (B,). A position outside the window is ignored; a
-    batch in which all are outside has loss 0.
+    batch in which all are outside has loss 0. Where the batch is a part of a larger one, `joint`
+    makes of the numbers of starts and ends in it, shape (2,), those of the whole: what
+    comes out is the part's contribution to the mean.
     """
-    losses = []
+    sums, counts = [], []
     for logits, position in ((start_logits, start), (end_logits, end)):
         size = logits.shape[1]
         outside = (position < 0) | (position >= size)
         target = position.masked_fill(outside, -100)
-        total = F.cross_entropy(logits, target, reduction="sum", ignore_index=-100)
-        losses.append(total / (~outside).sum().clamp(min=1))
-    return (losses[0] + losses[1]) / 2
+        sums.append(F.cross_entropy(logits, target, reduction="sum", ignore_index=-100))
+        counts.append((~outside).sum())
+    return (torch.stack(sums) / joint(torch.stack(counts)).clamp(min=1)).sum() / 2
 
 
 class Evaluation:
@@ -155,20 +183,15 @@ class Evaluation:
         self.params = params
         self.squad_v2 = squad_v2
 
-    def __call__(self, model: nn.Module, collator: Collator) -> dict[str, float]:
-        """`loss`, `exact_match` and `f1` (in percent)."""
+    def __call__(self, model: nn.Module, collator: Collator, share: Share) -> dict[str, float]:
+        """`loss`, `exact_match` and `f1` (in percent), the same in every process."""
         losses: list[float] = []
 
         def add_loss(start: Tensor, end: Tensor, batch: Batch) -> None:
             losses.append(_batch_loss(start, end, batch).item() * len(start))
 
-        prediction = PredictParams(self.params.eval_batch_size, self.params.precision)
-        with tqdm(total=len(self.windows), desc="predict", unit=" windows", leave=False) as bar:
-            parts = [
-                predict_part(model, part, collator, prediction, bar, add_loss)
-                for part in feature_batches(self.path)
-            ]
-        logits = np.concatenate(parts)
+        logits = self._logits(model, collator, share, add_loss)
+        loss = sum(share.gathered(sum(losses))) / len(self.windows)
         reading = self.params.evaluation
         texts = answers(self.examples, self.windows, logits, reading, self.squad_v2).texts
         golds = [(e.id, [answer.text for answer in e.answers]) for e in self.examples]
@@ -176,27 +199,90 @@ class Evaluation:
             golds, texts, squad_v2=self.squad_v2, normalizer=reading.normalizer
         )
         return {
-            "loss": sum(losses) / len(self.rows),
+            "loss": loss,
             "exact_match": scores.exact_match,
             "f1": scores.f1,
         }
+
+    def _logits(
+        self,
+        model: nn.Module,
+        collator: Collator,
+        share: Share,
+        on_batch: Callable[[Tensor, Tensor, Batch], None],
+    ) -> NDArray[np.float32]:
+        """The logits of all windows, shape (tokens, 2); each process computes its share."""
+        prediction = PredictParams(self.params.eval_batch_size, self.params.precision)
+        parts, begin = [], 0
+        with tqdm(total=len(self.windows), desc="predict", unit=" windows", leave=False) as bar:
+            for part in feature_batches(self.path):
+                run = share.run_of(len(part))
+                bar.update(begin + run.start - bar.n)  # the windows of others
+                mine = _windows_of(part, run)
+                parts.append(predict_part(model, mine, collator, prediction, bar, on_batch))
+                begin += len(part)
+        # Of each part, the runs of all processes in their order.
+        in_order = chain.from_iterable(zip(*share.gathered(parts), strict=True))
+        return np.concatenate(list(in_order))
 
 
 class SpanTrainer(Trainer):
     """`Trainer` with the span loss, and real answers and scores at each evaluation."""
 
     def __init__(
-        self, model: PreTrainedModel, collator: Collator, evaluation: Evaluation, **options: Any
+        self,
+        model: PreTrainedModel,
+        collator: Collator,
+        rows: "Dataset",
+        evaluation: Evaluation,
+        **options: Any,
     ) -> None:
-        super().__init__(model, data_collator=collator, eval_dataset=evaluation.rows, **options)
+        super().__init__(
+            model,
+            data_collator=partial(collated, collator),
+            train_dataset=rows,
+            eval_dataset=evaluation.rows,
+            **options,
+        )
+        self.rows = rows
         self.remove_callback(PrinterCallback)  # our own Progress speaks instead
-        self.score = partial(evaluation, model, collator)
+        self.share = Share(self.args.process_index, self.args.world_size)
+        # With ZeRO-3 no process has whole weights: all have to go through each batch together.
+        share = Share() if self._weights_are_shared_out() else self.share
+        self.score = partial(evaluation, model, collator, share)
         self.stopwatch = Stopwatch()
+        # Like weights for all from here, but each process drops out what it likes.
+        seed_everything(self.args.seed + self.share.index)
+
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        """Batches of this process: its share of the joint ones."""
+        args = self.args
+        size = args.per_device_train_batch_size * self.share.count
+        grouped = args.train_sampling_strategy == "group_by_length"
+        batches = JointBatches(
+            np.asarray(self.rows["length"]).tolist(),
+            size,
+            args.seed,
+            self.share,
+            group=size * args.gradient_accumulation_steps if grouped else None,
+        )
+        loader: DataLoader[Any] = DataLoader(
+            self.rows,
+            batch_sampler=batches,
+            collate_fn=self.data_collator,
+            pin_memory=args.dataloader_pin_memory,
+        )
+        # Shared out already: accelerate's own way would repeat windows to fill the last batch.
+        return cast(DataLoader[Any], prepare_data_loader(loader, num_processes=1))
 
     def compute_loss(self, model: nn.Module, inputs: Batch, *_: Any, **__: Any) -> Tensor:
-        """Span loss of a batch; stops where it is not a number."""
+        """Span loss of a joint batch, as this process sees it; stops where it is no number.
+
+        The mean of what the processes see, which is what their gradients are brought to, is
+        the loss of the joint batch, whatever their shares of it.
+        """
         start, end = span_logits(model, inputs)
-        loss = _batch_loss(start, end, inputs)
+        loss = _batch_loss(start, end, inputs, self._joint_counts) * self.share.count
         if not torch.isfinite(loss):
             raise RetuneError(
                 f"the loss is {loss.item()} at step {self.state.global_step + 1} (learning rate "
@@ -217,25 +303,69 @@ class SpanTrainer(Trainer):
         self.stopwatch.go_on()
         return metrics
 
+    def whole_weights(self) -> dict[str, Tensor]:
+        """The weights by name, on every process, wherever they are kept."""
+        owner = self.model_wrapped if self.is_deepspeed_enabled else self.model
+        weights: dict[str, Tensor] = self.accelerator.get_state_dict(owner)
+        return weights
 
-def _save(model: PreTrainedModel, tokenizer: "PreTrainedTokenizerFast", target: Path) -> None:
+    def leave(self) -> None:
+        """End the work together, once all are here: none may need the first's files any more."""
+        self.accelerator.wait_for_everyone()
+        self.accelerator.end_training()
+
+    def _joint_counts(self, counts: Tensor) -> Tensor:
+        if self.share.count == 1:
+            return counts
+        return self.accelerator.reduce(counts, reduction="sum")  # type: ignore[no-any-return]
+
+    def _weights_are_shared_out(self) -> bool:
+        return self.is_deepspeed_enabled and self.accelerator.deepspeed_plugin.zero_stage == 3
+
+
+def collated(collator: Collator, windows: Sequence[Any]) -> Batch:
+    """The batch of `windows`; of none, a batch with one whose answer counts for nothing."""
+    if windows:
+        return collator(windows)
+    batch = collator([{"input_ids": [0], "token_type_ids": [0], **dict.fromkeys(_ANSWER, 0)}])
+    return batch | {name: torch.tensor([-1]) for name in _ANSWER}
+
+
+def _windows_of(part: Features, run: range) -> Features:
+    """The windows `run` of `part`."""
+    bounds = part.window_tokens()
+    windows, tokens = slice(run.start, run.stop), slice(bounds[run.start], bounds[run.stop])
+    return Features(
+        **{
+            field.name: getattr(part, field.name)[tokens if field.name in _TOKENS else windows]
+            for field in fields(Features)
+        }
+    )
+
+
+def _save(
+    model: PreTrainedModel,
+    weights: dict[str, Tensor],
+    tokenizer: "PreTrainedTokenizerFast",
+    target: Path,
+) -> None:
     with atomic_path(target) as folder:
         model.config.name_or_path = ""  # a path of this machine has no place in the output
-        model.save_pretrained(folder)
+        model.save_pretrained(folder, state_dict=weights)
         tokenizer.save_pretrained(folder)
 
 
 def _costs(
-    model: PreTrainedModel, weights: Path, windows: int, seconds: float, precision: Precision
+    weights: Path, parameters: int, windows: int, seconds: float, surroundings: list[str]
 ) -> dict[str, Any]:
     """Figures for the table of experiments, and in a list, which it ignores, the details."""
     details = {
-        "environment": environment(resolved_precision(precision)),
+        "environment": surroundings,
         "model_bytes": weights.stat().st_size,
         "train_windows": windows,
     }
     return {
-        "parameters": sum(weight.numel() for weight in model.parameters()),
+        "parameters": parameters,
         "train_seconds": round(seconds, 1),
         "train_windows_per_second": round(windows / seconds, 2),
         "peak_memory_mb": round(peak_memory_mb()),
@@ -243,8 +373,10 @@ def _costs(
     }
 
 
-def _batch_loss(start: Tensor, end: Tensor, batch: Batch) -> Tensor:
-    return span_loss(start, end, batch["start_position"], batch["end_position"])
+def _batch_loss(
+    start: Tensor, end: Tensor, batch: Batch, *joint: Callable[[Tensor], Tensor]
+) -> Tensor:
+    return span_loss(start, end, *(batch[name] for name in _ANSWER), *joint)
 
 
 def _check_length(model: PreTrainedModel, longest: int) -> None:

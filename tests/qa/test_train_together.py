@@ -1,0 +1,158 @@
+"""Two processes (gloo) do the same steps as one: gradients, weights, scores and files."""
+
+import json
+import multiprocessing
+import os
+import socket
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file
+from training_runs import run, write_features
+from transformers import TrainerCallback
+
+from retune import training
+from retune.qa.models import bilstm_attention, lstm
+from retune.storage import sha256
+
+# Seven windows: the last batch is smaller, and where it is one window, one process has none.
+CASES: dict[str, dict[str, Any]] = {
+    "packed": {"dropout": 0.0, "batch_size": 6},
+    "accumulated": {"dropout": 0.0, "batch_size": 2, "gradient_accumulation": 2},
+    "padded": {"variant": lstm, "model": lstm.Params(16, 16), "batch_size": 2},
+    "frozen": {
+        "variant": bilstm_attention,
+        "model": bilstm_attention.Params(16, 16, 0.0, True, True),
+        "batch_size": 4,
+    },
+}
+
+
+class Gradients(TrainerCallback):
+    """Keeps the gradients of each step."""
+
+    def __init__(self) -> None:
+        self.steps: list[dict[str, torch.Tensor]] = []
+
+    def on_pre_optimizer_step(self, *_: Any, model: torch.nn.Module, **__: Any) -> None:
+        named = {name: weight.grad for name, weight in model.named_parameters()}
+        self.steps.append({name: grad.clone() for name, grad in named.items() if grad is not None})
+
+
+def measure(data: Path, folder: Path) -> None:
+    """Train every case in `folder`; of each, keep the gradients."""
+    for name, case in CASES.items():
+        gradients = Gradients()
+        with patch("retune.qa.train.training_callbacks", partial(_with, gradients)):
+            run(data, folder / name, max_grad_norm=0.0, **case)
+        if os.environ.get("RANK", "0") == "0":
+            torch.save(gradients.steps, folder / name / "gradients.pt")
+
+
+def _with(callback: TrainerCallback, *arguments: Any) -> list[Any]:
+    return [*training.training_callbacks(*arguments), callback]
+
+
+def draw_dropout(data: Path, folder: Path) -> None:
+    """Begin a training with dropout, and note what the process would draw."""
+    with patch("retune.qa.train.SpanTrainer.train", lambda self: note(self, folder)):
+        run(data, folder, dropout=0.5)
+
+
+def note(trainer: Any, folder: Path) -> None:
+    """Write the first random number and the first weights of this process."""
+    weights = sum(weight.double().sum().item() for weight in trainer.model.parameters())
+    drawn = {"bits": torch.rand(()).item(), "weights": weights}
+    (folder / f"{trainer.share.index}.json").write_text(json.dumps(drawn))
+    os._exit(0)
+
+
+def together(work: Callable[[Path, Path], None], data: Path, folder: Path) -> list[int]:
+    """Call `work` in two processes; a hang fails. Their exit codes."""
+    folder.mkdir(exist_ok=True)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    context = multiprocessing.get_context("spawn")
+    processes = []
+    for rank in range(2):
+        environment = {
+            "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2",
+            "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1",
+        }  # fmt: skip
+        with patch.dict(os.environ, environment):
+            processes.append(context.Process(target=work, args=(data, folder)))
+            processes[-1].start()
+    for process in processes:
+        process.join(120)
+        if process.is_alive():
+            process.kill()
+            pytest.fail("a process hangs")
+    return [process.exitcode or 0 for process in processes]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_features(tmp_path_factory.mktemp("data"), questions=7)
+
+
+@pytest.fixture(scope="module")
+def results(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """What one process has written, and what two have."""
+    one, two = (tmp_path_factory.mktemp(name) for name in ("one", "two"))
+    measure(data, one)
+    assert together(measure, data, two) == [0, 0]
+    return one, two
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_gradients_are_those_of_the_joint_batch(case: str, results: tuple[Path, Path]) -> None:
+    one, two = (torch.load(folder / case / "gradients.pt") for folder in results)
+    assert len(one) == len(two) > 2
+    for expected, found in zip(one, two, strict=True):
+        assert expected.keys() == found.keys()
+        for name, gradient in expected.items():
+            torch.testing.assert_close(found[name], gradient, atol=1e-5, rtol=1e-3, msg=name)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_weights_and_curves_are_those_of_one_process(case: str, results: tuple[Path, Path]) -> None:
+    one, two = (load_file(folder / case / "model/model.safetensors") for folder in results)
+    assert one.keys() == two.keys()
+    for name, weight in one.items():
+        if name.endswith(("output.bias", "outputs.bias")):
+            continue  # shifts all logits: no gradient but rounding, of which Adam makes steps
+        torch.testing.assert_close(two[name], weight, atol=1e-3, rtol=1e-2, msg=name)
+    for curve in ("train", "validation"):
+        frames = [pd.read_csv(folder / case / f"curves/{curve}.csv") for folder in results]
+        pd.testing.assert_frame_equal(*frames, atol=1e-3, rtol=1e-2)
+
+
+def test_files_are_written_once_and_whole(results: tuple[Path, Path]) -> None:
+    one, two = (folder / "packed" for folder in results)
+    names = [sorted(p.name for p in folder.rglob("*") if "tfevents" not in p.name)
+             for folder in (one, two)]  # fmt: skip
+    assert names[0] == names[1]
+    assert len(list(two.rglob("*tfevents*"))) == len(list(one.rglob("*tfevents*"))) == 1
+    assert sha256(one / "model/tokenizer.json") == sha256(two / "model/tokenizer.json")
+
+
+def test_costs_count_windows_of_all_and_name_the_processes(results: tuple[Path, Path]) -> None:
+    one, two = (json.loads((f / "packed/costs.json").read_text())["qa"] for f in results)
+    assert one["details"][0]["train_windows"] == two["details"][0]["train_windows"] == 14
+    assert "1 process" in one["details"][0]["environment"]
+    assert "2 processes" in two["details"][0]["environment"]
+    assert one["parameters"] == two["parameters"]
+
+
+def test_processes_begin_alike_and_drop_out_differently(data: Path, tmp_path: Path) -> None:
+    assert together(draw_dropout, data, tmp_path) == [0, 0]
+    first, second = (json.loads((tmp_path / f"{n}.json").read_text()) for n in range(2))
+    assert first["weights"] == second["weights"]
+    assert first["bits"] != second["bits"]

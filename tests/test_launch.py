@@ -1,0 +1,106 @@
+"""The launcher, with a small stage in the place of a training."""
+
+import logging
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from retune.errors import RetuneError
+from retune.launch import SETTING, launch
+
+ROOT = Path(__file__).resolve().parent.parent
+TWO = "--multi_gpu --num_processes 2 --main_process_port 0"
+JOB = '''
+import os, signal, sys, time
+from pathlib import Path
+from retune.errors import RetuneError
+from retune.launch import run_launched
+
+RANK = os.environ.get("RANK", "alone")
+
+def main(out: Path) -> str:
+    """Work."""
+    print("noise of", RANK, file=sys.stderr)
+    {action}
+    return f"done by {{RANK}} with {{os.environ.get('OMP_NUM_THREADS')}} threads: {{out}}"
+
+if __name__ == "__main__":
+    run_launched(main)
+'''
+
+
+@pytest.fixture(autouse=True)
+def _logging_on() -> Iterator[None]:
+    yield
+    logging.disable(logging.NOTSET)
+
+
+def work(
+    folder: Path, action: str = "pass", options: str | None = TWO
+) -> subprocess.CompletedProcess[str]:
+    (folder / "job.py").write_text(JOB.format(action=action), encoding="utf-8")
+    environment = {"PYTHONPATH": str(ROOT / "src"), "PATH": "", "HOME": str(folder)}
+    if options is not None:
+        environment[SETTING] = options
+    return subprocess.run(
+        [sys.executable, "-m", "job", "a path"], cwd=folder, env=environment,
+        capture_output=True, text=True, check=False, timeout=100,
+    )  # fmt: skip
+
+
+def test_without_the_setting_the_stage_runs_as_it_is(tmp_path: Path) -> None:
+    done = work(tmp_path, options=None)
+    assert (done.returncode, done.stdout) == (0, "done by alone with None threads: a path\n")
+
+
+def test_only_the_first_process_speaks(tmp_path: Path) -> None:
+    config = ROOT / "configs/launch/cpu.yaml"
+    done = work(tmp_path, options=f"--config_file {config} --num_cpu_threads_per_process 1")
+    assert (done.returncode, done.stdout) == (0, "done by 0 with 1 threads: a path\n")
+    assert done.stderr == "noise of 0\n"
+
+
+def test_an_error_of_one_process_is_one_sentence_and_ends_all(tmp_path: Path) -> None:
+    fails = 'if RANK == "1": raise RetuneError("what is wrong")\n    time.sleep(90)'
+    done = work(tmp_path, fails)
+    assert done.returncode == 1
+    assert done.stderr == "noise of 0\npython -m job: error: what is wrong\n"
+
+
+def test_a_bug_of_one_process_keeps_its_traceback(tmp_path: Path) -> None:
+    done = work(tmp_path, 'if RANK == "1": 1 // 0\n    time.sleep(90)')
+    assert done.returncode == 1
+    assert "ZeroDivisionError" in done.stderr
+    assert "ChildFailedError" not in done.stderr
+
+
+def test_a_killed_process_is_a_sentence(tmp_path: Path) -> None:
+    kills = 'if RANK == "1": os.kill(os.getpid(), signal.SIGKILL)\n    time.sleep(90)'
+    done = work(tmp_path, kills)
+    assert done.returncode == 1
+    assert "error: a process ended without a word (" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["2"], r"RETUNE_LAUNCH: '2' is no option of accelerate launch"),
+        (["--cpu", "--num_processes", "2"], r"starts one process and not 2; use --config_file"),
+        (["--multi_gpu", "--num_processes", "1"], r"RETUNE_LAUNCH: You need to use at least 2"),
+    ],
+)
+def test_options_that_are_no_good_are_a_sentence(options: list[str], sentence: str) -> None:
+    with pytest.raises(RetuneError, match=sentence):
+        launch(options, "python -m job", ["a path"])
+
+
+def test_a_missing_file_of_options_is_a_sentence(tmp_path: Path) -> None:
+    done = work(tmp_path, options="--config_file none.yaml")
+    assert done.returncode == 1
+    assert done.stderr.startswith("python -m job: error: ")
+    assert "none.yaml" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,84 @@
+"""Training on the tiny corpus: data, settings and a run of each length."""
+
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import tiny
+import torch
+
+from retune.checkpoints import load_tokenizer
+from retune.qa.examples import Answer, Example, write_examples
+from retune.qa.models import bert
+from retune.qa.score import ScoreParams
+from retune.qa.tokenize import TokenizeParams, tokenize
+from retune.qa.train import EvaluationParams, TrainParams, train
+
+
+def settings(**changes: Any) -> TrainParams:
+    values: dict[str, Any] = {
+        "lr": 3e-3,
+        "epochs": 2,
+        "batch_size": 4,
+        "gradient_accumulation": 1,
+        "warmup_ratio": 0.1,
+        "weight_decay": 0.01,
+        "max_grad_norm": 1.0,
+        "patience": None,
+        "group_by_length": "auto",
+        "precision": "fp32",
+        "eval_batch_size": 4,
+        "log_every": 1,
+        "evaluation": EvaluationParams(
+            n_best=5, max_answer_length=10, null_threshold=0.0, normalizer="squad"
+        ),
+    }
+    return TrainParams(**(values | changes))
+
+
+def write_features(folder: Path, questions: int = 8) -> Path:
+    """Write raw questions, their windows and a tiny random encoder; a question has a window."""
+    examples = [
+        Example(f"{row}-{n}", "t", text, question, (Answer(answer, text.index(answer)),))
+        for row, text in ((row, tiny.TEXTS[row]) for row in range(4))
+        for n, (question, answer) in enumerate(tiny.QUESTIONS[row])
+    ][:questions]
+    for split in ("train", "validation"):
+        write_examples(folder / "raw" / f"{split}.jsonl", examples)
+    tiny.write_checkpoint(folder / "encoder")
+    tokenize(
+        folder / "raw",
+        folder / "features",
+        folder / "windows.json",
+        tokenizer=load_tokenizer(folder / "encoder"),
+        params=TokenizeParams(max_length=128, doc_stride=8, max_question_length=16, windows="all"),
+        scoring=ScoreParams(normalizer="squad"),
+        squad_v2=False,
+    )
+    return folder
+
+
+def run(
+    data: Path,
+    folder: Path,
+    seed: int = 1,
+    dropout: float = 0.1,
+    variant: ModuleType = bert,
+    model: Any = None,
+    **changes: Any,
+) -> Path:
+    """Train on `data` and return `folder`, where everything is written."""
+    torch.set_num_threads(1)
+    train(
+        data / "raw",
+        data / "features",
+        folder / "model",
+        folder / "curves",
+        folder / "costs.json",
+        build=partial(variant.build, model or bert.Params(dropout=dropout), data / "encoder"),
+        params=settings(**changes),
+        seed=seed,
+        squad_v2=False,
+    )
+    return folder
