@@ -109,6 +109,31 @@ def benchmarks() -> str:
     return "\n".join(lines[:-1])
 
 
+def memory() -> str:
+    """Peak memory of whole stages at two sizes of the data."""
+    figures = _bench("memory")
+    small, large = (f"{size:,} windows" for size in figures["sizes"])
+    lines = [f"| stage | {small} | {large} | growth | goal |", "|---|--:|--:|--:|--:|"]
+    for row in figures["growth"]:
+        before, after = (f"{mb:,.0f} MB" for mb in row["mb"])
+        lines.append(
+            f"| `{row['stage']}` | {before} | {after} | {row['growth'] - 1:.1%} "
+            f"| < {row['goal'] - 1:.0%} |"
+        )
+    return "\n".join([*lines, "", f"{figures['machine']}; `python -m bench.memory`"])
+
+
+def startup() -> str:
+    """Seconds of short commands and of a whole small pipeline."""
+    figures = _bench("startup")
+    lines = ["| what | measured | goal |", "|---|--:|--:|"]
+    for row in figures["rows"]:
+        value = f"{_spread(row['seconds'])} s" if "seconds" in row else _spread(row["ratio"])
+        goal = f"{row['goal']:g}" if row.get("goal") else ""
+        lines.append(f"| {row['what']} | {value} | {goal} |")
+    return "\n".join([*lines, "", f"{figures['machine']}; `python -m bench.startup`"])
+
+
 def ablation() -> str:
     """Retune's training recipe without one ingredient each."""
     figures = _bench("training_ablation")
@@ -120,6 +145,8 @@ def ablation() -> str:
 
 def learning() -> str:
     """F1 of the plain recipe and of retune's, seed by seed."""
+    if not (ROOT / "bench" / "results" / "learning.json").exists():
+        return "Not measured yet; `python -m bench.learning` does it."
     figures = _bench("learning")
     seeds = sorted({run["seed"] for run in figures["runs"]})
     lines = [
@@ -154,11 +181,11 @@ def profiles() -> str:
     return "\n".join([*lines, f"{figures['machine']}; `python -m bench.profile`"])
 
 
-BENCHMARKS = ("training", "prediction", "tokenize", "postprocess", "score")
+BENCHMARKS = ("training", "prediction", "tokenize", "postprocess")
 #: The generated parts of each document.
 DOCUMENTS = {
     "README.md": (stages, graph, results, curve, presets, speed),
-    "docs/performance.md": (benchmarks, ablation, learning, profiles),
+    "docs/performance.md": (benchmarks, memory, startup, ablation, learning, profiles),
 }
 
 
