@@ -5,8 +5,8 @@ give the same answers with the same n-best lists (checked once). "Lists": window
 are in memory, for the loops as Python lists a window. "Files": questions, windows and logits
 are read while answers are made, for the loops as a `datasets.Dataset` with a row a window in
 the popular layout: padded to `max_length`, offsets as pairs, all columns that a model needs.
-Neither side writes. "Stage" is our whole stage, with reading and writing; "score" is
-`evaluate_answers`, from texts to EM and F1.
+Neither side writes. Two more have no other side: our whole stage, with reading and writing,
+and `evaluate_answers`, from texts to EM and F1.
 """
 
 import sys
@@ -105,16 +105,15 @@ def compare(
             GOALS["files"],
         ),
         alternate(
-            "postprocess, stage",
+            "postprocess, whole stage",
             unit,
-            {
-                "whole stage": whole(
-                    partial(postprocess, *paths, reading, squad_v2=False), len(examples)
-                ),
-                "score": whole(
-                    partial(evaluate_answers, golds, texts, squad_v2=False), len(examples)
-                ),
-            },
+            {"ours": whole(partial(postprocess, *paths, reading, squad_v2=False), len(examples))},
+            rounds,
+        ),
+        alternate(
+            "score",
+            unit,
+            {"ours": whole(partial(evaluate_answers, golds, texts, squad_v2=False), len(examples))},
             rounds,
         ),
     ]

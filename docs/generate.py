@@ -105,7 +105,33 @@ def benchmarks() -> str:
         figures = _bench(name)
         for comparison in figures["comparisons"]:
             lines += [*_comparison(name, figures, comparison), ""]
+            lines += _bound(figures, comparison)
     return "\n".join(lines[:-1])
+
+
+def memory() -> str:
+    """Peak memory of whole stages at two sizes of the data."""
+    figures = _bench("memory")
+    small, large = (f"{size:,} windows" for size in figures["sizes"])
+    lines = [f"| stage | {small} | {large} | growth | goal |", "|---|--:|--:|--:|--:|"]
+    for row in figures["growth"]:
+        before, after = (f"{mb:,.0f} MB" for mb in row["mb"])
+        lines.append(
+            f"| `{row['stage']}` | {before} | {after} | {row['growth'] - 1:.1%} "
+            f"| < {row['goal'] - 1:.0%} |"
+        )
+    return "\n".join([*lines, "", f"{figures['machine']}; `python -m bench.memory`"])
+
+
+def startup() -> str:
+    """Seconds of short commands and of a whole small pipeline."""
+    figures = _bench("startup")
+    lines = ["| what | measured | goal |", "|---|--:|--:|"]
+    for row in figures["rows"]:
+        value = f"{_spread(row['seconds'])} s" if "seconds" in row else _spread(row["ratio"])
+        goal = f"{row['goal']:g}" if row.get("goal") else ""
+        lines.append(f"| {row['what']} | {value} | {goal} |")
+    return "\n".join([*lines, "", f"{figures['machine']}; `python -m bench.startup`"])
 
 
 def ablation() -> str:
@@ -119,6 +145,8 @@ def ablation() -> str:
 
 def learning() -> str:
     """F1 of the plain recipe and of retune's, seed by seed."""
+    if not (ROOT / "bench" / "results" / "learning.json").exists():
+        return "Not measured yet; `python -m bench.learning` does it."
     figures = _bench("learning")
     seeds = sorted({run["seed"] for run in figures["runs"]})
     lines = [
@@ -153,11 +181,11 @@ def profiles() -> str:
     return "\n".join([*lines, f"{figures['machine']}; `python -m bench.profile`"])
 
 
-BENCHMARKS = ("training", "prediction", "tokenize", "postprocess", "score")
+BENCHMARKS = ("training", "prediction", "tokenize", "postprocess")
 #: The generated parts of each document.
 DOCUMENTS = {
     "README.md": (stages, graph, results, curve, presets, speed),
-    "docs/performance.md": (benchmarks, ablation, learning, profiles),
+    "docs/performance.md": (benchmarks, memory, startup, ablation, learning, profiles),
 }
 
 
@@ -211,6 +239,22 @@ def _comparison(
         ratio = _spread(row["ratio"]) if "ratio" in row else ""
         goal = f"{row['goal']:g}" if row.get("goal") else ""
         lines.append(f"| {row['side']} | {_spread(row['rate'], 1)} | {ratio} | {goal} |")
+    return lines
+
+
+def _bound(figures: dict[str, Any], comparison: dict[str, Any]) -> list[str]:
+    """What the matrix rate of the machine allows, where it was measured."""
+    lines = []
+    for model, share in figures.get("share_of_matrix_rate", {}).items():
+        if f" {model}," in comparison["title"]:
+            ratios = {row["side"]: row["ratio"]["median"] for row in comparison["rows"][1:]}
+            most = ", ".join(f"{ratio / share:.1f} to {side}" for side, ratio in ratios.items())
+            lines += [
+                f"retune's products run at {share:.0%} of the machine's {figures['precision']} "
+                f"matrix rate; a step of nothing but products at all of it would have the ratios "
+                f"{most}.",
+                "",
+            ]
     return lines
 
 
