@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from retune.errors import RetuneError
-from retune.launch import SETTING, launch
+from retune.launch import SETTING, _words, launch
 
 ROOT = Path(__file__).resolve().parent.parent
 TWO = "--multi_gpu --num_processes 2 --main_process_port 0"
@@ -96,6 +96,20 @@ def test_a_killed_process_is_a_sentence(tmp_path: Path) -> None:
 def test_options_that_are_no_good_are_a_sentence(options: list[str], sentence: str) -> None:
     with pytest.raises(RetuneError, match=sentence):
         launch(options, "python -m job", ["a path"])
+
+
+def test_an_open_quotation_in_the_options_is_a_sentence() -> None:
+    with pytest.raises(RetuneError, match="RETUNE_LAUNCH: No closing quotation in --config"):
+        _words("--config 'a")
+
+
+def test_an_interrupt_is_one_sentence(tmp_path: Path) -> None:
+    interrupts = "time.sleep(1); os.kill(os.getppid(), signal.SIGINT)\n    time.sleep(90)"
+    done = work(tmp_path, interrupts)
+    assert done.returncode == 130
+    assert done.stderr == (
+        "noise of 0\npython -m job: stopped; nothing half-done is left, run it again\n"
+    )
 
 
 def test_a_missing_file_of_options_is_a_sentence(tmp_path: Path) -> None:

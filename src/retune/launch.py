@@ -32,7 +32,7 @@ def run_launched(stage: Callable[..., str]) -> NoReturn:
     if errors:
         _run_process(lambda: print(stage(*paths)), Path(errors))
     if options:
-        sys.exit(guarded(lambda: launch(shlex.split(options), name, sys.argv[1:]), name))
+        sys.exit(guarded(lambda: launch(_words(options), name, sys.argv[1:]), name))
     sys.exit(guarded(lambda: print(stage(*paths)), name))
 
 
@@ -64,6 +64,13 @@ def launch(options: list[str], name: str, arguments: list[str]) -> None:
             raise RetuneError(f"{SETTING}: {error}") from None
         except SignalException:
             raise KeyboardInterrupt from None
+
+
+def _words(options: str) -> list[str]:
+    try:
+        return shlex.split(options)
+    except ValueError as error:
+        raise RetuneError(f"{SETTING}: {error} in {options}") from None
 
 
 def _check(parsed: argparse.Namespace, module: str) -> None:

@@ -1,5 +1,6 @@
 """Two processes (gloo) do the same steps as one: gradients, weights, scores and files."""
 
+import contextlib
 import json
 import multiprocessing
 import os
@@ -47,7 +48,10 @@ class Gradients(TrainerCallback):
 
 def measure(data: Path, folder: Path) -> None:
     """Train every case in `folder`; of each, keep the gradients."""
-    for name, case in CASES.items():
+    ports = os.environ.get("PORTS", "").split()
+    for number, (name, case) in enumerate(CASES.items()):
+        if ports:  # each training has processes that find each other anew
+            os.environ["MASTER_PORT"] = ports[number]
         gradients = Gradients()
         with patch("retune.qa.train.training_callbacks", partial(_with, gradients)):
             run(data, folder / name, max_grad_norm=0.0, **case)
@@ -73,24 +77,32 @@ def note(trainer: Any, folder: Path) -> None:
     os._exit(0)
 
 
+def free_ports(count: int) -> list[str]:
+    """Ports that nobody listens at."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [str(each.getsockname()[1]) for each in sockets]
+
+
 def together(work: Callable[[Path, Path], None], data: Path, folder: Path) -> list[int]:
     """Call `work` in two processes; a hang fails. Their exit codes."""
     folder.mkdir(exist_ok=True)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    ports = free_ports(len(CASES))
     context = multiprocessing.get_context("spawn")
     processes = []
     for rank in range(2):
         environment = {
             "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2",
-            "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1",
+            "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": ports[0], "PORTS": " ".join(ports),
+            "OMP_NUM_THREADS": "1",
         }  # fmt: skip
         with patch.dict(os.environ, environment):
             processes.append(context.Process(target=work, args=(data, folder)))
             processes[-1].start()
     for process in processes:
-        process.join(120)
+        process.join(180)
         if process.is_alive():
             process.kill()
             pytest.fail("a process hangs")
