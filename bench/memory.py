@@ -11,7 +11,6 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -77,16 +76,28 @@ def peaks(work: Path, size: int, stages: Sequence[str]) -> dict[str, float]:
     return found
 
 
+#: Runs a command and prints its peak. A process of its own, and a small one: a new process
+#: counts the memory of the one that it was forked from as its own.
+_LAUNCHER = """
+import os, subprocess, sys
+process = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+_, status, usage = os.wait4(process.pid, 0)
+print(usage.ru_maxrss)
+sys.exit(1 if status else 0)
+"""
+
+
 def peak(stage: str, paths: Sequence[Path], folder: Path) -> float:
     """Peak resident memory of one stage process, in megabytes."""
     command = [sys.executable, "-m", f"stages.qa.{stage}", *map(str, paths)]
-    environment: dict[str, Any] = os.environ | {"PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
+    launcher = [sys.executable, "-S", "-E", "-c", _LAUNCHER, *command]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        launcher, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
         sys.exit(f"the stage {stage} failed; run it by hand: {' '.join(command)}")
-    unit = 2**20 if sys.platform == "darwin" else 2**10
-    return usage.ru_maxrss / unit
+    return int(done.stdout) / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 if __name__ == "__main__":

@@ -98,7 +98,15 @@ def copy_project(target: Path) -> None:
     params["qa"]["download"] |= {"train_limit": 10, "validation_limit": 10}
     params["qa"]["train"] |= {"epochs": 1, "lr": 1e-4}
     path.write_text(yaml.safe_dump(params), encoding="utf-8")
-    subprocess.run(["git", "init", "-q"], cwd=target, check=True)
+    commit(target)
+
+
+def commit(folder: Path) -> None:
+    """Make a folder a repository with one commit, which DVCLive asks for."""
+    run(["git", "init", "-q"], folder)
+    run(["git", "add", "-A"], folder)
+    author = "-c", "user.name=bench", "-c", "user.email=bench@example.org"
+    run(["git", *author, "commit", "-qm", "start"], folder)
 
 
 def write_empty(folder: Path) -> None:
@@ -114,7 +122,7 @@ def write_empty(folder: Path) -> None:
         for number in range(6)
     }
     (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}), encoding="utf-8")
-    subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
+    commit(folder)
     run(["dvc", "init", "-q"], folder)
 
 

@@ -9,6 +9,7 @@ from itertools import pairwise
 from statistics import mean
 from typing import Any
 
+import numpy as np
 import pytest
 
 from retune.qa.windows import window_bounds
@@ -147,7 +148,8 @@ def test_long_passages_have_answers_at_the_seams_of_windows() -> None:
     tokens_per_word, capacity, overlap = 1.3, 384 - 3 - 20, 128
     for paragraph in long_ones():
         length = round(words(paragraph["context"]) * tokens_per_word)
-        bounds = window_bounds(length, capacity, overlap)
+        _, starts, ends = window_bounds(np.array([length]), np.array([capacity]), overlap)
+        bounds = list(zip(starts.tolist(), ends.tolist(), strict=True))
         assert len(bounds) >= 2
         overlaps = [(after[0], before[1]) for before, after in pairwise(bounds)]
         places = [

@@ -8,7 +8,7 @@ gives all columns, part by part.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -50,10 +50,10 @@ class WindowWriter:
 
     def write(self, windows: Features) -> None:
         """Write `windows`, of whole questions, as one record batch."""
-        bounds = windows.window_tokens().astype(np.int32)
+        bounds = _array(windows.window_tokens().astype(np.int32))
         columns = []
         for field in _SCHEMA:
-            values = pa.array(getattr(windows, _ATTRIBUTES.get(field.name, field.name)))
+            values = _array(getattr(windows, _ATTRIBUTES.get(field.name, field.name)))
             is_list = field.type == _INTS
             columns.append(pa.ListArray.from_arrays(bounds, values) if is_list else values)
         self._stream.write_batch(pa.record_batch(columns, schema=_SCHEMA))
@@ -89,6 +89,22 @@ def read_windows(path: Path) -> Windows:
     )
 
 
+# pyarrow's own ways from and to numpy import pandas, which takes longer than reading.
+
+
+def _array(values: np.ndarray[Any, Any]) -> pa.Array:
+    buffer = pa.py_buffer(np.ascontiguousarray(values))
+    return pa.Array.from_buffers(pa.from_numpy_dtype(values.dtype), len(values), [None, buffer])
+
+
+def _numbers(column: pa.Array) -> np.ndarray[Any, Any]:
+    """The integers of a column, without copying; of lists those of all rows."""
+    values = column.flatten() if column.type == _INTS else column
+    dtype = values.type.to_pandas_dtype()
+    data = values.buffers()[1]
+    return np.frombuffer(data, dtype, len(values), np.dtype(dtype).itemsize * values.offset)
+
+
 def _column(table: pa.Table, name: str) -> np.ndarray:
     return table[name].to_numpy()  # type: ignore[no-any-return]
 
@@ -105,14 +121,8 @@ def feature_batches(path: Path) -> Iterator[Features]:
     """
     with _readable(path), pa.OSFile(str(path)) as file:
         for batch in pa.ipc.open_stream(file):
-            columns = {field.name: batch[field.name] for field in _SCHEMA}
             yield Features(
-                **{
-                    _ATTRIBUTES.get(name, name): (
-                        column.flatten() if column.type == _INTS else column
-                    ).to_numpy()
-                    for name, column in columns.items()
-                }
+                **{_ATTRIBUTES.get(name, name): _numbers(batch[name]) for name in _SCHEMA.names}
             )
 
 
