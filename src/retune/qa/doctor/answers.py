@@ -116,19 +116,20 @@ def _found(
 
 def _with_integer(record: Record, place: str, item: dict[str, Any], note: Note) -> dict[str, Any]:
     start = item.get("answer_start")
-    if not _is_whole(start):
+    number = _whole(start)
+    if number is None:
         return item
-    number = int(start)
     message = f"the answer_start {excerpt(start)} ({type(start).__name__}) is not an integer"
     note(record, "wrong_type", place.format("answer_start"), message, Change(start, number))
     return item | {"answer_start": number}
 
 
-def _is_whole(value: Any) -> bool:
-    """Whether a value that is no integer certainly means one."""
+def _whole(value: Any) -> int | None:
+    """The integer that a text or a float certainly means."""
     if isinstance(value, str):
-        return value.isascii() and value.isdigit() and len(value) < 20
-    return isinstance(value, float) and value.is_integer()
+        plain = value.isascii() and value.isdigit() and len(value) < 20
+        return int(value) if plain else None
+    return int(value) if isinstance(value, float) and value.is_integer() else None
 
 
 def _placed(

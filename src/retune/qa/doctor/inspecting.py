@@ -1,6 +1,5 @@
 """Notes about layout and characters that the download stage does not need to make."""
 
-import os.path
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
@@ -90,7 +89,7 @@ def _oddities(text: str, field: str, composed: bool) -> Iterator[tuple[str, str]
     if "\ufffd" in text:
         yield "replacement_character", f"at offset {text.index(chr(0xFFFD))}"
     if mended := _demojibaked(text):
-        place = len(os.path.commonprefix([text, mended]))
+        place = next(n for n, letter in enumerate(text) if not letter.isascii())
         yield "mojibake", f"{excerpt(text[place : place + 12])} was {excerpt(mended[place])}"
     if composed and not unicodedata.is_normalized("NFC", text):
         yield "unicode_mix", "accents stand apart here, but are composed elsewhere in the file"
