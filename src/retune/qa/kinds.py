@@ -29,7 +29,7 @@ KINDS = {
     # The file as bytes and text; what is not mended here makes a file unreadable.
     "wrong_encoding": Kind("error", "not UTF-8", _SAVE, "converts UTF-16/32 with a mark"),
     "bom": Kind("note", "a byte order mark before UTF-8 text", _SAVE, "removes it"),
-    "crlf": Kind("note", "Windows line ends between JSON tokens; harmless", "nothing"),
+    "crlf": Kind("note", "Windows line ends in JSON; harmless", "nothing"),
     "archive": Kind("error", "a compressed file", "unpack it"),
     "empty_file": Kind("error", "a file without records", "check where it came from"),
     "unreadable": Kind("error", "a file that cannot be opened", "check path and rights"),
@@ -44,7 +44,12 @@ KINDS = {
     "missing_column": Kind("error", "a table without a column that is needed", "rename or add it"),
     "unknown_form": Kind("error", "JSON without a list of questions", "see README, Your own data"),
     # Its structure.
-    "malformed": Kind("error", "an item that is no article, paragraph or question", "mend it"),
+    "malformed": Kind(
+        "error",
+        "an item that is no article, paragraph or question",
+        "mend it",
+        "with --drop: leaves it out",
+    ),
     "bare_list": Kind(
         "note", "a list of articles without an object around it", 'write {"data": [...]}', "adds it"
     ),
@@ -66,10 +71,13 @@ KINDS = {
     ),
     # Fields of a question.
     "missing_field": Kind(
-        "error", "a field is missing", "add it", "adds what follows from other fields"
+        "error", "a field is missing", "add it", "adds what follows from the others"
     ),
     "wrong_type": Kind(
-        "error", "a value of a wrong type", "write it as the type named", "where value is plain"
+        "error",
+        "a value of a wrong type",
+        "write it as the type named",
+        "writes what the value plainly means",
     ),
     "empty_field": Kind("error", "an empty id, context or question", "fill it, or delete"),
     "bad_id": Kind("error", "an id too long or with control characters", "choose another"),
@@ -93,8 +101,13 @@ KINDS = {
         "note", "accents apart (not NFC) beside composed ones", "normalise, then find offsets"
     ),
     # Answers.
-    "empty_answer": Kind("error", "an answer without text", "write `answers: []`, or fill it"),
-    "answers_length": Kind("error", "as many texts as offsets are needed", "mend the lists"),
+    "empty_answer": Kind(
+        "error",
+        "an answer without text",
+        "write `answers: []`, or fill it",
+        "if is_impossible: writes []",
+    ),
+    "answers_length": Kind("error", "not as many texts as offsets", "mend the lists"),
     "misaligned": Kind(
         "error",
         "an answer that is not at its offset",

@@ -9,7 +9,7 @@ from typing import Any
 
 from retune.errors import RetuneError
 from retune.qa.doctor.doctor import Examined, Options, diagnose, fix, log_path
-from retune.qa.doctor.report import as_json, as_text, kinds_table
+from retune.qa.doctor.report import as_json, as_text, counted, kinds_table
 
 _UNREADABLE = 2
 
@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(as_json(examined, code, checks, fixed))
         return code
     print(as_text(examined, everything=arguments.all))
-    for line in _closing(validation, options, fixed):
+    for line in _closing(validation, options, out, fixed):
         print(line)
     return code
 
@@ -74,7 +74,9 @@ def _fix(
     return exit_code(again, strict), fixed
 
 
-def _closing(validation: list[Path], options: Options, fixed: dict[str, Any] | None) -> list[str]:
+def _closing(
+    validation: list[Path], options: Options, out: Path | None, fixed: dict[str, Any] | None
+) -> list[str]:
     lines = []
     if not validation:
         lines.append("not checked: what train and validation share (--validation FILE...)")
@@ -82,7 +84,9 @@ def _closing(validation: list[Path], options: Options, fixed: dict[str, Any] | N
         lines.append("not checked: answers that no window holds (--windows)")
     if fixed:
         lines.append(
-            f"wrote {fixed['out']} and {fixed['log']}: {fixed['changes']:,} changes; "
-            f"{fixed['left']:,} findings are left in it"
+            f"wrote {fixed['out']} and {fixed['log']}: {counted(fixed['changes'], 'change')}, "
+            f"{counted(fixed['left'], 'finding')} left"
         )
+    elif out:
+        lines.append(f"{out} was not written, since a file cannot be read")
     return lines

@@ -81,6 +81,8 @@ def fix(one: Examined, out: Path) -> int:
             f"{out}: not written: {one.file} has {len(lost):,} items that are no questions, the "
             f"first at {lost[0].where}; mend them, or leave them out with --drop"
         )
+    if not one.records:
+        raise RetuneError(f"{out}: not written: no question of {one.file} is without errors")
     write_mended(out, one.records)
     return write_log(log_path(out), one.findings)
 

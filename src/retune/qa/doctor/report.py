@@ -57,7 +57,7 @@ def kinds_table() -> str:
 
 def _file(one: Examined, everything: bool) -> Iterator[str]:
     state = f"{len(one.records):,} questions" if one.readable else "not readable"
-    yield f"{one.file}: {state}, {_count(len(one.findings), 'finding')}"
+    yield f"{one.file}: {state}, {counted(len(one.findings), 'finding')}"
     shown: Counter[str] = Counter()
     for (where, name), members in groupby(one.findings, key=lambda f: (f.where, f.id)):
         told = []
@@ -80,7 +80,7 @@ def _finding(finding: Finding) -> Iterator[str]:
     kind = KINDS[finding.kind]
     if finding.change:
         yield from _wrapped(f"--fix {kind.mend}", "      ")
-    elif kind.remedy != "nothing":
+    elif kind.remedy != "nothing" and kind.remedy not in finding.message:
         yield from _wrapped(f"to do: {kind.remedy}", "      ")
 
 
@@ -103,8 +103,8 @@ def _summary(findings: list[Finding]) -> Iterator[str]:
     errors = sum(finding.severity == "error" for finding in findings)
     mended = sum(finding.change is not None for finding in findings)
     yield (
-        f"{_count(len(findings), 'finding')}: {_count(errors, 'error')}, "
-        f"{_count(len(findings) - errors, 'note')}; --fix mends {mended:,}"
+        f"{counted(len(findings), 'finding')}: {counted(errors, 'error')}, "
+        f"{counted(len(findings) - errors, 'note')}; --fix mends {mended:,}"
     )
 
 
@@ -114,7 +114,8 @@ def _counts(findings: list[Finding]) -> dict[str, tuple[int, int]]:
     return {kind: (found[kind], mended[kind]) for kind in found}
 
 
-def _count(number: int, noun: str) -> str:
+def counted(number: int, noun: str) -> str:
+    """A number and its noun, such as "1 error" or "2,000 errors"."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
