@@ -134,6 +134,8 @@ def test_findings_stand_in_the_order_of_their_places(tmp_path: Path) -> None:
         ([], "no FILE to examine; name one or more"),
         (["a.json", "b.json", "--fix", "c.json"], "mends one file at a time, but there are 2"),
         (["a.json", "--fix", "c.csv"], "nested JSON, so c.csv must end in .json"),
+        (["f.json", "--fix", "folder.json"], "writes a file, but folder.json is a folder"),
+        (["f.json", "--validation", "e.json", "--fix", "e.json"], "choose another OUT than e.json"),
         (["f.json", "--fix", "f.json"], "does not write over its source; choose another OUT"),
         (["f.json", "--drop"], "--drop says what --fix OUT leaves out"),
         (["e.json", "--fix", "c.json", "--drop"], "c.json: not written: no question of e.json is"),
@@ -150,6 +152,7 @@ def test_a_wrong_command_line_is_a_sentence(
     monkeypatch.chdir(tmp_path)
     write(tmp_path, "f.json", SOUND)
     write(tmp_path, "e.json", BROKEN)
+    (tmp_path / "folder.json").mkdir()
     assert run(*arguments) == 2
     assert message in capsys.readouterr().err
 

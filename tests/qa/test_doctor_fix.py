@@ -91,6 +91,9 @@ def test_what_cannot_be_mended_stays_unless_it_is_to_be_dropped(tmp_path: Path) 
     dropped = doctor(path, drop=True)
     assert fix(dropped, out) == 3
     kinds = [(f.kind, f.id) for f in dropped.findings if f.change]
+    assert [f.where for f in dropped.findings if f.kind == "dropped_question"] == [
+        f"/data/0/paragraphs/0/qas/{number}" for number in (1, 2)
+    ]
     assert kinds == [
         ("dropped_answer", "q1"),
         ("dropped_question", "q2"),

@@ -32,7 +32,7 @@ def mended(data: Any, folder: Path, **options: bool) -> tuple[Examined, Path]:
     path, out = folder / "f.json", folder / "out.json"
     path.write_bytes(dump(data))
     examined = doctor(path, **options)
-    if examined.readable and not any(f.kind == "malformed" for f in examined.findings):
+    if examined.records and not any(f.kind == "malformed" for f in examined.findings):
         fix(examined, out)
     return examined, out
 

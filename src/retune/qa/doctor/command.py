@@ -24,9 +24,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.kinds:
         print(kinds_table())
         return 0
-    files, out = list(map(Path, arguments.files)), arguments.fix
-    _check(files, out, arguments.drop)
-    validation = list(map(Path, arguments.validation))
+    files, validation = list(map(Path, arguments.files)), list(map(Path, arguments.validation))
+    out = arguments.fix
+    _check(files, validation, out, arguments.drop)
     options = Options(arguments.squad_v2, arguments.drop, arguments.windows)
     examined = diagnose(files, validation, options)
     code, fixed = exit_code(examined, arguments.strict), None
@@ -49,7 +49,7 @@ def exit_code(examined: Sequence[Examined], strict: bool) -> int:
     return int(any(one.needs_care or (strict and one.findings) for one in examined))
 
 
-def _check(files: list[Path], out: Path | None, drop: bool) -> None:
+def _check(files: list[Path], validation: list[Path], out: Path | None, drop: bool) -> None:
     if not files:
         raise RetuneError("no FILE to examine; name one or more, or ask for --kinds")
     if out is None:
@@ -60,7 +60,9 @@ def _check(files: list[Path], out: Path | None, drop: bool) -> None:
         raise RetuneError(f"--fix mends one file at a time, but there are {len(files)}")
     if out.suffix.lower() != ".json":
         raise RetuneError(f"--fix writes nested JSON, so {out} must end in .json")
-    if out.exists() and files[0].exists() and out.samefile(files[0]):
+    if out.is_dir():
+        raise RetuneError(f"--fix writes a file, but {out} is a folder; name a file in it")
+    if any(out.exists() and path.exists() and out.samefile(path) for path in [*files, *validation]):
         raise RetuneError(f"--fix does not write over its source; choose another OUT than {out}")
 
 

@@ -52,8 +52,9 @@ class Mender:
         return [record for record in mended if not self._is_copy(record)]
 
     def note(self, record: Record, kind: str, field: str, message: str, change: Change) -> None:
-        """Keep what was mended in a field of a record."""
-        place, severity = record.place(field), KINDS[kind].severity
+        """Keep what was mended in a field of a record, or with "" in all of it."""
+        place = record.place(field) if field else record.where
+        severity = KINDS[kind].severity
         finding = Finding(kind, severity, record.file, place, record.id, message, change)
         self.findings.append(finding)
 
