@@ -9,9 +9,13 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from retune.qa.audit import KINDS as WINDOW_KINDS
 from retune.qa.doctor.doctor import Examined, Options, diagnose, fix
+from retune.qa.doctor.lenient import lenient_records
 from retune.qa.findings import Finding
+from retune.qa.kinds import KINDS
 from retune.qa.reading import Record, read_records
+from retune.qa.reading_json import UnreadableError
 
 CONTEXT = "abc def ghi def café"
 Q = "/data/0/paragraphs/0/qas/0"
@@ -296,3 +300,28 @@ def test_what_is_mended_is_gone_from_the_copy(tmp_path: Path, case: str) -> None
 
 def test_a_sound_file_has_no_findings(tmp_path: Path) -> None:
     assert doctor(write(tmp_path, "f.json", WHOLE)).findings == []
+
+
+def test_every_kind_is_planted_here_or_in_another_test() -> None:
+    elsewhere = {
+        *("realigned", "dropped_unanswerable", "long_context"),  # test_checking
+        *("dropped_answer", "dropped_question"),  # test_doctor_fix
+        *("unreadable", "shared_id", "shared_context", "near_context"),  # test_doctor_command
+        *WINDOW_KINDS,  # test_tokenize
+    }
+    assert {fault.kind for fault in FAULTS.values()} == KINDS.keys() - elsewhere
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"\xff\xfe[", "f.json: its mark says utf-16-le, but byte 2 is not; export"),
+        (b"[1, NaN, ]", "f.json:1:5: NaN is not JSON"),
+        (b'{"data": [], } x', "f.json:1:16: the JSON value ends here"),
+    ],
+)
+def test_what_is_beyond_certain_mends_is_unreadable(
+    tmp_path: Path, data: bytes, message: str
+) -> None:
+    with pytest.raises(UnreadableError, match=message):
+        lenient_records(write(tmp_path, "f.json", data), "f.json")

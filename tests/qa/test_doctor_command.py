@@ -71,6 +71,18 @@ def test_one_unreadable_file_does_not_hide_the_others(
     assert [entry["readable"] for entry in report["files"]] == [False, True, False]
 
 
+def test_the_report_comes_before_the_reason_why_no_copy_was_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, out = write(tmp_path, "f.json", dump([1, flat()])), tmp_path / "out.json"
+    for options in ([], ["--json"]):
+        assert run(path, "--fix", out, *options) == 2
+        said = capsys.readouterr()
+        assert "1 is not an object" in said.out
+        assert "items that are no questions, the first at /0; mend them, or leave" in said.err
+    assert json.loads(said.out)["exit_code"] == 2
+
+
 def test_the_json_has_stable_keys(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path, out = write(tmp_path, "f.json", MENDABLE), tmp_path / "out.json"
     assert run(path, "--json", "--fix", out) == 0

@@ -1,5 +1,6 @@
 """Offsets hold through reading, mending, checking, writing and reading again, for any text."""
 
+import json
 import tempfile
 import unicodedata
 from pathlib import Path
@@ -12,6 +13,7 @@ from test_doctor import doctor, dump, flat, nested, question, read
 from retune.qa.aligning import is_aligned
 from retune.qa.checking import Checker, Rules
 from retune.qa.doctor.doctor import Examined, fix, log_path
+from retune.qa.doctor.lenient import trailing_commas
 from retune.qa.examples import Answer, Example
 
 #: Letters with and without accents apart, blanks of all kinds, wide and invisible ones.
@@ -117,3 +119,27 @@ def test_any_file_is_mended_once_and_for_all(
         _, out = mended(data, Path(folder), squad_v2=squad_v2)
         if out.exists():
             assert_nothing_is_left(out, squad_v2=squad_v2)
+
+
+def with_commas(value: Any) -> str:
+    """JSON with a comma too many in every list and object that is not empty."""
+    if isinstance(value, dict):
+        items = [f"{json.dumps(key)}:{with_commas(item)} , \n" for key, item in value.items()]
+        return f"{{{''.join(items)}}}"
+    if isinstance(value, list):
+        return f"[{''.join(f'{with_commas(item)}, ' for item in value)}]"
+    return json.dumps(value, ensure_ascii=False)
+
+
+@given(st.one_of(JSON, st.lists(st.text(alphabet='",]}[{: \\'))))
+def test_commas_are_taken_away_outside_strings_only(value: Any) -> None:
+    letters = list(with_commas(value))
+    for place in trailing_commas("".join(letters)):
+        assert letters[place] == ","
+        letters[place] = " "
+    assert json.loads("".join(letters)) == value
+
+
+@given(st.lists(ANY, max_size=4))
+def test_the_commas_of_sound_json_stay(value: list[str]) -> None:
+    assert trailing_commas(json.dumps(value, ensure_ascii=False)) == []

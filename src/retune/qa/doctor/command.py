@@ -18,6 +18,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Do what the command line says: 0 nothing to do, 1 findings, 2 not readable.
 
     With `--fix` the code is that of the mended copy, which is examined again.
+
+    Raises:
+        RetuneError: for a wrong command line, or, after the report, a copy not written.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal may know fewer letters
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -29,16 +32,21 @@ def run(arguments: argparse.Namespace) -> int:
     _check(files, validation, out, arguments.drop)
     options = Options(arguments.squad_v2, arguments.drop, arguments.windows)
     examined = diagnose(files, validation, options)
-    code, fixed = exit_code(examined, arguments.strict), None
-    if out and code < _UNREADABLE:
-        code, fixed = _fix(examined, out, validation, options, arguments.strict)
+    code, fixed, problem = exit_code(examined, arguments.strict), None, None
+    if out:
+        try:
+            code, fixed = _fix(examined, out, validation, options, arguments.strict)
+        except RetuneError as error:
+            code, problem = _UNREADABLE, error
     if arguments.json:
         checks = {"leaks": bool(validation), "windows": options.windows}
         print(as_json(examined, code, checks, fixed))
-        return code
-    print(as_text(examined, everything=arguments.all))
-    for line in _closing(validation, options, out, fixed):
-        print(line)
+    else:
+        print(as_text(examined, everything=arguments.all))
+        for line in _closing(validation, options, fixed):
+            print(line)
+    if problem:
+        raise problem
     return code
 
 
@@ -76,9 +84,7 @@ def _fix(
     return exit_code(again, strict), fixed
 
 
-def _closing(
-    validation: list[Path], options: Options, out: Path | None, fixed: dict[str, Any] | None
-) -> list[str]:
+def _closing(validation: list[Path], options: Options, fixed: dict[str, Any] | None) -> list[str]:
     lines = []
     if not validation:
         lines.append("not checked: what train and validation share (--validation FILE...)")
@@ -89,6 +95,4 @@ def _closing(
             f"wrote {fixed['out']} and {fixed['log']}: {counted(fixed['changes'], 'change')}, "
             f"{counted(fixed['left'], 'finding')} left"
         )
-    elif out:
-        lines.append(f"{out} was not written, since a file cannot be read")
     return lines
