@@ -4,7 +4,7 @@ PYTHON ?= python3.11
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: repro test unit lint variants readme clean environment
+.PHONY: repro test unit lint fuzz variants readme clean environment
 
 repro: environment
 	dvc repro
@@ -20,6 +20,10 @@ lint: environment
 	ruff check .
 	ruff format --check .
 	mypy
+
+# 20,000 damaged data files; `make test` tries 1,500 of them.
+fuzz: environment
+	RETUNE_FUZZ_FILES=20000 pytest -n 2 tests/qa/test_doctor_fuzz.py
 
 # The results table of the README: every model, all else as in params.yaml.
 VARIANTS := bert bilstm_attention lstm transformer transformer_encoder

@@ -3,14 +3,20 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from retune.stage import guarded
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line `argv` and return its exit code: 0, or 1 where something failed."""
+    """Run the command line `argv` and return its exit code: 0, or 1 where something failed.
+
+    `doctor` keeps 1 for what it found, and fails with 2.
+    """
     arguments = _parser().parse_args(argv)
-    return guarded(lambda: arguments.run(arguments), "retune")
+    codes: list[int] = []
+    failure = guarded(lambda: codes.append(arguments.run(arguments)), "retune")
+    return codes[0] if codes else max(failure, arguments.failure)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -22,6 +28,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_sweep(commands)
     _add_table(commands)
+    _add_doctor(commands)
     return parser
 
 
@@ -39,7 +46,7 @@ def _add_sweep(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument("what", nargs="+", metavar="NAME|KEY=VALUE,...")
     parser.add_argument("--replace", action="store_true", help="run again what is there already")
     parser.add_argument("--json", action="store_true", help="print the outcomes as JSON")
-    parser.set_defaults(run=_sweep)
+    parser.set_defaults(run=_sweep, failure=1)
 
 
 def _add_table(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -52,10 +59,38 @@ def _add_table(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument("names", nargs="*", metavar="NAME", help="experiments (default: all)")
     parser.add_argument("--experiments", action="store_true", help="not the workspace's figures")
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.set_defaults(run=_table)
+    parser.set_defaults(run=_table, failure=1)
 
 
-def _sweep(arguments: argparse.Namespace) -> None:
+def _add_doctor(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser(
+        "doctor",
+        help="find, explain and mend faults in data files",
+        description=(
+            "List what is wrong with the data files of one split, where, and what mends it. "
+            "Exit code 0: nothing to do; 1: findings that download refuses or --fix changes "
+            "(with --fix: in OUT); 2: a file that cannot be read."
+        ),
+        epilog="Example: retune doctor train.json --validation dev.json --fix mended.json",
+    )
+    parser.add_argument("files", nargs="*", metavar="FILE", help="JSON, JSON lines, CSV, Parquet")
+    parser.add_argument(
+        "--validation", nargs="+", default=[], metavar="FILE", help="look for leaks into these"
+    )
+    parser.add_argument("--squad-v2", action="store_true", help="questions may be unanswerable")
+    parser.add_argument(
+        "--windows", action="store_true", help="find answers in no window; reads params.yaml"
+    )
+    parser.add_argument("--fix", type=Path, metavar="OUT", help="write a mended copy, and a log")
+    parser.add_argument("--drop", action="store_true", help="leave out of OUT what has errors")
+    parser.add_argument("--strict", action="store_true", help="exit with 1 for mere notes, too")
+    parser.add_argument("--all", action="store_true", help="list every finding")
+    parser.add_argument("--json", action="store_true", help="print all findings as JSON")
+    parser.add_argument("--kinds", action="store_true", help="print the table of kinds")
+    parser.set_defaults(run=_doctor, failure=2)
+
+
+def _sweep(arguments: argparse.Namespace) -> int:
     from retune.errors import RetuneError
     from retune.experiments import grid, load_experiment
     from retune.sweep import sweep, sweep_as_json
@@ -72,15 +107,23 @@ def _sweep(arguments: argparse.Namespace) -> None:
     if failed:
         logs = "\n".join(f"  {outcome.name}: see {outcome.log}" for outcome in failed)
         raise RetuneError(f"{len(failed)} of {len(outcomes)} experiments failed:\n{logs}")
+    return 0
 
 
-def _table(arguments: argparse.Namespace) -> None:
+def _table(arguments: argparse.Namespace) -> int:
     from retune.table import experiment_rows, render, workspace_row
 
     if arguments.experiments or arguments.names:
         render(experiment_rows(arguments.names), arguments.json)
     else:
         render([workspace_row()], arguments.json)
+    return 0
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from retune.qa.doctor.command import run
+
+    return run(arguments)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from retune.qa.checking import LONGEST_CONTEXT, Checker, Rules
 from retune.qa.examples import Answer, Example
 from retune.qa.findings import count_kinds
 from retune.qa.reading import Record, read_records
+from retune.qa.reading_json import UnreadableError
 
 CONTEXT = "abc def ghi def"
 V1 = Rules(squad_v2=False, realign=False, drop_unanswerable=False)
@@ -418,3 +419,11 @@ def test_a_context_that_is_too_long_is_an_error_each_time() -> None:
     checker = check([row(context=context), row(context=context, id="q2")])
     assert count_kinds(checker.findings) == {"long_context": 2}
     assert checker.examples == []
+
+
+def test_a_value_too_deep_to_be_shown_is_a_sentence() -> None:
+    title: list[Any] = []
+    for _ in range(5000):
+        title = [title]
+    with pytest.raises(UnreadableError, match=r"f\.json:/0: nested too deeply"):
+        check([row(title=title)])

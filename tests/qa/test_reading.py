@@ -4,6 +4,7 @@ import io
 import json
 import random
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from pyarrow import parquet
 from retune.qa.checking import Checker, Rules
 from retune.qa.examples import Answer, Example
 from retune.qa.findings import Finding
-from retune.qa.reading import Record, read_records
+from retune.qa.reading import Record, _some, read_records
 from retune.qa.reading_json import UnreadableError
 
 EXAMPLES = [
@@ -196,9 +197,16 @@ UNREADABLE = {
     "depth": (b"[" * 100_000, "f.json:1:1: nested too deeply"),
     "long number": (b'[1,\n "2", ' + b"3" * 5000 + b"]", "f.json:2:7: a number of more than"),
     "raw NUL": (b'["a\0"]', "f.json:1:4: not valid JSON .invalid control character"),
-    "Latin-1": (b'["caf\xe9"]', "f.json: not UTF-8 at byte 5; save it as UTF-8"),
+    "Latin-1": (
+        b'["caf\xe9"]',
+        "not UTF-8 at byte 5; save it as UTF-8 .in Windows-1252 this is 'é'",
+    ),
     "Latin-1 after a BOM": (b'\xef\xbb\xbf["caf\xe9"]', "f.json: not UTF-8 at byte 8"),
     "UTF-16": ("[]".encode("utf-16"), "f.json: the file is UTF-16; save it as UTF-8"),
+    "UTF-16 unmarked": (
+        "[]".encode("utf-16-le"),
+        "NUL at its start, so perhaps UTF-16 without a mark",
+    ),
     "zip": (b"PK\x03\x04....", "f.json: the file is a zip archive; unpack it"),
     "gzip": (b"\x1f\x8b....", "compressed by gzip; unpack it"),
     "web page": (b"<!DOCTYPE html>", "f.json:1:1: not valid JSON"),
@@ -281,6 +289,26 @@ def test_articles_paragraphs_and_questions_may_stand_side_by_side(tmp_path: Path
 def test_a_single_question_is_a_file_of_one_line(tmp_path: Path) -> None:
     (record,) = read(write(tmp_path, "f.json", lines(with_lists[:1])))
     assert record.id == "a"
+
+
+def test_a_record_knows_the_objects_around_it(tmp_path: Path) -> None:
+    paragraph = {"context": "c", "document_id": 5, "qas": [{"id": "1", "context": "own"}]}
+    article = {"title": "T", "paragraphs": [paragraph]}
+    data = json.dumps({"version": "1.1", "data": [article]}).encode()
+    (record,) = read(write(tmp_path, "f.json", data))
+    assert isinstance(record, Record)
+    assert record.around == ({"version": "1.1"}, {"title": "T"}, {"context": "c", "document_id": 5})
+    assert record.place("context") == "/data/0/paragraphs/0/qas/0/context"
+    assert record.place("title") == "/data/0/title"
+
+
+def test_what_is_too_deep_to_be_walked_is_unreadable() -> None:
+    def walk() -> Iterator[Record | Finding]:
+        raise RecursionError
+        yield
+
+    with pytest.raises(UnreadableError, match=r"f\.json: nested too deeply to be a data set"):
+        _some(walk(), "f.json")
 
 
 @pytest.mark.parametrize("name", FORMS)

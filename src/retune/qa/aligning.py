@@ -37,6 +37,17 @@ def realigned(context: str, answer: Answer) -> Answer | None:
     return None if places else _equivalent(context, text)
 
 
+def placed(context: str, answer: Answer, realign: bool) -> Answer | None:
+    """The answer trimmed and at its place, or None for one that is and stays misaligned.
+
+    Without `realign` only the edges of an aligned answer are mended.
+    """
+    core = trimmed(answer)
+    if is_aligned(context, answer):
+        return core
+    return realigned(context, core) if realign else None
+
+
 def occurrences(context: str, text: str, limit: int) -> list[int]:
     """The first `limit` offsets of `text` in `context`, overlapping ones too."""
     places: list[int] = []

@@ -7,13 +7,15 @@ or is merely worth knowing becomes a note, so that nothing happens in silence.
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from retune.errors import excerpt
-from retune.qa.aligning import explain, is_aligned, realigned, trimmed
+from retune.qa.aligning import explain, is_aligned, placed, trimmed
 from retune.qa.examples import Answer, Example
 from retune.qa.findings import Finding
+from retune.qa.kinds import KINDS
 from retune.qa.reading import Record
+from retune.qa.reading_json import too_deep
 
 LONGEST_ID = 512
 LONGEST_CONTEXT = 10_000_000
@@ -63,9 +65,19 @@ class Checker:
             if isinstance(item, Finding):
                 self.findings.append(item)
             else:
-                self._check(item)
+                self.check(item)
 
-    def _check(self, record: Record) -> None:
+    def check(self, record: Record) -> Example | None:
+        """Check one record: its example, or None where it is unsound or left out."""
+        try:
+            example = self._example(record)
+        except RecursionError:
+            raise too_deep(record.file, record.where) from None
+        if example is not None:
+            self.examples.append(example)
+        return example
+
+    def _example(self, record: Record) -> Example | None:
         self._failed = False
         name = self._id(record)
         title = self._title(record)
@@ -73,25 +85,25 @@ class Checker:
         question = self._text(record, "question")
         answers = self._answers(record, context)
         if self._failed or not self._may_be_without(record, answers):
-            return
+            return None
         first = self._questions.setdefault((context, question), name)
         if first != name:
             message = f"the same question on the same context as question {excerpt(first)}"
-            self._note(record, "repeated_question", "question", message)
-        self.examples.append(Example(name, title, context, question, tuple(answers)))
+            self._say(record, "repeated_question", "question", message)
+        return Example(name, title, context, question, tuple(answers))
 
     def _id(self, record: Record) -> str:
         value = self._text(record, "id")
         if _CONTROL.search(value) or len(value) > LONGEST_ID:
             message = f"{excerpt(value)} has control characters or over {LONGEST_ID} characters"
-            self._error(record, "bad_id", "id", message)
+            self._say(record, "bad_id", "id", message)
         first = self.records.setdefault(value, record) if value else record
         if first is not record:
             same = first.values == record.values
             advice = "with the same content; delete one" if same else "on other content; change one"
             kind = "duplicate_id_same" if same else "duplicate_id"
             message = f"the id stands already at {first.file}: {first.where} {advice}"
-            self._error(record, kind, "id", message)
+            self._say(record, kind, "id", message)
         return value
 
     def _title(self, record: Record) -> str:
@@ -106,12 +118,12 @@ class Checker:
         context = self._text(record, "context")
         if len(context) > LONGEST_CONTEXT:
             message = f"{len(context):,} characters; at most {LONGEST_CONTEXT:,}, so split it"
-            self._error(record, "long_context", "context", message)
+            self._say(record, "long_context", "context", message)
             return ""
         found = _CONTROL_IN_TEXT.findall(context)
         if found:
             message = f"{len(found)} control characters, the first {excerpt(found[0])}"
-            self._note(record, "control_characters", "context", message)
+            self._say(record, "control_characters", "context", message)
         if context:
             self._contexts.add(context)
         return context
@@ -119,19 +131,19 @@ class Checker:
     def _text(self, record: Record, field: str, may_be_blank: bool = False) -> str:
         """The string in `field`, or "" after an error."""
         if field not in record.values:
-            self._error(record, "missing_field", field, f"no `{field}`")
+            self._say(record, "missing_field", field, f"no `{field}`")
             return ""
         value = record.values[field]
         if not isinstance(value, str):
             example = f', such as "{value}"' if type(value) is int else ""
             message = f"{_typed(value)} is not a string; write a string{example}"
-            self._error(record, "wrong_type", field, message)
+            self._say(record, "wrong_type", field, message)
             return ""
         if not value.strip() and not may_be_blank:
-            self._error(record, "empty_field", field, f"the {field} is empty")
+            self._say(record, "empty_field", field, f"the {field} is empty")
         elif not value.isascii() and (match := _SURROGATE.search(value)):
             message = f"half of a surrogate pair, {excerpt(match[0])}, at offset {match.start()}"
-            self._error(record, "lone_surrogate", field, message)
+            self._say(record, "lone_surrogate", field, message)
         else:
             return value
         return ""
@@ -148,15 +160,15 @@ class Checker:
                     lost.append((place.format("answer_start"), explain(context, answer)))
         for place, message in lost:
             if kept and self.rules.realign:
-                self._note(record, "dropped_answer", place, f"{message}; left out, others remain")
+                self._say(record, "dropped_answer", place, f"{message}; left out, others remain")
             else:
-                self._error(record, "misaligned", place, message)
+                self._say(record, "misaligned", place, message)
         return kept
 
     def _pairs(self, record: Record) -> Iterator[tuple[str, Any, Any]]:
         """Yield (place, text, start) for each answer; `place` has a gap for the field's name."""
         if "answers" not in record.values:
-            self._error(record, "missing_field", "answers", f"no `answers`; {_EMPTY}")
+            self._say(record, "missing_field", "answers", f"no `answers`; {_EMPTY}")
             return
         answers = record.values["answers"]
         if isinstance(answers, dict):
@@ -166,15 +178,15 @@ class Checker:
                 place = f"answers/{number}"
                 if not isinstance(answer, dict):
                     message = f"{_typed(answer)} is not an object with `text` and `answer_start`"
-                    self._error(record, "wrong_type", place, message)
+                    self._say(record, "wrong_type", place, message)
                 elif missing := {"text", "answer_start"} - answer.keys():
                     message = f"no `{'` and no `'.join(sorted(missing))}`"
-                    self._error(record, "missing_field", place, message)
+                    self._say(record, "missing_field", place, message)
                 else:
                     yield f"{place}/{{}}", answer["text"], answer["answer_start"]
         else:
             message = f"{_typed(answers)} is not a list of answers; {_EMPTY}"
-            self._error(record, "wrong_type", "answers", message)
+            self._say(record, "wrong_type", "answers", message)
 
     def _pairs_of_lists(
         self, record: Record, answers: dict[str, Any]
@@ -182,10 +194,10 @@ class Checker:
         texts, starts = answers.get("text"), answers.get("answer_start")
         if not isinstance(texts, list) or not isinstance(starts, list):
             message = f"{excerpt(answers)}: `text` and `answer_start` must both be lists"
-            self._error(record, "wrong_type", "answers", message)
+            self._say(record, "wrong_type", "answers", message)
         elif len(texts) != len(starts):
             message = f"{len(texts)} in `text` but {len(starts)} in `answer_start`"
-            self._error(record, "answers_length", "answers", message)
+            self._say(record, "answers_length", "answers", message)
         else:
             for number, (value, start) in enumerate(zip(texts, starts, strict=True)):
                 yield f"answers/{{}}/{number}", value, start
@@ -193,37 +205,34 @@ class Checker:
     def _is_sound(self, record: Record, place: str, value: Any, start: Any) -> bool:
         if not isinstance(value, str):
             message = f"the text {_typed(value)} is not a string"
-            self._error(record, "wrong_type", place.format("text"), message)
+            self._say(record, "wrong_type", place.format("text"), message)
         elif not value.strip():
             message = f"the answer {excerpt(value)} is empty; {_EMPTY}"
-            self._error(record, "empty_answer", place.format("text"), message)
+            self._say(record, "empty_answer", place.format("text"), message)
         elif not value.isascii() and _SURROGATE.search(value):
             message = f"half of a surrogate pair in {excerpt(value)}"
-            self._error(record, "lone_surrogate", place.format("text"), message)
+            self._say(record, "lone_surrogate", place.format("text"), message)
         elif type(start) is not int:
             message = f"the answer_start {_typed(start)} is not an integer; write it as one"
-            self._error(record, "wrong_type", place.format("answer_start"), message)
+            self._say(record, "wrong_type", place.format("answer_start"), message)
         else:
             return True
         return False
 
     def _mended(self, record: Record, place: str, context: str, answer: Answer) -> Answer:
         """The answer trimmed, and moved where that is asked for and certain."""
+        mended = placed(context, answer, self.rules.realign)
+        if mended is None:
+            return answer
         core = trimmed(answer)
-        if is_aligned(context, answer):
-            mended = core
-        else:
-            moved = realigned(context, core) if self.rules.realign else None
-            if moved is None:
-                return answer
-            mended = moved
+        if not is_aligned(context, answer):
             message = f"{excerpt(core.text)} moved from offset {core.start} to {mended.start}"
             if mended.text != core.text:
                 message += ", in the context's own Unicode form"
-            self._note(record, "realigned", place.format("answer_start"), message)
+            self._say(record, "realigned", place.format("answer_start"), message)
         if core != answer:
             message = f"white space at an edge of {excerpt(answer.text)} taken away"
-            self._note(record, "trimmed", place.format("text"), message)
+            self._say(record, "trimmed", place.format("text"), message)
         return mended
 
     def _may_be_without(self, record: Record, answers: list[Answer]) -> bool:
@@ -231,37 +240,30 @@ class Checker:
         impossible = record.values.get("is_impossible")
         if impossible is not None and not isinstance(impossible, bool):
             message = f"{_typed(impossible)} is neither true nor false"
-            self._error(record, "wrong_type", "is_impossible", message)
+            self._say(record, "wrong_type", "is_impossible", message)
         elif impossible and answers:
             message = "is_impossible is true but there are answers; take one of the two away"
-            self._error(record, "impossible_with_answers", "is_impossible", message)
+            self._say(record, "impossible_with_answers", "is_impossible", message)
         elif impossible is False and not answers:
             message = "no answer, though is_impossible is false; make it true or add the answer"
-            self._error(record, "no_answer", "answers", message)
+            self._say(record, "no_answer", "answers", message)
         elif answers or self.rules.squad_v2:
             return True
         elif self.rules.drop_unanswerable:
-            self._note(record, "dropped_unanswerable", "answers", "no answer; left out")
+            self._say(record, "dropped_unanswerable", "answers", "no answer; left out")
         else:
             message = (
                 "no answer; set `qa.squad_v2: true` to learn and score such questions, "
                 "or `qa.download.unanswerable: drop` to leave them out"
             )
-            self._error(record, "unanswerable", "answers", message)
+            self._say(record, "unanswerable", "answers", message)
         return False
 
-    def _error(self, record: Record, kind: str, field: str, message: str) -> None:
-        self._failed = True
-        self._say("error", record, kind, field, message)
-
-    def _note(self, record: Record, kind: str, field: str, message: str) -> None:
-        self._say("note", record, kind, field, message)
-
-    def _say(
-        self, severity: Literal["error", "note"], record: Record, kind: str, field: str, text: str
-    ) -> None:
+    def _say(self, record: Record, kind: str, field: str, message: str) -> None:
+        severity = KINDS[kind].severity
+        self._failed |= severity == "error"
         place = record.place(field)
-        self.findings.append(Finding(kind, severity, record.file, place, record.id, text))
+        self.findings.append(Finding(kind, severity, record.file, place, record.id, message))
 
 
 def _typed(value: Any) -> str:

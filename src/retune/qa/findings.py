@@ -3,12 +3,21 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any
 
 from retune.errors import RetuneError, excerpt
+from retune.qa.kinds import Severity
 
 #: How many errors a message spells out; the rest are counted.
 SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A certain mend of the place of a finding: the value there, and the one to be."""
+
+    before: Any
+    after: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,15 +25,17 @@ class Finding:
     """One thing that is wrong (`error`) or worth knowing (`note`) about a place in a file.
 
     `where` is a JSON pointer (RFC 6901), with `line 3:` or `row 7:` before it in files
-    of lines or rows; `id` is the question's, "" where there is none.
+    of lines or rows; `id` is the question's, "" where there is none. `kind` is one of
+    `retune.qa.kinds`; `change` is there where the doctor knows a certain mend.
     """
 
     kind: str
-    severity: Literal["error", "note"]
+    severity: Severity
     file: str
     where: str
     id: str
     message: str
+    change: Change | None = None
 
     def __str__(self) -> str:
         question = f" (question {excerpt(self.id)})" if self.id else ""

@@ -5,14 +5,14 @@ The form is told by the content: nested JSON as SQuAD 1.1 and 2.0 have it (`data
 JSON lines, and Parquet; only CSV and TSV are told by the suffix.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from retune.errors import excerpt
 from retune.qa.findings import Finding
-from retune.qa.reading_json import UnreadableError, read_json
+from retune.qa.reading_json import UnreadableError, read_json, too_deep
 from retune.qa.reading_tables import read_csv, read_parquet
 
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
@@ -34,13 +34,15 @@ class Record:
 
     `values` may hold anything under `id`, `title`, `context`, `question`, `answers` and
     `is_impossible`. What a paragraph or an article gave is named in `inherited`, with
-    the place of the giver.
+    the place of the giver. `around` has the objects around the question, the outermost
+    first, each without the list that leads to it.
     """
 
     file: str
     where: str
     values: dict[str, Any]
     inherited: dict[str, str]
+    around: tuple[dict[str, Any], ...] = ()
 
     def place(self, field: str) -> str:
         """JSON pointer to a field of this question."""
@@ -65,63 +67,100 @@ def read_records(path: Path, file: str) -> list[Record | Finding]:
         UnreadableError: if nothing can be told about the questions: broken JSON, another
             encoding than UTF-8, an unknown form, no question at all.
     """
-    items: list[Record | Finding] = []
-    for item in _values(path, file):
-        if isinstance(item, Finding):
-            items.append(item)
-        else:
-            where, value = item
-            items.extend(_walk(file, where, value, {}, {}))
-    if not items:
-        raise UnreadableError(f"{file}: the file has no records")
-    return items
+    if is_parquet(path):
+        return parquet_records(path, file)
+    return text_records(decoded(path.read_bytes(), file), file, path.suffix)
 
 
-def _values(path: Path, file: str) -> Iterator[tuple[str, Any] | Finding]:
+def is_parquet(path: Path) -> bool:
+    """Whether a file is, or claims to be, a Parquet table."""
     with path.open("rb") as stream:
         head = stream.read(8)
-    if head.startswith(b"PAR1") or path.suffix.lower() == ".parquet":
-        return read_parquet(path, file)
-    text = _text(path, file)
-    delimiter = _DELIMITERS.get(path.suffix.lower())
-    return read_csv(text, file, delimiter) if delimiter else _json_values(text, file)
+    return head.startswith(b"PAR1") or path.suffix.lower() == ".parquet"
 
 
-def _text(path: Path, file: str) -> str:
-    data = path.read_bytes()
+def parquet_records(path: Path, file: str) -> list[Record | Finding]:
+    """The records of a Parquet file; see `read_records`."""
+    return _some(_rows(read_parquet(path, file), file), file)
+
+
+def text_records(text: str, file: str, suffix: str) -> list[Record | Finding]:
+    """The records of a file's text; see `read_records`."""
+    delimiter = _DELIMITERS.get(suffix.lower())
+    if delimiter:
+        return _some(_rows(read_csv(text, file, delimiter), file), file)
+    return _some(_json_items(text, file), file)
+
+
+def is_table(suffix: str) -> bool:
+    """Whether text in a file with this suffix is read as CSV or TSV."""
+    return suffix.lower() in _DELIMITERS
+
+
+def decoded(data: bytes, file: str) -> str:
+    """The text of a file in UTF-8.
+
+    Raises:
+        UnreadableError: for another encoding, an archive, or nothing but blanks.
+    """
     for magic, what in _FOREIGN.items():
         if data.startswith(magic):
-            raise UnreadableError(f"{file}: the file is {what}")
+            kind = "wrong_encoding" if what.startswith("UTF") else "archive"
+            raise UnreadableError(kind, file, f"the file is {what}")
+    if b"\0" in data[:2]:
+        why = "NUL at its start, so perhaps UTF-16 without a mark; save it as UTF-8"
+        raise UnreadableError("wrong_encoding", file, why)
     skipped = len(_BOM) if data.startswith(_BOM) else 0
     try:
         text = data[skipped:].decode("utf-8")
     except UnicodeDecodeError as error:
         byte = skipped + error.start
-        raise UnreadableError(f"{file}: not UTF-8 at byte {byte}; save it as UTF-8") from None
+        guess = data[byte : byte + 1].decode("cp1252", "replace")
+        why = f"not UTF-8 at byte {byte}; save it as UTF-8 (in Windows-1252 this is {guess!r})"
+        raise UnreadableError("wrong_encoding", file, why) from None
     if not text.strip():
-        raise UnreadableError(f"{file}: the file has no records")
+        raise UnreadableError("empty_file", file, "the file has no records")
     return text
 
 
-def _json_values(text: str, file: str) -> Iterator[tuple[str, Any]]:
+def _some(found: Iterable[Record | Finding], file: str) -> list[Record | Finding]:
+    try:
+        items = list(found)
+    except RecursionError:
+        raise too_deep(file, "") from None
+    if not items:
+        raise UnreadableError("empty_file", file, "the file has no records")
+    return items
+
+
+def _rows(found: Iterable[tuple[str, Any] | Finding], file: str) -> Iterator[Record | Finding]:
+    for item in found:
+        if isinstance(item, Finding):
+            yield item
+        else:
+            yield from _walk(file, *item, _TOP)
+
+
+def _json_items(text: str, file: str) -> Iterator[Record | Finding]:
     for where, value in read_json(text, file):
         if where or _is_item(value):
-            yield where, value
+            yield from _walk(file, where, value, _TOP)
         else:
-            yield from _top_values(value, file)
+            yield from _top_items(value, file)
 
 
-def _top_values(value: Any, file: str) -> Iterator[tuple[str, Any]]:
+def _top_items(value: Any, file: str) -> Iterator[Record | Finding]:
     data = value.get("data") if isinstance(value, dict) else value
     if not isinstance(data, list):
         keys = f"keys {excerpt(list(value))}" if isinstance(value, dict) else excerpt(value)
-        raise UnreadableError(
-            f"{file}: found {keys}; expected a list of articles or of questions, "
+        why = (
+            f"found {keys}; expected a list of articles or of questions, "
             "or an object with such a list under `data`"
         )
-    start = "" if data is value else "/data"
+        raise UnreadableError("unknown_form", file, why)
+    start, given = ("", _TOP) if data is value else ("/data", _TOP.inside(value, "", "data", ()))
     for number, item in enumerate(data):
-        yield f"{start}/{number}", item
+        yield from _walk(file, f"{start}/{number}", item, given)
 
 
 def _is_item(value: Any) -> bool:
@@ -130,9 +169,31 @@ def _is_item(value: Any) -> bool:
     return "paragraphs" in value or "qas" in value or "question" in value
 
 
-def _walk(
-    file: str, where: str, value: Any, given: dict[str, Any], inherited: dict[str, str]
-) -> Iterator[Record | Finding]:
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """What the objects around an item give to its questions."""
+
+    values: dict[str, Any]
+    places: dict[str, str]
+    around: tuple[dict[str, Any], ...]
+
+    def inside(
+        self, value: dict[str, Any], where: str, key: str, shared: Iterable[str]
+    ) -> "_Given":
+        """What the items of the list `value[key]` are given."""
+        fields = [field for field in shared if field in value]
+        own = {name: item for name, item in value.items() if name != key}
+        return _Given(
+            self.values | {field: value[field] for field in fields},
+            self.places | {field: where for field in fields},
+            (*self.around, own),
+        )
+
+
+_TOP = _Given({}, {}, ())
+
+
+def _walk(file: str, where: str, value: Any, given: _Given) -> Iterator[Record | Finding]:
     """Yield the questions in `value`: an article, a paragraph, or a question itself."""
     if not isinstance(value, dict):
         yield _malformed(file, where, f"{excerpt(value)} is not an object")
@@ -147,15 +208,21 @@ def _walk(
                 "a paragraph (`qas`) or a question (`question`)",
             )
         else:
-            yield Record(file, where, {**given, **value} if given else value, inherited)
+            yield _record(file, where, value, given)
     elif not isinstance(value[key], list):
         yield _malformed(file, f"{where}/{key}", f"{excerpt(value[key])} is not a list")
     else:
-        shared = [field for field in ("title", "context") if field in value]
-        given = given | {field: value[field] for field in shared}
-        inherited = inherited | {field: where for field in shared}
+        given = given.inside(value, where, key, ("title", "context"))
         for number, item in enumerate(value[key]):
-            yield from _walk(file, f"{where}/{key}/{number}", item, given, inherited)
+            yield from _walk(file, f"{where}/{key}/{number}", item, given)
+
+
+def _record(file: str, where: str, value: dict[str, Any], given: _Given) -> Record:
+    places = given.places
+    if not places.keys().isdisjoint(value):
+        places = {field: place for field, place in places.items() if field not in value}
+    values = {**given.values, **value} if given.values else value
+    return Record(file, where, values, places, given.around)
 
 
 def _malformed(file: str, where: str, message: str) -> Finding:

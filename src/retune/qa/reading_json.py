@@ -12,14 +12,26 @@ _TOKEN = re.compile(r'("[^"\\]*(?:\\.[^"\\]*)*")(\s*:)?|[{}]|[^\s"{}\[\],:]+', r
 
 
 class UnreadableError(RetuneError):
-    """A file that cannot be read at all, so that nothing is known about its questions."""
+    """A file that cannot be read at all, so that nothing is known about its questions.
+
+    `where` is `line:column` in text, "" for the whole file; `kind` is one of
+    `retune.qa.kinds`.
+    """
+
+    def __init__(self, kind: str, file: str, why: str, where: str = "") -> None:
+        super().__init__(f"{file}:{where}: {why}" if where else f"{file}: {why}")
+        self.kind = kind
+        self.file = file
+        self.why = why
+        self.where = where
 
 
 class _RefusedError(ValueError):
     """A value that `json` would let pass; `find` gives its offset in the text."""
 
-    def __init__(self, message: str, find: Callable[[str], int]) -> None:
+    def __init__(self, kind: str, message: str, find: Callable[[str], int]) -> None:
         super().__init__(message)
+        self.kind = kind
         self.find = find
 
 
@@ -37,10 +49,11 @@ def read_json(text: str, file: str) -> Iterator[tuple[str, Any]]:
     elif "\n" in text[end:rest] and "\n" not in text[start:end]:
         yield from _read_lines(text, file)
     else:
-        raise UnreadableError(
-            f"{file}:{_line_column(text, rest)}: the JSON value ends here but the file goes on; "
+        why = (
+            "the JSON value ends here but the file goes on; "
             "a file holds one JSON value, or one object on each line"
         )
+        raise UnreadableError("invalid_json", file, why, line_column(text, rest))
 
 
 def _read_lines(text: str, file: str) -> Iterator[tuple[str, Any]]:
@@ -51,10 +64,8 @@ def _read_lines(text: str, file: str) -> Iterator[tuple[str, Any]]:
         value, end = _decode(line, start, file, number)
         rest = _skip_blank(line, end)
         if rest < len(line):
-            raise UnreadableError(
-                f"{file}:{number}:{rest + 1}: more text behind the line's JSON value; "
-                "JSON lines hold one object on each line"
-            )
+            why = "more text behind the line's JSON value; JSON lines hold one object on each line"
+            raise UnreadableError("invalid_json", file, why, f"{number}:{rest + 1}")
         yield f"line {number}:", value
 
 
@@ -70,25 +81,35 @@ def _decode(text: str, start: int, file: str, line: int = 1) -> tuple[Any, int]:
     try:
         return _DECODER.raw_decode(text, start)
     except json.JSONDecodeError as error:
-        place, why = error.pos, _syntax(text, error)
+        place, (kind, why) = error.pos, _syntax(text, error)
     except _RefusedError as error:
-        place, why = error.find(text), str(error)
+        place, kind, why = error.find(text), error.kind, str(error)
     except RecursionError:
-        place, why = start, "nested too deeply to be a data set"
+        raise too_deep(file, line_column(text, start, line)) from None
     except ValueError:  # int() refuses longer numbers, because their conversion is slow
-        place, why = _long_number(text), "a number of more than 4,300 digits"
-    raise UnreadableError(f"{file}:{_line_column(text, place, line)}: {why}") from None
+        place, kind = _long_number(text), "invalid_json"
+        why = "a number of more than 4,300 digits"
+    raise UnreadableError(kind, file, why, line_column(text, place, line)) from None
 
 
-def _syntax(text: str, error: json.JSONDecodeError) -> str:
+def too_deep(file: str, where: str) -> UnreadableError:
+    """The error for a value so deep that Python cannot walk it."""
+    return UnreadableError("invalid_json", file, "nested too deeply to be a data set", where)
+
+
+def _syntax(text: str, error: json.JSONDecodeError) -> tuple[str, str]:
     before = text[: error.pos].rstrip()
     questions = text.count('"question"', 0, error.pos)
     position = f"after {questions:,} questions" if questions else "before any question"
     if error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated"):
-        return f"the JSON is cut off ({error.msg[0].lower()}{error.msg[1:]}), {position}"
+        return "truncated", f"the JSON is cut off ({_lowered(error.msg)}), {position}"
     if before.endswith(",") and text[error.pos] in "]}":
-        return f"a trailing comma, {position}; take it away"
-    return f"not valid JSON ({error.msg[0].lower()}{error.msg[1:]}), {position}"
+        return "trailing_comma", f"a trailing comma, {position}; take it away"
+    return "invalid_json", f"not valid JSON ({_lowered(error.msg)}), {position}"
+
+
+def _lowered(message: str) -> str:
+    return message[0].lower() + message[1:]
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -96,12 +117,14 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(value) < len(pairs):
         keys = [key for key, _ in pairs]
         key = next(key for key in keys if keys.count(key) > 1)
-        raise _RefusedError(f"the key {excerpt(key)} stands twice in one object", _second_key)
+        message = f"the key {excerpt(key)} stands twice in one object"
+        raise _RefusedError("duplicate_key", message, _second_key)
     return value
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise _RefusedError(f"{name} is not JSON; write a number or null", _constant)
+    message = f"{name} is not JSON; write a number or null"
+    raise _RefusedError("invalid_json", message, _constant)
 
 
 def _second_key(text: str) -> int:
@@ -133,7 +156,8 @@ def _skip_blank(text: str, start: int) -> int:
     return match.end() if match else start
 
 
-def _line_column(text: str, place: int, line: int = 1) -> str:
+def line_column(text: str, place: int, line: int = 1) -> str:
+    """`line:column` of an offset in a text that begins in line `line`."""
     column = place - text.rfind("\n", 0, place)
     return f"{line + text.count(chr(10), 0, place)}:{column}"
 

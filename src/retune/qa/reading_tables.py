@@ -35,7 +35,8 @@ def read_csv(text: str, file: str, delimiter: str) -> Iterator[tuple[str, Any] |
                 message = f"{len(cells)} cells under a header of {len(names)}; mend the row"
                 yield Finding("malformed", "error", file, where, "", message)
     except csv.Error as error:
-        raise UnreadableError(f"{file}:{rows.line_num}: not valid CSV ({error})") from None
+        why = f"not valid CSV ({error})"
+        raise UnreadableError("invalid_csv", file, why, str(rows.line_num)) from None
 
 
 def read_parquet(path: Path, file: str) -> Iterator[tuple[str, Any]]:
@@ -57,7 +58,8 @@ def read_parquet(path: Path, file: str) -> Iterator[tuple[str, Any]]:
                     number += 1
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
-        raise UnreadableError(f"{file}: not a readable Parquet file ({reason})") from None
+        why = f"not a readable Parquet file ({reason})"
+        raise UnreadableError("invalid_parquet", file, why) from None
 
 
 def _check_columns(names: list[str], file: str) -> None:
@@ -67,7 +69,8 @@ def _check_columns(names: list[str], file: str) -> None:
     twice = sorted({name for name in names if names.count(name) > 1})
     if missing or twice:
         what = f"no column {', '.join(missing)}" if missing else f"two columns {', '.join(twice)}"
-        raise UnreadableError(f"{file}: {what}; its columns are {', '.join(map(excerpt, names))}")
+        why = f"{what}; its columns are {', '.join(map(excerpt, names))}"
+        raise UnreadableError("missing_column", file, why)
 
 
 def _csv_row(file: str, where: str, cells: dict[str, str]) -> tuple[str, Any] | Finding:

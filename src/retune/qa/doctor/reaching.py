@@ -1,0 +1,43 @@
+"""Answers that no window of the checkpoint's tokenizer holds whole."""
+
+from itertools import islice
+from typing import Any
+
+from retune.checkpoints import CheckpointParams, load_tokenizer, resolve
+from retune.params import Params
+from retune.qa.audit import Audit
+from retune.qa.checking import Checker
+from retune.qa.findings import Finding
+from retune.qa.kinds import KINDS
+from retune.qa.tokenize import TokenizeParams, Windower
+
+_BATCH = 1000
+_FIELDS = {"question_cut": "question", "context_without_tokens": "context"}
+
+
+def window_findings(checker: Checker, squad_v2: bool) -> list[Finding]:
+    """What the windows of params.yaml lose of the sound questions of a split.
+
+    Raises:
+        RetuneError: for a checkpoint or lengths that allow no windows.
+    """
+    with Params() as params:
+        settings = params.section("qa.tokenize", TokenizeParams)
+        checkpoint = params.section("qa.checkpoint", CheckpointParams)
+    windower = Windower(load_tokenizer(resolve(checkpoint)), settings)
+    notes: list[dict[str, Any]] = []
+    audit = Audit("data", notes.append, None, squad_v2=squad_v2)
+    examples = iter(checker.examples)
+    row = 0
+    while batch := list(islice(examples, _BATCH)):
+        cut = windower.cut(batch, first_row=row)
+        audit.add(batch, cut.windows, cut.question_cut)
+        row += len(batch)
+    return [_finding(checker, **note) for note in notes]
+
+
+def _finding(checker: Checker, id: str, kind: str, detail: str) -> Finding:
+    record = checker.records[id]
+    place = record.place(_FIELDS.get(kind, "answers"))
+    message = f"{KINDS[kind].meaning}: {detail}"
+    return Finding(kind, KINDS[kind].severity, record.file, place, id, message)
