@@ -105,7 +105,7 @@ def benchmarks() -> str:
         figures = _bench(name)
         for comparison in figures["comparisons"]:
             lines += [*_comparison(name, figures, comparison), ""]
-            lines += _bound(figures, comparison)
+            lines += _remarks(figures, comparison)
     return "\n".join(lines[:-1])
 
 
@@ -229,7 +229,7 @@ def _comparison(
     unit = comparison["rows"][0]["unit"]
     command = f"python -m bench.{name} {options}".strip()
     lines = [
-        f"**{comparison['title']}** ({figures['machine']}; {figures['rounds']} rounds; "
+        f"**{comparison['title']}** ({figures['machine']}; rounds: {figures['rounds']}; "
         f"`{command}`)",
         "",
         f"| side | {unit} | ratio | goal |",
@@ -242,9 +242,11 @@ def _comparison(
     return lines
 
 
-def _bound(figures: dict[str, Any], comparison: dict[str, Any]) -> list[str]:
-    """What the matrix rate of the machine allows, where it was measured."""
+def _remarks(figures: dict[str, Any], comparison: dict[str, Any]) -> list[str]:
+    """What else was measured: the same answers, and what the matrix rate of the machine allows."""
     lines = []
+    if same := figures.get("identical_answers"):
+        lines += [f"{same:.2%} of the answers are the same text.", ""]
     for model, share in figures.get("share_of_matrix_rate", {}).items():
         if f" {model}," in comparison["title"]:
             ratios = {row["side"]: row["ratio"]["median"] for row in comparison["rows"][1:]}
