@@ -107,7 +107,7 @@ def damaged_bytes(chance: random.Random) -> tuple[str, bytes]:
 def damaged_tree(chance: random.Random) -> tuple[str, bytes]:
     """A file with up to three values replaced, deleted, doubled or put elsewhere."""
     name = chance.choice(list(TREES))
-    tree = json.loads(json.dumps(TREES[name]))
+    tree = copied(TREES[name])
     for _ in range(chance.randint(1, 3)):
         places = list(slots(tree))
         if not places:
@@ -120,10 +120,15 @@ def damaged_tree(chance: random.Random) -> tuple[str, bytes]:
             holder.append(holder[key])
         elif action == 2:
             other, there = chance.choice(places)
-            holder[key] = json.loads(json.dumps(other[there]))
+            holder[key] = copied(other[there])
         else:
-            holder[key] = chance.choice(VALUES)
+            holder[key] = copied(chance.choice(VALUES))
     return name, json.dumps(tree).encode()
+
+
+def copied(value: Any) -> Any:
+    """A copy, so that no damage is shared between places or files."""
+    return json.loads(json.dumps(value))
 
 
 def slots(value: Any, levels: int = 10) -> Iterator[tuple[Any, Any]]:
