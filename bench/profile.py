@@ -14,7 +14,7 @@ from bench.recipes import NOTEBOOK, RETUNE, Recipe, collator_of, set_dropout, se
 from bench.training import BATCH, ENCODERS, encoder
 from bench.windows import shuffled_windows
 from retune.qa.batches import Batch, span_logits
-from retune.qa.train import span_loss
+from retune.qa.evaluation import span_loss
 
 _ROWS = 12
 

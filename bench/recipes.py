@@ -18,7 +18,7 @@ from retune.layers.dropout import Dropout, use_fast_dropout
 from retune.memory import keep_freed_memory
 from retune.precision import resolved_precision
 from retune.qa.batches import Batch, Collator, span_logits
-from retune.qa.train import span_loss
+from retune.qa.evaluation import span_loss
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -9,11 +9,12 @@ import tiny
 import torch
 
 from retune.checkpoints import load_tokenizer
+from retune.qa.evaluation import EvaluationParams
 from retune.qa.examples import Answer, Example, write_examples
 from retune.qa.models import bert
 from retune.qa.score import ScoreParams
 from retune.qa.tokenize import TokenizeParams, tokenize
-from retune.qa.train import EvaluationParams, TrainParams, train
+from retune.qa.train import TrainParams, train
 
 
 def settings(**changes: Any) -> TrainParams:

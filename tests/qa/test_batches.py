@@ -7,7 +7,7 @@ from transformers.modeling_outputs import QuestionAnsweringModelOutput
 
 from retune.layers.attention import Packing
 from retune.qa.batches import Collator, real_tokens, span_logits
-from retune.qa.train import span_loss
+from retune.qa.evaluation import span_loss
 
 
 def window(length: int, start: int = 0, end: int = 0) -> dict[str, Any]:

@@ -16,13 +16,10 @@ from transformers import Trainer
 
 from retune.errors import RetuneError
 from retune.params import load_yaml, module_names
+from retune.qa.evaluation import Evaluation, span_loss
 from retune.qa.models import load
 from retune.qa.predict import PredictParams, predict
-from retune.qa.train import (
-    Evaluation,
-    span_loss,
-    train,
-)
+from retune.qa.train import train
 from retune.storage import sha256
 from retune.training import Stopwatch, resolved_precision, training_arguments
 
@@ -193,7 +190,7 @@ def test_batches_of_similar_length_are_for_models_that_pay_for_padding(
 def test_a_loss_that_is_no_number_stops_the_run_and_publishes_nothing(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("retune.qa.train.span_loss", lambda *_: torch.tensor(float("nan")))
+    monkeypatch.setattr("retune.qa.evaluation.span_loss", lambda *_: torch.tensor(float("nan")))
     with pytest.raises(RetuneError, match=r"the loss is nan at step 1 .*lower qa.train.lr"):
         run(data, tmp_path)
     assert not (tmp_path / "model").exists()

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _LENGTH_STEP = 32
 
 Batch = dict[str, Any]
+#: Where in a batch the answers' first and last tokens stand.
+ANSWER = ("start_position", "end_position")
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ class Collator:
             del inputs["token_type_ids"]
         answers = {
             name: torch.tensor([int(window[name]) for window in windows]) + begins
-            for name in ("start_position", "end_position")
+            for name in ANSWER
         }
         return inputs | answers
 

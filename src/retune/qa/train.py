@@ -5,22 +5,17 @@ Every variant has the same loss, the same evaluation and the same training loop
 processes (`retune.processes`) do the same steps as one: `batch_size` is that of all together.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import fields
+from collections.abc import Sequence
 from functools import partial
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812
 from accelerate.data_loader import prepare_data_loader
-from numpy.typing import NDArray
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
-from tqdm import tqdm
 from transformers import PreTrainedModel, PrinterCallback, Trainer
 
 from retune.checkpoints import load_tokenizer
@@ -30,14 +25,11 @@ from retune.memory import keep_freed_memory, peak_memory_mb
 from retune.params import STRICT
 from retune.precision import resolved_precision
 from retune.processes import JointBatches, Share
-from retune.qa.batches import Batch, Collator, span_logits
-from retune.qa.examples import Example, read_examples
-from retune.qa.features import feature_batches, read_rows, read_windows
+from retune.qa.batches import ANSWER, Batch, Collator, span_logits
+from retune.qa.evaluation import Evaluation, EvaluationParams, batch_loss
+from retune.qa.features import read_rows
 from retune.qa.models import max_positions
-from retune.qa.postprocess import PostprocessParams, answers
-from retune.qa.predict import PredictParams, predict_part
-from retune.qa.score import Normalizer, evaluate_answers
-from retune.qa.windows import Features
+from retune.qa.predict import PredictParams
 from retune.seeding import random_state_kept, seed_everything
 from retune.storage import atomic_path, remove, write_json
 from retune.training import (
@@ -55,27 +47,12 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 
-_ANSWER = ("start_position", "end_position")
-_TOKENS = ("char_start", "char_end", "input_ids", "token_type_ids")  # a value a token
-
-
 class Build(Protocol):
     """Makes a model with fresh weights wherever no checkpoint gives them."""
 
     def __call__(self, *, vocabulary_size: int, pad_token_id: int) -> PreTrainedModel:
         """Build the model on the CPU, in float32."""
         ...
-
-
-@dataclass(frozen=True, config=STRICT)
-class EvaluationParams(PostprocessParams):
-    """Section `qa.train.evaluation`: how answers are read and scored after each epoch.
-
-    It chooses the best epoch. A section of its own, so that a change of `qa.postprocess`
-    or `qa.score` does not train again.
-    """
-
-    normalizer: Normalizer
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -111,6 +88,7 @@ def train(
     if arguments.should_save:
         remove(work)
         remove(logs)  # of the run before
+    prediction = PredictParams(params.eval_batch_size, params.precision)
     curves = Curves()
     keep_freed_memory()
     use_fast_dropout(model)
@@ -118,7 +96,7 @@ def train(
         model,
         collator,
         rows,
-        Evaluation(raw, features, params, squad_v2),
+        Evaluation(raw, features, prediction, params.evaluation, squad_v2),
         args=arguments,
         callbacks=training_callbacks(params, arguments, logs, curves),
     )
@@ -146,84 +124,6 @@ def train(
         f"best epoch {best['epoch']:.0f}: EM {best['exact_match']:.2f}, F1 {best['f1']:.2f}; "
         f"{figures['train_windows_per_second']:.1f} windows/s"
     )
-
-
-def span_loss(
-    start_logits: Tensor,
-    end_logits: Tensor,
-    start: Tensor,
-    end: Tensor,
-    joint: Callable[[Tensor], Tensor] = lambda counts: counts,
-) -> Tensor:
-    """Mean of the cross-entropies of start and end, as in BERT (Devlin et al. 2019).
-
-    Logits have shape (B, T), positions (B,). A position outside the window is ignored; a
-    batch in which all are outside has loss 0. Where the batch is a part of a larger one, `joint`
-    makes of the numbers of starts and ends in it, shape (2,), those of the whole: what
-    comes out is the part's contribution to the mean.
-    """
-    sums, counts = [], []
-    for logits, position in ((start_logits, start), (end_logits, end)):
-        size = logits.shape[1]
-        outside = (position < 0) | (position >= size)
-        target = position.masked_fill(outside, -100)
-        sums.append(F.cross_entropy(logits, target, reduction="sum", ignore_index=-100))
-        counts.append((~outside).sum())
-    return (torch.stack(sums) / joint(torch.stack(counts)).clamp(min=1)).sum() / 2
-
-
-class Evaluation:
-    """EM, F1 and loss of a model on the validation split, read the way stages read them."""
-
-    def __init__(self, raw: Path, features: Path, params: TrainParams, squad_v2: bool) -> None:
-        self.path = features / "validation.arrow"
-        self.rows: Dataset = read_rows(self.path)
-        self.windows = read_windows(self.path)
-        self.examples: list[Example] = list(read_examples(raw / "validation.jsonl"))
-        self.params = params
-        self.squad_v2 = squad_v2
-
-    def __call__(self, model: nn.Module, collator: Collator, share: Share) -> dict[str, float]:
-        """`loss`, `exact_match` and `f1` (in percent), the same in every process."""
-        losses: list[float] = []
-
-        def add_loss(start: Tensor, end: Tensor, batch: Batch) -> None:
-            losses.append(_batch_loss(start, end, batch).item() * len(start))
-
-        logits = self._logits(model, collator, share, add_loss)
-        loss = sum(share.gathered(sum(losses))) / len(self.windows)
-        reading = self.params.evaluation
-        texts = answers(self.examples, self.windows, logits, reading, self.squad_v2).texts
-        golds = [(e.id, [answer.text for answer in e.answers]) for e in self.examples]
-        scores = evaluate_answers(
-            golds, texts, squad_v2=self.squad_v2, normalizer=reading.normalizer
-        )
-        return {
-            "loss": loss,
-            "exact_match": scores.exact_match,
-            "f1": scores.f1,
-        }
-
-    def _logits(
-        self,
-        model: nn.Module,
-        collator: Collator,
-        share: Share,
-        on_batch: Callable[[Tensor, Tensor, Batch], None],
-    ) -> NDArray[np.float32]:
-        """The logits of all windows, shape (tokens, 2); each process computes its share."""
-        prediction = PredictParams(self.params.eval_batch_size, self.params.precision)
-        parts, begin = [], 0
-        with tqdm(total=len(self.windows), desc="predict", unit=" windows", leave=False) as bar:
-            for part in feature_batches(self.path):
-                run = share.run_of(len(part))
-                bar.update(begin + run.start - bar.n)  # the windows of others
-                mine = _windows_of(part, run)
-                parts.append(predict_part(model, mine, collator, prediction, bar, on_batch))
-                begin += len(part)
-        # Of each part, the runs of all processes in their order.
-        in_order = chain.from_iterable(zip(*share.gathered(parts), strict=True))
-        return np.concatenate(list(in_order))
 
 
 class SpanTrainer(Trainer):
@@ -282,7 +182,7 @@ class SpanTrainer(Trainer):
         the loss of the joint batch, whatever their shares of it.
         """
         start, end = span_logits(model, inputs)
-        loss = _batch_loss(start, end, inputs, self._joint_counts) * self.share.count
+        loss = batch_loss(start, end, inputs, self._joint_counts) * self.share.count
         if not torch.isfinite(loss):
             raise RetuneError(
                 f"the loss is {loss.item()} at step {self.state.global_step + 1} (learning rate "
@@ -327,20 +227,8 @@ def collated(collator: Collator, windows: Sequence[Any]) -> Batch:
     """The batch of `windows`; of none, a batch with one whose answer counts for nothing."""
     if windows:
         return collator(windows)
-    batch = collator([{"input_ids": [0], "token_type_ids": [0], **dict.fromkeys(_ANSWER, 0)}])
-    return batch | {name: torch.tensor([-1]) for name in _ANSWER}
-
-
-def _windows_of(part: Features, run: range) -> Features:
-    """The windows `run` of `part`."""
-    bounds = part.window_tokens()
-    windows, tokens = slice(run.start, run.stop), slice(bounds[run.start], bounds[run.stop])
-    return Features(
-        **{
-            field.name: getattr(part, field.name)[tokens if field.name in _TOKENS else windows]
-            for field in fields(Features)
-        }
-    )
+    batch = collator([{"input_ids": [0], "token_type_ids": [0], **dict.fromkeys(ANSWER, 0)}])
+    return batch | {name: torch.tensor([-1]) for name in ANSWER}
 
 
 def _save(
@@ -371,12 +259,6 @@ def _costs(
         "peak_memory_mb": round(peak_memory_mb()),
         "details": [details],
     }
-
-
-def _batch_loss(
-    start: Tensor, end: Tensor, batch: Batch, *joint: Callable[[Tensor], Tensor]
-) -> Tensor:
-    return span_loss(start, end, *(batch[name] for name in _ANSWER), *joint)
 
 
 def _check_length(model: PreTrainedModel, longest: int) -> None:
