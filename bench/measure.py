@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import platform
 import statistics
 import sys
@@ -129,8 +130,6 @@ def report(
 
 def machine() -> str:
     """Processor, its vector instructions, and the number of cores that this process may use."""
-    import os
-
     import torch
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()

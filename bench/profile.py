@@ -14,7 +14,7 @@ from bench.recipes import NOTEBOOK, RETUNE, Recipe, collator_of, set_dropout, se
 from bench.training import BATCH, ENCODERS, encoder
 from bench.windows import shuffled_windows
 from retune.qa.batches import Batch, span_logits
-from retune.qa.evaluation import span_loss
+from retune.qa.evaluation import batch_loss
 
 _ROWS = 12
 
@@ -30,8 +30,8 @@ def main() -> None:
     options = parser.parse_args()
     figures: dict[str, Any] = {"machine": machine(), "model": options.model, "steps": {}}
     with shuffled_windows(500) as rows:
+        windows = [rows[number] for number in range(BATCH)]
         for name, recipe in (("notebook", NOTEBOOK), ("retune", RETUNE)):
-            windows = [rows[number] for number in range(BATCH)]
             figures["steps"][name] = _profiled(encoder(options.model), windows, recipe)
     text = json.dumps(figures, indent=2) + "\n"
     (RESULTS / "profile.json").write_text(text, encoding="utf-8")
@@ -62,8 +62,7 @@ def _profiled(model: nn.Module, windows: list[Any], recipe: Recipe) -> dict[str,
 
 
 def _step(model: nn.Module, batch: Batch, optimizer: torch.optim.Optimizer) -> None:
-    start, end = span_logits(model, batch)
-    span_loss(start, end, batch["start_position"], batch["end_position"]).backward()
+    batch_loss(*span_logits(model, batch), batch).backward()
     nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     optimizer.step()
     optimizer.zero_grad()

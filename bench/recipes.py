@@ -18,7 +18,7 @@ from retune.layers.dropout import Dropout, use_fast_dropout
 from retune.memory import keep_freed_memory
 from retune.precision import resolved_precision
 from retune.qa.batches import Batch, Collator, span_logits
-from retune.qa.evaluation import span_loss
+from retune.qa.evaluation import batch_loss
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -88,8 +88,7 @@ def _grouped(recipe: Recipe, collator: Collator) -> bool:
 
 class _SpanTrainer(Trainer):
     def compute_loss(self, model: nn.Module, inputs: Batch, *_: Any, **__: Any) -> Tensor:
-        start, end = span_logits(model, inputs)
-        return span_loss(start, end, inputs["start_position"], inputs["end_position"])
+        return batch_loss(*span_logits(model, inputs), inputs)
 
 
 class _Watch(TrainerCallback):
