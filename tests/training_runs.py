@@ -9,6 +9,7 @@ import tiny
 import torch
 
 from retune.checkpoints import load_tokenizer
+from retune.manifests import seal
 from retune.qa.evaluation import EvaluationParams
 from retune.qa.examples import Answer, Example, write_examples
 from retune.qa.models import bert
@@ -57,6 +58,8 @@ def write_features(folder: Path, questions: int = 8) -> Path:
         scoring=ScoreParams(normalizer="squad"),
         squad_v2=False,
     )
+    for name in ("raw", "features"):
+        seal(folder / name, {"inputs": {}, "params": {}})
     return folder
 
 
@@ -67,6 +70,7 @@ def run(
     dropout: float = 0.1,
     variant: ModuleType = bert,
     model: Any = None,
+    resumable: bool = False,
     **changes: Any,
 ) -> Path:
     """Train on `data` and return `folder`, where everything is written."""
@@ -77,9 +81,11 @@ def run(
         folder / "model",
         folder / "curves",
         folder / "costs.json",
+        folder / "times.json",
         build=partial(variant.build, model or bert.Params(dropout=dropout), data / "encoder"),
         params=settings(**changes),
         seed=seed,
         squad_v2=False,
+        settings={"changes": repr(changes), "seed": seed} if resumable else None,
     )
     return folder

@@ -48,6 +48,7 @@ class Params:
     def __init__(self, path: Path | str = "params.yaml") -> None:
         self.path = Path(path)
         self.problems: list[str] = []
+        self.read: dict[str, Any] = {}  # the values of the sections that were read, by name
         self.values = load_yaml(self.path)
 
     def __enter__(self) -> Self:
@@ -70,6 +71,7 @@ class Params:
                 self.problems.append(f"{self.path}: {name}: missing")
                 return cast(T, None)
             value = value[key]
+        self.read[name] = value
         try:
             # As JSON, since only there a strict dataclass may come from a mapping.
             return TypeAdapter(kind, config=_config(kind)).validate_json(json.dumps(value))
