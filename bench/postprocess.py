@@ -25,17 +25,18 @@ from bench.inputs import ROOT, questions, settings, write_features, write_logits
 from bench.measure import Side, alternate, parser, report
 from bench.nested_loops import nested_loops
 from retune.params import Params
+from retune.qa.characters import whole_characters
 from retune.qa.examples import read_examples
 from retune.qa.features import feature_batches, read_windows
+from retune.qa.logits import read_parts
 from retune.qa.postprocess import (
     PostprocessParams,
     postprocess,
     ranked_answers,
     ranked_in_parts,
-    read_parts,
 )
 from retune.qa.score import evaluate_answers
-from retune.qa.windows import Features, whole_characters
+from retune.qa.windows import Features
 
 GOALS = {"lists": {"nested loops": 5.0}, "files": {"nested loops": 20.0}}
 

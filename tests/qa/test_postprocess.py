@@ -11,17 +11,16 @@ import tiny
 from bench.nested_loops import nested_loops
 from retune.errors import RetuneError
 from retune.params import Params
+from retune.qa.characters import whole_characters
 from retune.qa.examples import Answer, Example, write_examples
 from retune.qa.features import window_writer
+from retune.qa.logits import read_logits, read_parts
 from retune.qa.postprocess import (
     PostprocessParams,
     answers,
     postprocess,
     ranked_answers,
     ranked_in_parts,
-    read_logits,
-    read_parts,
-    whole_characters,
 )
 from retune.qa.tokenize import TokenizeParams, Windower
 from retune.qa.windows import Features, Windows

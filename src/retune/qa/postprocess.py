@@ -4,11 +4,10 @@
 training and `retune ask` all use it.
 """
 
-import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +15,13 @@ from pydantic.dataclasses import dataclass
 
 from retune.errors import RetuneError, listed
 from retune.params import STRICT, Positive
+from retune.qa.answers import Answers, Counts, RankedAnswer
+from retune.qa.characters import whole_characters
 from retune.qa.examples import Example, read_examples
+from retune.qa.logits import read_parts
 from retune.qa.spans import Candidates, Floats, chunks, find_spans, probabilities
-from retune.qa.windows import Windows, whole_characters
-from retune.storage import atomic_path, json_lines_writer, read_json, write_json_texts
-
-LOGITS = "logits.npy"
+from retune.qa.windows import Windows
+from retune.storage import atomic_path, json_lines_writer, write_json_texts
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -35,88 +35,6 @@ class PostprocessParams:
     n_best: Positive
     max_answer_length: Positive
     null_threshold: float
-
-
-class RankedAnswer(NamedTuple):
-    """The answer to one question with its n-best list, from the best candidate on.
-
-    Lists of K values, an entry a candidate; start and end are characters of the context. In
-    a SQuAD 2.0 run the null answer is one more candidate: "", without offsets and logits, at
-    its place by score. The first candidate is the answer unless `null_threshold` decides
-    otherwise.
-    """
-
-    id: str
-    text: str
-    null_score: float
-    texts: list[str]
-    start: list[int | None]
-    end: list[int | None]
-    start_logit: list[float | None]
-    end_logit: list[float | None]
-    probability: list[float]
-
-    @property
-    def has_span(self) -> bool:
-        """Whether any window of the question has a token of the context."""
-        return any(start is not None for start in self.start)
-
-    @property
-    def candidates(self) -> list[dict[str, Any]]:
-        """The n-best list as dicts, shape (K,)."""
-        columns = (
-            self.texts, self.start, self.end, self.start_logit, self.end_logit, self.probability
-        )  # fmt: skip
-        return [
-            {
-                "end": end,
-                "end_logit": end_logit,
-                "probability": probability,
-                "start": start,
-                "start_logit": start_logit,
-                "text": text,
-            }
-            for text, start, end, start_logit, end_logit, probability in zip(*columns, strict=True)
-        ]
-
-    def line(self) -> dict[str, Any]:
-        """What stands in `nbest.jsonl`."""
-        return {"candidates": self.candidates, "id": self.id, "null_score": self.null_score}
-
-
-@dataclasses.dataclass(slots=True)
-class Counts:
-    """How many answers there are, and the ids of questions without any token of the context."""
-
-    answers: int = 0
-    empty: int = 0
-    without_tokens: list[str] = dataclasses.field(default_factory=list)
-
-    def add(self, answer: RankedAnswer) -> None:
-        """Take in the answer to one more question."""
-        self.answers += 1
-        self.empty += not answer.text
-        if not answer.has_span:
-            self.without_tokens.append(answer.id)
-
-    def sentence(self) -> str:
-        """Counts, for people."""
-        text = f"{self.answers:,} answers, {self.empty:,} of them empty"
-        lost = self.without_tokens
-        return f"{text}; no token of the context for {listed(lost)}" if lost else text
-
-
-@dataclasses.dataclass(slots=True)
-class Answers:
-    """Texts by question id, in the order of the data."""
-
-    texts: dict[str, str] = dataclasses.field(default_factory=dict)
-    counts: Counts = dataclasses.field(default_factory=Counts)
-
-    def add(self, answer: RankedAnswer) -> None:
-        """Take in the answer to one more question."""
-        self.texts[answer.id] = answer.text
-        self.counts.add(answer)
 
 
 def postprocess(
@@ -142,52 +60,6 @@ def postprocess(
 
         write_json_texts(folder / "predictions.json", texts())
     return counts.sentence()
-
-
-def read_parts(features: Path, logits: Path) -> Iterator[tuple[Windows, Floats]]:
-    """The windows of a file of features with their logits, in chunks: see `ranked_in_parts`.
-
-    Raises:
-        RetuneError: where the logits were not made from these windows.
-    """
-    from retune.qa.features import count_windows, feature_batches
-
-    values = read_logits(logits, count_windows(features))
-    low = 0
-    for windows in feature_batches(features):
-        size, place = windows.tokens, values.offset + values.itemsize * values.shape[1] * low
-        # Read anew: the pages of a memory map count as the process's own until it ends.
-        part = np.fromfile(logits / LOGITS, values.dtype, 2 * size, offset=place)
-        yield from chunks(windows, part.reshape(size, 2))
-        low += size
-
-
-def read_logits(folder: Path, expected: Mapping[str, int]) -> np.memmap[Any, np.dtype[np.float32]]:
-    """Open what the predict stage wrote as a memory map, shape (tokens, 2).
-
-    Raises:
-        RetuneError: where it was not made from as many windows and tokens as `expected`.
-    """
-    counts = read_json(folder / "windows.json")
-    if counts != expected:
-        raise RetuneError(
-            f"{folder}: logits of {counts}, but the features have {expected}; run the predict "
-            "stage on these features"
-        )
-    path = folder / LOGITS
-    try:
-        logits = np.load(path, mmap_mode="r")
-    except (EOFError, ValueError) as error:
-        raise RetuneError(
-            f"{path}: damaged ({error}); delete it and run `dvc repro predict`"
-        ) from None
-    form = logits.dtype, logits.shape, logits.flags.c_contiguous
-    if form != (np.float32, (expected["tokens"], 2), True):
-        raise RetuneError(
-            f"{path}: damaged ({logits.dtype} of shape {logits.shape}); delete it and run "
-            "`dvc repro predict`"
-        )
-    return logits  # type: ignore[no-any-return]
 
 
 def answers(
