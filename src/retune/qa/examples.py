@@ -8,7 +8,7 @@ without answers is unanswerable.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 from retune.storage import read_json_lines, write_json_lines
 
@@ -37,6 +37,23 @@ class Example:
     answers: tuple[Answer, ...]
 
 
+class Passage(Protocol):
+    """What answers are read from; an `Example` is one."""
+
+    @property
+    def id(self) -> str:
+        """Of the question."""
+
+    @property
+    def context(self) -> str:
+        """Where its answer stands."""
+
+
+class _Passage(NamedTuple):
+    id: str
+    context: str
+
+
 def write_examples(path: Path, examples: Iterable[Example]) -> int:
     """Write examples as JSON lines and return how many there were."""
     return write_json_lines(path, map(_row, examples))
@@ -45,6 +62,11 @@ def write_examples(path: Path, examples: Iterable[Example]) -> int:
 def read_examples(path: Path) -> Iterator[Example]:
     """Yield the examples that `write_examples` wrote."""
     return map(_example, read_json_lines(path))
+
+
+def read_passages(path: Path) -> Iterator[Passage]:
+    """Ids and contexts of the examples that `write_examples` wrote: less to make of a line."""
+    return (_Passage(row["id"], row["context"]) for row in read_json_lines(path))
 
 
 def _row(example: Example) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from tqdm import tqdm
 from retune.errors import RetuneError
 from retune.params import STRICT, NotNegative, Positive
 from retune.qa.audit import Audit
+from retune.qa.characters import trim_offsets
 from retune.qa.examples import Example, read_examples
 from retune.qa.features import WindowWriter, window_writer
 from retune.qa.score import ScoreParams
@@ -29,7 +30,6 @@ from retune.qa.windows import (
     Template,
     Tokens,
     cut_windows,
-    trim_offsets,
 )
 from retune.storage import atomic_path, json_lines_writer, write_json
 
