@@ -33,7 +33,7 @@ def questions(draw: st.DrawFn, name: str) -> dict[str, Any]:
     """A question with faults that are mended or left out, and with none that stop the stage."""
     words = draw(st.lists(WORD, min_size=1, max_size=60))
     context = f"{name}: {' '.join(words)}"
-    if draw(st.integers(0, 9)) == 0:
+    if draw(st.sampled_from([False, False, False, True])):
         return row(name, context, question=f"{name}?")
     found = []
     for _ in range(draw(st.integers(1, 3))):
@@ -48,8 +48,10 @@ def questions(draw: st.DrawFn, name: str) -> dict[str, Any]:
         if context.count(text) == 1:  # a shift that is mended for certain
             start += draw(st.integers(-2, 2))
         found.append((text, start))
-    edge, other = draw(BLANK), draw(BLANK)
-    return row(name, context, *found, question=f"{edge}{name} who?{other}")
+    if draw(st.booleans()):  # left out, since others remain
+        found.insert(draw(st.integers(0, len(found))), ("nowhere at all", 0))
+    asked = f"{name} who" + " and what" * draw(st.integers(0, 3))
+    return row(name, context, *found, question=f"{draw(BLANK)}{asked}?{draw(BLANK)}")
 
 
 def splits(count: int) -> st.SearchStrategy[tuple[list[dict[str, Any]], list[dict[str, Any]]]]:
