@@ -12,17 +12,17 @@ _TERMS = 14  # of the series; the remainder is below half a unit in the last pla
 
 
 def exp(values: Doubles) -> Doubles:
-    """The exponential of values up to 0, to about 1e-15; what is below -700 gives 0.
+    """The exponential of values up to 0, to about 1e-15 where it is above 1e-300.
 
     numpy's own differs in the last digit between processors. This needs sums, products and
     powers of 2 only, which IEEE 754 defines to the last digit.
     """
-    values = np.maximum(values, -1000.0)
+    values = np.maximum(values, -1000.0)  # whose exponential is 0
     powers = np.rint(values / _LN2)
     # Cody & Waite 1980: the high part of ln 2 has few digits, so that its multiples are exact.
     rest = (values - powers * _LN2_HIGH) - powers * _LN2_LOW
     total = np.ones_like(rest)
     for number in range(_TERMS, 0, -1):
         total = 1.0 + total * rest / number
-    result: Doubles = np.where(values < -700.0, 0.0, np.ldexp(total, powers.astype(np.int64)))
+    result: Doubles = np.ldexp(total, powers.astype(np.int64))
     return result
