@@ -12,7 +12,7 @@ from bench.nested_loops import nested_loops
 from retune.errors import RetuneError
 from retune.params import Params
 from retune.qa.characters import whole_characters
-from retune.qa.examples import Answer, Example, write_examples
+from retune.qa.examples import Answer, Example, read_passages, write_examples
 from retune.qa.features import window_writer
 from retune.qa.logits import read_logits, read_parts
 from retune.qa.postprocess import (
@@ -255,6 +255,13 @@ def test_the_stage_writes_the_same_bytes_again(stage):
     first, second = stage(values)[0], stage(values, "again")[0]
     for name in ("predictions.json", "nbest.jsonl"):
         assert (first / name).read_bytes() == (second / name).read_bytes()
+
+
+def test_passages_are_the_ids_and_contexts_of_the_examples(tmp_path):
+    examples = [example("q2"), example("q1", "An emoji: \U0001f600")]
+    write_examples(tmp_path / "raw.jsonl", examples)
+    found = [(passage.id, passage.context) for passage in read_passages(tmp_path / "raw.jsonl")]
+    assert found == [(example.id, example.context) for example in examples]
 
 
 def test_a_stage_that_fails_leaves_the_old_answers(stage):

@@ -101,6 +101,18 @@ def test_equals_the_nested_loops(problem, n_best, max_answer_length):
 
 
 @settings(max_examples=100, deadline=None)
+@given(problems(), st.integers(1, 8))
+def test_equals_the_nested_loops_up_to_the_limits_of_float32(problem, n_best):
+    windows, logits = problem
+    extremes = np.array([-3.4e38, -1.8e38, -1.0, 0.0, 1.7e38, 3.4e38], np.float32)
+    logits = extremes[(logits * 4).astype(int) % len(extremes)]
+    longest = 2**33  # more than any integer of the search holds
+    assert rows_of(find_spans(windows, logits, n_best, longest)) == naive_spans(
+        windows, logits, n_best, longest
+    )
+
+
+@settings(max_examples=100, deadline=None)
 @given(problems(), st.integers(1, 4))
 def test_chunks_change_nothing(problem, size):
     windows, logits = problem

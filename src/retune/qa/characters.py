@@ -8,7 +8,6 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,24 +39,19 @@ def whole_characters(windows: Windows, contexts: Sequence[str]) -> Windows:
     """
     char_end = windows.char_end.copy()
     bounds = windows.question_tokens().tolist()
-    before, behind_marks = None, None
-    for context, (low, high) in zip(contexts, pairwise(bounds), strict=True):
+    before, marks = "", np.zeros(0, np.bool_)
+    for row, context in enumerate(contexts):
+        if context.isascii():
+            continue
         if context != before:  # neighbours often share a context
-            before, behind_marks = context, _behind_marks(context)
-        if behind_marks is not None:
-            old = char_end[low:high]
+            before, marks = context, is_one_of(_combining_marks(), context)
+        if marks.any():
+            tokens = slice(bounds[row], bounds[row + 1])
+            old = char_end[tokens]
             # A token without characters must not get some.
-            moved = np.where(old > windows.char_start[low:high], behind_marks[old], old)
-            char_end[low:high] = moved
+            solid = old > windows.char_start[tokens]
+            char_end[tokens] = np.where(solid, next_other(marks)[old], old)
     return replace(windows, char_end=char_end)
-
-
-def _behind_marks(text: str) -> Longs | None:
-    """`next_other` of combining marks; None where there is none."""
-    if text.isascii():
-        return None
-    marks = is_one_of(_combining_marks(), text)
-    return next_other(marks) if marks.any() else None
 
 
 def is_one_of(wanted: NDArray[np.bool_], text: str) -> NDArray[np.bool_]:

@@ -6,6 +6,7 @@ training and `retune ask` all use it.
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise, tee
+from operator import add
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,15 @@ from numpy.typing import NDArray
 from pydantic.dataclasses import dataclass
 
 from retune.errors import RetuneError, listed
+from retune.memory import keep_freed_memory
 from retune.params import STRICT, Positive
 from retune.qa.answers import Answers, Counts, RankedAnswer
 from retune.qa.characters import whole_characters
-from retune.qa.examples import Example, read_examples
+from retune.qa.examples import Passage, read_passages
 from retune.qa.logits import read_parts
 from retune.qa.reach import out_of_reach
 from retune.qa.spans import Candidates, Floats, chunks, find_spans, probabilities
-from retune.qa.windows import Windows
+from retune.qa.windows import Windows, changes
 from retune.storage import atomic_path, json_lines_writer, write_json, write_json_texts
 
 
@@ -48,7 +50,8 @@ def postprocess(
     squad_v2: bool,
 ) -> str:
     """Write `predictions.json` (text by id), `nbest.jsonl` and `report.json` to `predictions`."""
-    examples, golds = tee(read_examples(raw / "validation.jsonl"))
+    examples, golds = tee(read_passages(raw / "validation.jsonl"))
+    keep_freed_memory()
     counts = Counts()
     parts = read_parts(features / "validation.arrow", logits)
     parts = out_of_reach(golds, parts, params.max_answer_length, counts.too_long)
@@ -66,7 +69,7 @@ def postprocess(
 
 
 def answers(
-    examples: Iterable[Example],
+    examples: Iterable[Passage],
     windows: Windows,
     logits: Floats,
     params: PostprocessParams,
@@ -80,7 +83,7 @@ def answers(
 
 
 def ranked_answers(
-    examples: Iterable[Example],
+    examples: Iterable[Passage],
     windows: Windows,
     logits: Floats,
     params: PostprocessParams,
@@ -104,7 +107,7 @@ def ranked_answers(
 
 
 def ranked_in_parts(
-    examples: Iterable[Example],
+    examples: Iterable[Passage],
     parts: Iterable[tuple[Windows, Floats]],
     params: PostprocessParams,
     squad_v2: bool,
@@ -128,7 +131,7 @@ def ranked_in_parts(
     rest = enumerate(examples)
     skipped: list[str] = []
     for part, values in parts:
-        questions = list(_matching(rest, np.unique(part.example), skipped))
+        questions = list(_matching(rest, part.example[changes(part.example)], skipped))
         _require_finite(values, part, questions)
         _require_offsets(part, questions)
         whole = whole_characters(part, [question.context for question in questions])
@@ -143,13 +146,13 @@ def ranked_in_parts(
 
 
 def _ranked(
-    questions: Sequence[Example], found: Candidates, null_threshold: float, squad_v2: bool
+    questions: Sequence[Passage], found: Candidates, null_threshold: float, squad_v2: bool
 ) -> Iterator[RankedAnswer]:
     shares, null_shares = probabilities(found, with_null=squad_v2)
     # More digits would be noise; that they are the same everywhere is up to `numerics.exp`.
     columns = found.start, found.end, found.start_logit, found.end_logit, shares.round(12)
     spans: list[list[Any]] = [column.tolist() for column in columns]
-    scores, bounds = found.score.tolist(), pairwise(found.offsets.tolist())
+    bounds = pairwise(found.offsets.tolist())
     nulls = zip(found.null_score.tolist(), null_shares.round(12).tolist(), strict=True)
     for question, (low, high), (null, null_share) in zip(questions, bounds, nulls, strict=True):
         lists: list[list[Any]] = [column[low:high] for column in spans]
@@ -157,7 +160,7 @@ def _ranked(
         texts = [context[start:end] for start, end in zip(lists[0], lists[1], strict=True)]
         text = texts[0] if texts else ""
         if squad_v2:
-            score = scores[low:high]
+            score = list(map(add, lists[2], lists[3]))
             text = "" if score and null - score[0] > null_threshold else text
             better = sum(value >= null for value in score)
             null_answer = "", *[None] * 4, null_share
@@ -167,8 +170,8 @@ def _ranked(
 
 
 def _matching(
-    rest: Iterator[tuple[int, Example]], rows: NDArray[np.int64], skipped: list[str]
-) -> Iterator[Example]:
+    rest: Iterator[tuple[int, Passage]], rows: NDArray[np.int64], skipped: list[str]
+) -> Iterator[Passage]:
     """Take the examples `rows` from `rest`; the ids of others on the way go to `skipped`."""
     for row in rows.tolist():
         for index, example in rest:
@@ -183,7 +186,7 @@ def _matching(
             )
 
 
-def _require_finite(logits: Floats, windows: Windows, questions: Sequence[Example]) -> None:
+def _require_finite(logits: Floats, windows: Windows, questions: Sequence[Passage]) -> None:
     finite = np.isfinite(logits)
     if finite.all():
         return
@@ -199,11 +202,11 @@ def _require_finite(logits: Floats, windows: Windows, questions: Sequence[Exampl
     )
 
 
-def _require_offsets(windows: Windows, questions: Sequence[Example]) -> None:
+def _require_offsets(windows: Windows, questions: Sequence[Passage]) -> None:
     last = np.maximum.reduceat(windows.char_end, windows.question_tokens()[:-1])
-    for question, end in zip(questions, last.tolist(), strict=True):
-        if end > len(question.context):
-            raise RetuneError(
-                f"question {question.id}: a token ends at character {end} of a context with "
-                f"{len(question.context)}; run the tokenize stage on this data"
-            )
+    sizes = np.array([len(question.context) for question in questions])
+    for row in np.flatnonzero(last > sizes)[:1].tolist():
+        raise RetuneError(
+            f"question {questions[row].id}: a token ends at character {last[row]} of a context "
+            f"with {sizes[row]}; run the tokenize stage on this data"
+        )

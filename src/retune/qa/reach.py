@@ -5,7 +5,7 @@ from itertools import islice
 
 import numpy as np
 
-from retune.qa.examples import Example
+from retune.qa.examples import AnsweredPassage
 from retune.qa.spans import Floats
 from retune.qa.windows import Longs, Windows, changes, ranges
 
@@ -13,7 +13,7 @@ Part = tuple[Windows, Floats]
 
 
 def out_of_reach(
-    examples: Iterable[Example], parts: Iterable[Part], longest: int, lost: list[str]
+    examples: Iterable[AnsweredPassage], parts: Iterable[Part], longest: int, lost: list[str]
 ) -> Iterator[Part]:
     """Pass on `parts`, and add to `lost` the questions that no span can answer word for word.
 
@@ -29,13 +29,13 @@ def out_of_reach(
         yield windows, logits
 
 
-def _shortest_answers(questions: list[Example], windows: Windows, bounds: Longs) -> Longs:
+def _shortest_answers(questions: list[AnsweredPassage], windows: Windows, bounds: Longs) -> Longs:
     """Tokens of the shortest answer of each of N questions, 0 where there is none, shape (N,).
 
     Of an answer that no window holds whole those of its longest part count. Question i has
     the windows [bounds[i], bounds[i + 1]).
     """
-    rows = [(row, a.start, a.end) for row, e in enumerate(questions) for a in e.answers]
+    rows = [(row, *span) for row, question in enumerate(questions) for span in question.spans]
     found = np.zeros(len(questions), np.int64)
     if not rows:
         return found
