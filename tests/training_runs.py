@@ -54,7 +54,13 @@ def write_features(folder: Path, questions: int = 8) -> Path:
         folder / "features",
         folder / "windows.json",
         tokenizer=load_tokenizer(folder / "encoder"),
-        params=TokenizeParams(max_length=128, doc_stride=8, max_question_length=16, windows="all"),
+        params=TokenizeParams(
+            max_length=128,
+            doc_stride=8,
+            max_question_length=16,
+            windows="all",
+            max_lost_answers=0.0,
+        ),
         scoring=ScoreParams(normalizer="squad"),
         squad_v2=False,
     )

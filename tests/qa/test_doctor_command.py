@@ -218,6 +218,7 @@ def test_answers_in_no_window_are_found_where_that_is_asked_for(
         "doc_stride": 4,
         "max_question_length": 8,
         "windows": "all",
+        "max_lost_answers": 1.0,
     }
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
     monkeypatch.chdir(tmp_path)
@@ -229,6 +230,7 @@ def test_answers_in_no_window_are_found_where_that_is_asked_for(
     )
     assert [(f.kind, f.id, f.where) for f in examined.findings] == [
         ("answer_in_no_window", "q1", "/data/0/paragraphs/0/qas/0/answers"),
+        ("question_trimmed", "q2", "/data/0/paragraphs/0/qas/1/question"),
         ("question_cut", "q2", "/data/0/paragraphs/0/qas/1/question"),
     ]
 

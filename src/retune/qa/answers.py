@@ -55,11 +55,16 @@ class RankedAnswer(NamedTuple):
 
 @dataclasses.dataclass(slots=True)
 class Counts:
-    """How many answers there are, and the ids of questions without any token of the context."""
+    """How many answers there are, and which questions could not be answered rightly.
+
+    `without_tokens` are the ids of questions without any token of the context, `too_long`
+    those whose reference answers all have more tokens than an answer may have.
+    """
 
     answers: int = 0
     empty: int = 0
     without_tokens: list[str] = dataclasses.field(default_factory=list)
+    too_long: list[str] = dataclasses.field(default_factory=list)
 
     def add(self, answer: RankedAnswer) -> None:
         """Take in the answer to one more question."""
@@ -71,8 +76,14 @@ class Counts:
     def sentence(self) -> str:
         """Counts, for people."""
         text = f"{self.answers:,} answers, {self.empty:,} of them empty"
+        if self.too_long:
+            text += f"; max_answer_length is less than the reference of {listed(self.too_long)}"
         lost = self.without_tokens
         return f"{text}; no token of the context for {listed(lost)}" if lost else text
+
+    def report(self) -> dict[str, Any]:
+        """What stands in `report.json`."""
+        return dataclasses.asdict(self)
 
 
 @dataclasses.dataclass(slots=True)

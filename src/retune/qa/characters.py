@@ -30,7 +30,8 @@ def trim_offsets(text: str, start: Ints, end: Ints) -> Ints:
 def whole_characters(windows: Windows, contexts: Sequence[str]) -> Windows:
     """Move token ends behind combining marks, so that no answer ends inside a character.
 
-    In decomposed text (NFD) a tokenizer may end a token between a letter and its accent.
+    In decomposed text (NFD), and where vowels are marks (Devanagari, Thai), a tokenizer may
+    end a token between a letter and its mark.
 
     Args:
         windows: windows of whole questions.
@@ -69,6 +70,11 @@ def next_other(marked: NDArray[np.bool_]) -> Longs:
     return np.minimum.accumulate(places[::-1])[::-1]
 
 
+def is_mark(character: str) -> bool:
+    """Whether it is part of the character before it: an accent, a vowel sign, a selector."""
+    return unicodedata.category(character).startswith("M")
+
+
 def _table(wanted: Callable[[str], object], size: int) -> NDArray[np.bool_]:
     """A table of the characters that are wanted, by their codes; its last entry is False."""
     return np.fromiter((bool(wanted(chr(code))) for code in range(size)), np.bool_, size)
@@ -81,4 +87,7 @@ def _white_space() -> NDArray[np.bool_]:
 
 @cache
 def _combining_marks() -> NDArray[np.bool_]:
-    return _table(unicodedata.combining, 0x20000)  # Unicode has none elsewhere
+    marks = np.zeros(0xE01F1, np.bool_)
+    marks[:0x20000] = _table(is_mark, 0x20000)
+    marks[0xE0100:0xE01F0] = True  # variation selectors; Unicode has no mark elsewhere
+    return marks

@@ -49,9 +49,18 @@ class Passage(Protocol):
         """Where its answer stands."""
 
 
-class _Passage(NamedTuple):
+class AnsweredPassage(NamedTuple):
+    """A passage with its reference answers, as they stand in the file."""
+
     id: str
     context: str
+    answers: dict[str, list[Any]]
+
+    @property
+    def spans(self) -> list[tuple[int, int]]:
+        """First character of each reference answer, and the one behind its last."""
+        pairs = zip(self.answers["answer_start"], self.answers["text"], strict=True)
+        return [(start, start + len(text)) for start, text in pairs]
 
 
 def write_examples(path: Path, examples: Iterable[Example]) -> int:
@@ -64,9 +73,10 @@ def read_examples(path: Path) -> Iterator[Example]:
     return map(_example, read_json_lines(path))
 
 
-def read_passages(path: Path) -> Iterator[Passage]:
-    """Ids and contexts of the examples that `write_examples` wrote: less to make of a line."""
-    return (_Passage(row["id"], row["context"]) for row in read_json_lines(path))
+def read_passages(path: Path) -> Iterator[AnsweredPassage]:
+    """What answers are read from, and compared with: less to make of a line than an example."""
+    rows = read_json_lines(path)
+    return (AnsweredPassage(row["id"], row["context"], row["answers"]) for row in rows)
 
 
 def _row(example: Example) -> dict[str, Any]:

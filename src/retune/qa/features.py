@@ -67,11 +67,37 @@ def window_writer(path: Path) -> Iterator[WindowWriter]:
 
 
 def read_rows(path: Path) -> "Dataset":
-    """The windows as a memory-mapped `datasets.Dataset` whose rows hold numpy arrays."""
+    """The windows as a memory-mapped `datasets.Dataset` whose rows hold numpy arrays.
+
+    Raises:
+        RetuneError: where the file is absent or damaged, or a label is no place in its window.
+    """
     from datasets import Dataset
 
     with _readable(path):
-        return Dataset.from_file(str(path)).with_format("numpy")
+        rows = Dataset.from_file(str(path)).with_format("numpy")
+    _require_labels(rows.data, path)
+    return rows
+
+
+def _require_labels(table: pa.Table, path: Path) -> None:
+    """A label is the CLS token twice, or first and last of some of the context's tokens.
+
+    What lies elsewhere would count for nothing in the loss, in silence.
+    """
+    start, end, cls, low, high = (
+        _column(table, name)
+        for name in ("start_position", "end_position", "cls", "context_start", "context_end")
+    )
+    inside = (low <= start) & (start <= end) & (end < high)
+    wrong = np.flatnonzero(~(inside | ((start == cls) & (end == cls))))
+    if len(wrong):
+        row = int(wrong[0])
+        raise RetuneError(
+            f"{path}: window {row}: its answer is said to be the tokens {start[row]} to "
+            f"{end[row]}, but its context has the tokens {low[row]} to {high[row] - 1}; delete "
+            "the file and run `dvc repro tokenize`"
+        )
 
 
 def read_windows(path: Path) -> Windows:

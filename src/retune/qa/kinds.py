@@ -144,7 +144,9 @@ KINDS = {
     ),
     "label_widened": Kind("note", "an answer that begins or ends in mid-token", "nothing"),
     "question_cut": Kind("note", "a question cut to its limit", "raise max_question_length"),
+    "question_trimmed": Kind("note", "white space at a question's edges", "nothing"),
     "context_without_tokens": Kind(
         "note", "no token of the context is known", "another checkpoint"
     ),
+    "several_answers": Kind("note", "several answers in train; the first is learned", "nothing"),
 }

@@ -5,7 +5,7 @@ training and `retune ask` all use it.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise
+from itertools import pairwise, tee
 from operator import add
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,10 @@ from retune.qa.answers import Answers, Counts, RankedAnswer
 from retune.qa.characters import whole_characters
 from retune.qa.examples import Passage, read_passages
 from retune.qa.logits import read_parts
+from retune.qa.reach import out_of_reach
 from retune.qa.spans import Candidates, Floats, chunks, find_spans, probabilities
 from retune.qa.windows import Windows, changes
-from retune.storage import atomic_path, json_lines_writer, write_json_texts
+from retune.storage import atomic_path, json_lines_writer, write_json, write_json_texts
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -48,11 +49,12 @@ def postprocess(
     *,
     squad_v2: bool,
 ) -> str:
-    """Write `predictions.json` (text by id) and `nbest.jsonl` to the folder `predictions`."""
-    examples = read_passages(raw / "validation.jsonl")
+    """Write `predictions.json` (text by id), `nbest.jsonl` and `report.json` to `predictions`."""
+    examples, golds = tee(read_passages(raw / "validation.jsonl"))
     keep_freed_memory()
-    parts = read_parts(features / "validation.arrow", logits)
     counts = Counts()
+    parts = read_parts(features / "validation.arrow", logits)
+    parts = out_of_reach(golds, parts, params.max_answer_length, counts.too_long)
     with atomic_path(predictions) as folder, json_lines_writer(folder / "nbest.jsonl") as write:
 
         def texts() -> Iterator[tuple[str, str]]:
@@ -62,6 +64,7 @@ def postprocess(
                 yield answer.id, answer.text
 
         write_json_texts(folder / "predictions.json", texts())
+        write_json(folder / "report.json", counts.report())
     return counts.sentence()
 
 
@@ -146,7 +149,7 @@ def _ranked(
     questions: Sequence[Passage], found: Candidates, null_threshold: float, squad_v2: bool
 ) -> Iterator[RankedAnswer]:
     shares, null_shares = probabilities(found, with_null=squad_v2)
-    # The last digits of the exponential differ between processors.
+    # More digits would be noise; that they are the same everywhere is up to `numerics.exp`.
     columns = found.start, found.end, found.start_logit, found.end_logit, shares.round(12)
     spans: list[list[Any]] = [column.tolist() for column in columns]
     bounds = pairwise(found.offsets.tolist())

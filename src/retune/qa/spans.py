@@ -15,6 +15,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from retune.numerics import exp
 from retune.qa.windows import Ints, Longs, Windows, changes, ranges
 
 Floats = NDArray[np.float32]
@@ -133,7 +134,7 @@ def probabilities(candidates: Candidates, *, with_null: bool) -> tuple[Doubles, 
     null = candidates.null_score if with_null else np.full(len(counts), -np.inf)
     highest = np.where(with_null, null, np.finfo(np.float64).min)
     np.maximum.at(highest, question, candidates.score)
-    weight, null_weight = np.exp(candidates.score - highest[question]), np.exp(null - highest)
+    weight, null_weight = exp(candidates.score - highest[question]), exp(null - highest)
     total = null_weight + np.bincount(question, weight, minlength=len(counts))
     return weight / total[question], null_weight / np.where(counts == 0, 1.0, total)
 
