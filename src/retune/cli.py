@@ -74,7 +74,7 @@ def _add_table(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 def _add_doctor(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = commands.add_parser(
         "doctor",
-        help="find, explain and mend faults in data files",
+        help="find, explain and mend faults in data files; --env: of this machine",
         description=(
             "List what is wrong with the data files of one split, where, and what mends it. "
             "Exit code 0: nothing to do; 1: findings that download refuses or --fix changes "
@@ -96,6 +96,9 @@ def _add_doctor(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     parser.add_argument("--all", action="store_true", help="list every finding")
     parser.add_argument("--json", action="store_true", help="print all findings as JSON")
     parser.add_argument("--kinds", action="store_true", help="print the table of kinds")
+    parser.add_argument(
+        "--env", action="store_true", help="examine this machine and project; no FILE is needed"
+    )
     parser.set_defaults(run=_doctor, failure=2)
 
 
@@ -153,7 +156,16 @@ def _print_json(value: object) -> None:
 def _doctor(arguments: argparse.Namespace) -> int:
     from retune.qa.doctor.command import run
 
-    return run(arguments)
+    return _doctor_environment(arguments) if arguments.env else run(arguments)
+
+
+def _doctor_environment(arguments: argparse.Namespace) -> int:
+    from retune.environment.command import run
+    from retune.errors import RetuneError
+
+    if arguments.files:
+        raise RetuneError("--env examines the machine; examine FILEs by a command of their own")
+    return run(arguments.json)
 
 
 if __name__ == "__main__":
