@@ -37,10 +37,12 @@ def examine_versions(report: Report, root: Path) -> None:
         "not in the lock": agreement.unknown,
     }
     if agreement.differing:
+        count = len(agreement.differing)
+        counted = "1 package is" if count == 1 else f"{count} packages are"
         pairs = [f"{n} {now} (lock: {was})" for n, (was, now) in agreement.differing.items()]
         report.find(
             "lock",
-            f"{len(pairs)} packages are not in the tested version: {listed(pairs)}",
+            f"{counted} not in the tested version: {listed(pairs)}",
             f"`make environment`, or `pip install -c {LOCK} -e '.[dev]'`",
         )
 
