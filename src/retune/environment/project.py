@@ -151,8 +151,8 @@ def _explain_holder(report: Report, pid: int, command: str) -> None:
     remove = "`rm .dvc/tmp/rwlock`"
     try:
         process = psutil.Process(pid)
-        running = " ".join(process.cmdline()) or process.name()
         zombie = process.status() == psutil.STATUS_ZOMBIE
+        running = "" if zombie else " ".join(process.cmdline())
     except psutil.NoSuchProcess:
         problem = f"process {pid} (`{command}`) was killed and left its locks behind"
         remedy = f"nothing: the next dvc command clears them; or {remove}"
