@@ -202,6 +202,7 @@ stages:
 """
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:dvc.*")
 @pytest.mark.parametrize(
     ("library", "stages"),
     [
