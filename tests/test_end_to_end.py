@@ -1,6 +1,7 @@
 """Whole pipelines on a tiny corpus with a tiny encoder, in a copy of the project."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any

@@ -16,8 +16,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
+import torch
 from safetensors import SafetensorError
-from torch import nn
+from torch import Tensor, nn
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer import TRAINER_STATE_NAME, TRAINING_ARGS_NAME
 from transformers.trainer_callback import ExportableState
@@ -183,6 +184,18 @@ class ResumableTrainer(Trainer):
         self.accelerator.wait_for_everyone()
         self.accelerator.end_training()
         return end
+
+    def training_step(self, model: nn.Module, inputs: dict[str, Any], *rest: Any) -> Tensor:
+        """One step; a GPU whose memory runs out is a sentence."""
+        try:
+            return super().training_step(model, inputs, *rest)
+        except torch.OutOfMemoryError:
+            shape = "x".join(map(str, inputs["input_ids"].shape))
+            raise RetuneError(
+                f"the GPU's memory ran out in step {self.state.global_step + 1}, with {shape} "
+                "tokens; lower qa.train.batch_size and raise qa.train.gradient_accumulation by "
+                "the same factor: the steps stay the same"
+            ) from None
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         """As `Trainer` does, but whole or not at all, and without what names this machine."""

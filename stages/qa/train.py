@@ -29,12 +29,7 @@ def main(raw: Path, features: Path, model: Path, curves: Path, costs: Path, time
     reads, writes = {"raw": raw, "features": features}, {"model": model}
     with sealed(params.read, reads=reads, writes=writes, reports=[curves, costs, times]):
         return train(
-            *paths,
-            build=build,
-            params=training,
-            seed=seed,
-            squad_v2=squad_v2,
-            settings=params.read,
+            *paths, build=build, params=training, seed=seed, squad_v2=squad_v2, settings=params.read
         )
 
 

@@ -63,7 +63,7 @@ def test_a_pipeline_runs_in_any_path(
     logits, predictions = data / "logits", data / "predictions"
     download.main(raw, data / "download.json")
     tokenize.main(raw, features, data / "windows.json")
-    train.main(raw, features, model, data / "curves", data / "costs.json")
+    train.main(raw, features, model, data / "curves", data / "costs.json", data / "times.json")
     predict.main(features, model, logits)
     postprocess.main(raw, features, logits, predictions)
     score.main(raw, predictions, data / "qa.json")

@@ -1,13 +1,17 @@
 """A training that was killed goes on to the bytes that it would have had."""
 
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors import SafetensorError
 from training_runs import run, write_features
 
 from retune.errors import RetuneError
+from retune.manifests import seal
 from retune.qa.evaluation import Evaluation
 from retune.qa.models import bilstm_attention, transformer_encoder
 from retune.qa.train import SpanTrainer
@@ -104,7 +108,17 @@ STEP, SAVE = (SpanTrainer, "training_step"), (SpanTrainer, "_save_rng_state")
 
 @pytest.mark.parametrize(
     ("case", "step"),
-    [*(("dropout", step) for step in (1, 4, 5, 12)), *((case, 3) for case in CASES)],
+    [
+        pytest.param("dropout", 1, id="T01 killed in the first step"),
+        pytest.param("dropout", 3, id="T01 killed in mid-epoch"),
+        pytest.param("dropout", 4, id="T01 killed in the last step of an epoch"),
+        pytest.param("dropout", 5, id="T01 killed between epochs"),
+        pytest.param("dropout", 12, id="T01 killed in the last step"),
+        pytest.param("accumulation", 3, id="T01 killed within accumulated gradients"),
+        pytest.param("unlogged steps", 3, id="T09 killed between rows of the curve"),
+        pytest.param("grouped", 3, id="T01 killed in batches of similar length"),
+        pytest.param("encoder", 3, id="T01 killed in a model with padding"),
+    ],
 )
 def test_killed_in_a_step(
     case: str, step: int, data: Path, tmp_path: Path, unbroken: Callable[[str], dict[str, str]]
@@ -117,13 +131,13 @@ def test_killed_in_a_step(
 @pytest.mark.parametrize(
     ("kill", "goes_on_from"),
     [
-        ((1, *SAVE), None),
-        ((3, *SAVE), 2),
-        ((4, *SAVE), 3),
-        ((1, Evaluation, "__call__"), 3),
-        ((2, Evaluation, "__call__"), 7),
-        ((3, SpanTrainer, "_save_state"), 2),
-        ((1, Checkpoints, "remove"), 12),
+        pytest.param((1, *SAVE), None, id="T02 killed in the first save"),
+        pytest.param((3, *SAVE), 2, id="T02 killed in a save"),
+        pytest.param((4, *SAVE), 3, id="T02 killed in the save of an epoch"),
+        pytest.param((3, SpanTrainer, "_save_state"), 2, id="T02 killed at the end of a save"),
+        pytest.param((1, Evaluation, "__call__"), 3, id="T10 killed in an evaluation"),
+        pytest.param((2, Evaluation, "__call__"), 7, id="T10 killed in a later evaluation"),
+        pytest.param((1, Checkpoints, "remove"), 12, id="T01 killed after all is written"),
     ],
 )
 def test_killed_elsewhere(
@@ -169,7 +183,12 @@ def script_scores(monkeypatch: pytest.MonkeyPatch, f1s: list[float]) -> None:
 
 @pytest.mark.parametrize(
     "kill",
-    [(6, *STEP), (8, *STEP), (1, Checkpoints, "remove"), (8, *SAVE)],
+    [
+        pytest.param((6, *STEP), id="T08 killed while early stopping counts"),
+        pytest.param((8, *STEP), id="T08 killed in the last step before it stops"),
+        pytest.param((8, *SAVE), id="T08 killed in the save after it stopped"),
+        pytest.param((1, Checkpoints, "remove"), id="T08 killed after it stopped"),
+    ],
 )
 def test_early_stopping_counts_across_a_kill(
     kill: tuple[int, type, str], data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -199,7 +218,14 @@ FILES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("how", ["missing", "cut", "flipped"])
+@pytest.mark.parametrize(
+    "how",
+    [
+        pytest.param("missing", id="T03 a file is missing"),
+        pytest.param("cut", id="T04 a file is cut"),
+        pytest.param("flipped", id="T04 a bit is flipped"),
+    ],
+)
 def test_a_damaged_checkpoint_is_passed_over_with_a_word(
     how: str,
     data: Path,
@@ -226,32 +252,110 @@ def test_a_damaged_checkpoint_is_passed_over_with_a_word(
     assert outputs(run(data, tmp_path, resumable=True, **CASES["dropout"])) == unbroken("dropout")
 
 
-def test_a_training_with_other_settings_does_not_go_on(
-    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("changes", "threads"),
+    [
+        pytest.param({"lr": 1e-3}, 1, id="T06 other settings"),
+        pytest.param({"seed": 2}, 1, id="T06 another seed"),
+        pytest.param({}, 7, id="T23 another number of threads"),
+    ],
+)
+def test_another_training_does_not_go_on(
+    changes: dict[str, Any],
+    threads: int,
+    data: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     train_killed(data, tmp_path, (6, *STEP), **CASES["dropout"])
-    case = CASES["dropout"] | {"lr": 1e-3}
     capsys.readouterr()
-    other = outputs(run(data, tmp_path, resumable=True, **case))
+    with monkeypatch.context() as patch:
+        patch.setattr("torch.get_num_threads", lambda: threads)
+        run(data, tmp_path, resumable=True, **(CASES["dropout"] | changes))
     assert "going on" not in capsys.readouterr().err
-    assert other == outputs(run(data, tmp_path / "alone", **case))
     run(data, tmp_path, resumable=True, **CASES["dropout"])  # the first one still can
     assert "going on from step 5" in capsys.readouterr().err
 
 
-def test_other_settings_data_or_code_make_another_key(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "change", [pytest.param("data", id="T25 other data"), pytest.param("code", id="T25 other code")]
+)
+def test_other_data_or_code_make_another_key(
+    change: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    raw, features = data / "raw", data / "features"
-    key = run_key({"seed": 1}, raw, features)
-    assert key == run_key({"seed": 1}, raw, features)
+    shutil.copytree(data / "raw", tmp_path / "raw")
     monkeypatch.setattr("retune.resuming._CODE", tmp_path)
     (tmp_path / "x.py").write_text("one")
-    keys = {key, run_key({"seed": 1}, raw, features)}
-    (tmp_path / "x.py").write_text("two")
-    keys |= {run_key({"seed": 1}, raw, features), run_key({"seed": 2}, raw, features)}
-    keys |= {run_key({"seed": 1}, features, features)}
-    assert len(keys) == 5
+    key = run_key({"seed": 1}, tmp_path / "raw")
+    assert key == run_key({"seed": 1}, tmp_path / "raw")
+    if change == "data":
+        (tmp_path / "raw" / "train.jsonl").write_text("")
+        seal(tmp_path / "raw", {})
+    else:
+        (tmp_path / "x.py").write_text("two")
+    assert key != run_key({"seed": 1}, tmp_path / "raw")
+
+
+@pytest.mark.parametrize(
+    "files", [pytest.param(["optimizer.pt"], id="T07 weights without the optimizer")]
+)
+def test_weights_alone_are_not_gone_on_from(
+    files: list[str], data: Path, tmp_path: Path, unbroken: Callable[[str], dict[str, str]]
+) -> None:
+    train_killed(data, tmp_path, (3, *STEP), **CASES["dropout"])
+    (newest,) = tmp_path.glob("checkpoints/*/checkpoint-2")
+    for file in files:
+        (newest / file).unlink()
+    assert outputs(run(data, tmp_path, resumable=True, **CASES["dropout"])) == unbroken("dropout")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param(OSError(28, "No space left on device"), id="T12 the system says so"),
+        pytest.param(RuntimeError("unexpected pos 7 vs 0"), id="T12 torch says so"),
+        pytest.param(SafetensorError("I/O error: No space left"), id="T12 safetensors says so"),
+    ],
+)
+def test_a_full_disk_leaves_the_checkpoint_before(
+    error: Exception,
+    data: Path,
+    tmp_path: Path,
+    unbroken: Callable[[str], dict[str, str]],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    original = SpanTrainer._save_scaler
+
+    def fill(self: SpanTrainer, folder: str) -> None:
+        if self.state.global_step == 3:
+            raise error
+        original(self, folder)
+
+    with monkeypatch.context() as patch, pytest.raises(RetuneError) as raised:
+        patch.setattr(SpanTrainer, "_save_scaler", fill)
+        run(data, tmp_path, resumable=True, **CASES["dropout"])
+    assert "cannot write the checkpoint of step 3" in str(raised.value)
+    assert "MB are free there. Make room and run again" in str(raised.value)
+    assert [path.name for path in tmp_path.glob("checkpoints/*/*")] == ["checkpoint-2"]
+    capsys.readouterr()
+    assert outputs(run(data, tmp_path, resumable=True, **CASES["dropout"])) == unbroken("dropout")
+    assert "going on from step 2" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("age", [pytest.param(1e6, id="T18 the clock was set back")])
+def test_the_newest_is_the_one_of_the_last_step(age: float, data: Path, tmp_path: Path) -> None:
+    train_killed(data, tmp_path, (6, *STEP), **CASES["dropout"])
+    (folder,) = (tmp_path / "checkpoints").iterdir()
+    checkpoints = Checkpoints(folder.parent, folder.name)
+    before = checkpoints[5].stat().st_mtime - age
+    os.utime(checkpoints[5], (before, before))
+    newest = checkpoints.newest()
+    assert newest is not None
+    assert newest.path == checkpoints[5]
+    checkpoints.keep(5)
+    assert list(folder.iterdir()) == [checkpoints[5]]
 
 
 @pytest.mark.parametrize("seconds", ["often", "-1", "nan", ""])
