@@ -138,6 +138,9 @@ KINDS = {
     "near_context": Kind(
         "note", "almost the same context in train and validation", "take it out of one of them"
     ),
+    "similar_context": Kind(
+        "note", "almost the same context twice in one split", "nothing, or keep one"
+    ),
     # Windows of a tokenizer (--windows).
     "answer_in_no_window": Kind(
         "note", "an answer that no window holds whole", "raise max_length or doc_stride"
