@@ -159,6 +159,11 @@ class Hostile(BaseHTTPRequestHandler):
         self.send(b"", Content_Length=1000)
         self.server.stopping.wait(10)
 
+    def answer_stall(self) -> None:
+        """The first half of the file, and then nothing."""
+        self.send(DATA[: len(DATA) // 2], Content_Length=len(DATA))
+        self.server.stopping.wait(10)
+
     def answer_drip(self) -> None:
         self.send(b"", Content_Length=10**6)
         self.forever(b"x", 0.01)
