@@ -40,6 +40,10 @@ def atomic_path(path: Path) -> Iterator[Path]:
             os.replace(path, old)
         os.replace(temporary, path)
         remove(old)
+    except OSError as error:
+        if error.filename is None:  # as of a write to a full disk
+            error.filename = str(path)
+        raise
     finally:
         remove(temporary)
 

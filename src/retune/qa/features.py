@@ -75,9 +75,10 @@ def read_rows(path: Path) -> "Dataset":
     from datasets import Dataset
 
     with _readable(path):
-        rows = Dataset.from_file(str(path)).with_format("numpy")
+        rows = Dataset.from_file(str(path))
+        _check_columns(rows.data.schema)
     _require_labels(rows.data, path)
-    return rows
+    return rows.with_format("numpy")
 
 
 def _require_labels(table: pa.Table, path: Path) -> None:
@@ -104,6 +105,7 @@ def read_windows(path: Path) -> Windows:
     """The columns that span search needs, as flat arrays."""
     with _readable(path), pa.memory_map(str(path)) as file:
         table = pa.ipc.open_stream(file).read_all()
+        _check_columns(table.schema)
     return Windows(
         example=_column(table, "example"),
         lengths=_column(table, "length"),
@@ -146,7 +148,9 @@ def feature_batches(path: Path) -> Iterator[Features]:
     Not through a memory map: the pages of a map count as the process's own until it ends.
     """
     with _readable(path), pa.OSFile(str(path)) as file:
-        for batch in pa.ipc.open_stream(file):
+        batches = pa.ipc.open_stream(file)
+        _check_columns(batches.schema)
+        for batch in batches:
             yield Features(
                 **{_ATTRIBUTES.get(name, name): _numbers(batch[name]) for name in _SCHEMA.names}
             )
@@ -161,13 +165,18 @@ def count_windows(path: Path) -> dict[str, int]:
     return counts
 
 
+def _check_columns(schema: pa.Schema) -> None:
+    if not schema.equals(_SCHEMA):
+        raise ValueError(f"its columns are {', '.join(schema.names)}")
+
+
 @contextmanager
 def _readable(path: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError:
         raise RetuneError(f"{path}: no such file; run the tokenize stage first") from None
-    except pa.ArrowInvalid as error:
+    except ValueError as error:  # ArrowInvalid is one; the others are of a garbled schema
         raise RetuneError(
             f"{path}: damaged ({error}); delete it and run `dvc repro tokenize`"
         ) from None

@@ -1,5 +1,6 @@
 """The logits of a split's windows on disk, as the predict stage writes them."""
 
+import tokenize  # by which numpy reads an old file's header
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -46,15 +47,16 @@ def read_logits(folder: Path, expected: Mapping[str, int]) -> np.memmap[Any, np.
         )
     path = folder / LOGITS
     try:
-        logits = np.load(path, mmap_mode="r")
-    except (EOFError, ValueError) as error:
+        # np.load would take an archive or a pickle, too, by their first bytes.
+        logits = np.lib.format.open_memmap(path, mode="r")
+    except (ValueError, OverflowError, tokenize.TokenError) as error:
         raise RetuneError(
             f"{path}: damaged ({error}); delete it and run `dvc repro predict`"
         ) from None
-    form = logits.dtype, logits.shape, logits.flags.c_contiguous
+    form: tuple[Any, ...] = logits.dtype, logits.shape, logits.flags.c_contiguous
     if form != (np.float32, (expected["tokens"], 2), True):
         raise RetuneError(
             f"{path}: damaged ({logits.dtype} of shape {logits.shape}); delete it and run "
             "`dvc repro predict`"
         )
-    return logits  # type: ignore[no-any-return]
+    return logits
