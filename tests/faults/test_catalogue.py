@@ -10,7 +10,8 @@ SECTIONS = {"P": 24, "D": 14, "R": 25, "A": 20, "K": 16, "T": 25, "Q": 15, "S": 
 CODES = [
     f"{letter}{number:02}" for letter, last in SECTIONS.items() for number in range(1, last + 1)
 ]
-ROW_OF_A_TEST = re.compile(r"\[([A-Z]\d\d)\b")  # the id of a `pytest.param`
+# A `pytest.param` whose id begins with the code, or a test of one case whose name does.
+ROW_OF_A_TEST = re.compile(r"[\[-]([A-Z]\d\d)[ \]]|::test_([a-z]\d\d)_")
 ROW_OF_A_TABLE = re.compile(r"^\| ([A-Z]\d\d) \| [^|\s][^|]* \| [^|\s].* \|$", re.MULTILINE)
 
 
@@ -20,7 +21,7 @@ def tested() -> set[str]:
         [sys.executable, "-m", "pytest", "--collect-only", "-q", "tests/faults"],
         cwd=ROOT, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    return set(ROW_OF_A_TEST.findall(done.stdout))
+    return {(a or b).upper() for a, b in ROW_OF_A_TEST.findall(done.stdout)}
 
 
 def documented() -> list[str]:

@@ -315,7 +315,7 @@ def test_answers_longer_than_answers_may_be_are_counted(
     assert ("max_answer_length is less than the reference of long" in line) is bool(lost)
 
 
-def test_of_several_answers_the_first_is_learned_and_that_is_counted(tmp_path: Path) -> None:
+def test_a14_of_several_answers_the_first_is_learned_and_that_is_counted(tmp_path: Path) -> None:
     run_download(tmp_path, [row("q", CONTEXT, ("def", 12), ("abc", 0))])
     train, validation = run_tokenize(tmp_path)
     assert (train["several_answers"], validation["several_answers"]) == (1, 0)
