@@ -158,7 +158,7 @@ def test_files_are_written_once_and_whole(results: tuple[Path, Path]) -> None:
 def test_costs_count_windows_of_all_and_name_the_processes(results: tuple[Path, Path]) -> None:
     one, two = (json.loads((f / "packed/costs.json").read_text()) for f in results)
     assert one == two
-    assert one["qa"]["details"][0]["windows"] == 14
+    assert one["qa"]["details"][0]["train_windows"] == 14
     one, two = (json.loads((f / "packed/times.json").read_text())["qa"] for f in results)
     assert "1 process" in one["details"][0]["environment"]
     assert "2 processes" in two["details"][0]["environment"]
