@@ -42,6 +42,9 @@ def launch(options: list[str], name: str, arguments: list[str]) -> None:
     Raises:
         RetuneError: the options are no good, or a process failed.
     """
+    # Read as torch is loaded. It warns of a search for weights without a gradient where there
+    # are none, and without a network of a name that it cannot look up.
+    os.environ["TORCH_CPP_LOG_LEVEL"] = "ERROR"
     from accelerate.commands.launch import launch_command, launch_command_parser
     from accelerate.utils import patch_environment
     from torch.distributed.elastic.multiprocessing.api import SignalException
@@ -50,13 +53,11 @@ def launch(options: list[str], name: str, arguments: list[str]) -> None:
     module = name.rsplit(maxsplit=1)[-1]
     parsed = launch_command_parser().parse_args([*options, "--module", module, *arguments])
     _check(parsed, module)
-    # The launchers report in tables and stacks what a process says in a sentence, and torch
-    # warns of a search for weights without a gradient where there are none.
+    # The launchers report in tables and stacks what a process says in a sentence.
     logging.disable()
     with tempfile.TemporaryDirectory() as folder:
-        settings = {_ERRORS: folder, "TORCH_CPP_LOG_LEVEL": "ERROR"}
         try:
-            with patch_environment(**settings):
+            with patch_environment(**{_ERRORS: folder}):
                 launch_command(parsed)
         except (ChildFailedError, subprocess.CalledProcessError) as error:
             raise RetuneError(_first_error(Path(folder), error)) from None
