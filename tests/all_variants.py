@@ -34,7 +34,7 @@ def main() -> None:
         for name in names if number == 0 else names[names.index("train") :]:
             run(stages[name]["cmd"])
         sums[model] = {
-            path.as_posix(): hashlib.sha256(stable(path)).hexdigest()
+            path.as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
             for top in ("data/qa", "metrics")
             for path in sorted(Path(top).rglob("*"))
             if path.is_file() and "logs" not in path.parts and path.name != "qa_times.json"
@@ -46,15 +46,6 @@ def run(command: str) -> None:
     """Call the stage's function with the paths of its command."""
     _, _, module, *paths = shlex.split(command)
     print(importlib.import_module(module).main(*map(Path, paths)), file=sys.stderr)
-
-
-def stable(path: Path) -> bytes:
-    """The bytes of a file; of the costs those that are no times."""
-    if path.name != "qa_costs.json":
-        return path.read_bytes()
-    costs = json.loads(path.read_bytes())["qa"]
-    times = ("train_seconds", "train_windows_per_second", "peak_memory_mb")
-    return json.dumps({k: v for k, v in costs.items() if k not in times}).encode()
 
 
 if __name__ == "__main__":

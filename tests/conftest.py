@@ -1,4 +1,9 @@
+import fcntl
+import socket
+import struct
+import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -9,6 +14,19 @@ settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _loopback() -> None:
+    """Raise `lo`, which is down in a new network namespace: servers of tests are there."""
+    if sys.platform != "linux":
+        return
+    read_flags, write_flags, is_up, request = 0x8913, 0x8914, 1, "16sh14x"
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket, suppress(OSError):
+        answer = fcntl.ioctl(any_socket, read_flags, struct.pack(request, b"lo", 0))
+        flags = struct.unpack(request, answer)[1]
+        if not flags & is_up:
+            fcntl.ioctl(any_socket, write_flags, struct.pack(request, b"lo", flags | is_up))
 
 
 @pytest.fixture

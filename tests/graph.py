@@ -15,10 +15,9 @@ def imported_files(path: Path) -> set[str]:
     themselves as `<folder>/${<param>}.py`.
     """
     templates, waiting = set(), [path]
-    for param, package in variants(ast.parse(path.read_text(encoding="utf-8"))):
-        folder = f"src/{package.replace('.', '/')}"
-        templates.add(f"{folder}/${{{param}}}.py")
-        waiting += sorted((ROOT / folder).glob("[a-z]*.py"))
+    for param, folder in _variant_folders(path):
+        templates.add(f"{folder.relative_to(ROOT)}/${{{param}}}.py")
+        waiting += sorted(folder.glob("[a-z]*.py"))
     found: set[str] = set()
     while waiting:
         tree = ast.parse(waiting.pop().read_text(encoding="utf-8"))
@@ -26,6 +25,20 @@ def imported_files(path: Path) -> set[str]:
         found |= new
         waiting += [ROOT / file for file in sorted(new)]
     return found | templates
+
+
+def libraries(path: Path) -> set[str]:
+    """The top-level names that a script and all that it imports of the project import."""
+    files = [ROOT / file for file in imported_files(path) if "$" not in file]
+    files += [file for _, folder in _variant_folders(path) for file in folder.glob("[a-z]*.py")]
+    names = set()
+    for file in [path, *files]:
+        for node in _runtime_nodes(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                names |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                names.add(node.module.split(".")[0])
+    return names
 
 
 def variants(tree: ast.AST) -> Iterator[tuple[str, str]]:
@@ -48,6 +61,12 @@ def params_read(path: Path) -> set[str]:
             name, _, sections = map(ast.literal_eval, call.args)
             names |= {name, f"{sections}.${{{name}}}"}
     return names
+
+
+def _variant_folders(path: Path) -> Iterator[tuple[str, Path]]:
+    """(param, folder of the modules that it chooses among) of a script."""
+    for param, package in variants(ast.parse(path.read_text(encoding="utf-8"))):
+        yield param, ROOT / "src" / package.replace(".", "/")
 
 
 def _calls(tree: ast.AST) -> Iterator[ast.Call]:

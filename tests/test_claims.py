@@ -194,6 +194,14 @@ def test_accepting_writes_what_was_measured_and_keeps_the_rest(copy: Path) -> No
     assert all("metrics/qa.json" in line for line in changed)
 
 
+def test_figures_of_other_params_are_not_accepted(copy: Path) -> None:
+    before = (copy / "claims.yaml").read_bytes()
+    replace(copy / "params.yaml", "seed: 42", "seed: 43")
+    with pytest.raises(RetuneError, match=r"changed since .*lstm.* came out; earn them again"):
+        ledger.accept(copy)
+    assert (copy / "claims.yaml").read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [

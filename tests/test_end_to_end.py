@@ -1,121 +1,23 @@
 """Whole pipelines on a tiny corpus with a tiny encoder, in a copy of the project."""
 
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
-import tiny
 import yaml
 from dvc.utils.hydra import apply_overrides
+from projects import ROOT, SIZES, Project
 
 from retune.experiments import load_experiment
 from retune.params import module_names
 
-ROOT = Path(__file__).resolve().parent.parent
 MODELS = module_names("retune.qa.models")
-SIZES: dict[str, dict[str, Any]] = {
-    "bert": {"dropout": 0.0},
-    "lstm": {"embedding_size": 16, "hidden_size": 16},
-    "transformer": {"embedding_size": 16, "attention_heads": 2, "feed_forward_size": 32},
-    "bilstm_attention": {"hidden_size": 16},
-    "transformer_encoder": {"hidden_size": 16, "layers": 1, "feed_forward_size": 32},
-}
 
 pytestmark = pytest.mark.slow
-
-
-class Project:
-    """A copy of the project in a repository of its own, set to the tiny corpus."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        listing = subprocess.run(
-            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-            cwd=ROOT, capture_output=True, text=True, check=True,
-        ).stdout  # fmt: skip
-        for name in filter(None, listing.split("\0")):
-            if (ROOT / name).is_file() and not name.startswith(("metrics/", "dvc.lock")):
-                (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(ROOT / name, folder / name)
-        (folder / "metrics").mkdir()
-        self._write_params()
-        self.run("git", "init", "-q")
-        self.commit("start")
-
-    def _write_params(self) -> None:
-        tiny.write_data(self.folder / "own", impossible=True)
-        revision = tiny.write_checkpoint(self.folder / "encoder")
-        files = {
-            split: [{"path": f"{split}.json", "sha256": None}] for split in ("train", "validation")
-        }
-        with self.params() as qa:
-            qa["dataset"] = "files"
-            qa["datasets"]["files"] = files | {"folder": "own"}
-            qa["checkpoint"] = {"name": "./encoder", "revision": revision}
-            qa["tokenize"] |= {"max_length": 64, "doc_stride": 16, "max_question_length": 16}
-            qa["train"] |= {"epochs": 1, "batch_size": 4, "precision": "fp32", "patience": None}
-            qa["predict"]["precision"] = "fp32"
-            for name, sizes in SIZES.items():
-                qa["models"][name] |= sizes
-
-    def params(self) -> "Edit":
-        return Edit(self.folder / "params.yaml")
-
-    def run(self, *command: str, fails: bool = False) -> str:
-        """Run a command in the project and return all that it printed."""
-        folder = Path(sys.executable).parent
-        environment = os.environ | {
-            "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}",
-            "OMP_NUM_THREADS": "1",
-            "GIT_AUTHOR_NAME": "t", "GIT_AUTHOR_EMAIL": "t@example.org",
-            "GIT_COMMITTER_NAME": "t", "GIT_COMMITTER_EMAIL": "t@example.org",
-        }  # fmt: skip
-        done = subprocess.run(
-            command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False
-        )
-        output = done.stdout + done.stderr
-        assert (done.returncode != 0) == fails, output
-        return output
-
-    def repro(self) -> list[str]:
-        """`dvc repro`, and the stages that ran."""
-        return re.findall(r"^Running stage '(\w+)'", self.run("dvc", "repro"), re.MULTILINE)
-
-    def commit(self, message: str) -> None:
-        self.run("git", "add", "-A")
-        self.run("git", "commit", "-qm", message, "--allow-empty")
-
-    def metrics(self, name: str) -> dict[str, Any]:
-        text = (self.folder / "metrics" / name).read_text(encoding="utf-8")
-        values: dict[str, Any] = json.loads(text)["qa"]
-        return values
-
-    def predictions(self) -> dict[str, str]:
-        path = self.folder / "data/qa/predictions/predictions.json"
-        values: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
-        return values
-
-
-class Edit:
-    """The section `qa` of a params file, written back at the end of the block."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __enter__(self) -> dict[str, Any]:
-        self.values = yaml.safe_load(self.path.read_text(encoding="utf-8"))
-        return self.values["qa"]
-
-    def __exit__(self, *_: object) -> None:
-        # YAML's own float form has a dot, which both of its versions read as a number.
-        self.path.write_text(yaml.safe_dump(self.values, sort_keys=False), encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -156,12 +58,12 @@ def test_two_processes_train_through_one_setting(
 ) -> None:
     monkeypatch.setenv("RETUNE_LAUNCH", "--config_file configs/launch/cpu.yaml")
     train = ["python", "-m", "stages.qa.train", "data/qa/raw", "data/qa/features"]
-    outputs = ["data/two/model", "data/two/curves", "data/two/costs.json"]
+    outputs = ["data/two/model", "data/two/curves", "data/two/costs.json", "data/two/times.json"]
     output = project.run(*train, *outputs)
     assert output.count("best epoch 1: EM") == output.count("epoch 1/1") == 1
     assert "Warning" not in output
-    costs = json.loads((project.folder / "data/two/costs.json").read_text())["qa"]
-    assert "2 processes" in costs["details"][0]["environment"]
+    times = json.loads((project.folder / "data/two/times.json").read_text())["qa"]
+    assert "2 processes" in times["details"][0]["environment"]
     for curve in ("train", "validation"):
         files = [project.folder / f"{top}/{curve}.csv" for top in ("metrics/qa_curves", outputs[1])]
         pd.testing.assert_frame_equal(*map(pd.read_csv, files), atol=1e-3, rtol=1e-2)
@@ -281,6 +183,23 @@ def test_a_sweep_goes_on_after_a_failure_and_reports_it(project: Project) -> Non
     assert max(map(len, table.splitlines())) <= 80
 
 
+def test_a_sweep_over_seeds_is_folded_and_its_runs_are_kept(project: Project) -> None:
+    retune = ("python", "-m", "retune.cli")
+    output = project.run(*retune, "sweep", "qa.model=bert,lstm", "--seeds", "1,2")
+    assert re.search(r"bert +F1 +2 of 2 ", output)
+    assert "seed noise is unknown with fewer than 3 seeds in common" in output
+    names = ["bert-seed=1", "bert-seed=2", "lstm-seed=1", "lstm-seed=2"]
+    rows = json.loads(project.run(*retune, "table", "--json", *names))
+    assert sorted(row["name"] for row in rows) == names
+    variants = json.loads(project.run(*retune, "table", "--seeds", "--json", *names))["variants"]
+    by_seed = {variant["name"]: variant["metrics"]["qa.f1"]["by_seed"] for variant in variants}
+    assert by_seed == {
+        model: {row["name"][-1]: row["qa.f1"] for row in sorted(rows, key=lambda row: row["name"])
+                if row["qa.model"] == model}
+        for model in ("bert", "lstm")
+    }  # fmt: skip
+
+
 def test_two_clones_give_the_same_bytes(project: Project, tmp_path: Path) -> None:
     project.run("git", "clone", "-q", str(project.folder), str(tmp_path / "clone é"))
     clone = object.__new__(Project)
@@ -294,5 +213,5 @@ def test_two_clones_give_the_same_bytes(project: Project, tmp_path: Path) -> Non
             {out["path"]: out["md5"] for out in e["outs"]} for e in (entry, other["stages"][stage])
         ]
         for each in sums:
-            each.pop("metrics/qa_costs.json", None)  # the times of a run
+            each.pop("metrics/qa_times.json", None)  # the times of a run
         assert sums[0] == sums[1], stage

@@ -6,7 +6,7 @@ import pytest
 from dvc.utils.hydra import apply_overrides
 
 from retune.errors import RetuneError
-from retune.experiments import Experiment, grid, load_experiment
+from retune.experiments import Experiment, grid, load_experiment, parse_seeds, planned
 from retune.params import Params, Seed, load_yaml
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -89,7 +89,8 @@ def test_a_grid_has_every_combination_under_a_name_of_its_own() -> None:
         ("qa.model=", "expected key=value"),
         ("=bert", "expected key=value"),
         ("qa.model=bert,", "expected key=value"),
-        ("qa.seed=1,1", "a value stands there twice"),
+        ("qa.train.epochs=1,1", "a value stands there twice"),
+        ("qa.seed=1,01", "1 stands there twice"),
     ],
 )
 def test_a_bad_assignment_is_refused(assignment: str, message: str) -> None:
@@ -101,3 +102,41 @@ def test_an_unknown_experiment_lists_the_known_ones(tmp_path: Path) -> None:
     (tmp_path / "one.yaml").write_text("qa: {}\n", encoding="utf-8")
     with pytest.raises(RetuneError, match=r"two.yaml: no such experiment; there are: one"):
         load_experiment("two", tmp_path)
+
+
+def test_seeds_take_the_place_of_an_experiments_own(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "experiments").mkdir()
+    (tmp_path / "experiments/one.yaml").write_text("qa: {seed: 42, model: lstm}\n")
+    experiments = planned(["one", "qa.model=bert"], "7, 8")
+    assert [experiment.name for experiment in experiments] == [
+        "one-seed=7", "one-seed=8", "bert-seed=7", "bert-seed=8",
+    ]  # fmt: skip
+    assert experiments[1].changes == {"qa.seed": 8, "qa.model": "lstm"}
+    assert [experiment.name for experiment in planned(["one"])] == ["one"]
+    with pytest.raises(RetuneError, match=r"qa.seed=... and --seeds both say the seeds"):
+        planned(["qa.seed=1,2"], "3")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("1,2,1", "1 stands there twice"),
+        ("1,01", "1 stands there twice"),
+        ("1,,2", "'' is no seed"),
+        ("-1", "'-1' is no seed; whole numbers from 0 to 4294967295 are"),
+        ("1.5", "'1.5' is no seed"),
+        ("4294967296", "'4294967296' is no seed"),
+        ("null", "'null' is no seed"),
+        ("²", "'²' is no seed"),
+    ],
+)
+def test_what_is_no_list_of_distinct_seeds_is_refused(text: str, message: str) -> None:
+    with pytest.raises(RetuneError, match=message):
+        parse_seeds(text)
+
+
+def test_the_least_and_the_largest_seed_are_read() -> None:
+    assert parse_seeds("0,4294967295") == [0, 4294967295]

@@ -1,98 +1,20 @@
-import errno
 import hashlib
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from hostile import DATA, PAGE, SUM, Hostile, running
 
-from retune import fetching
+from retune import transfer
 from retune.errors import RetuneError
 from retune.fetching import cache_folder, fetch, hub_source
-
-DATA = bytes(range(256)) * 2000
-SUM = hashlib.sha256(DATA).hexdigest()
-
-
-class Hostile(BaseHTTPRequestHandler):
-    """Answers by path; `asked` keeps the path and Range of each request."""
-
-    asked: list[tuple[str, str | None]]
-
-    def do_GET(self) -> None:
-        type(self).asked.append((self.path, self.headers["Range"]))
-        getattr(self, "answer_" + self.path.strip("/").split("/")[0])()
-
-    def send(self, data: bytes, status: int = 200, **headers: object) -> None:
-        self.send_response(status)
-        for name, value in ({"Content_Length": len(data)} | headers).items():
-            if value is not None:
-                self.send_header(name.replace("_", "-"), str(value))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def answer_good(self) -> None:
-        start = int((self.headers["Range"] or "bytes=0-")[6:-1])
-        if start >= len(DATA):
-            self.send(b"", 416)
-        else:
-            self.send(DATA[start:], 206 if start else 200)
-
-    def answer_whole(self) -> None:
-        self.send(DATA)
-
-    def answer_unsized(self) -> None:
-        self.send(DATA, Content_Length=None)
-
-    def answer_cut(self) -> None:
-        self.send(DATA[:100_000], Content_Length=len(DATA))
-
-    def answer_long(self) -> None:
-        self.send(DATA + b"more")
-
-    def answer_page(self) -> None:
-        self.send(b"<!DOCTYPE html><p>Please log in", Content_Type="text/html")
-
-    def answer_gone(self) -> None:
-        self.send(b"", 404)
-
-    def answer_loop(self) -> None:
-        self.send(b"", 302, Location=self.path + "/x")
-
-    def answer_moved(self) -> None:
-        self.send(b"", 302, Location="/good")
-
-    def answer_huge(self) -> None:
-        self.send(b"", Content_Length=10**15)
-
-    def answer_endless(self) -> None:
-        self.send(b"", Content_Length=None)
-        while not self.wfile.closed:
-            try:
-                self.wfile.write(b"x" * 10_000)
-            except OSError:
-                return
-
-    def answer_slow(self) -> None:
-        self.send(b"", Content_Length=1000)
-        self.server.stopping.wait(10)  # type: ignore[attr-defined]
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
 
 
 @pytest.fixture
 def server() -> Iterator[str]:
-    Hostile.asked = []
-    with ThreadingHTTPServer(("127.0.0.1", 0), Hostile) as running:
-        running.stopping = threading.Event()  # type: ignore[attr-defined]
-        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield f"http://127.0.0.1:{running.server_port}"
-        running.stopping.set()  # type: ignore[attr-defined]
-        running.shutdown()
-        thread.join()
+    with running() as address:
+        yield address
 
 
 @pytest.fixture(autouse=True)
@@ -164,7 +86,7 @@ def test_a_cut_body_is_an_error_and_the_next_run_goes_on(server: str, target: Pa
     ("path", "body", "hint"),
     [
         ("long", DATA + b"more", "get it anew or mend the sum"),
-        ("page", b"<!DOCTYPE html><p>Please log in", "the server sent a web page"),
+        ("page", PAGE, "the server sent a web page"),
     ],
 )
 def test_a_wrong_sum_is_reported_with_both_sums(
@@ -176,6 +98,7 @@ def test_a_wrong_sum_is_reported_with_both_sums(
         fetch(f"{server}/{path}", SUM, target)
     assert not target.exists()
     assert not partial(target).exists()
+    assert target.with_name("file.bad").read_bytes() == body
 
 
 def test_a_foreign_partial_file_heals_by_itself(server: str, target: Path) -> None:
@@ -204,7 +127,7 @@ def test_bad_answers_are_sentences(server: str, target: Path, path: str, message
 def test_an_endless_body_is_stopped(
     server: str, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fetching, "MAX_BYTES", 200_000)
+    monkeypatch.setattr(transfer, "MAX_BYTES", 200_000)
     with pytest.raises(RetuneError, match="/endless: larger than 200,000 bytes"):
         fetch(f"{server}/endless", SUM, target)
     assert not partial(target).exists()
@@ -214,7 +137,7 @@ def test_an_endless_body_is_stopped(
 def test_a_slow_server_is_given_up(
     server: str, target: Path, monkeypatch: pytest.MonkeyPatch, name: str, path: str
 ) -> None:
-    monkeypatch.setattr(fetching, name, 0.1)
+    monkeypatch.setattr(transfer, name, 0.1)
     with pytest.raises(RetuneError, match=rf"/{path}: the download failed .*Timeout"):
         fetch(f"{server}/{path}", SUM, target)
 
@@ -222,19 +145,6 @@ def test_a_slow_server_is_given_up(
 def test_a_server_out_of_reach_is_a_sentence(target: Path) -> None:
     with pytest.raises(RetuneError, match=r"127.0.0.1:9/file: the download failed .*ConnectionErr"):
         fetch("http://127.0.0.1:9/file", SUM, target)
-
-
-def test_a_full_disk_leaves_no_partial_file(
-    server: str, target: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(url: str, size: int) -> None:
-        if partial(target).exists():
-            raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(fetching, "_check_size", full)
-    with pytest.raises(OSError, match="No space left"):
-        fetch(f"{server}/good", SUM, target)
-    assert not partial(target).exists()
 
 
 def test_two_downloads_at_once_share_one_transfer(server: str, target: Path) -> None:

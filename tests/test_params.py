@@ -6,7 +6,16 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from retune.errors import RetuneError
-from retune.params import STRICT, LearningRate, Params, Positive, Seed, load_yaml, module_names
+from retune.params import (
+    SECTIONS,
+    STRICT,
+    LearningRate,
+    Params,
+    Positive,
+    Seed,
+    load_yaml,
+    module_names,
+)
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -131,7 +140,12 @@ def test_decimal_integers_may_begin_with_zero_as_in_dvc(tmp_path: Path) -> None:
         ("a:\n\tb: 1\n", "found character .* cannot start any token"),
         ("? [1, 2]\n: 3\n", "line 1: a key must be a plain name"),
         ("a: &x {b: 1}\nc:\n  <<: *x\n", "line 3: a key must be a plain name; no merges"),
-        ("a: !!timestamp foo\n", ""),
+        ("a: !!timestamp foo\n", "a value does not fit its tag"),
+        ("a: !!timestamp 2001-01-01\n", "Object of type date is not JSON"),
+        ("a: !!bool maybe\n", "a value does not fit its tag"),
+        ("a: &a [*a]\n", "Circular reference detected"),
+        ("a: " + "[" * 3000 + "]" * 3000, "nested too deeply to be parameters"),
+        ("1: 2\n01: 3\n", "line 1: a key must be a plain name"),
         ("a: !!python/object/apply:os.getcwd []\n", "could not determine a constructor"),
     ],
 )
@@ -179,6 +193,28 @@ def test_an_unknown_variant_lists_the_choices(tmp_path: Path) -> None:
         pytest.raises(RetuneError, match=f"qa.model: no 'brt'; allowed: {names}"),
         Params(path) as params,
     ):
+        params.variant("qa.model", "retune.qa.models", "qa.models")
+
+
+def test_the_known_sections_are_those_of_the_params_file(root: Path) -> None:
+    values = load_yaml(root / "params.yaml")
+    assert {task: set(sections) for task, sections in values.items()} == {
+        task: set(sections) for task, sections in SECTIONS.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{model: bert, sede: 7}", r"qa\.sede: unknown key, did you mean `seed`\? \(allowed: "),
+        ("{model: bert}\ntrain: {lrr: 1}", r"params\.yaml: train: unknown key \(allowed: qa\)"),
+        ("{model: bert, models: {bert: {}, lsmt: {}}}", r"qa\.models\.lsmt: .* `lstm`\?"),
+    ],
+)
+def test_unknown_sections_are_refused(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(f"qa: {text}\n", encoding="utf-8")
+    with pytest.raises(RetuneError, match=message), Params(path) as params:
         params.variant("qa.model", "retune.qa.models", "qa.models")
 
 

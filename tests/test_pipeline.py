@@ -19,6 +19,17 @@ def paths(stage: dict[str, Any], kind: str) -> list[str]:
     return [path if isinstance(path, str) else next(iter(path)) for path in stage.get(kind, [])]
 
 
+def params(stage: dict[str, Any]) -> set[str]:
+    return {each for each in stage["params"] if isinstance(each, str)}
+
+
+def versions(stage: dict[str, Any]) -> set[str]:
+    """Of another params file: `{versions.yaml: [torch, ...]}`."""
+    (names,) = (each["versions.yaml"] for each in stage["params"] if isinstance(each, dict))
+    assert names == sorted(set(names))
+    return set(names)
+
+
 def script(name: str) -> Path:
     return ROOT / "stages" / "qa" / f"{name}.py"
 
@@ -46,7 +57,16 @@ def test_a_stage_depends_on_its_script_and_all_that_it_imports_and_on_nothing_el
 
 @pytest.mark.parametrize("name", ORDER)
 def test_a_stage_depends_on_exactly_the_params_that_it_reads(name: str) -> None:
-    assert set(STAGES[name]["params"]) == graph.params_read(script(name))
+    assert params(STAGES[name]) == graph.params_read(script(name))
+
+
+@pytest.mark.parametrize("name", ORDER)
+def test_a_stage_depends_on_the_versions_of_the_libraries_that_it_uses(name: str) -> None:
+    known = yaml.safe_load((ROOT / "versions.yaml").read_text(encoding="utf-8"))
+    used = graph.libraries(script(name)) & set(known)
+    if "transformers" in used:
+        used.add("tokenizers")  # does its tokenization, and is imported by it alone
+    assert versions(STAGES[name]) == used
 
 
 @pytest.mark.parametrize("name", ORDER)

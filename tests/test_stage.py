@@ -24,7 +24,8 @@ def fail(error: BaseException) -> None:
         (
             OSError(errno.ENOSPC, "No space left on device", "data/x"),
             1,
-            "me: error: data/x: No space left on device\n",
+            "me: error: data/x: No space left on device; make room and run again: what was "
+            "finished is kept\n",
         ),
         (KeyboardInterrupt(), 130, "me: stopped; nothing half-done is left, run it again\n"),
     ],

@@ -1,3 +1,4 @@
+import json
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -83,3 +84,42 @@ def test_the_command_exits_1_and_names_the_logs_of_failures(
     assert "1 of 2 experiments done" in printed.err
     assert "seed=1: see logs/seed=1.log" in printed.err
     assert main(["sweep", "qa.seed=2"]) == 0
+
+
+def test_seeds_run_each_experiment_with_each_and_fold_what_ended_well(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake = use(monkeypatch, FakeDvc(failing="lstm-seed=2"))
+    rows = [
+        {"Experiment": f"{m}-seed={s}", "qa.model": m, "qa.seed": float(s), "qa.f1": f1 + s}
+        for m, f1 in (("bert", 40.0), ("lstm", 10.0))
+        for s in (1, 2, 3)
+    ]
+    monkeypatch.setattr("dvc.api.exp_show", lambda **_: rows)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_text("qa: {model: bert, seed: 1}\n", encoding="utf-8")
+    command = ["sweep", "qa.model=bert,lstm", "--seeds", "1,2,3"]
+    assert main([*command, "--json"]) == 1
+    ran = [call for call in fake.calls if call[:2] == ["exp", "run"]]
+    assert ran[4][4:] == ["lstm-seed=2", "-S", "qa.model=lstm", "-S", "qa.seed=2"]
+    assert len(ran) == 6
+    folded = json.loads(capsys.readouterr().out)
+    assert [outcome["failed"] for outcome in folded["outcomes"]].count(True) == 1
+    bert, lstm = folded["variants"]
+    assert bert["metrics"]["qa.f1"]["mean"] == 42.0
+    assert lstm["seeds"] == [1, 3]
+    assert main(command) == 1
+    printed = capsys.readouterr()
+    assert "F1      2 of 3  12.00" in printed.out
+    assert "seed noise is unknown with fewer than 3 seeds in common" in printed.out
+    assert "lstm-seed=2: see logs/lstm-seed=2.log" in printed.err
+
+
+def test_where_every_seed_fails_there_is_nothing_to_fold(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    use(monkeypatch, FakeDvc(failing="bert-seed=1"))
+    monkeypatch.chdir(tmp_path)
+    assert main(["sweep", "qa.model=bert", "--seeds", "1", "--json"]) == 1
+    folded = json.loads(capsys.readouterr().out)
+    assert (folded["variants"], folded["gaps"]) == ([], [])

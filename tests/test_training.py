@@ -125,14 +125,3 @@ def test_accelerate_reads_the_files_of_a_launch(path: Path) -> None:
     content = yaml.safe_load(path.read_text())
     deepspeed_file = content.get("deepspeed_config", {}).get("deepspeed_config_file")
     assert deepspeed_file is None or (ROOT / deepspeed_file).is_file()
-
-
-def test_with_deepspeed_whole_checkpoints_are_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert arguments(tmp_path).save_only_model
-    monkeypatch.setenv("ACCELERATE_USE_DEEPSPEED", "true")
-    with patch.object(training, "TrainingArguments") as made:
-        made.return_value.world_size = 1
-        arguments(tmp_path)
-    assert not made.call_args.kwargs["save_only_model"]

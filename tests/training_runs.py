@@ -9,6 +9,7 @@ import tiny
 import torch
 
 from retune.checkpoints import load_tokenizer
+from retune.manifests import seal
 from retune.qa.evaluation import EvaluationParams
 from retune.qa.examples import Answer, Example, write_examples
 from retune.qa.models import bert
@@ -53,10 +54,18 @@ def write_features(folder: Path, questions: int = 8) -> Path:
         folder / "features",
         folder / "windows.json",
         tokenizer=load_tokenizer(folder / "encoder"),
-        params=TokenizeParams(max_length=128, doc_stride=8, max_question_length=16, windows="all"),
+        params=TokenizeParams(
+            max_length=128,
+            doc_stride=8,
+            max_question_length=16,
+            windows="all",
+            max_lost_answers=0.0,
+        ),
         scoring=ScoreParams(normalizer="squad"),
         squad_v2=False,
     )
+    for name in ("raw", "features"):
+        seal(folder / name, {"inputs": {}, "params": {}})
     return folder
 
 
@@ -67,6 +76,7 @@ def run(
     dropout: float = 0.1,
     variant: ModuleType = bert,
     model: Any = None,
+    resumable: bool = False,
     **changes: Any,
 ) -> Path:
     """Train on `data` and return `folder`, where everything is written."""
@@ -77,9 +87,11 @@ def run(
         folder / "model",
         folder / "curves",
         folder / "costs.json",
+        folder / "times.json",
         build=partial(variant.build, model or bert.Params(dropout=dropout), data / "encoder"),
         params=settings(**changes),
         seed=seed,
         squad_v2=False,
+        settings={"changes": repr(changes), "seed": seed} if resumable else None,
     )
     return folder

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 from pydantic import AfterValidator, Field
 from pydantic.dataclasses import dataclass
 
+from retune.configuration import check_configuration, explained
 from retune.errors import RetuneError, excerpt
 from retune.params import STRICT
 from retune.storage import sha256
@@ -83,6 +84,7 @@ def resolve(params: CheckpointParams) -> Path:
             "hub (`owner/name`) with a commit as revision, or `package:<module>`"
         )
     _require_files(folder)
+    check_configuration(folder)
     _verify_sum(folder / WEIGHTS, params.revision)
     return folder
 
@@ -99,12 +101,11 @@ def load_tokenizer(folder: Path) -> "PreTrainedTokenizerFast":
     if not any(path for pattern in _TOKENIZER_FILES for path in folder.glob(pattern)):
         # transformers would make an empty vocabulary instead of saying so.
         raise RetuneError(f"{NAME}: {folder} has no tokenizer; save one there, too")
-    try:
+    check_configuration(folder)
+    with explained(f"{NAME}: cannot read the tokenizer in {folder}"):
         tokenizer = AutoTokenizer.from_pretrained(
             folder, local_files_only=True, trust_remote_code=False
         )
-    except (ValueError, KeyError, OSError) as error:
-        raise RetuneError(f"{NAME}: cannot read the tokenizer in {folder}: {error!r}") from None
     if not tokenizer.is_fast:
         raise RetuneError(
             f"{NAME}: {folder} has a slow tokenizer ({type(tokenizer).__name__}), which knows "
@@ -127,7 +128,8 @@ def load_encoder_embeddings(folder: Path) -> "torch.Tensor":
     """
     from safetensors import safe_open
 
-    with safe_open(folder / WEIGHTS, framework="pt") as tensors:
+    weights = folder / WEIGHTS
+    with explained(f"{NAME}: cannot read {weights}"), safe_open(weights, framework="pt") as tensors:
         names = sorted(tensors.keys())
         for ending in _EMBEDDINGS:
             for name in names:
@@ -219,6 +221,7 @@ def _hub_snapshot(params: CheckpointParams) -> Path:
         complete = False
     if not complete:
         folder = _download(params)
+    check_configuration(folder)
     _verify_blob(folder / WEIGHTS)
     return folder
 

@@ -1,11 +1,16 @@
 """The `retune` command."""
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from retune.stage import guarded
+
+if TYPE_CHECKING:
+    from retune.sweep import Outcome
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -42,9 +47,12 @@ def _add_sweep(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
             "KEY=VALUE,VALUE, one after the other. Each runs in a clean copy of the project, "
             "goes on after a failure of another, and logs to logs/NAME.log."
         ),
-        epilog="Example: retune sweep qa.model=bert,lstm qa.seed=1,2",
+        epilog="Example: retune sweep qa.model=bert,lstm --seeds 1,2,3",
     )
     parser.add_argument("what", nargs="+", metavar="NAME|KEY=VALUE,...")
+    parser.add_argument(
+        "--seeds", metavar="N,N,...", help="run each with each seed, and print the spread"
+    )
     parser.add_argument("--replace", action="store_true", help="run again what is there already")
     parser.add_argument("--json", action="store_true", help="print the outcomes as JSON")
     parser.set_defaults(run=_sweep, failure=1)
@@ -59,6 +67,7 @@ def _add_table(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help="experiments (default: all)")
     parser.add_argument("--experiments", action="store_true", help="not the workspace's figures")
+    parser.add_argument("--seeds", action="store_true", help="fold those that differ by seed")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=_table, failure=1)
 
@@ -66,7 +75,7 @@ def _add_table(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 def _add_doctor(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = commands.add_parser(
         "doctor",
-        help="find, explain and mend faults in data files",
+        help="find, explain and mend faults in data files; --env: of this machine",
         description=(
             "List what is wrong with the data files of one split, where, and what mends it. "
             "Exit code 0: nothing to do; 1: findings that download refuses or --fix changes "
@@ -88,6 +97,9 @@ def _add_doctor(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     parser.add_argument("--all", action="store_true", help="list every finding")
     parser.add_argument("--json", action="store_true", help="print all findings as JSON")
     parser.add_argument("--kinds", action="store_true", help="print the table of kinds")
+    parser.add_argument(
+        "--env", action="store_true", help="examine this machine and project; no FILE is needed"
+    )
     parser.set_defaults(run=_doctor, failure=2)
 
 
@@ -119,15 +131,11 @@ def _add_verify(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 def _sweep(arguments: argparse.Namespace) -> int:
     from retune.errors import RetuneError
-    from retune.experiments import grid, load_experiment
-    from retune.sweep import sweep, sweep_as_json
+    from retune.experiments import planned
+    from retune.sweep import sweep
 
-    assignments = [word for word in arguments.what if "=" in word]
-    names = [word for word in arguments.what if "=" not in word]
-    experiments = [*map(load_experiment, names), *grid(assignments)]
-    outcomes = sweep(experiments, replace=arguments.replace)
-    if arguments.json:
-        print(sweep_as_json(outcomes))
+    outcomes = sweep(planned(arguments.what, arguments.seeds), replace=arguments.replace)
+    _print_sweep(outcomes, arguments.seeds, arguments.json)
     failed = [outcome for outcome in outcomes if outcome.failed]
     done = len(outcomes) - len(failed)
     print(f"{done} of {len(outcomes)} experiments done", file=sys.stderr)
@@ -137,20 +145,54 @@ def _sweep(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _print_sweep(outcomes: "Sequence[Outcome]", seeds: str | None, as_json: bool) -> None:
+    """With seeds, fold the runs that ended well."""
+    from retune import folding
+    from retune.sweep import outcomes_as_json
+
+    done = [outcome.name for outcome in outcomes if not outcome.failed]
+    variants = folding.folded(done) if seeds and done else []
+    if as_json:
+        ended = outcomes_as_json(outcomes)
+        _print_json({"outcomes": ended} | folding.as_json(variants) if seeds else ended)
+    elif variants and seeds:
+        folding.report(variants, asked=len(seeds.split(",")))
+
+
 def _table(arguments: argparse.Namespace) -> int:
+    from retune import folding
     from retune.table import experiment_rows, render, workspace_row
 
-    if arguments.experiments or arguments.names:
+    if arguments.seeds:
+        variants = folding.folded(arguments.names)
+        if arguments.json:
+            _print_json(folding.as_json(variants))
+        else:
+            folding.report(variants)
+    elif arguments.experiments or arguments.names:
         render(experiment_rows(arguments.names), arguments.json)
     else:
         render([workspace_row()], arguments.json)
     return 0
 
 
+def _print_json(value: object) -> None:
+    print(json.dumps(value, indent=2))
+
+
 def _doctor(arguments: argparse.Namespace) -> int:
     from retune.qa.doctor.command import run
 
-    return run(arguments)
+    return _doctor_environment(arguments) if arguments.env else run(arguments)
+
+
+def _doctor_environment(arguments: argparse.Namespace) -> int:
+    from retune.environment.command import run
+    from retune.errors import RetuneError
+
+    if arguments.files:
+        raise RetuneError("--env examines the machine; examine FILEs by a command of their own")
+    return run(arguments.json)
 
 
 def _verify(arguments: argparse.Namespace) -> int:

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from retune.errors import RetuneError
+from retune.errors import RetuneError, excerpt
 from retune.params import load_yaml
 
 FOLDER = Path("experiments")
+SEED = "qa.seed"
+_LARGEST_SEED = 2**32 - 1  # numpy's limit, the narrowest of the generators
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,50 @@ class Experiment:
         return [f"{key}={_override(value)}" for key, value in self.changes.items()]
 
 
+def planned(words: Sequence[str], seeds: str | None = None) -> list[Experiment]:
+    """The experiments that a command line names: files, a grid, and all that with each seed.
+
+    Args:
+        words: names of experiments, and assignments for `grid`.
+        seeds: such as `1,2,3`, to run each experiment once with each of them.
+    """
+    assignments = [word for word in words if "=" in word]
+    names = [word for word in words if "=" not in word]
+    experiments = [*map(load_experiment, names), *grid(assignments)]
+    if seeds is None:
+        return experiments
+    if any(word.partition("=")[0] == SEED for word in assignments):
+        raise RetuneError(f"{SEED}=... and --seeds both say the seeds; give only one of them")
+    return seeded(experiments, parse_seeds(seeds))
+
+
+def parse_seeds(text: str) -> list[int]:
+    """Read distinct seeds, such as `1,2,3`, each from 0 to 2^32-1."""
+    seeds = []
+    for word in map(str.strip, text.split(",")):
+        if not re.fullmatch(r"[0-9]+", word) or int(word) > _LARGEST_SEED:
+            raise RetuneError(
+                f"seeds {text!r}: {excerpt(word)} is no seed; whole numbers from 0 to "
+                f"{_LARGEST_SEED} are, with commas between them"
+            )
+        if int(word) in seeds:
+            raise RetuneError(
+                f"seeds {text!r}: {int(word)} stands there twice; a run that is repeated says "
+                "nothing about the noise of seeds, so name each once"
+            )
+        seeds.append(int(word))
+    return seeds
+
+
+def seeded(experiments: Sequence[Experiment], seeds: Sequence[int]) -> list[Experiment]:
+    """Each experiment with each seed in place of its own, named `NAME-seed=1`."""
+    return [
+        Experiment(f"{experiment.name}-seed={seed}", {**experiment.changes, SEED: seed})
+        for experiment in experiments
+        for seed in seeds
+    ]
+
+
 def load_experiment(name: str, folder: Path = FOLDER) -> Experiment:
     """Read `experiments/<name>.yaml`."""
     path = folder / f"{name}.yaml"
@@ -33,6 +79,11 @@ def load_experiment(name: str, folder: Path = FOLDER) -> Experiment:
         names = ", ".join(sorted(file.stem for file in folder.glob("*.yaml"))) or "none"
         raise RetuneError(f"{path}: no such experiment; there are: {names}")
     return Experiment(name, dict(_flat(load_yaml(path))))
+
+
+def parameter_names(path: Path = Path("params.yaml")) -> list[str]:
+    """The dotted names of all parameters."""
+    return [key for key, _ in _flat(load_yaml(path))]
 
 
 def grid(assignments: Sequence[str]) -> list[Experiment]:
@@ -46,6 +97,8 @@ def grid(assignments: Sequence[str]) -> list[Experiment]:
         choices = [value.strip() for value in values.split(",")]
         if not key or "" in choices:
             raise RetuneError(f"{assignment!r}: expected key=value or key=value,value")
+        if key == SEED:
+            choices = list(map(str, parse_seeds(values)))
         if len(set(choices)) < len(choices):
             raise RetuneError(f"{assignment!r}: a value stands there twice; once is enough")
         axes.append([(key, value) for value in choices])

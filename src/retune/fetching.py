@@ -1,28 +1,18 @@
 """Files from elsewhere: nothing is used before its SHA-256 is the expected one."""
 
-import contextlib
 import os
 import re
-import time
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from retune.errors import RetuneError
 from retune.storage import sha256 as sha256_of
+from retune.transfer import MAX_SECONDS, printable, receive
 
-if TYPE_CHECKING:
-    import requests
-
-MAX_BYTES = 4 * 2**30
-MAX_SECONDS = 6 * 3600.0
-CONNECT_SECONDS = 5.0
-READ_SECONDS = 30.0
-MAX_REDIRECTS = 5
-
-_CHUNK = 2**18
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -52,7 +42,7 @@ def local_source(path: Path, sha256: str | None) -> Source:
 
 def url_source(url: str, sha256: str) -> Source:
     """A file of the web, kept in the user's cache under its SHA-256."""
-    name = unquote(Path(urlsplit(url).path).name) or "download"
+    name = printable(unquote(Path(urlsplit(url).path).name)) or "download"
     return Source(fetch(url, sha256, cache_folder() / sha256), name, sha256)
 
 
@@ -112,105 +102,66 @@ def fetch(url: str, sha256: str, target: Path) -> Path:
 
     An interrupted download goes on where it stopped. Where `target` is there already,
     its sum is checked and the network left alone. A second process waits for the first.
+    A file with another sum is kept beside `target` as `.bad`, to be looked at.
 
     Raises:
-        RetuneError: for a wrong sum, a body cut short, an HTTP error, too many
-            redirects, a server out of reach or too slow, or too large a file.
+        RetuneError: for a wrong sum, a folder that cannot be written, and all that
+            `retune.transfer.receive` raises.
     """
-    from filelock import FileLock
-
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(target.with_name(f"{target.name}.lock")):
-        if not target.exists():
-            partial = target.with_name(f"{target.name}.partial")
-            _receive(url, partial)
-            _verify(partial, url, sha256)
-            os.replace(partial, target)
-        elif (actual := sha256_of(target)) != sha256:
-            raise RetuneError(_wrong_sum(str(target), sha256, actual) + ", or delete it")
+    if not target.exists():
+        with _alone(target):
+            if not target.exists():
+                _download(url, sha256, target)
+                return target
+    if (actual := sha256_of(target)) != sha256:
+        raise RetuneError(_wrong_sum(str(target), sha256, actual) + ", or delete it")
     return target
 
 
-def _verify(partial: Path, url: str, sha256: str) -> None:
-    actual = sha256_of(partial)
-    if actual == sha256:
-        return
-    with partial.open("rb") as file:
-        is_page = file.read(200).lstrip().lower().startswith((b"<!doctype", b"<html"))
-    partial.unlink()
-    page = "; the server sent a web page" if is_page else ""
-    raise RetuneError(_wrong_sum(url, sha256, actual) + page)
+@contextmanager
+def _alone(target: Path) -> Iterator[None]:
+    """Keep other downloads of `target` waiting, once the folder has proved to be writable."""
+    from filelock import FileLock, Timeout
 
-
-def _receive(url: str, partial: Path) -> None:
-    import requests
-    import urllib3
-
+    lock = FileLock(target.with_name(f"{target.name}.lock"))
     try:
-        _stream(url, partial)
-    except requests.TooManyRedirects:
-        raise RetuneError(f"{url}: more than {MAX_REDIRECTS} redirects; check the URL") from None
-    except requests.HTTPError as error:
-        status = f"{error.response.status_code} {error.response.reason}"
-        raise RetuneError(f"{url}: the server answered {status}; check the URL") from None
-    except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-        reason = type(error).__name__
+        target.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire(blocking=False)
+    except Timeout:
+        _tell(f"another process downloads {target}; waiting for it")
+        lock.acquire(timeout=MAX_SECONDS)
+    except OSError as error:
         raise RetuneError(
-            f"{url}: the download failed or broke off ({reason}); check the network and run "
-            "again, which goes on where it stopped"
+            f"{target.parent}: downloads cannot be kept here ({error.strerror or error}); set "
+            "RETUNE_CACHE to a folder that can be written"
         ) from None
-    except (OSError, RetuneError):
-        partial.unlink(missing_ok=True)  # a full disk is not to stay full
-        raise
+    try:
+        yield
+    finally:
+        lock.release()
 
 
-def _stream(url: str, partial: Path) -> None:
-    import requests
-    from tqdm import tqdm
-
-    done = partial.stat().st_size if partial.exists() else 0
-    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={done}-"} if done else {})
-    with requests.Session() as session, contextlib.ExitStack() as stack:
-        session.max_redirects = MAX_REDIRECTS
-        timeouts = (CONNECT_SECONDS, READ_SECONDS)
-        response = stack.enter_context(
-            session.get(url, headers=headers, timeout=timeouts, stream=True)
-        )
-        if response.status_code == requests.codes.requested_range_not_satisfiable:
-            return  # all bytes are there; the sum decides
-        response.raise_for_status()
-        if response.status_code != requests.codes.partial_content:
-            done = 0
-        length = response.headers.get("Content-Length", "")
-        total = done + int(length) if length.isdecimal() else None
-        _check_size(url, total or 0)
-        file = stack.enter_context(partial.open("ab" if done else "wb"))
-        name = unquote(Path(urlsplit(url).path).name)
-        bar = stack.enter_context(
-            tqdm(total=total, initial=done, desc=name, unit="B", unit_scale=True, disable=None)
-        )
-        for chunk in _chunks(response):
-            file.write(chunk)
-            done += len(chunk)
-            bar.update(len(chunk))
-            _check_size(url, done)
+def _download(url: str, sha256: str, target: Path) -> None:
+    partial, bad = (target.with_name(f"{target.name}.{kind}") for kind in ("partial", "bad"))
+    address = receive(url, partial)
+    if urlsplit(address).netloc != urlsplit(url).netloc.rpartition("@")[2]:
+        _tell(f"{printable(url)} came from {address}")
+    actual = sha256_of(partial)
+    if actual != sha256:
+        os.replace(partial, bad)
+        page = "; the server sent a web page" if _is_page(bad) else ""
+        raise RetuneError(f"{_wrong_sum(url, sha256, actual)}{page}; what came is kept as {bad}")
+    os.replace(partial, target)
+    bad.unlink(missing_ok=True)
 
 
-def _chunks(response: "requests.Response") -> Iterator[bytes]:
-    # read1 gives what has come, so that a server that drips cannot hold up the clock;
-    # urllib3 raises when the body ends before Content-Length.
-    import requests
-
-    end = time.monotonic() + MAX_SECONDS
-    while chunk := response.raw.read1(_CHUNK):
-        yield chunk
-        if time.monotonic() > end:
-            raise requests.Timeout
+def _is_page(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(200).lstrip().lower().startswith((b"<!doctype", b"<html"))
 
 
-def _check_size(url: str, size: int) -> None:
-    if size > MAX_BYTES:
-        raise RetuneError(f"{url}: larger than {MAX_BYTES:,} bytes, the most that is allowed")
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _wrong_sum(name: str, expected: str | None, actual: str) -> str:

@@ -10,6 +10,7 @@ import importlib
 import json
 import pkgutil
 import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Annotated, Any, Self, TypeVar, cast, get_args, get_origin
@@ -31,6 +32,14 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 LearningRate = Annotated[float, Field(gt=0.0, le=1.0)]
 
+#: The sections of each task. Stages read them one by one, so that none would miss another.
+SECTIONS = {
+    "qa": (
+        *("dataset", "datasets", "model", "models", "checkpoint", "seed", "squad_v2"),
+        *("download", "tokenize", "train", "predict", "postprocess", "score"),
+    )
+}
+
 
 class Params:
     """The sections of a params file, read one by one; problems are raised together.
@@ -47,8 +56,9 @@ class Params:
 
     def __init__(self, path: Path | str = "params.yaml") -> None:
         self.path = Path(path)
-        self.problems: list[str] = []
+        self.read: dict[str, Any] = {}  # the values of the sections that were read, by name
         self.values = load_yaml(self.path)
+        self.problems = [f"{self.path}: {problem}" for problem in _unknown_sections(self.values)]
 
     def __enter__(self) -> Self:
         return self
@@ -70,6 +80,7 @@ class Params:
                 self.problems.append(f"{self.path}: {name}: missing")
                 return cast(T, None)
             value = value[key]
+        self.read[name] = value
         try:
             # As JSON, since only there a strict dataclass may come from a mapping.
             return TypeAdapter(kind, config=_config(kind)).validate_json(json.dumps(value))
@@ -85,12 +96,25 @@ class Params:
         """
         chosen, names = self.section(name, str), module_names(package)
         if chosen in names:
+            self._refuse_others(sections, names)
             module = importlib.import_module(f"{package}.{chosen}")
             return module, self.section(f"{sections}.{chosen}", module.Params)
         if chosen is not None:
             choices = ", ".join(names)
             self.problems.append(f"{self.path}: {name}: no {chosen!r}; allowed: {choices}")
         raise RetuneError("\n".join(self.problems))
+
+    def _refuse_others(self, sections: str, names: Sequence[str]) -> None:
+        """A section of a variant that there is not, such as a misspelt one, is a problem."""
+        value: Any = self.values
+        for key in sections.split("."):
+            value = value.get(key) if isinstance(value, dict) else None
+        if isinstance(value, dict):
+            unknown = [key for key in value if key not in names]
+            self.problems += [
+                f"{self.path}: {sections}.{key}: unknown key{_hint(str(key), names)}"
+                for key in unknown
+            ]
 
 
 def module_names(package: str) -> list[str]:
@@ -100,15 +124,24 @@ def module_names(package: str) -> list[str]:
 
 
 def load_yaml(path: Path) -> dict[str, Any]:
-    """Read a YAML mapping by YAML 1.2's rules for scalars; duplicate keys are errors."""
+    """Read a YAML mapping by YAML 1.2's rules for scalars; duplicate keys are errors.
+
+    Raises:
+        RetuneError: for a file that is not there, no YAML, or holds what JSON cannot.
+    """
     try:
         value = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=_Yaml12Loader)
+        json.dumps(value)  # a date, bytes or a loop of aliases would fail later, unnamed
     except FileNotFoundError:
         raise RetuneError(f"{path}: no such file; run from the project's top folder") from None
     except UnicodeDecodeError as error:
         raise RetuneError(f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8") from None
-    except (yaml.YAMLError, ValueError, AttributeError) as error:  # the last: an odd tag
+    except (yaml.YAMLError, ValueError, TypeError) as error:
         raise RetuneError(f"{path}: {' '.join(str(error).split())}") from None
+    except (AttributeError, KeyError):
+        raise RetuneError(f"{path}: a value does not fit its tag (`!!...`); leave it out") from None
+    except RecursionError:
+        raise RetuneError(f"{path}: nested too deeply to be parameters") from None
     if not isinstance(value, dict):
         raise RetuneError(f"{path}: expected sections (`name: ...`), got {excerpt(value)}")
     return value
@@ -121,7 +154,7 @@ class _Yaml12Loader(yaml.SafeLoader):
         lines: dict[str, int] = {}
         for key_node, _ in node.value:
             line = key_node.start_mark.line + 1
-            if not isinstance(key_node, yaml.ScalarNode) or key_node.value == "<<":
+            if key_node.tag != "tag:yaml.org,2002:str" or key_node.value == "<<":
                 raise yaml.YAMLError(f"line {line}: a key must be a plain name; no merges")
             if key_node.value in lines:
                 first = lines[key_node.value]
@@ -148,6 +181,18 @@ for _tag, _pattern, _first in [
     )
 
 
+def _unknown_sections(values: dict[str, Any]) -> Iterator[str]:
+    """Keys beside and among the known sections, where the file is that of a known task."""
+    tasks = [task for task in SECTIONS if task in values]
+    for key in values if tasks else ():
+        if key not in tasks:
+            yield f"{key}: unknown key{_hint(key, tasks)}"
+    for task in tasks:
+        for key in values[task] if isinstance(values[task], dict) else ():
+            if key not in SECTIONS[task]:
+                yield f"{task}.{key}: unknown key{_hint(key, SECTIONS[task])}"
+
+
 def _config(kind: Any) -> ConfigDict | None:
     # Dataclasses and models bring their own configuration and refuse another.
     if is_pydantic_dataclass(kind) or (isinstance(kind, type) and issubclass(kind, BaseModel)):
@@ -168,8 +213,11 @@ def _sentence(section: str, kind: Any, error: Any) -> str:
 def _nearest(kind: Any, location: tuple[str | int, ...]) -> str:
     for key in location[:-1]:
         kind = _field_type(kind, str(key))
-    names = list(getattr(kind, "__dataclass_fields__", {}))
-    match = difflib.get_close_matches(str(location[-1]), names, n=1)
+    return _hint(str(location[-1]), list(getattr(kind, "__dataclass_fields__", {})))
+
+
+def _hint(name: str, names: Sequence[str]) -> str:
+    match = difflib.get_close_matches(name, names, n=1)
     hint = f", did you mean `{match[0]}`?" if match else ""
     return f"{hint} (allowed: {', '.join(names)})" if names else ""
 

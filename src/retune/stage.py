@@ -1,7 +1,10 @@
 """What every stage script shares: arguments, errors as sentences, one closing line."""
 
 import argparse
+import ctypes
+import errno
 import inspect
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -9,6 +12,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from retune.errors import RetuneError
+
+_PR_SET_PDEATHSIG = 1  # of linux/prctl.h
 
 
 def run_stage(stage: Callable[..., str]) -> NoReturn:
@@ -39,9 +44,13 @@ def command_line(stage: Callable[..., str]) -> tuple[str, list[Path]]:
 def guarded(action: Callable[[], object], name: str) -> int:
     """Run `action` and return the exit code, with an error or an interrupt as a sentence."""
     try:
+        end_with_dvc()
         action()
-    except (RetuneError, OSError) as error:
-        print(f"{name}: error: {sentence(error)}", file=sys.stderr)
+    except Exception as error:
+        said = sentence(error)
+        if said is None:
+            raise
+        print(f"{name}: error: {said}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"{name}: stopped; nothing half-done is left, run it again", file=sys.stderr)
@@ -51,7 +60,25 @@ def guarded(action: Callable[[], object], name: str) -> int:
 
 def sentence(error: BaseException) -> str | None:
     """What is wrong, of errors that the user can mend; None of a bug."""
-    if isinstance(error, OSError):
-        where = f"{error.filename}: " if error.filename else ""
-        return f"{where}{error.strerror or error}"
-    return str(error) if isinstance(error, RetuneError) else None
+    if isinstance(error, RetuneError):
+        return str(error)
+    # Libraries that write files tell of a full disk in exceptions of their own.
+    full = os.strerror(errno.ENOSPC)
+    if getattr(error, "errno", None) == errno.ENOSPC or full in str(error):
+        return f"{_place(error)}{full}; make room and run again: what was finished is kept"
+    return f"{_place(error)}{error.strerror or error}" if isinstance(error, OSError) else None
+
+
+def end_with_dvc() -> None:
+    """Have this process end when the `dvc` that started it does.
+
+    Else a stage whose `dvc repro` was killed would live on, and write over the outputs of the
+    next one. Only Linux can do this; elsewhere the lock of `retune.lineage` keeps the two apart.
+    """
+    if "DVC_STAGE" in os.environ and sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _place(error: BaseException) -> str:
+    name = getattr(error, "filename", None)
+    return f"{name}: " if name else ""

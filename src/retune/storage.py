@@ -1,15 +1,17 @@
 """Files that are either whole or absent, with the same bytes for the same content."""
 
+import fcntl
 import hashlib
 import heapq
 import os
 import shutil
+import socket
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import orjson
 
@@ -33,11 +35,16 @@ def atomic_path(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         _open_to_readers(temporary)
+        flush(temporary)
         if path.is_dir():  # a folder cannot be renamed over another
             remove(old)
             os.replace(path, old)
         os.replace(temporary, path)
         remove(old)
+    except OSError as error:
+        if error.filename is None:  # as of a write to a full disk
+            error.filename = str(path)
+        raise
     finally:
         remove(temporary)
 
@@ -47,6 +54,60 @@ def _open_to_readers(path: Path) -> None:
     for file in (path, *path.rglob("*")):
         if not file.is_symlink():
             file.chmod(0o755 if file.is_dir() else 0o644)
+
+
+def flush(path: Path) -> None:
+    """Have a file, or all of a folder, on the disk: a power cut after a rename must not tear it."""
+    for part in [path, *path.rglob("*")]:
+        descriptor = os.open(part, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock file `path` alone; it ends with the process, however that ends.
+
+    Raises:
+        RetuneError: another process holds it; the message names that.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+", encoding="utf-8") as file:
+        _take(path, file)
+        try:
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {socket.gethostname()}")
+            file.flush()
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _take(path: Path, file: IO[str]) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # The holder before may have removed the file after it was opened here.
+        taken = path.exists() and os.path.samestat(path.stat(), os.fstat(file.fileno()))
+    except BlockingIOError:
+        taken = False
+    if not taken:
+        file.seek(0)
+        raise RetuneError(
+            f"{path}: {file.read() or 'another process'} is writing there; wait until it has "
+            "ended, or stop it"
+        )
+
+
+def require_writable(folder: Path) -> None:
+    """Refuse a folder in which nothing can be written, before any work is done."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise RetuneError(f"{folder}: cannot write there: {error.strerror}") from None
 
 
 def remove(path: Path) -> None:

@@ -4,12 +4,12 @@ DVC's queue does the same with background workers; this runs in the foreground, 
 after a failure, and says at the end what failed and where its log is.
 """
 
-import json
 import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
@@ -79,7 +79,6 @@ def _dvc(*arguments: str) -> str:
     return done.stdout
 
 
-def sweep_as_json(outcomes: Sequence[Outcome]) -> str:
+def outcomes_as_json(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
     """The outcomes for other programs."""
-    rows = [{"name": o.name, "failed": o.failed, "log": str(o.log)} for o in outcomes]
-    return json.dumps(rows, indent=2)
+    return [{"name": o.name, "failed": o.failed, "log": str(o.log)} for o in outcomes]

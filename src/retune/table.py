@@ -37,18 +37,26 @@ def workspace_row(folder: Path = Path(".")) -> Row:
 
 def experiment_rows(names: Sequence[str] = ()) -> list[Row]:
     """Rows of the experiments on the current commit, or of those in `names`, best F1 first."""
+    rows = [_experiment_row(shown) for shown in shown_experiments(names)]
+    return sorted(rows, key=lambda row: -(row["qa.f1"] or 0.0))
+
+
+def shown_experiments(names: Sequence[str] = ()) -> list[Row]:
+    """What DVC shows of the experiments on the current commit: name, metrics, params.
+
+    Raises:
+        RetuneError: one of `names` is not there.
+    """
     import dvc.api
 
-    shown = dvc.api.exp_show(param_deps=False)
-    rows = [_experiment_row(row) for row in shown if row.get("Experiment")]
-    found = {row["name"] for row in rows}
+    rows = [row for row in dvc.api.exp_show(param_deps=False) if row.get("Experiment")]
+    found = {row["Experiment"] for row in rows}
     if missing := [name for name in names if name not in found]:
         raise RetuneError(
             f"no experiment {', '.join(missing)} on this commit; there are: "
             f"{', '.join(sorted(found)) or 'none'}"
         )
-    rows = [row for row in rows if not names or row["name"] in names]
-    return sorted(rows, key=lambda row: -(row["qa.f1"] or 0.0))
+    return [row for row in rows if not names or row["Experiment"] in names]
 
 
 def render(rows: Sequence[Row], as_json: bool) -> None:
@@ -57,18 +65,34 @@ def render(rows: Sequence[Row], as_json: bool) -> None:
         json.dump(rows, sys.stdout, indent=2)
         print()
         return
+    headings = [heading for heading, *_ in COLUMNS]
+    cells = [
+        [row["name"], str(row["qa.model"])]
+        + [_cell(row[key], unit, pattern) for _, key, unit, pattern in COLUMNS]
+        for row in rows
+    ]
+    print_table(["experiment", "model"], headings, cells)
+
+
+def print_table(
+    texts: Sequence[str], figures: Sequence[str], rows: Sequence[Sequence[str]]
+) -> None:
+    """Print `rows` under the headings, `texts` to the left and then `figures` to the right.
+
+    The table is as wide as the terminal, or at most 80 columns where there is none.
+    """
     from rich.console import Console
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
-    table.add_column("experiment")
-    table.add_column("model")
-    for heading, *_ in COLUMNS:
+    for heading in texts:
+        table.add_column(heading, overflow="fold")
+    for heading in figures:
         table.add_column(heading, justify="right")
     for row in rows:
-        cells = [_cell(row[key], unit, pattern) for _, key, unit, pattern in COLUMNS]
-        table.add_row(row["name"], str(row["qa.model"]), *cells)
-    Console(width=None if sys.stdout.isatty() else 80).print(table)
+        table.add_row(*row)
+    console = Console(width=None if sys.stdout.isatty() else 80, markup=False, highlight=False)
+    console.print(table)
 
 
 def _experiment_row(shown: dict[str, Any]) -> Row:

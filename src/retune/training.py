@@ -3,10 +3,10 @@
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import pandas as pd
 import torch
@@ -95,10 +95,8 @@ def training_arguments(
         train_sampling_strategy="group_by_length" if grouped else "random",
         remove_unused_columns=False,
         eval_strategy="epoch",
-        save_strategy="best",
-        save_total_limit=1,
-        save_only_model=os.environ.get("ACCELERATE_USE_DEEPSPEED") != "true",  # else refused
-        load_best_model_at_end=True,
+        save_strategy="epoch",  # and as `CheckpointRhythm` asks
+        restore_callback_states_from_checkpoint=True,  # what early stopping has counted
         metric_for_best_model=best_metric,
         greater_is_better=True,
         logging_strategy="steps",
@@ -118,17 +116,35 @@ def training_arguments(
 
 
 def training_callbacks(
-    params: OptimizationParams, arguments: TrainingArguments, logs: Path, curves: "Curves"
+    params: OptimizationParams, arguments: TrainingArguments, logs: Path, *, resumed: bool
 ) -> list[Any]:
-    """Curves, early stopping where `params` asks for it; of the first process, bar and log."""
+    """Early stopping where `params` asks for it; of the first process, bar and log.
+
+    The log of a training that is `resumed` goes on.
+    """
     from dvclive.live import Live
 
-    callbacks: list[Any] = [curves]
+    class LocalLive(Live):
+        """DVCLive that keeps to the machine.
+
+        For Studio, in use or not, it would read params.yaml and all curves at each row.
+        """
+
+        def post_data_to_studio(self) -> None:
+            """Send nothing."""
+
+    callbacks: list[Any] = []
     if params.patience is not None:
         callbacks.append(EarlyStoppingCallback(early_stopping_patience=params.patience))
     if arguments.should_log:
         # DVCLive left alone writes a dvc.yaml at the top and makes experiments of its own.
-        live = Live(dir=str(logs / "dvclive"), dvcyaml=None, save_dvc_exp=False, report=None)
+        live = LocalLive(
+            dir=str(logs / "dvclive"),
+            resume=resumed,
+            dvcyaml=None,
+            save_dvc_exp=False,
+            report=None,
+        )
         callbacks += [Progress(), DVCLiveCallback(live=live)]
     return callbacks
 
@@ -140,7 +156,13 @@ class Progress(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         """Open the bar."""
-        self._bar = tqdm(total=state.max_steps, desc="train", unit=" steps", dynamic_ncols=True)
+        self._bar = tqdm(
+            total=state.max_steps,
+            initial=state.global_step,
+            desc="train",
+            unit=" steps",
+            dynamic_ncols=True,
+        )
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
@@ -166,27 +188,23 @@ class Progress(TrainerCallback):
         self._bar.close()
 
 
-class Curves(TrainerCallback):
-    """Collects the curves of a run, for `dvc plots`."""
+class Curves(NamedTuple):
+    """The curves of a training, row by row, for `dvc plots`."""
 
-    def __init__(self) -> None:
-        self.train: list[dict[str, float]] = []
-        self.validation: list[dict[str, float]] = []
+    train: list[dict[str, float]]
+    validation: list[dict[str, float]]
 
-    def on_log(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        **event: Any,
-    ) -> None:
-        """Keep a row of the training or of the validation curve."""
-        logs = event["logs"]
-        row = {"step": state.global_step, "epoch": state.epoch or 0.0}
-        if "loss" in logs:
-            self.train.append(row | {name: logs[name] for name in ("loss", "learning_rate")})
-        elif "eval_loss" in logs:
-            self.validation.append(row | dict(_scores(logs)))
+    @classmethod
+    def of(cls, log: Sequence[Mapping[str, float]]) -> "Curves":
+        """Of what `Trainer` has logged (`TrainerState.log_history`)."""
+        train, validation = [], []
+        for entry in log:
+            row = {"step": entry["step"], "epoch": entry["epoch"]}
+            if "loss" in entry:
+                train.append(row | {name: entry[name] for name in ("loss", "learning_rate")})
+            elif "eval_loss" in entry:
+                validation.append(row | dict(_scores(entry)))
+        return cls(train, validation)
 
     def write(self, folder: Path) -> None:
         """Write `train.csv` and `validation.csv` into `folder`."""
@@ -196,11 +214,11 @@ class Curves(TrainerCallback):
 
 
 class Stopwatch:
-    """Seconds of training, evaluations left out."""
+    """Seconds of training, evaluations left out, from `before` on."""
 
-    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(self, before: float = 0.0, clock: Callable[[], float] = time.perf_counter) -> None:
         self._clock = clock
-        self._begin = clock()
+        self._begin = clock() - before
         self._paused = 0.0
 
     def pause(self) -> None:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from retune.lineage import sealed
 from retune.params import Params
 from retune.qa.download import DownloadParams, download
 from retune.stage import run_stage
@@ -17,7 +18,8 @@ def main(raw: Path, metrics: Path) -> str:
         squad_v2 = params.section("qa.squad_v2", bool)
         dataset, source = params.variant("qa.dataset", "retune.qa.datasets", "qa.datasets")
     sources = dataset.sources(source)
-    return download(raw, metrics, sources=sources, params=settings, squad_v2=squad_v2)
+    with sealed(params.read, reads={}, writes={"raw": raw}, reports=[metrics]):
+        return download(raw, metrics, sources=sources, params=settings, squad_v2=squad_v2)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from retune.lineage import sealed
 from retune.params import Params
 from retune.qa.postprocess import PostprocessParams, postprocess
 from retune.stage import run_stage
@@ -16,7 +17,9 @@ def main(raw: Path, features: Path, logits: Path, predictions: Path) -> str:
     with Params() as params:
         settings = params.section("qa.postprocess", PostprocessParams)
         squad_v2 = params.section("qa.squad_v2", bool)
-    return postprocess(raw, features, logits, predictions, settings, squad_v2=squad_v2)
+    reads = {"raw": raw, "features": features, "logits": logits}
+    with sealed(params.read, reads=reads, writes={"predictions": predictions}):
+        return postprocess(raw, features, logits, predictions, settings, squad_v2=squad_v2)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from retune.lineage import sealed
 from retune.params import Params
 from retune.qa.models import load
 from retune.qa.predict import PredictParams, predict
@@ -16,7 +17,10 @@ def main(features: Path, model: Path, logits: Path) -> str:
     with Params() as params:
         variant = params.section("qa.model", str)
         settings = params.section("qa.predict", PredictParams)
-    return predict(features, load(variant, model), logits, settings)
+    with sealed(
+        params.read, reads={"features": features, "model": model}, writes={"logits": logits}
+    ):
+        return predict(features, load(variant, model), logits, settings)
 
 
 if __name__ == "__main__":

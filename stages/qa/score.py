@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from retune.lineage import sealed
 from retune.params import Params
 from retune.qa.score import ScoreParams, score
 from retune.stage import run_stage
@@ -15,7 +16,9 @@ def main(raw: Path, predictions: Path, metrics: Path) -> str:
     with Params() as params:
         settings = params.section("qa.score", ScoreParams)
         squad_v2 = params.section("qa.squad_v2", bool)
-    return score(raw, predictions, metrics, settings, squad_v2=squad_v2)
+    reads = {"raw": raw, "predictions": predictions}
+    with sealed(params.read, reads=reads, writes={}, reports=[metrics]):
+        return score(raw, predictions, metrics, settings, squad_v2=squad_v2)
 
 
 if __name__ == "__main__":

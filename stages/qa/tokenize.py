@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from retune.checkpoints import CheckpointParams, load_tokenizer, resolve
+from retune.lineage import sealed
 from retune.params import Params
 from retune.qa.score import ScoreParams
 from retune.qa.tokenize import TokenizeParams, tokenize
@@ -19,16 +20,17 @@ def main(raw: Path, features: Path, metrics: Path) -> str:
         settings = params.section("qa.tokenize", TokenizeParams)
         scoring = params.section("qa.score", ScoreParams)
         squad_v2 = params.section("qa.squad_v2", bool)
-    tokenizer = load_tokenizer(resolve(checkpoint))
-    return tokenize(
-        raw,
-        features,
-        metrics,
-        tokenizer=tokenizer,
-        params=settings,
-        scoring=scoring,
-        squad_v2=squad_v2,
-    )
+    writes = {"features": features}
+    with sealed(params.read, reads={"raw": raw}, writes=writes, reports=[metrics]):
+        return tokenize(
+            raw,
+            features,
+            metrics,
+            tokenizer=load_tokenizer(resolve(checkpoint)),
+            params=settings,
+            scoring=scoring,
+            squad_v2=squad_v2,
+        )
 
 
 if __name__ == "__main__":

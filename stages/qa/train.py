@@ -5,15 +5,18 @@ from pathlib import Path
 
 from retune.checkpoints import CheckpointParams, resolve
 from retune.launch import run_launched
+from retune.lineage import sealed
 from retune.params import Params, Seed
 from retune.qa.train import TrainParams, train
 
 
-def main(raw: Path, features: Path, model: Path, curves: Path, costs: Path) -> str:
-    r"""Train the variant of `qa.model` on FEATURES; write MODEL, its CURVES and COSTS.
+def main(raw: Path, features: Path, model: Path, curves: Path, costs: Path, times: Path) -> str:
+    r"""Train the variant of `qa.model` on FEATURES; write MODEL, its CURVES, COSTS and TIMES.
 
-    Example: python -m stages.qa.train \
-        data/qa/raw data/qa/features data/qa/model metrics/qa_curves metrics/qa_costs.json
+    A training that was stopped or killed goes on from its last checkpoint.
+
+    Example: python -m stages.qa.train data/qa/raw data/qa/features data/qa/model \
+        metrics/qa_curves metrics/qa_costs.json metrics/qa_times.json
     """
     with Params() as params:
         checkpoint = params.section("qa.checkpoint", CheckpointParams)
@@ -22,8 +25,12 @@ def main(raw: Path, features: Path, model: Path, curves: Path, costs: Path) -> s
         squad_v2 = params.section("qa.squad_v2", bool)
         variant, settings = params.variant("qa.model", "retune.qa.models", "qa.models")
     build = partial(variant.build, settings, resolve(checkpoint))
-    paths = raw, features, model, curves, costs
-    return train(*paths, build=build, params=training, seed=seed, squad_v2=squad_v2)
+    paths = raw, features, model, curves, costs, times
+    reads, writes = {"raw": raw, "features": features}, {"model": model}
+    with sealed(params.read, reads=reads, writes=writes, reports=[curves, costs, times]):
+        return train(
+            *paths, build=build, params=training, seed=seed, squad_v2=squad_v2, settings=params.read
+        )
 
 
 if __name__ == "__main__":

@@ -349,6 +349,24 @@ def test_all_faults_of_all_records_are_found() -> None:
     assert [e.id for e in checker.examples] == ["q1"]
 
 
+def test_all_faults_of_one_text_are_named() -> None:
+    broken = row(
+        id="a\n\ud83d",
+        context="abc\x07 \ud83d",
+        answers=[{"text": "\ud83d", "answer_start": "0"}],
+        is_impossible="no",
+    )
+    assert [(f.kind, f.where) for f in check([broken]).findings] == [
+        ("lone_surrogate", "/0/id"),
+        ("bad_id", "/0/id"),
+        ("control_characters", "/0/context"),
+        ("lone_surrogate", "/0/context"),
+        ("lone_surrogate", "/0/answers/0/text"),
+        ("wrong_type", "/0/answers/0/answer_start"),
+        ("wrong_type", "/0/is_impossible"),
+    ]
+
+
 def test_a_repeated_question_is_kept_and_noted() -> None:
     checker = check([row(), row(id="q2", answers=[{"text": "def", "answer_start": 4}])])
     (finding,) = checker.findings

@@ -18,6 +18,7 @@ from retune.qa.reading import Record, read_records
 from retune.qa.reading_json import UnreadableError
 
 CONTEXT = "abc def ghi def café"
+WORDS = " ".join(f"word{number}" for number in range(60))
 Q = "/data/0/paragraphs/0/qas/0"
 ANSWER = f"{Q}/answers/0"
 OTHER = "/data/0/paragraphs/0/qas/1"
@@ -249,6 +250,12 @@ FAULTS: dict[str, Fault] = {
     ),
     "possible without": Fault(
         one(answers=[], is_impossible=False), "no_answer", f"{Q}/answers", squad_v2=True
+    ),
+    "almost the same context": Fault(
+        dump([question(context=f"abc {WORDS}"), question(id="q2", context=f"abc {WORDS} too")]),
+        "similar_context",
+        "/1/context",
+        "q2",
     ),
 }
 

@@ -209,6 +209,22 @@ def test_leaks_into_validation_are_found(tmp_path: Path) -> None:
     assert "shares 90% of its word triples with one in train (question 'q1')" in finding.message
 
 
+def test_a_context_that_is_almost_one_of_another_file_is_noted_and_an_equal_one_is_not(
+    tmp_path: Path,
+) -> None:
+    words = " ".join(f"word{n}" for n in range(60))
+    paths = [
+        write(tmp_path, f"{name}.json", dump(nested(question(id=name), context=context)))
+        for name, context in [("a", f"abc {words}"), ("b", f"abc {words}"), ("c", f"abc {words} x")]
+    ]
+    first, same, similar = diagnose(paths, [], Options())
+    assert first.findings == []
+    assert [finding.kind for finding in same.findings] == ["repeated_question"]
+    (finding,) = similar.findings
+    assert (finding.kind, finding.severity, finding.id) == ("similar_context", "note", "c")
+    assert finding.message.endswith(f"with one at {paths[0]}: /data/0/paragraphs/0/context")
+
+
 def test_answers_in_no_window_are_found_where_that_is_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, root: Path
 ) -> None:
@@ -218,6 +234,7 @@ def test_answers_in_no_window_are_found_where_that_is_asked_for(
         "doc_stride": 4,
         "max_question_length": 8,
         "windows": "all",
+        "max_lost_answers": 1.0,
     }
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
     monkeypatch.chdir(tmp_path)
@@ -229,6 +246,7 @@ def test_answers_in_no_window_are_found_where_that_is_asked_for(
     )
     assert [(f.kind, f.id, f.where) for f in examined.findings] == [
         ("answer_in_no_window", "q1", "/data/0/paragraphs/0/qas/0/answers"),
+        ("question_trimmed", "q2", "/data/0/paragraphs/0/qas/1/question"),
         ("question_cut", "q2", "/data/0/paragraphs/0/qas/1/question"),
     ]
 

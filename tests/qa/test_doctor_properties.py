@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hypothesis import assume, given
+from hypothesis import example as for_example
 from hypothesis import strategies as st
 from test_doctor import doctor, dump, flat, nested, question, read
 
@@ -111,6 +112,7 @@ FIELDS = st.fixed_dictionaries(
 
 
 @given(st.lists(FIELDS, max_size=3), st.one_of(ANY, JSON), JSON, st.booleans())
+@for_example([{"is_impossible": True, "answers": {"text": "", "answer_start": 0}}], "", "", False)
 def test_any_file_is_mended_once_and_for_all(
     questions: list[dict[str, Any]], context: Any, title: Any, squad_v2: bool
 ) -> None:

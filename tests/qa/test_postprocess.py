@@ -11,17 +11,16 @@ import tiny
 from bench.nested_loops import nested_loops
 from retune.errors import RetuneError
 from retune.params import Params
-from retune.qa.examples import Answer, Example, write_examples
+from retune.qa.characters import whole_characters
+from retune.qa.examples import Answer, Example, read_passages, write_examples
 from retune.qa.features import window_writer
+from retune.qa.logits import read_logits, read_parts
 from retune.qa.postprocess import (
     PostprocessParams,
     answers,
     postprocess,
     ranked_answers,
     ranked_in_parts,
-    read_logits,
-    read_parts,
-    whole_characters,
 )
 from retune.qa.tokenize import TokenizeParams, Windower
 from retune.qa.windows import Features, Windows
@@ -258,6 +257,13 @@ def test_the_stage_writes_the_same_bytes_again(stage):
         assert (first / name).read_bytes() == (second / name).read_bytes()
 
 
+def test_passages_are_the_ids_and_contexts_of_the_examples(tmp_path):
+    examples = [example("q2"), example("q1", "An emoji: \U0001f600")]
+    write_examples(tmp_path / "raw.jsonl", examples)
+    found = [(passage.id, passage.context) for passage in read_passages(tmp_path / "raw.jsonl")]
+    assert found == [(example.id, example.context) for example in examples]
+
+
 def test_a_stage_that_fails_leaves_the_old_answers(stage):
     folder, _ = stage(logits_of({}, {}))
     before = (folder / "predictions.json").read_bytes()
@@ -299,7 +305,9 @@ def test_real_contexts_have_the_answers_of_the_nested_loops(name, levels, shared
         for row, paragraph in enumerate(paragraphs)
         for qa in paragraph["qas"][:3]
     ]
-    lengths = TokenizeParams(max_length=384, doc_stride=128, max_question_length=64, windows="all")
+    lengths = TokenizeParams(
+        max_length=384, doc_stride=128, max_question_length=64, windows="all", max_lost_answers=0.0
+    )
     windows = Windower(BYTES, lengths).cut(examples, first_row=0).windows
     rng = np.random.default_rng(0)
     values = (rng.integers(-levels, levels, (windows.tokens, 2)) / levels * 9).astype(np.float32)

@@ -180,7 +180,7 @@ UNREADABLE = {
         WHOLE[: WHOLE.index(b"Rhine")],
         r"f.json:6:\d+: the JSON is cut off \(unterminated string",
     ),
-    "cut between": (WHOLE[:-2], "cut off .* after 4 questions"),
+    "cut between": (WHOLE[:-2], "cut off .* 4 whole questions before it"),
     "cut line": (lines(with_lists)[:-20], r"f.json:4:\d+: the JSON is cut off"),
     "broken line": (b'{"id": "a"}\nx\n', "f.json:2:1: not valid JSON"),
     "two values on a line": (b'{"id": "a"}\n{"id": "b"} {}\n', "f.json:2:13: more text behind"),

@@ -33,7 +33,13 @@ SCRIPTS = [
 
 
 def params(**changes: Any) -> TokenizeParams:
-    values = {"max_length": 40, "doc_stride": 8, "max_question_length": 12, "windows": "all"}
+    values = {
+        "max_length": 40,
+        "doc_stride": 8,
+        "max_question_length": 12,
+        "windows": "all",
+        "max_lost_answers": 1.0,
+    }
     return TokenizeParams(**(values | changes))
 
 
@@ -94,6 +100,7 @@ def test_windows_are_those_of_the_tokenizer(
         return_overflowing_tokens=True,
         return_offsets_mapping=True,
         return_token_type_ids=True,
+        split_special_tokens=True,
     )
     assert [w.input_ids.tolist() for w in ours.windows] == theirs["input_ids"]
     if kind == "wordpiece":

@@ -59,13 +59,13 @@ def measure(data: Path, folder: Path) -> None:
             torch.save(gradients.steps, folder / name / "gradients.pt")
 
 
-def _with(callback: TrainerCallback, *arguments: Any) -> list[Any]:
-    return [*training.training_callbacks(*arguments), callback]
+def _with(callback: TrainerCallback, *arguments: Any, **options: Any) -> list[Any]:
+    return [*training.training_callbacks(*arguments, **options), callback]
 
 
 def draw_dropout(data: Path, folder: Path) -> None:
     """Begin a training with dropout, and note what the process would draw."""
-    with patch("retune.qa.train.SpanTrainer.train", lambda self: note(self, folder)):
+    with patch("retune.qa.train.SpanTrainer.train", lambda self, **_: note(self, folder)):
         run(data, folder, dropout=0.5)
 
 
@@ -156,11 +156,12 @@ def test_files_are_written_once_and_whole(results: tuple[Path, Path]) -> None:
 
 
 def test_costs_count_windows_of_all_and_name_the_processes(results: tuple[Path, Path]) -> None:
-    one, two = (json.loads((f / "packed/costs.json").read_text())["qa"] for f in results)
-    assert one["details"][0]["train_windows"] == two["details"][0]["train_windows"] == 14
+    one, two = (json.loads((f / "packed/costs.json").read_text()) for f in results)
+    assert one == two
+    assert one["qa"]["details"][0]["windows"] == 14
+    one, two = (json.loads((f / "packed/times.json").read_text())["qa"] for f in results)
     assert "1 process" in one["details"][0]["environment"]
     assert "2 processes" in two["details"][0]["environment"]
-    assert one["parameters"] == two["parameters"]
 
 
 def test_processes_begin_alike_and_drop_out_differently(data: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Self, cast
 import orjson
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError, model_validator
 
-from retune.errors import RetuneError
+from retune.errors import RetuneError, listed
 from retune.params import STRICT, load_yaml
 from retune.storage import read_json
 
@@ -138,7 +138,8 @@ class Project:
         for key, value in changes.items():
             section, _, last = key.rpartition(".")
             _at(values, section.split("."))[last] = value
-        names = (name for stage in self.stages.values() for name in stage.get("params", []))
+        entries = (entry for stage in self.stages.values() for entry in stage.get("params", []))
+        names = (entry for entry in entries if isinstance(entry, str))  # others: of other files
         resolved = {_resolved(name, values) for name in names}
         return {name: _at(values, name.split(".")) for name in resolved}
 
@@ -192,17 +193,37 @@ def accept(root: Path) -> list[str]:
     """Write what was measured into the ledger, which is otherwise left as it is.
 
     Returns the names of the claims that changed.
+
+    Raises:
+        RetuneError: where params or data have changed, but the figures are those of before.
     """
     from dvc.utils.serialize import modify_yaml
 
-    changed, project = set(), Project(root)
+    project, claims = Project(root), load(root)
+    now = {name: facts(claim, project) for name, claim in claims.items()}
+    changed = {
+        name: {
+            field: value for field, value in found.items() if getattr(claims[name], field) != value
+        }
+        for name, found in now.items()
+    }
+    outs = {out["path"] for stage in project.lock.values() for out in stage["outs"]}
+    unearned = [
+        name
+        for name, fields in changed.items()
+        if fields.keys() & {"params", "data"}
+        and "sources" not in fields
+        and now[name]["sources"].keys() - outs  # DVC itself watches over its outputs
+    ]
+    if unearned:
+        raise RetuneError(
+            f"{NAME}: params or data have changed since {listed(unearned)} came out; earn them "
+            "again first (`dvc repro`, `make variants`)"
+        )
     with modify_yaml(str(root / NAME)) as document:
-        for name, claim in load(root).items():
-            for field, now in facts(claim, project).items():
-                if getattr(claim, field) != now:
-                    document["claims"][name][field] = now
-                    changed.add(name)
-    return sorted(changed)
+        for name, fields in changed.items():
+            document["claims"][name].update(fields)
+    return sorted(name for name, fields in changed.items() if fields)
 
 
 def digest(params: Mapping[str, Any]) -> str:

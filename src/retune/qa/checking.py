@@ -84,6 +84,7 @@ class Checker:
         context = self._context(record)
         question = self._text(record, "question")
         answers = self._answers(record, context)
+        self._check_flag(record)
         if self._failed or not self._may_be_without(record, answers):
             return None
         first = self._questions.setdefault((context, question), name)
@@ -93,9 +94,10 @@ class Checker:
         return Example(name, title, context, question, tuple(answers))
 
     def _id(self, record: Record) -> str:
+        given = record.values.get("id")
         value = self._text(record, "id")
-        if _CONTROL.search(value) or len(value) > LONGEST_ID:
-            message = f"{excerpt(value)} has control characters or over {LONGEST_ID} characters"
+        if isinstance(given, str) and (_CONTROL.search(given) or len(given) > LONGEST_ID):
+            message = f"{excerpt(given)} has control characters or over {LONGEST_ID} characters"
             self._say(record, "bad_id", "id", message)
         first = self.records.setdefault(value, record) if value else record
         if first is not record:
@@ -115,15 +117,14 @@ class Checker:
         value = record.values.get("context")
         if isinstance(value, str) and value in self._contexts:
             return value
-        context = self._text(record, "context")
-        if len(context) > LONGEST_CONTEXT:
-            message = f"{len(context):,} characters; at most {LONGEST_CONTEXT:,}, so split it"
+        if isinstance(value, str) and len(value) > LONGEST_CONTEXT:
+            message = f"{len(value):,} characters; at most {LONGEST_CONTEXT:,}, so split it"
             self._say(record, "long_context", "context", message)
             return ""
-        found = _CONTROL_IN_TEXT.findall(context)
-        if found:
+        if isinstance(value, str) and (found := _CONTROL_IN_TEXT.findall(value)):
             message = f"{len(found)} control characters, the first {excerpt(found[0])}"
             self._say(record, "control_characters", "context", message)
+        context = self._text(record, "context")
         if context:
             self._contexts.add(context)
         return context
@@ -203,21 +204,10 @@ class Checker:
                 yield f"answers/{{}}/{number}", value, start
 
     def _is_sound(self, record: Record, place: str, value: Any, start: Any) -> bool:
-        if not isinstance(value, str):
-            message = f"the text {_typed(value)} is not a string"
-            self._say(record, "wrong_type", place.format("text"), message)
-        elif not value.strip():
-            message = f"the answer {excerpt(value)} is empty; {_EMPTY}"
-            self._say(record, "empty_answer", place.format("text"), message)
-        elif not value.isascii() and _SURROGATE.search(value):
-            message = f"half of a surrogate pair in {excerpt(value)}"
-            self._say(record, "lone_surrogate", place.format("text"), message)
-        elif type(start) is not int:
-            message = f"the answer_start {_typed(start)} is not an integer; write it as one"
-            self._say(record, "wrong_type", place.format("answer_start"), message)
-        else:
-            return True
-        return False
+        faults = [*_faults_of_text(value), *_faults_of_start(start)]
+        for kind, field, message in faults:
+            self._say(record, kind, place.format(field), message)
+        return not faults
 
     def _mended(self, record: Record, place: str, context: str, answer: Answer) -> Answer:
         """The answer trimmed, and moved where that is asked for and certain."""
@@ -235,13 +225,16 @@ class Checker:
             self._say(record, "trimmed", place.format("text"), message)
         return mended
 
-    def _may_be_without(self, record: Record, answers: list[Answer]) -> bool:
-        """Whether the question is to be kept, as far as having no answer goes."""
+    def _check_flag(self, record: Record) -> None:
         impossible = record.values.get("is_impossible")
         if impossible is not None and not isinstance(impossible, bool):
             message = f"{_typed(impossible)} is neither true nor false"
             self._say(record, "wrong_type", "is_impossible", message)
-        elif impossible and answers:
+
+    def _may_be_without(self, record: Record, answers: list[Answer]) -> bool:
+        """Whether the question is to be kept, as far as having no answer goes."""
+        impossible = record.values.get("is_impossible")
+        if impossible and answers:
             message = "is_impossible is true but there are answers; take one of the two away"
             self._say(record, "impossible_with_answers", "is_impossible", message)
         elif impossible is False and not answers:
@@ -264,6 +257,23 @@ class Checker:
         self._failed |= severity == "error"
         place = record.place(field)
         self.findings.append(Finding(kind, severity, record.file, place, record.id, message))
+
+
+def _faults_of_text(value: Any) -> Iterator[tuple[str, str, str]]:
+    """(kind, field, message) of each fault of an answer's text."""
+    if not isinstance(value, str):
+        yield "wrong_type", "text", f"the text {_typed(value)} is not a string"
+    elif not value.strip():
+        yield "empty_answer", "text", f"the answer {excerpt(value)} is empty; {_EMPTY}"
+    elif not value.isascii() and _SURROGATE.search(value):
+        yield "lone_surrogate", "text", f"half of a surrogate pair in {excerpt(value)}"
+
+
+def _faults_of_start(start: Any) -> Iterator[tuple[str, str, str]]:
+    """(kind, field, message) of each fault of an answer's offset."""
+    if type(start) is not int:
+        message = f"the answer_start {_typed(start)} is not an integer; write it as one"
+        yield "wrong_type", "answer_start", message
 
 
 def _typed(value: Any) -> str:

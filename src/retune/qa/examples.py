@@ -8,7 +8,7 @@ without answers is unanswerable.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 from retune.storage import read_json_lines, write_json_lines
 
@@ -37,6 +37,32 @@ class Example:
     answers: tuple[Answer, ...]
 
 
+class Passage(Protocol):
+    """What answers are read from; an `Example` is one."""
+
+    @property
+    def id(self) -> str:
+        """Of the question."""
+
+    @property
+    def context(self) -> str:
+        """Where its answer stands."""
+
+
+class AnsweredPassage(NamedTuple):
+    """A passage with its reference answers, as they stand in the file."""
+
+    id: str
+    context: str
+    answers: dict[str, list[Any]]
+
+    @property
+    def spans(self) -> list[tuple[int, int]]:
+        """First character of each reference answer, and the one behind its last."""
+        pairs = zip(self.answers["answer_start"], self.answers["text"], strict=True)
+        return [(start, start + len(text)) for start, text in pairs]
+
+
 def write_examples(path: Path, examples: Iterable[Example]) -> int:
     """Write examples as JSON lines and return how many there were."""
     return write_json_lines(path, map(_row, examples))
@@ -45,6 +71,12 @@ def write_examples(path: Path, examples: Iterable[Example]) -> int:
 def read_examples(path: Path) -> Iterator[Example]:
     """Yield the examples that `write_examples` wrote."""
     return map(_example, read_json_lines(path))
+
+
+def read_passages(path: Path) -> Iterator[AnsweredPassage]:
+    """What answers are read from, and compared with: less to make of a line than an example."""
+    rows = read_json_lines(path)
+    return (AnsweredPassage(row["id"], row["context"], row["answers"]) for row in rows)
 
 
 def _row(example: Example) -> dict[str, Any]:

@@ -67,17 +67,45 @@ def window_writer(path: Path) -> Iterator[WindowWriter]:
 
 
 def read_rows(path: Path) -> "Dataset":
-    """The windows as a memory-mapped `datasets.Dataset` whose rows hold numpy arrays."""
+    """The windows as a memory-mapped `datasets.Dataset` whose rows hold numpy arrays.
+
+    Raises:
+        RetuneError: where the file is absent or damaged, or a label is no place in its window.
+    """
     from datasets import Dataset
 
     with _readable(path):
-        return Dataset.from_file(str(path)).with_format("numpy")
+        rows = Dataset.from_file(str(path))
+        _check_columns(rows.data.schema)
+    _require_labels(rows.data, path)
+    return rows.with_format("numpy")
+
+
+def _require_labels(table: pa.Table, path: Path) -> None:
+    """A label is the CLS token twice, or first and last of some of the context's tokens.
+
+    What lies elsewhere would count for nothing in the loss, in silence.
+    """
+    start, end, cls, low, high = (
+        _column(table, name)
+        for name in ("start_position", "end_position", "cls", "context_start", "context_end")
+    )
+    inside = (low <= start) & (start <= end) & (end < high)
+    wrong = np.flatnonzero(~(inside | ((start == cls) & (end == cls))))
+    if len(wrong):
+        row = int(wrong[0])
+        raise RetuneError(
+            f"{path}: window {row}: its answer is said to be the tokens {start[row]} to "
+            f"{end[row]}, but its context has the tokens {low[row]} to {high[row] - 1}; delete "
+            "the file and run `dvc repro tokenize`"
+        )
 
 
 def read_windows(path: Path) -> Windows:
     """The columns that span search needs, as flat arrays."""
     with _readable(path), pa.memory_map(str(path)) as file:
         table = pa.ipc.open_stream(file).read_all()
+        _check_columns(table.schema)
     return Windows(
         example=_column(table, "example"),
         lengths=_column(table, "length"),
@@ -120,7 +148,9 @@ def feature_batches(path: Path) -> Iterator[Features]:
     Not through a memory map: the pages of a map count as the process's own until it ends.
     """
     with _readable(path), pa.OSFile(str(path)) as file:
-        for batch in pa.ipc.open_stream(file):
+        batches = pa.ipc.open_stream(file)
+        _check_columns(batches.schema)
+        for batch in batches:
             yield Features(
                 **{_ATTRIBUTES.get(name, name): _numbers(batch[name]) for name in _SCHEMA.names}
             )
@@ -135,13 +165,18 @@ def count_windows(path: Path) -> dict[str, int]:
     return counts
 
 
+def _check_columns(schema: pa.Schema) -> None:
+    if not schema.equals(_SCHEMA):
+        raise ValueError(f"its columns are {', '.join(schema.names)}")
+
+
 @contextmanager
 def _readable(path: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError:
         raise RetuneError(f"{path}: no such file; run the tokenize stage first") from None
-    except pa.ArrowInvalid as error:
+    except ValueError as error:  # ArrowInvalid is one; the others are of a garbled schema
         raise RetuneError(
             f"{path}: damaged ({error}); delete it and run `dvc repro tokenize`"
         ) from None

@@ -138,13 +138,18 @@ KINDS = {
     "near_context": Kind(
         "note", "almost the same context in train and validation", "take it out of one of them"
     ),
+    "similar_context": Kind(
+        "note", "almost the same context twice in one split", "nothing, or keep one"
+    ),
     # Windows of a tokenizer (--windows).
     "answer_in_no_window": Kind(
         "note", "an answer that no window holds whole", "raise max_length or doc_stride"
     ),
     "label_widened": Kind("note", "an answer that begins or ends in mid-token", "nothing"),
     "question_cut": Kind("note", "a question cut to its limit", "raise max_question_length"),
+    "question_trimmed": Kind("note", "white space at a question's edges", "nothing"),
     "context_without_tokens": Kind(
         "note", "no token of the context is known", "another checkpoint"
     ),
+    "several_answers": Kind("note", "several answers in train; the first is learned", "nothing"),
 }

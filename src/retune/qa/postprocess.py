@@ -4,24 +4,27 @@
 training and `retune ask` all use it.
 """
 
-import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise, tee
+from operator import add
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic.dataclasses import dataclass
 
 from retune.errors import RetuneError, listed
+from retune.memory import keep_freed_memory
 from retune.params import STRICT, Positive
-from retune.qa.examples import Example, read_examples
+from retune.qa.answers import Answers, Counts, RankedAnswer
+from retune.qa.characters import whole_characters
+from retune.qa.examples import Passage, read_passages
+from retune.qa.logits import read_parts
+from retune.qa.reach import out_of_reach
 from retune.qa.spans import Candidates, Floats, chunks, find_spans, probabilities
-from retune.qa.windows import Windows, whole_characters
-from retune.storage import atomic_path, json_lines_writer, read_json, write_json_texts
-
-LOGITS = "logits.npy"
+from retune.qa.windows import Windows, changes
+from retune.storage import atomic_path, json_lines_writer, write_json, write_json_texts
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -37,88 +40,6 @@ class PostprocessParams:
     null_threshold: float
 
 
-class RankedAnswer(NamedTuple):
-    """The answer to one question with its n-best list, from the best candidate on.
-
-    Lists of K values, an entry a candidate; start and end are characters of the context. In
-    a SQuAD 2.0 run the null answer is one more candidate: "", without offsets and logits, at
-    its place by score. The first candidate is the answer unless `null_threshold` decides
-    otherwise.
-    """
-
-    id: str
-    text: str
-    null_score: float
-    texts: list[str]
-    start: list[int | None]
-    end: list[int | None]
-    start_logit: list[float | None]
-    end_logit: list[float | None]
-    probability: list[float]
-
-    @property
-    def has_span(self) -> bool:
-        """Whether any window of the question has a token of the context."""
-        return any(start is not None for start in self.start)
-
-    @property
-    def candidates(self) -> list[dict[str, Any]]:
-        """The n-best list as dicts, shape (K,)."""
-        columns = (
-            self.texts, self.start, self.end, self.start_logit, self.end_logit, self.probability
-        )  # fmt: skip
-        return [
-            {
-                "end": end,
-                "end_logit": end_logit,
-                "probability": probability,
-                "start": start,
-                "start_logit": start_logit,
-                "text": text,
-            }
-            for text, start, end, start_logit, end_logit, probability in zip(*columns, strict=True)
-        ]
-
-    def line(self) -> dict[str, Any]:
-        """What stands in `nbest.jsonl`."""
-        return {"candidates": self.candidates, "id": self.id, "null_score": self.null_score}
-
-
-@dataclasses.dataclass(slots=True)
-class Counts:
-    """How many answers there are, and the ids of questions without any token of the context."""
-
-    answers: int = 0
-    empty: int = 0
-    without_tokens: list[str] = dataclasses.field(default_factory=list)
-
-    def add(self, answer: RankedAnswer) -> None:
-        """Take in the answer to one more question."""
-        self.answers += 1
-        self.empty += not answer.text
-        if not answer.has_span:
-            self.without_tokens.append(answer.id)
-
-    def sentence(self) -> str:
-        """Counts, for people."""
-        text = f"{self.answers:,} answers, {self.empty:,} of them empty"
-        lost = self.without_tokens
-        return f"{text}; no token of the context for {listed(lost)}" if lost else text
-
-
-@dataclasses.dataclass(slots=True)
-class Answers:
-    """Texts by question id, in the order of the data."""
-
-    texts: dict[str, str] = dataclasses.field(default_factory=dict)
-    counts: Counts = dataclasses.field(default_factory=Counts)
-
-    def add(self, answer: RankedAnswer) -> None:
-        """Take in the answer to one more question."""
-        self.texts[answer.id] = answer.text
-        self.counts.add(answer)
-
-
 def postprocess(
     raw: Path,
     features: Path,
@@ -128,10 +49,12 @@ def postprocess(
     *,
     squad_v2: bool,
 ) -> str:
-    """Write `predictions.json` (text by id) and `nbest.jsonl` to the folder `predictions`."""
-    examples = read_examples(raw / "validation.jsonl")
-    parts = read_parts(features / "validation.arrow", logits)
+    """Write `predictions.json` (text by id), `nbest.jsonl` and `report.json` to `predictions`."""
+    examples, golds = tee(read_passages(raw / "validation.jsonl"))
+    keep_freed_memory()
     counts = Counts()
+    parts = read_parts(features / "validation.arrow", logits)
+    parts = out_of_reach(golds, parts, params.max_answer_length, counts.too_long)
     with atomic_path(predictions) as folder, json_lines_writer(folder / "nbest.jsonl") as write:
 
         def texts() -> Iterator[tuple[str, str]]:
@@ -141,57 +64,12 @@ def postprocess(
                 yield answer.id, answer.text
 
         write_json_texts(folder / "predictions.json", texts())
+        write_json(folder / "report.json", counts.report())
     return counts.sentence()
 
 
-def read_parts(features: Path, logits: Path) -> Iterator[tuple[Windows, Floats]]:
-    """The windows of a file of features with their logits, in chunks: see `ranked_in_parts`.
-
-    Raises:
-        RetuneError: where the logits were not made from these windows.
-    """
-    from retune.qa.features import count_windows, feature_batches
-
-    values = read_logits(logits, count_windows(features))
-    low = 0
-    for windows in feature_batches(features):
-        size, place = windows.tokens, values.offset + values.itemsize * values.shape[1] * low
-        # Read anew: the pages of a memory map count as the process's own until it ends.
-        part = np.fromfile(logits / LOGITS, values.dtype, 2 * size, offset=place)
-        yield from chunks(windows, part.reshape(size, 2))
-        low += size
-
-
-def read_logits(folder: Path, expected: Mapping[str, int]) -> np.memmap[Any, np.dtype[np.float32]]:
-    """Open what the predict stage wrote as a memory map, shape (tokens, 2).
-
-    Raises:
-        RetuneError: where it was not made from as many windows and tokens as `expected`.
-    """
-    counts = read_json(folder / "windows.json")
-    if counts != expected:
-        raise RetuneError(
-            f"{folder}: logits of {counts}, but the features have {expected}; run the predict "
-            "stage on these features"
-        )
-    path = folder / LOGITS
-    try:
-        logits = np.load(path, mmap_mode="r")
-    except (EOFError, ValueError) as error:
-        raise RetuneError(
-            f"{path}: damaged ({error}); delete it and run `dvc repro predict`"
-        ) from None
-    form = logits.dtype, logits.shape, logits.flags.c_contiguous
-    if form != (np.float32, (expected["tokens"], 2), True):
-        raise RetuneError(
-            f"{path}: damaged ({logits.dtype} of shape {logits.shape}); delete it and run "
-            "`dvc repro predict`"
-        )
-    return logits  # type: ignore[no-any-return]
-
-
 def answers(
-    examples: Iterable[Example],
+    examples: Iterable[Passage],
     windows: Windows,
     logits: Floats,
     params: PostprocessParams,
@@ -205,7 +83,7 @@ def answers(
 
 
 def ranked_answers(
-    examples: Iterable[Example],
+    examples: Iterable[Passage],
     windows: Windows,
     logits: Floats,
     params: PostprocessParams,
@@ -229,7 +107,7 @@ def ranked_answers(
 
 
 def ranked_in_parts(
-    examples: Iterable[Example],
+    examples: Iterable[Passage],
     parts: Iterable[tuple[Windows, Floats]],
     params: PostprocessParams,
     squad_v2: bool,
@@ -253,7 +131,7 @@ def ranked_in_parts(
     rest = enumerate(examples)
     skipped: list[str] = []
     for part, values in parts:
-        questions = list(_matching(rest, np.unique(part.example), skipped))
+        questions = list(_matching(rest, part.example[changes(part.example)], skipped))
         _require_finite(values, part, questions)
         _require_offsets(part, questions)
         whole = whole_characters(part, [question.context for question in questions])
@@ -268,13 +146,13 @@ def ranked_in_parts(
 
 
 def _ranked(
-    questions: Sequence[Example], found: Candidates, null_threshold: float, squad_v2: bool
+    questions: Sequence[Passage], found: Candidates, null_threshold: float, squad_v2: bool
 ) -> Iterator[RankedAnswer]:
     shares, null_shares = probabilities(found, with_null=squad_v2)
-    # The last digits of the exponential differ between processors.
+    # More digits would be noise; that they are the same everywhere is up to `numerics.exp`.
     columns = found.start, found.end, found.start_logit, found.end_logit, shares.round(12)
     spans: list[list[Any]] = [column.tolist() for column in columns]
-    scores, bounds = found.score.tolist(), pairwise(found.offsets.tolist())
+    bounds = pairwise(found.offsets.tolist())
     nulls = zip(found.null_score.tolist(), null_shares.round(12).tolist(), strict=True)
     for question, (low, high), (null, null_share) in zip(questions, bounds, nulls, strict=True):
         lists: list[list[Any]] = [column[low:high] for column in spans]
@@ -282,7 +160,7 @@ def _ranked(
         texts = [context[start:end] for start, end in zip(lists[0], lists[1], strict=True)]
         text = texts[0] if texts else ""
         if squad_v2:
-            score = scores[low:high]
+            score = list(map(add, lists[2], lists[3]))
             text = "" if score and null - score[0] > null_threshold else text
             better = sum(value >= null for value in score)
             null_answer = "", *[None] * 4, null_share
@@ -292,8 +170,8 @@ def _ranked(
 
 
 def _matching(
-    rest: Iterator[tuple[int, Example]], rows: NDArray[np.int64], skipped: list[str]
-) -> Iterator[Example]:
+    rest: Iterator[tuple[int, Passage]], rows: NDArray[np.int64], skipped: list[str]
+) -> Iterator[Passage]:
     """Take the examples `rows` from `rest`; the ids of others on the way go to `skipped`."""
     for row in rows.tolist():
         for index, example in rest:
@@ -308,7 +186,7 @@ def _matching(
             )
 
 
-def _require_finite(logits: Floats, windows: Windows, questions: Sequence[Example]) -> None:
+def _require_finite(logits: Floats, windows: Windows, questions: Sequence[Passage]) -> None:
     finite = np.isfinite(logits)
     if finite.all():
         return
@@ -324,11 +202,11 @@ def _require_finite(logits: Floats, windows: Windows, questions: Sequence[Exampl
     )
 
 
-def _require_offsets(windows: Windows, questions: Sequence[Example]) -> None:
+def _require_offsets(windows: Windows, questions: Sequence[Passage]) -> None:
     last = np.maximum.reduceat(windows.char_end, windows.question_tokens()[:-1])
-    for question, end in zip(questions, last.tolist(), strict=True):
-        if end > len(question.context):
-            raise RetuneError(
-                f"question {question.id}: a token ends at character {end} of a context with "
-                f"{len(question.context)}; run the tokenize stage on this data"
-            )
+    sizes = np.array([len(question.context) for question in questions])
+    for row in np.flatnonzero(last > sizes)[:1].tolist():
+        raise RetuneError(
+            f"question {questions[row].id}: a token ends at character {last[row]} of a context "
+            f"with {sizes[row]}; run the tokenize stage on this data"
+        )

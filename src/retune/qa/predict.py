@@ -48,7 +48,9 @@ def predict(features: Path, model: "PreTrainedModel", logits: Path, params: Pred
     path = features / "validation.arrow"
     counts = count_windows(path)
     precision = resolved_precision(params.precision)
-    collator = Collator.for_model(model, load_tokenizer(features / "tokenizer"), precision)
+    tokenizer = load_tokenizer(features / "tokenizer")
+    _require_vocabulary(model, len(tokenizer))
+    collator = Collator.for_model(model, tokenizer, precision)
     with atomic_path(logits) as folder:
         folder.mkdir(parents=True)
         bar = tqdm(total=counts["windows"], desc="predict", unit=" windows")
@@ -130,8 +132,21 @@ def _header(tokens: int) -> dict[str, Any]:
     return {"descr": "<f4", "fortran_order": False, "shape": (tokens, 2)}
 
 
+def _require_vocabulary(model: "PreTrainedModel", size: int) -> None:
+    rows = model.config.vocab_size
+    if rows < size:
+        raise RetuneError(
+            f"the model has embeddings for {rows} tokens, but the tokenizer of the features has "
+            f"{size}; run the train stage on these features"
+        )
+
+
 def _require_finite(logits: NDArray[np.float32], part: Features, first: int) -> None:
     finite = np.isfinite(logits).all(axis=1)
     if not finite.all():
         window = int(np.searchsorted(part.window_tokens(), np.argmin(finite), side="right")) - 1
-        raise RetuneError(f"the model gives a logit that is no number at window {first + window}")
+        raise RetuneError(
+            f"the model gives a logit that is no number at window {first + window}, of the "
+            f"question in line {part.example[window] + 1} of validation.jsonl; the model is "
+            "broken, train it again with a lower learning rate"
+        )

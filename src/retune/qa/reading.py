@@ -23,6 +23,8 @@ _FOREIGN = {
     b"\x1f\x8b": "compressed by gzip; unpack it",
     b"BZh": "compressed by bzip2; unpack it",
     b"\xfd7zXZ": "compressed by xz; unpack it",
+    b"\x28\xb5\x2f\xfd": "compressed by zstd; unpack it",
+    b"7z\xbc\xaf\x27\x1c": "a 7z archive; unpack it",
     b"\xff\xfe": "UTF-16; save it as UTF-8",
     b"\xfe\xff": "UTF-16; save it as UTF-8",
 }
@@ -107,6 +109,8 @@ def decoded(data: bytes, file: str) -> str:
         if data.startswith(magic):
             kind = "wrong_encoding" if what.startswith("UTF") else "archive"
             raise UnreadableError(kind, file, f"the file is {what}")
+    if data[257:262] == b"ustar":
+        raise UnreadableError("archive", file, "the file is a tar archive; unpack it")
     if b"\0" in data[:2]:
         why = "NUL at its start, so perhaps UTF-16 without a mark; save it as UTF-8"
         raise UnreadableError("wrong_encoding", file, why)

@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 
 from retune.errors import RetuneError, excerpt
 
+_QUESTION = '"question"'
 _BLANK = re.compile(r"[ \t\r\n]*")
 _TOKEN = re.compile(r'("[^"\\]*(?:\\.[^"\\]*)*")(\s*:)?|[{}]|[^\s"{}\[\],:]+', re.DOTALL)
 
@@ -57,11 +58,13 @@ def read_json(text: str, file: str) -> Iterator[tuple[str, Any]]:
 
 
 def _read_lines(text: str, file: str) -> Iterator[tuple[str, Any]]:
+    count = 0
     for number, line in enumerate(text.split("\n"), 1):
         start = _skip_blank(line, 0)
         if start == len(line):
             continue
-        value, end = _decode(line, start, file, number)
+        value, end = _decode(line, start, file, number, count)
+        count += 1
         rest = _skip_blank(line, end)
         if rest < len(line):
             why = "more text behind the line's JSON value; JSON lines hold one object on each line"
@@ -77,11 +80,12 @@ def parse_json(text: str) -> Any:
     return value
 
 
-def _decode(text: str, start: int, file: str, line: int = 1) -> tuple[Any, int]:
+def _decode(text: str, start: int, file: str, line: int = 1, count: int = 0) -> tuple[Any, int]:
+    """The value at `start`, and its end; `line` and `count` are what came before the text."""
     try:
         return _DECODER.raw_decode(text, start)
     except json.JSONDecodeError as error:
-        place, (kind, why) = error.pos, _syntax(text, error)
+        place, (kind, why) = error.pos, _syntax(text, error, count)
     except _RefusedError as error:
         place, kind, why = error.find(text), error.kind, str(error)
     except RecursionError:
@@ -97,15 +101,26 @@ def too_deep(file: str, where: str) -> UnreadableError:
     return UnreadableError("invalid_json", file, "nested too deeply to be a data set", where)
 
 
-def _syntax(text: str, error: json.JSONDecodeError) -> tuple[str, str]:
+def _syntax(text: str, error: json.JSONDecodeError, count: int) -> tuple[str, str]:
     before = text[: error.pos].rstrip()
-    questions = text.count('"question"', 0, error.pos)
-    position = f"after {questions:,} questions" if questions else "before any question"
+    count += _whole_questions(text, error.pos)
+    whole = f"{count:,} whole question{'' if count == 1 else 's'} before it"
     if error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated"):
-        return "truncated", f"the JSON is cut off ({_lowered(error.msg)}), {position}"
+        return "truncated", f"the JSON is cut off ({_lowered(error.msg)}), {whole}"
     if before.endswith(",") and text[error.pos] in "]}":
-        return "trailing_comma", f"a trailing comma, {position}; take it away"
-    return "invalid_json", f"not valid JSON ({_lowered(error.msg)}), {position}"
+        return "trailing_comma", f"a trailing comma, {whole}; take it away"
+    return "invalid_json", f"not valid JSON ({_lowered(error.msg)}), {whole}"
+
+
+def _whole_questions(text: str, end: int) -> int:
+    """How many objects with the key "question" are closed before `end`."""
+    count, last = text.count(_QUESTION, 0, end), text.rfind(_QUESTION, 0, end)
+    depth = 0
+    for token in _TOKEN.finditer(text, last, end) if count else ():
+        depth += (token[0] == "{") - (token[0] == "}")
+        if depth < 0:
+            return count
+    return max(count - 1, 0)
 
 
 def _lowered(message: str) -> str:

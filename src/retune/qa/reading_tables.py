@@ -13,6 +13,8 @@ from retune.qa.reading_json import UnreadableError, parse_json
 _NEEDED = ["id", "context", "question"]
 _TRUTH = {"true": True, "false": False}
 _LONGEST_CELL = 2**27
+_ROOMY = 2**26  # bytes that a Parquet file may always unpack to
+_RATIO = 100  # and by how much it may grow beyond
 
 
 def read_csv(text: str, file: str, delimiter: str) -> Iterator[tuple[str, Any] | Finding]:
@@ -51,6 +53,7 @@ def read_parquet(path: Path, file: str) -> Iterator[tuple[str, Any]]:
     try:
         with parquet.ParquetFile(path) as table:
             _check_columns(table.schema_arrow.names, file)
+            _check_size(table.metadata, path.stat().st_size, file)
             number = 0
             for batch in table.iter_batches():
                 for row in batch.to_pylist():
@@ -60,6 +63,18 @@ def read_parquet(path: Path, file: str) -> Iterator[tuple[str, Any]]:
         reason = " ".join(str(error).split())
         why = f"not a readable Parquet file ({reason})"
         raise UnreadableError("invalid_parquet", file, why) from None
+
+
+def _check_size(metadata: Any, packed: int, file: str) -> None:
+    """Refuse a file that would fill the memory: compression does so much with blanks only."""
+    groups = range(metadata.num_row_groups)
+    unpacked = sum(metadata.row_group(group).total_byte_size for group in groups)
+    if unpacked > max(_ROOMY, _RATIO * packed):
+        why = (
+            f"{packed:,} bytes that unpack to {unpacked:,}, over {_RATIO} times as many, which "
+            "no text does; unpack it yourself if you trust it"
+        )
+        raise UnreadableError("invalid_parquet", file, why)
 
 
 def _check_columns(names: list[str], file: str) -> None:

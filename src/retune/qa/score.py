@@ -6,6 +6,7 @@ references without a token count only if there is no other. The two differ in th
 texts without tokens: always 0 in 1.1, 1 in 2.0 where both are without.
 """
 
+import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -74,7 +75,7 @@ def score(
     """Compare `predictions.json` with the reference answers; write the metrics file."""
     examples = read_examples(raw / "validation.jsonl")
     gold = [(example.id, [answer.text for answer in example.answers]) for example in examples]
-    texts = read_json(predictions / "predictions.json")
+    texts = _read_predictions(predictions / "predictions.json")
     scores = evaluate_answers(gold, texts, squad_v2=squad_v2, normalizer=params.normalizer)
     details = [
         _figures(group) | {"group": name, "normalizer": params.normalizer}
@@ -83,6 +84,21 @@ def score(
     headline = {"exact_match": scores.exact_match, "f1": scores.f1}
     write_json(metrics, {"qa": headline | {"details": details}})
     return f"EM {scores.exact_match:.2f}, F1 {scores.f1:.2f} over {len(scores.ids):,} questions"
+
+
+def _read_predictions(path: Path) -> dict[str, str]:
+    """The answers by question id; an id that stands twice, of which one would win, is refused."""
+    value = read_json(path)
+    if not isinstance(value, dict):
+        raise RetuneError(
+            f"{path}: {excerpt(value)} is not an object of answers by question id; "
+            "run the postprocess stage"
+        )
+    pairs = json.loads(path.read_bytes(), object_pairs_hook=list)
+    if len(pairs) > len(value):
+        twice = [id_ for id_, count in Counter(id_ for id_, _ in pairs).items() if count > 1]
+        raise RetuneError(f"{path}: ids that stand twice: {listed(twice)}; give each one answer")
+    return value
 
 
 def evaluate_answers(

@@ -15,13 +15,14 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from retune.qa.windows import Ints, Longs, Windows, changes
+from retune.numerics import exp
+from retune.qa.windows import Ints, Longs, Windows, changes, ranges
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 
 #: Windows of a chunk: few enough that the arrays of a chunk stay in the processor's cache.
-CHUNK = 128
+CHUNK = 256
 #: Most pairs of a start and an end that are held at a time.
 _PAIRS = 2**21
 
@@ -133,7 +134,7 @@ def probabilities(candidates: Candidates, *, with_null: bool) -> tuple[Doubles, 
     null = candidates.null_score if with_null else np.full(len(counts), -np.inf)
     highest = np.where(with_null, null, np.finfo(np.float64).min)
     np.maximum.at(highest, question, candidates.score)
-    weight, null_weight = np.exp(candidates.score - highest[question]), np.exp(null - highest)
+    weight, null_weight = exp(candidates.score - highest[question]), exp(null - highest)
     total = null_weight + np.bincount(question, weight, minlength=len(counts))
     return weight / total[question], null_weight / np.where(counts == 0, 1.0, total)
 
@@ -143,10 +144,11 @@ def _read(windows: Windows, logits: Floats) -> tuple[_Context, Doubles]:
     window = windows.window_tokens()[:-1]
     first = window + windows.context_start
     count = windows.context_end - windows.context_start
-    column = np.arange(max(int(count.max()), 1))
-    token, filling = first[:, None] + column, column >= count[:, None]
-    columns = np.ascontiguousarray(logits.T)
-    start_logit, end_logit = (np.take(values, token, mode="clip") for values in columns)
+    width = max(int(count.max()), 1)
+    columns = np.full((2, len(logits) + width), -np.inf, np.float32)
+    columns[:, : len(logits)] = logits.T
+    start_logit, end_logit = sliding_window_view(columns, width, axis=1)[:, first]
+    filling = np.arange(width) >= count[:, None]
     for values in (start_logit, end_logit):
         np.copyto(values, np.float32(-np.inf), where=filling)
     chars = windows.char_start, windows.char_end
@@ -184,8 +186,9 @@ def _best_pairs(context: _Context, n_best: int, longest: int) -> _Spans:
     char_start = _chars(context, context.char_start, starts, start_logit)
     char_end = _chars(context, context.char_end, ends, end_logit)
     score = _sum(start_logit[:, :, None], end_logit[:, None, :])  # (W, K, K)
-    length = ends.astype(np.int32)[:, None, :] - (starts.astype(np.int32) - 1)[:, :, None]
-    invalid = (length < 1) | (length > longest)
+    distance = ends.astype(np.int32)[:, None, :] - starts.astype(np.int32)[:, :, None]
+    longest = min(longest, context.start_logit.shape[1])
+    invalid = distance.view(np.uint32) >= longest  # negative ones are huge there
     invalid |= char_end[:, None, :] <= char_start[:, :, None]
     np.copyto(score, -np.inf, where=invalid)
     window, i, j = _best_entries(score, n_best * _copies(char_start) * _copies(char_end))
@@ -204,7 +207,8 @@ def _all_pairs(context: _Context, n_best: int, longest: int) -> _Spans:
     behind = ((0, 0), (0, width - 1))
     end_logit = np.pad(context.end_logit, behind, constant_values=-np.inf)
     end_logit = sliding_window_view(end_logit, width, axis=1)  # (W, C, width)
-    last_char = sliding_window_view(np.pad(char_end, behind), width, axis=1)
+    char_end = np.pad(char_end, behind, constant_values=np.iinfo(np.int32).min)
+    last_char = sliding_window_view(char_end, width, axis=1)
     score = _sum(context.start_logit[:, :, None], end_logit)
     score[last_char <= char_start[:, :, None]] = -np.inf
     limit = n_best * _copies(char_start) * _copies(char_end)
@@ -216,15 +220,14 @@ def _all_pairs(context: _Context, n_best: int, longest: int) -> _Spans:
 
 
 def _sum(start_logit: Floats, end_logit: Floats) -> Floats:
-    """Scores in float32, -inf for filling.
+    """Scores in float32, none of them infinite.
 
-    Half the size of exact ones. Rounding never turns the order of two scores, it only makes
-    ties: with all that equal the last one wanted, the best of the exact scores are kept.
+    Half the size of exact ones. Rounding and clipping never turn the order of two scores, they
+    only make ties: with all that equal the last one wanted, the best exact scores are kept.
     """
-    with np.errstate(over="ignore"):
-        score = start_logit + end_logit
-    low = np.isneginf(score) & np.isfinite(start_logit) & np.isfinite(end_logit)
-    return np.where(low, np.finfo(np.float32).min, score) if low.any() else score
+    half = np.finfo(np.float32).max / 2
+    total: Floats = start_logit.clip(-half, half) + end_logit.clip(-half, half)
+    return total
 
 
 def _chars(context: _Context, chars: Ints, columns: Longs, logit: Floats) -> Ints:
@@ -238,13 +241,12 @@ def _best_columns(logit: Floats, n_best: int) -> Longs:
     rows, width = logit.shape
     k = min(n_best, width)
     threshold = np.partition(logit, width - k, axis=1)[:, width - k, None]
-    chosen = logit >= threshold
-    tied = np.flatnonzero(np.count_nonzero(chosen, axis=1) > k)
-    if len(tied):  # of those equal to the last, the first
-        above, equal = logit[tied] > threshold[tied], logit[tied] == threshold[tied]
+    chosen = np.flatnonzero(logit >= threshold)
+    if len(chosen) > rows * k:  # of those equal to the last, the first
+        above, equal = logit > threshold, logit == threshold
         wanted = k - above.sum(axis=1, keepdims=True)
-        chosen[tied] = above | (equal & (np.cumsum(equal, axis=1) <= wanted))
-    columns: Longs = np.flatnonzero(chosen).reshape(rows, k) % width
+        chosen = np.flatnonzero(above | (equal & (np.cumsum(equal, axis=1) <= wanted)))
+    columns: Longs = chosen.reshape(rows, k) % width
     return columns
 
 
@@ -253,9 +255,8 @@ def _best_entries(score: Floats, limit: Longs) -> tuple[Longs, ...]:
     flat = score.reshape(len(score), -1)
     last = np.maximum(flat.shape[1] - limit, 0)
     ranked = np.sort(flat, axis=1)  # a partition is slow where most are equal, here -inf
-    threshold = np.take_along_axis(ranked, last[:, None], axis=1)
-    kept = flat >= np.maximum(threshold, np.finfo(np.float32).min)
-    return np.unravel_index(np.flatnonzero(kept), score.shape)
+    threshold = ranked[np.arange(len(flat)), last].clip(np.finfo(np.float32).min)
+    return np.unravel_index(np.flatnonzero(flat >= threshold[:, None]), score.shape)
 
 
 def _copies(chars: Ints) -> Longs:
@@ -278,7 +279,8 @@ def _merged(question: NDArray[Any], spans: _Spans, n_best: int) -> tuple[NDArray
     """The `n_best` best different spans of each question, sorted, with their questions."""
     falling = -(spans.start_logit.astype(np.float64) + spans.end_logit)
     chars = (spans.start.astype(np.int64) << 32) + spans.end  # in the order of start, then end
-    again = ~changes(question) & (np.diff(chars, prepend=-1) <= 0)
+    again = np.zeros(len(question), np.bool_)
+    again[1:] = (question[1:] == question[:-1]) & (chars[1:] <= chars[:-1])
     mixed = (np.bincount(question, again) > 0)[question]  # of several windows, for example
     order = np.flatnonzero(mixed)
     order = order[np.lexsort((falling[order], chars[order], question[order]))]
@@ -286,5 +288,6 @@ def _merged(question: NDArray[Any], spans: _Spans, n_best: int) -> tuple[NDArray
     order = np.concatenate([np.flatnonzero(~mixed), order])
     order = order[np.lexsort((falling[order], question[order]))]  # stable: still by chars
     question = question[order]
-    best = np.arange(len(question)) - np.searchsorted(question, question) < n_best
+    counts = np.bincount(question)
+    best = ranges(np.zeros_like(counts), counts) < n_best
     return question[best], _Spans._make(column[order[best]] for column in spans)

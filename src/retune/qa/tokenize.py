@@ -15,9 +15,10 @@ import numpy as np
 from pydantic.dataclasses import dataclass
 from tqdm import tqdm
 
-from retune.errors import RetuneError
-from retune.params import STRICT, NotNegative, Positive
+from retune.errors import RetuneError, listed
+from retune.params import STRICT, Fraction, NotNegative, Positive
 from retune.qa.audit import Audit
+from retune.qa.characters import trim_offsets
 from retune.qa.examples import Example, read_examples
 from retune.qa.features import WindowWriter, window_writer
 from retune.qa.score import ScoreParams
@@ -28,8 +29,8 @@ from retune.qa.windows import (
     Longs,
     Template,
     Tokens,
+    covering_spans,
     cut_windows,
-    trim_offsets,
 )
 from retune.storage import atomic_path, json_lines_writer, write_json
 
@@ -47,13 +48,15 @@ class TokenizeParams:
 
     `doc_stride` is the overlap of neighbouring windows, as in BERT's SQuAD code, not the
     distance between their starts. Questions are cut to `max_question_length`. `windows`:
-    "all", or "first" to truncate long contexts instead.
+    "all", or "first" to truncate long contexts instead. `max_lost_answers`: the share of a
+    split's answers, from 0 to 1, that may stand whole in no window.
     """
 
     max_length: Positive
     doc_stride: NotNegative
     max_question_length: Positive
     windows: Literal["all", "first"]
+    max_lost_answers: Fraction
 
 
 def tokenize(
@@ -69,8 +72,8 @@ def tokenize(
     """Write `features` (a folder: an Arrow file a split, the tokenizer) and the audit.
 
     Raises:
-        RetuneError: where the windows that `params` asks for cannot exist, or a split is
-            empty.
+        RetuneError: where the windows that `params` asks for cannot exist or lose too many
+            answers, a split is empty, or the tokenizer keeps nothing of a train context.
     """
     windower = Windower(tokenizer, params)
     audits = []
@@ -82,9 +85,9 @@ def tokenize(
                 window_writer(folder / f"{split}.arrow") as writer,
                 json_lines_writer(folder / f"{split}_notes.jsonl") as write_note,
             ):
-                normalizer = scoring.normalizer if split == "validation" else None
-                audit = Audit(split, write_note, normalizer, squad_v2=squad_v2)
+                audit = Audit(split, write_note, scoring.normalizer, squad_v2=squad_v2)
                 _write_split(raw / f"{split}.jsonl", writer, windower, audit)
+            _require_reachable(audit, params)
             audits.append(audit)
     validation = audits[-1].summary()
     headline = {"ceiling_f1": validation["ceiling_f1"]}
@@ -97,11 +100,34 @@ def _write_split(path: Path, writer: WindowWriter, windower: "Windower", audit: 
     row = 0
     for batch in _batches(examples):
         cut = windower.cut(batch, first_row=row)
-        audit.add(batch, cut.windows, cut.question_cut)
+        audit.add(batch, *cut)
         writer.write(cut.windows)
         row += len(batch)
     if row == 0:
         raise RetuneError(f"{path}: no questions; the download stage left this split empty")
+
+
+def _require_reachable(audit: Audit, params: TokenizeParams) -> None:
+    """Refuse a split whose windows would teach or measure something else than its answers."""
+    if audit.split == "train" and (empty := audit.ids["context_without_tokens"]):
+        raise RetuneError(
+            f"train: the tokenizer keeps nothing of the context of {listed(empty)}, such as "
+            "control characters only; take these questions out of the data"
+        )
+    lost, answers = audit.ids["answer_in_no_window"], audit.counts["answers"]
+    if len(lost) <= params.max_lost_answers * answers:
+        return
+    if params.windows == "first":
+        advice = "`windows: all` keeps what stands behind the first window"
+    else:
+        longest = audit.longest_lost
+        advice = f"doc_stride {longest - 1}, with max_length to match, keeps even the longest"
+        advice += f" of {longest} tokens"
+    raise RetuneError(
+        f"{audit.split}: {len(lost):,} of {answers:,} answers ({len(lost) / answers:.1%}) stand "
+        f"whole in no window, of questions {listed(lost)}; params.yaml: qa.tokenize: {advice}; "
+        f"or raise max_lost_answers, now {params.max_lost_answers}"
+    )
 
 
 def _batches(examples: Iterable[Example]) -> Iterator[list[Example]]:
@@ -114,6 +140,8 @@ class Cut(NamedTuple):
 
     windows: Features
     question_cut: Longs  # (N,) question tokens that were cut off
+    answer_tokens: Longs  # (N,) tokens of the first answer, 0 where there is none
+    room: Longs  # (N,) tokens of the context that fit into a window
 
 
 class Windower:
@@ -124,6 +152,8 @@ class Windower:
         self._backend: Tokenizer = tokenizer.backend_tokenizer
         self._backend.no_truncation()
         self._backend.no_padding()
+        # "[SEP]" in a context or question is text, and must not end a sequence.
+        self._backend.encode_special_tokens = True
         self.template = _template(tokenizer)
         self._lengths = Lengths(
             params.max_length,
@@ -138,21 +168,22 @@ class Windower:
         place: dict[str, int] = {}
         context = np.array([place.setdefault(e.context, len(place)) for e in examples], np.int64)
         contexts = self._tokens(list(place))
-        questions = self._ids([example.question.lstrip() for example in examples])
+        questions = self._ids([example.question.strip() for example in examples])
         answers = [
             (answer.start, answer.end) if answer else (-1, -1)
             for answer in (next(iter(example.answers), None) for example in examples)
         ]
-        windows = cut_windows(
-            questions,
-            contexts,
-            context,
-            np.array(answers, np.int64),
-            self.template,
-            self._lengths,
-            first_row,
+        chars = np.array(answers, np.int64)
+        first, last = covering_spans(contexts, context, chars)
+        size = np.minimum(questions.counts, self._lengths.question)
+        return Cut(
+            cut_windows(
+                questions, contexts, context, chars, self.template, self._lengths, first_row
+            ),
+            question_cut=questions.counts - size,
+            answer_tokens=np.maximum(last - first + 1, 0),
+            room=self.params.max_length - self.template.specials - size,
         )
-        return Cut(windows, np.maximum(questions.counts - self._lengths.question, 0))
 
     def _ids(self, texts: list[str]) -> Tokens:
         """Token ids of texts; all tokens are said to have no characters."""

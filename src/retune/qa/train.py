@@ -5,7 +5,8 @@ Every variant has the same loss, the same evaluation and the same training loop
 processes (`retune.processes`) do the same steps as one: `batch_size` is that of all together.
 """
 
-from collections.abc import Sequence
+import shutil
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -14,11 +15,12 @@ import numpy as np
 import torch
 from accelerate.data_loader import prepare_data_loader
 from pydantic.dataclasses import dataclass
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
-from transformers import PreTrainedModel, PrinterCallback, Trainer
+from transformers import PreTrainedModel, PrinterCallback
 
-from retune.checkpoints import load_tokenizer
+from retune.checkpoints import WEIGHTS, load_tokenizer
 from retune.errors import RetuneError
 from retune.layers.dropout import use_fast_dropout
 from retune.memory import keep_freed_memory, peak_memory_mb
@@ -30,12 +32,12 @@ from retune.qa.evaluation import Evaluation, EvaluationParams, batch_loss
 from retune.qa.features import read_rows
 from retune.qa.models import max_positions
 from retune.qa.predict import PredictParams
+from retune.resuming import Checkpoints, ResumableTrainer, run_key
 from retune.seeding import random_state_kept, seed_everything
 from retune.storage import atomic_path, remove, write_json
 from retune.training import (
     Curves,
     OptimizationParams,
-    Stopwatch,
     environment,
     require_finite,
     training_arguments,
@@ -68,28 +70,39 @@ def train(
     model_folder: Path,
     curves_folder: Path,
     costs: Path,
+    times: Path,
     *,
     build: Build,
     params: TrainParams,
     seed: int,
     squad_v2: bool,
+    settings: Mapping[str, Any] | None = None,
 ) -> str:
-    """Train the model that `build` makes; write it to `model_folder` in Hugging Face layout."""
+    """Train the model that `build` makes; write it to `model_folder` in Hugging Face layout.
+
+    With `settings`, which are all that the result depends on besides the sealed folders `raw` and
+    `features`, a training that was killed goes on from its last checkpoint.
+    """
     rows = read_rows(features / "train.arrow")
     tokenizer = load_tokenizer(features / "tokenizer")
     seed_everything(seed)  # before building: a new head is drawn at random
     model = build(vocabulary_size=len(tokenizer), pad_token_id=int(tokenizer.pad_token_id))
+    model.config.name_or_path = ""  # a path of this machine has no place in the output
     _check_length(model, longest=int(np.max(rows["length"])))
-    work, logs = model_folder.with_suffix(".work"), model_folder.parent / "logs"
     collator = Collator.for_model(model, tokenizer, resolved_precision(params.precision))
+    work, logs = (model_folder.parent / name for name in ("checkpoints", "logs"))
     arguments = training_arguments(
         params, seed, work, logs, best_metric="f1", padded=not collator.packed
     )
-    if arguments.should_save:
-        remove(work)
+    surroundings = environment(resolved_precision(params.precision), arguments.world_size)
+    key = None
+    if settings is not None:
+        key = run_key({**settings, "environment": surroundings}, raw, features)
+    checkpoints = Checkpoints(work, key)
+    begun = checkpoints.newest()
+    if begun is None and arguments.should_save:
         remove(logs)  # of the run before
     prediction = PredictParams(params.eval_batch_size, params.precision)
-    curves = Curves()
     keep_freed_memory()
     use_fast_dropout(model)
     trainer = SpanTrainer(
@@ -97,28 +110,24 @@ def train(
         collator,
         rows,
         Evaluation(raw, features, prediction, params.evaluation, squad_v2),
+        checkpoints,
         args=arguments,
-        callbacks=training_callbacks(params, arguments, logs, curves),
+        callbacks=training_callbacks(params, arguments, logs, resumed=begun is not None),
     )
     parameters = model.num_parameters()
-    trainer.train()
-    seconds = trainer.stopwatch.seconds
-    weights = trainer.whole_weights()
-    trainer.leave()
+    end = trainer.train_to_the_end(begun)
     if not arguments.should_save:
         return ""  # the first process writes for all
-    require_finite(weights)
-    _save(model, weights, tokenizer, model_folder)
-    remove(work)
+    _publish(checkpoints[end.best_step], tokenizer, model_folder)
+    curves = Curves.of(end.state.log_history)
     curves.write(curves_folder)
-    figures = _costs(
-        model_folder / "model.safetensors",
-        parameters=parameters,
-        windows=round((trainer.state.epoch or 0) * len(rows)),
-        seconds=seconds,
-        surroundings=environment(resolved_precision(params.precision), arguments.world_size),
-    )
-    write_json(costs, {"qa": figures})
+    windows = round((end.state.epoch or 0) * len(rows))
+    size = (model_folder / WEIGHTS).stat().st_size
+    details = {"model_bytes": size, "train_windows": windows}
+    write_json(costs, {"qa": {"parameters": parameters, "details": [details]}})
+    figures = _times(windows, end.seconds, surroundings)
+    write_json(times, {"qa": figures})
+    checkpoints.remove()
     best = max(curves.validation, key=lambda row: row["f1"])
     return (
         f"best epoch {best['epoch']:.0f}: EM {best['exact_match']:.2f}, F1 {best['f1']:.2f}; "
@@ -126,7 +135,7 @@ def train(
     )
 
 
-class SpanTrainer(Trainer):
+class SpanTrainer(ResumableTrainer):
     """`Trainer` with the span loss, and real answers and scores at each evaluation."""
 
     def __init__(
@@ -135,6 +144,7 @@ class SpanTrainer(Trainer):
         collator: Collator,
         rows: "Dataset",
         evaluation: Evaluation,
+        checkpoints: Checkpoints,
         **options: Any,
     ) -> None:
         super().__init__(
@@ -142,15 +152,14 @@ class SpanTrainer(Trainer):
             data_collator=partial(collated, collator),
             train_dataset=rows,
             eval_dataset=evaluation.rows,
+            checkpoints=checkpoints,
             **options,
         )
         self.rows = rows
         self.remove_callback(PrinterCallback)  # our own Progress speaks instead
-        self.share = Share(self.args.process_index, self.args.world_size)
         # With ZeRO-3 no process has whole weights: all have to go through each batch together.
         share = Share() if self._weights_are_shared_out() else self.share
         self.score = partial(evaluation, model, collator, share)
-        self.stopwatch = Stopwatch()
         # Like weights for all from here, but each process drops out what it likes.
         seed_everything(self.args.seed + self.share.index)
 
@@ -203,17 +212,6 @@ class SpanTrainer(Trainer):
         self.stopwatch.go_on()
         return metrics
 
-    def whole_weights(self) -> dict[str, Tensor]:
-        """The weights by name, on every process, wherever they are kept."""
-        owner = self.model_wrapped if self.is_deepspeed_enabled else self.model
-        weights: dict[str, Tensor] = self.accelerator.get_state_dict(owner)
-        return weights
-
-    def leave(self) -> None:
-        """End the work together, once all are here: none may need the first's files any more."""
-        self.accelerator.wait_for_everyone()
-        self.accelerator.end_training()
-
     def _joint_counts(self, counts: Tensor) -> Tensor:
         if self.share.count == 1:
             return counts
@@ -231,33 +229,23 @@ def collated(collator: Collator, windows: Sequence[Any]) -> Batch:
     return batch | {name: torch.tensor([-1]) for name in ANSWER}
 
 
-def _save(
-    model: PreTrainedModel,
-    weights: dict[str, Tensor],
-    tokenizer: "PreTrainedTokenizerFast",
-    target: Path,
-) -> None:
+def _publish(checkpoint: Path, tokenizer: "PreTrainedTokenizerFast", target: Path) -> None:
+    """Make a model folder of a checkpoint's weights."""
+    require_finite(load_file(checkpoint / WEIGHTS))
     with atomic_path(target) as folder:
-        model.config.name_or_path = ""  # a path of this machine has no place in the output
-        model.save_pretrained(folder, state_dict=weights)
+        folder.mkdir()
+        for name in ("config.json", WEIGHTS):
+            shutil.copyfile(checkpoint / name, folder / name)
         tokenizer.save_pretrained(folder)
 
 
-def _costs(
-    weights: Path, parameters: int, windows: int, seconds: float, surroundings: list[str]
-) -> dict[str, Any]:
-    """Figures for the table of experiments, and in a list, which it ignores, the details."""
-    details = {
-        "environment": surroundings,
-        "model_bytes": weights.stat().st_size,
-        "train_windows": windows,
-    }
+def _times(windows: int, seconds: float, surroundings: list[str]) -> dict[str, Any]:
+    """What another run takes otherwise; in a list, which tables ignore, what that depends on."""
     return {
-        "parameters": parameters,
         "train_seconds": round(seconds, 1),
         "train_windows_per_second": round(windows / seconds, 2),
         "peak_memory_mb": round(peak_memory_mb()),
-        "details": [details],
+        "details": [{"environment": surroundings}],
     }
 
 

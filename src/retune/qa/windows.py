@@ -9,11 +9,7 @@ Everything here is a pure function of arrays; `retune.qa.tokenize` does the read
 the tokenizer calls and the writing.
 """
 
-import unicodedata
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import cache
-from itertools import pairwise
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -233,80 +229,6 @@ def covering_spans(texts: Tokens, text: Longs, chars: Longs) -> tuple[Longs, Lon
     last = np.searchsorted(of_token + texts.start, end, side="left") - 1
     begin = texts.bounds[text]
     return first - begin, last - begin
-
-
-def trim_offsets(text: str, start: Ints, end: Ints) -> Ints:
-    """Token starts moved past white space that a tokenizer counts as part of a token.
-
-    Some tokenizers (SentencePiece kinds) let a token's offsets begin at the space before
-    the word; an answer cut at such an offset would begin with a space. A token of white
-    space only is left without characters, so that it is no answer.
-    """
-    space = is_one_of(_white_space(), text)
-    trimmed: Ints = np.minimum(next_other(space)[start], end, dtype=np.int32, casting="unsafe")
-    return trimmed
-
-
-def whole_characters(windows: Windows, contexts: Sequence[str]) -> Windows:
-    """Move token ends behind combining marks, so that no answer ends inside a character.
-
-    In decomposed text (NFD) a tokenizer may end a token between a letter and its accent.
-
-    Args:
-        windows: windows of whole questions.
-        contexts: the context of each of these questions.
-    """
-    char_end = windows.char_end.copy()
-    bounds = windows.question_tokens().tolist()
-    before, behind_marks = None, None
-    for context, (low, high) in zip(contexts, pairwise(bounds), strict=True):
-        if context != before:  # neighbours often share a context
-            before, behind_marks = context, _behind_marks(context)
-        if behind_marks is not None:
-            old = char_end[low:high]
-            # A token without characters must not get some.
-            moved = np.where(old > windows.char_start[low:high], behind_marks[old], old)
-            char_end[low:high] = moved
-    return replace(windows, char_end=char_end)
-
-
-def _behind_marks(text: str) -> Longs | None:
-    """`next_other` of combining marks; None where there is none."""
-    if text.isascii():
-        return None
-    marks = is_one_of(_combining_marks(), text)
-    return next_other(marks) if marks.any() else None
-
-
-def is_one_of(wanted: NDArray[np.bool_], text: str) -> NDArray[np.bool_]:
-    """For each character of `text` what the table `wanted` holds at its code; False behind."""
-    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
-    return np.take(wanted, codes, mode="clip")
-
-
-def next_other(marked: NDArray[np.bool_]) -> Longs:
-    """From each place the next one that is not marked, itself included.
-
-    Shapes: (length of the text,) and, since one may stand at the end, that plus 1.
-    """
-    places = np.arange(len(marked) + 1)
-    places[:-1][marked] = len(marked)
-    return np.minimum.accumulate(places[::-1])[::-1]
-
-
-def _table(wanted: Callable[[str], object], size: int) -> NDArray[np.bool_]:
-    """A table of the characters that are wanted, by their codes; its last entry is False."""
-    return np.fromiter((bool(wanted(chr(code))) for code in range(size)), np.bool_, size)
-
-
-@cache
-def _white_space() -> NDArray[np.bool_]:
-    return _table(str.isspace, 0x4000)  # Unicode has none elsewhere
-
-
-@cache
-def _combining_marks() -> NDArray[np.bool_]:
-    return _table(unicodedata.combining, 0x20000)  # Unicode has none elsewhere
 
 
 def ranges(first: Longs, count: NDArray[np.integer[Any]]) -> Longs:

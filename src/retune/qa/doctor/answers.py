@@ -37,11 +37,16 @@ def _items(record: Record, note: Note) -> list[tuple[str, Any]] | None:
         kind = "wrong_type" if "answers" in record.values else "missing_field"
         note(record, kind, "answers", "no list of answers", Change(answers, []))
         return []
+    items = _listed(record, answers, note)
+    if impossible and items and all(_is_blank(item) for _, item in items):
+        message = "an answer without text on a question that has none"
+        note(record, "empty_answer", "answers", message, Change(answers, []))
+        return []
+    return items
+
+
+def _listed(record: Record, answers: Any, note: Note) -> list[tuple[str, Any]] | None:
     if isinstance(answers, list):
-        if impossible and answers and all(map(_is_blank, answers)):
-            message = "an answer without text on a question that has none"
-            note(record, "empty_answer", "answers", message, Change(answers, []))
-            return []
         return [(f"answers/{number}/{{}}", item) for number, item in enumerate(answers)]
     return _items_of_object(record, answers, note) if isinstance(answers, dict) else None
 

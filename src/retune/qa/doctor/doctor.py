@@ -1,18 +1,18 @@
 """The doctor's work: examine files, compare splits, write a mended copy."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from retune.errors import RetuneError, excerpt
+from retune.errors import RetuneError
 from retune.qa.checking import Checker, Rules
 from retune.qa.doctor.inspecting import character_findings, layout_findings, version_findings
 from retune.qa.doctor.lenient import lenient_records
 from retune.qa.doctor.mending import Mender, question
 from retune.qa.doctor.ordering import in_order
+from retune.qa.doctor.similar import near_findings, similar_findings
 from retune.qa.doctor.writing import write_log, write_mended
 from retune.qa.findings import Change, Finding
-from retune.qa.kinds import KINDS
 from retune.qa.leaking import find_leaks
 from retune.qa.reading import Record
 from retune.qa.reading_json import UnreadableError, too_deep
@@ -55,7 +55,10 @@ def diagnose(files: Sequence[Path], validation: Sequence[Path], options: Options
     split, other = _Split(options), _Split(options)
     examined = [split.examine(path) for path in files]
     compared = [other.examine(path) for path in validation]
-    found = [*_leaks(split.checker, other.checker)] if validation else []
+    found = [*similar_findings(split.checker), *similar_findings(other.checker)]
+    if validation:
+        found += find_leaks(split.checker, other.checker, allow_contexts=False)
+        found += near_findings(split.checker, other.checker)
     if options.windows:
         from retune.qa.doctor.reaching import window_findings
 
@@ -149,22 +152,3 @@ def _dropped_item(finding: Finding) -> Finding:
     return Finding(
         "malformed", "error", finding.file, finding.where, finding.id, finding.message, change
     )
-
-
-def _leaks(train: Checker, validation: Checker) -> Iterator[Finding]:
-    yield from find_leaks(train, validation, allow_contexts=False)
-    from retune.qa.doctor.neighbours import Neighbours
-
-    names = {example.context: example.id for example in reversed(train.examples)}
-    known = Neighbours(names)
-    asked = {e.context: e.id for e in reversed(validation.examples) if e.context not in names}
-    for context, name in reversed(asked.items()):
-        if near := known.nearest(context):
-            other, similarity = near
-            record = validation.records[name]
-            message = (
-                f"the context {excerpt(context, 40)} shares {similarity:.0%} of its word triples "
-                f"with one in train (question {excerpt(names[other])})"
-            )
-            place, severity = record.place("context"), KINDS["near_context"].severity
-            yield Finding("near_context", severity, record.file, place, name, message)

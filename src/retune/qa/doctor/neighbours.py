@@ -7,7 +7,7 @@ exactly. At the threshold one pair in 3,000 is missed.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from hashlib import blake2b
 
 import numpy as np
@@ -23,31 +23,42 @@ _KEPT = 4  # contexts compared in each bucket, so that time stays linear
 _WORD = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]|\w+")
 
 _Hashes = NDArray[np.uint64]
+_Key = tuple[int, bytes]
 
 
 class Neighbours:
-    """Contexts of one split, to be asked for a near one."""
+    """Contexts that were added, to be asked for one that is near another."""
 
-    def __init__(self, contexts: Iterable[str]) -> None:
+    def __init__(self, contexts: Iterable[str] = ()) -> None:
         self._words: dict[str, int] = {}
         draw = np.random.Generator(np.random.PCG64(20))
         self._factors = draw.integers(2**63, size=BANDS * ROWS, dtype=np.uint64) * 2 + 1
         self._contexts: list[str] = []
         self._sets: list[_Hashes] = []
-        self._buckets: dict[tuple[int, bytes], list[int]] = {}
-        for number, context in enumerate(contexts):
-            shingles = self._shingles(context)
-            self._contexts.append(context)
-            self._sets.append(shingles)
-            for key in self._keys(shingles):
-                bucket = self._buckets.setdefault(key, [])
-                if len(bucket) < _KEPT:
-                    bucket.append(number)
+        self._buckets: dict[_Key, list[int]] = {}
+        for context in contexts:
+            self.add(context)
+
+    def add(self, context: str) -> tuple[str, float] | None:
+        """Add a context; what `nearest` says of it before."""
+        shingles = self._shingles(context)
+        keys = self._keys(shingles)
+        near = self._nearest(shingles, keys)
+        for key in keys:
+            bucket = self._buckets.setdefault(key, [])
+            if len(bucket) < _KEPT:
+                bucket.append(len(self._contexts))
+        self._contexts.append(context)
+        self._sets.append(shingles)
+        return near
 
     def nearest(self, context: str) -> tuple[str, float] | None:
         """The most similar context that is near, and the similarity; None if there is none."""
         shingles = self._shingles(context)
-        found = {number for key in self._keys(shingles) for number in self._buckets.get(key, ())}
+        return self._nearest(shingles, self._keys(shingles))
+
+    def _nearest(self, shingles: _Hashes, keys: list[_Key]) -> tuple[str, float] | None:
+        found = {number for key in keys for number in self._buckets.get(key, ())}
         scored = [(_jaccard(shingles, self._sets[number]), -number) for number in found]
         best, number = max(scored, default=(0.0, 0))
         return (self._contexts[-number], best) if best >= THRESHOLD else None
@@ -70,13 +81,13 @@ class Neighbours:
             self._words[word] = known
         return known
 
-    def _keys(self, shingles: _Hashes) -> Iterator[tuple[int, bytes]]:
+    def _keys(self, shingles: _Hashes) -> list[_Key]:
         """The bands of the signature; a shingle's hash times an odd number is a new hash."""
         products = shingles[:, None] * self._factors  # (shingles, BANDS * ROWS)
         products ^= products >> np.uint64(32)
         products *= np.uint64(0xD6E8FEB86659FD93)
         minima = products.min(axis=0).reshape(BANDS, ROWS)
-        return ((band, row.tobytes()) for band, row in enumerate(minima))
+        return [(band, row.tobytes()) for band, row in enumerate(minima)]
 
 
 def _jaccard(one: _Hashes, other: _Hashes) -> float:

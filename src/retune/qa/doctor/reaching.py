@@ -12,7 +12,11 @@ from retune.qa.kinds import KINDS
 from retune.qa.tokenize import TokenizeParams, Windower
 
 _BATCH = 1000
-_FIELDS = {"question_cut": "question", "context_without_tokens": "context"}
+_FIELDS = {
+    "question_cut": "question",
+    "question_trimmed": "question",
+    "context_without_tokens": "context",
+}
 
 
 def window_findings(checker: Checker, squad_v2: bool) -> list[Finding]:
@@ -31,7 +35,7 @@ def window_findings(checker: Checker, squad_v2: bool) -> list[Finding]:
     row = 0
     while batch := list(islice(examples, _BATCH)):
         cut = windower.cut(batch, first_row=row)
-        audit.add(batch, cut.windows, cut.question_cut)
+        audit.add(batch, *cut)
         row += len(batch)
     return [_finding(checker, **note) for note in notes]
 

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from retune.checkpoints import quiet_transformers
-from retune.errors import RetuneError
+from retune.configuration import check_configuration, explained
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -34,15 +34,16 @@ def load(variant: str, folder: Path) -> "PreTrainedModel":
     """The trained model in `folder`, float32 and in evaluation mode (no dropout).
 
     Raises:
-        RetuneError: the folder is incomplete or damaged.
+        RetuneError: the folder is incomplete or damaged, or its configuration leads to
+            code or weights elsewhere.
     """
     import torch
-    from safetensors import SafetensorError
     from transformers import AutoModelForQuestionAnswering
 
     importlib.import_module(f"{__name__}.{variant}")  # registers the variant's classes
     quiet_transformers()
-    try:
+    check_configuration(folder)
+    with explained(f"{folder}: not a whole model", "; delete it and run `dvc repro train`"):
         model: PreTrainedModel = AutoModelForQuestionAnswering.from_pretrained(
             folder,
             dtype=torch.float32,
@@ -50,10 +51,6 @@ def load(variant: str, folder: Path) -> "PreTrainedModel":
             local_files_only=True,
             trust_remote_code=False,
         )
-    except (SafetensorError, OSError, ValueError) as error:
-        raise RetuneError(
-            f"{folder}: not a whole model ({error}); delete it and run `dvc repro train`"
-        ) from None
     model.eval()
     return model
 

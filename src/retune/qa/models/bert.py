@@ -9,7 +9,8 @@ from pydantic.dataclasses import dataclass
 from transformers import AutoConfig, AutoModelForQuestionAnswering, PreTrainedModel
 
 from retune.checkpoints import NAME, quiet_transformers, require_vocabulary
-from retune.errors import RetuneError, excerpt, listed
+from retune.configuration import check_configuration, explained
+from retune.errors import RetuneError, listed
 from retune.params import STRICT
 
 
@@ -36,13 +37,9 @@ def build(
             encoder are missing, or it has fewer embeddings than the tokenizer has ids.
     """
     quiet_transformers()
-    try:
+    check_configuration(checkpoint)
+    with explained(f"{NAME}: transformers cannot load {checkpoint} for question answering"):
         model, report = _load(checkpoint, params.dropout)
-    except (ValueError, OSError, RuntimeError) as error:
-        reason = excerpt(" ".join(str(error).split()), 300)
-        raise RetuneError(
-            f"{NAME}: transformers cannot load {checkpoint} for question answering: {reason}"
-        ) from None
     # transformers fills what a file lacks with random numbers: right for the head only.
     prefix = f"{model.base_model_prefix}."
     missing = sorted(key for key in report["missing_keys"] if key.startswith(prefix))

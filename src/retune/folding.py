@@ -1,0 +1,240 @@
+"""Runs that differ by their seed alone, folded to their spread; gaps against that spread.
+
+A figure of one run is one draw: initial weights, order and dropout differ with the seed
+(Reimers and Gurevych, "Reporting Score Distributions Makes a Difference", EMNLP 2017). What
+the data would add, other questions drawn from the same source, no number of seeds shows.
+"""
+
+import math
+import statistics
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any, Literal
+
+from retune.errors import RetuneError, listed
+from retune.experiments import SEED, parameter_names
+from retune.table import COLUMNS, print_table, shown_experiments
+
+#: Figures of a run that have a spread; of these, the scores are compared between variants.
+SPREAD = ("qa.exact_match", "qa.f1", "qa.train_windows_per_second")
+SCORES = SPREAD[:2]
+HEADINGS = {key: heading for heading, key, *_ in COLUMNS}
+ENOUGH = 3  # seeds; with two, the interval is thirteen standard errors wide
+CONFIDENCE = 0.95
+
+Verdict = Literal["above", "below", "unknown"]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One set of parameters, and the figures that it had with each seed.
+
+    Attributes:
+        name: of its experiments, without the seed.
+        model: `qa.model`.
+        values: figure by seed, by the figure's dotted name.
+    """
+
+    name: str
+    model: str
+    values: Mapping[str, Mapping[int, float]]
+
+    @property
+    def seeds(self) -> list[int]:
+        """The seeds that it has figures of."""
+        return sorted({seed for values in self.values.values() for seed in values})
+
+    def mean(self, key: str) -> float:
+        """Mean of a figure over the seeds."""
+        return statistics.fmean(self.values[key].values())
+
+
+@dataclass(frozen=True)
+class Gap:
+    """How far one variant is above another by a score, in the score's unit.
+
+    Attributes:
+        key: dotted name of the score.
+        better: name of the variant above.
+        worse: name of the variant below.
+        seeds: how many seeds both have.
+        mean: of the differences, paired by seed; of both means where no seed is in common.
+        half_width: of the interval around `mean`; None with fewer than three common seeds.
+    """
+
+    key: str
+    better: str
+    worse: str
+    seeds: int
+    mean: float
+    half_width: float | None
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether the gap is more than the noise of seeds: does the interval leave out 0?"""
+        if self.half_width is None:
+            return "unknown"
+        return "above" if self.mean > self.half_width else "below"
+
+
+def folded(names: Sequence[str] = ()) -> list[Variant]:
+    """Fold the experiments on the current commit, or those in `names`."""
+    return fold(shown_experiments(names), parameter_names())
+
+
+def fold(shown: Sequence[Mapping[str, Any]], params: Sequence[str]) -> list[Variant]:
+    """Put the runs together that differ by seed alone; best mean F1 first.
+
+    Args:
+        shown: experiments as DVC shows them, with metrics and params in columns.
+        params: dotted names of all parameters.
+
+    Raises:
+        RetuneError: two runs are the same but for their names.
+    """
+    groups: dict[tuple[str, ...], dict[int, Mapping[str, Any]]] = {}
+    for row in shown:
+        runs = groups.setdefault(tuple(str(row.get(key)) for key in params if key != SEED), {})
+        seed = int(row[SEED])
+        if seed in runs:
+            raise RetuneError(
+                f"experiments {runs[seed]['Experiment']} and {row['Experiment']} are the same, "
+                f"with seed {seed}: one run must not count twice; name only one of them"
+            )
+        runs[seed] = row
+    variants = [_variant(runs) for runs in groups.values()]
+    return sorted(variants, key=lambda v: -v.mean("qa.f1") if "qa.f1" in v.values else math.inf)
+
+
+def gaps(variants: Sequence[Variant]) -> list[Gap]:
+    """The gap of each pair of variants by each score, the better one first."""
+    return [
+        _gap(key, one, other)
+        for key in SCORES
+        for one, other in combinations(variants, 2)
+        if key in one.values and key in other.values
+    ]
+
+
+def t_quantile(degrees: int) -> float:
+    """How many standard errors the 95 % t interval reaches to each side.
+
+    That is where both tails of Student's t together are 5 %: the regularized incomplete beta
+    function I(x; n/2, 1/2) at x = n / (n + t^2), with n degrees of freedom (Abramowitz and
+    Stegun, Handbook of Mathematical Functions, 26.7.1).
+    """
+    import mpmath
+
+    def excess(t: Any) -> Any:
+        x = degrees / (degrees + t * t)
+        return mpmath.betainc(degrees / 2, 0.5, 0, x, regularized=True) - (1 - CONFIDENCE)
+
+    return float(mpmath.findroot(excess, (1, 13), solver="anderson"))
+
+
+def _gap(key: str, one: Variant, other: Variant) -> Gap:
+    """The gap with its paired t interval: of the differences seed by seed, mean ± t s / √n.
+
+    Student, "The Probable Error of a Mean", Biometrika 1908; Montgomery, Design and Analysis
+    of Experiments, on paired comparisons. The interval is taken for each pair alone: where
+    many variants are compared, one gap in twenty leaves it by chance.
+    """
+    mine, others = one.values[key], other.values[key]
+    common = sorted(mine.keys() & others.keys())
+    differences = [mine[seed] - others[seed] for seed in common]
+    mean = statistics.fmean(differences) if common else one.mean(key) - other.mean(key)
+    half_width = None
+    if len(common) >= ENOUGH:
+        error = statistics.stdev(differences) / math.sqrt(len(common))
+        half_width = t_quantile(len(common) - 1) * error
+    names = (one.name, other.name) if mean >= 0 else (other.name, one.name)
+    return Gap(key, *names, len(common), abs(mean), half_width)
+
+
+def _variant(runs: Mapping[int, Mapping[str, Any]]) -> Variant:
+    values: dict[str, dict[int, float]] = {}
+    for seed, row in sorted(runs.items()):
+        for key in SPREAD:
+            if row.get(key) is not None:
+                values.setdefault(key, {})[seed] = row[key]
+    names = sorted(_stem(row["Experiment"], seed) for seed, row in runs.items())
+    return Variant(min(names, key=len), str(next(iter(runs.values()))["qa.model"]), values)
+
+
+def _stem(name: str, seed: int) -> str:
+    """The name without its seed, unless that is all of it."""
+    parts = [part for part in name.split("-") if part != f"seed={seed}"]
+    return "-".join(parts) or "seeds"
+
+
+def report(variants: Sequence[Variant], asked: int | None = None) -> None:
+    """Print the spread of each figure as a table, and what it says of the gaps.
+
+    Args:
+        variants: from `fold`.
+        asked: how many seeds there should be of each.
+    """
+    figures = ["seeds", "mean", "std", "min", "max"]
+    print_table(["variant", "metric"], figures, _table_rows(variants, asked))
+    for warning in warnings(variants):
+        print(textwrap.fill(f"warning: {warning}", 80, subsequent_indent="  "))
+
+
+def as_json(variants: Sequence[Variant]) -> dict[str, Any]:
+    """Spread, figures by seed and gaps, for other programs."""
+    return {
+        "variants": [
+            {
+                "name": variant.name,
+                "qa.model": variant.model,
+                "seeds": variant.seeds,
+                "metrics": {
+                    key: _spread(values) | {"by_seed": dict(values)}
+                    for key, values in variant.values.items()
+                },
+            }
+            for variant in variants
+        ],
+        "gaps": [vars(gap) | {"seed_noise": gap.verdict} for gap in gaps(variants)],
+    }
+
+
+def warnings(variants: Sequence[Variant]) -> list[str]:
+    """A sentence for each gap that the noise of seeds may explain, and where it is unknown."""
+    found = gaps(variants)
+    sentences = [
+        f"{HEADINGS[gap.key]} of {gap.better} over {gap.worse} is below seed noise: "
+        f"{gap.mean:+.2f} ± {gap.half_width:.2f} (95 %, {gap.seeds} seeds); other seeds may "
+        "turn it round"
+        for gap in found
+        if gap.verdict == "below"
+    ]
+    pairs = dict.fromkeys(f"{g.better} over {g.worse}" for g in found if g.verdict == "unknown")
+    if pairs:
+        sentences.append(
+            f"seed noise is unknown with fewer than {ENOUGH} seeds in common: {listed([*pairs])}"
+        )
+    return sentences
+
+
+def _table_rows(variants: Sequence[Variant], asked: int | None) -> list[list[str]]:
+    rows = []
+    for variant in variants:
+        for key, values in variant.values.items():
+            count = f"{len(values)} of {asked}" if asked else str(len(values))
+            spread = ["-" if x is None else f"{x:.2f}" for x in _spread(values).values()]
+            rows.append([variant.name, HEADINGS[key], count, *spread])
+    return rows
+
+
+def _spread(by_seed: Mapping[int, float]) -> dict[str, float | None]:
+    """Mean, standard deviation (n - 1), least and most; one value has no deviation."""
+    values = list(by_seed.values())
+    return {
+        "mean": statistics.fmean(values),
+        "std": statistics.stdev(values) if len(values) > 1 else None,
+        "min": min(values),
+        "max": max(values),
+    }

@@ -1,0 +1,90 @@
+"""Stages take in only what an earlier stage has finished, and what belongs together.
+
+A stage's folders carry a manifest (`retune.manifests`) that names, besides the sums of the files,
+the params that several stages share and the folders that it was made of. So logits of another
+model, or windows of other questions, are refused, however they came together.
+"""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from retune import manifests
+from retune.errors import RetuneError, excerpt
+from retune.storage import locked, require_writable
+
+#: Params that a folder depends on and that later stages read as well.
+_SHARED = ("qa.checkpoint", "qa.model", "qa.squad_v2")
+
+
+@contextmanager
+def sealed(
+    params: Mapping[str, Any],
+    *,
+    reads: Mapping[str, Path],
+    writes: Mapping[str, Path],
+    reports: Sequence[Path] = (),
+) -> Iterator[None]:
+    """Do a stage's work in the block: check what it reads before, seal what it writes after.
+
+    Args:
+        params: what the stage reads of params.yaml, by dotted name.
+        reads: folders of earlier stages, by what they are (`raw`, `features`, ...).
+        writes: folders of this stage, likewise. No other run may write them meanwhile.
+        reports: files that the stage writes elsewhere.
+
+    Raises:
+        RetuneError: a folder that is read is not whole, was made with other params or of
+            other folders than those given, or something cannot be written.
+    """
+    found = {kind: _manifest(folder) for kind, folder in reads.items()}
+    digests = {kind: manifests.digest(folder) for kind, folder in reads.items()}
+    for kind, manifest in found.items():
+        _require_params(reads[kind], manifest, params)
+        _require_inputs(reads, kind, manifest, digests)
+    if os.environ.get("RANK", "0") != "0":  # in a launch, the first process writes for all
+        yield
+        return
+    with ExitStack() as locks:
+        for path in [*writes.values(), *reports]:
+            require_writable(path.parent)
+        for folder in writes.values():
+            locks.enter_context(locked(folder.with_name(f".{folder.name}.lock")))
+        yield
+        shared = {name: params[name] for name in _SHARED if name in params}
+        for folder in writes.values():
+            manifests.seal(folder, {"inputs": digests, "params": shared})
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    if not folder.is_dir():
+        raise RetuneError(f"{folder}: no such folder; run the stage that writes it (`dvc repro`)")
+    try:
+        return manifests.read(folder)
+    except RetuneError as error:
+        raise RetuneError(
+            f"{error}; to write it anew, remove {folder}, empty DVC's cache if the damage is in "
+            "there, too (`rm -r .dvc/cache`), and run `dvc repro`"
+        ) from None
+
+
+def _require_params(folder: Path, manifest: dict[str, Any], params: Mapping[str, Any]) -> None:
+    for name, value in manifest["params"].items():
+        if name in params and params[name] != value:
+            raise RetuneError(
+                f"{folder}: made with {name} {excerpt(value)}, while params.yaml says "
+                f"{excerpt(params[name])}; run `dvc repro`, which brings all stages to one state"
+            )
+
+
+def _require_inputs(
+    reads: Mapping[str, Path], kind: str, manifest: dict[str, Any], digests: Mapping[str, str]
+) -> None:
+    for other, digest in manifest["inputs"].items():
+        if digests.get(other, digest) != digest:
+            raise RetuneError(
+                f"{reads[kind]}: made of other {other} than {reads[other]}; run `dvc repro`, "
+                "which makes them fit"
+            )

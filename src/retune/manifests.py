@@ -1,0 +1,66 @@
+"""A manifest in a folder: what every file was when the folder was finished.
+
+DVC trusts a file whose time and size are those that it knows, and what it restores from its cache
+without looking. A stage looks: a file that is torn, damaged or of another run is never read.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from retune.errors import RetuneError
+from retune.storage import read_json, sha256, write_json
+
+NAME = "manifest.json"
+
+
+def seal(folder: Path, about: Mapping[str, Any]) -> None:
+    """Write down the size and SHA-256 of each file in `folder`, and what `about` says of it.
+
+    This is the last thing that is done to a folder: without a manifest it is not whole.
+    """
+    write_json(folder / NAME, {**about, "files": {f: _sum(folder / f) for f in _files(folder)}})
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """The manifest of `folder`, every file of which is found to be what it was.
+
+    Raises:
+        RetuneError: a file is missing, strange or changed, or there is no manifest.
+    """
+    if not (folder / NAME).is_file():
+        raise RetuneError(f"{folder}: has no {NAME}, so that it is not whole")
+    manifest: dict[str, Any] = read_json(folder / NAME)
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("files"), dict):
+        raise RetuneError(f"{folder / NAME}: damaged, it lists no files")
+    expected, present = manifest["files"], set(_files(folder))
+    if missing := sorted(set(expected) - present):
+        raise RetuneError(f"{folder / missing[0]}: missing")
+    if strange := sorted(present - set(expected)):
+        raise RetuneError(f"{folder / strange[0]}: not written by the stage that wrote {folder}")
+    for file in sorted(present):
+        if (actual := _sum(folder / file)) != expected[file]:
+            raise RetuneError(
+                f"{folder / file}: damaged or changed since it was written: {_told(actual)}, "
+                f"expected {_told(expected[file])}"
+            )
+    return manifest
+
+
+def digest(folder: Path) -> str:
+    """SHA-256 of the manifest, which stands for all that is in `folder`."""
+    return hashlib.sha256((folder / NAME).read_bytes()).hexdigest()
+
+
+def _files(folder: Path) -> list[str]:
+    paths = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    return sorted(path for path in paths if path != NAME)
+
+
+def _sum(file: Path) -> dict[str, Any]:
+    return {"bytes": file.stat().st_size, "sha256": sha256(file)}
+
+
+def _told(entry: Mapping[str, Any]) -> str:
+    return f"{entry['bytes']:,} bytes with SHA-256 {entry['sha256'][:12]}..."

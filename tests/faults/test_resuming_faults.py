@@ -1,0 +1,367 @@
+"""A training that was killed goes on to the bytes that it would have had."""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from safetensors import SafetensorError
+from training_runs import run, write_features
+
+from retune.errors import RetuneError
+from retune.manifests import seal
+from retune.qa.evaluation import Evaluation
+from retune.qa.models import bilstm_attention, transformer_encoder
+from retune.qa.train import SpanTrainer
+from retune.resuming import Checkpoints, run_key
+from retune.storage import sha256
+
+
+class Killed(BaseException):
+    """The end of a process, which nothing catches."""
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_features(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(autouse=True)
+def at_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RETUNE_CHECKPOINT_SECONDS", "0")
+
+
+#: Two steps an epoch of 8 windows in batches of 4; 4 steps with batches of 2.
+CASES: dict[str, dict[str, Any]] = {
+    "dropout": {"dropout": 0.2, "batch_size": 2, "epochs": 3},
+    "accumulation": {"batch_size": 2, "gradient_accumulation": 2, "epochs": 2},
+    "unlogged steps": {"batch_size": 2, "epochs": 2, "log_every": 3},
+    "grouped": {
+        "variant": bilstm_attention,
+        "model": bilstm_attention.Params(
+            embedding_size=8, hidden_size=8, dropout=0.2,
+            pretrained_embeddings=True, freeze_embeddings=False,
+        ),
+        "batch_size": 2, "epochs": 2,
+    },
+    "encoder": {
+        "variant": transformer_encoder,
+        "model": transformer_encoder.Params(
+            hidden_size=16, layers=1, attention_heads=2, feed_forward_size=32,
+            max_positions=128, dropout=0.1, pretrained_embeddings=False,
+        ),
+        "batch_size": 2, "epochs": 2,
+    },
+}  # fmt: skip
+
+
+def outputs(folder: Path) -> dict[str, str]:
+    """The sums of all that a training publishes but the times."""
+    files = [*folder.glob("model/*"), *folder.glob("curves/*"), folder / "costs.json"]
+    return {file.name: sha256(file) for file in files}
+
+
+@pytest.fixture(scope="module")
+def unbroken(
+    data: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], dict[str, str]]:
+    known: dict[str, dict[str, str]] = {}
+
+    def train(case: str) -> dict[str, str]:
+        if case not in known:
+            folder = tmp_path_factory.mktemp("unbroken")
+            known[case] = outputs(run(data, folder, **CASES[case]))
+        return known[case]
+
+    return train
+
+
+def kill_at(call: int, owner: type, method: str) -> Any:
+    """Patch `method` so that its `call`-th call, from 1, kills."""
+    original, calls = getattr(owner, method), 0
+
+    def killing(self: Any, *arguments: Any, **options: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == call:
+            raise Killed
+        return original(self, *arguments, **options)
+
+    patch = pytest.MonkeyPatch()
+    patch.setattr(owner, method, killing)
+    return patch
+
+
+def train_killed(data: Path, folder: Path, kill: tuple[int, type, str], **case: Any) -> None:
+    patch = kill_at(*kill)
+    try:
+        with pytest.raises(Killed):
+            run(data, folder, resumable=True, **case)
+    finally:
+        patch.undo()
+
+
+STEP, SAVE = (SpanTrainer, "training_step"), (SpanTrainer, "_save_rng_state")
+
+
+@pytest.mark.parametrize(
+    ("case", "step"),
+    [
+        pytest.param("dropout", 1, id="T01 killed in the first step"),
+        pytest.param("dropout", 3, id="T01 killed in mid-epoch"),
+        pytest.param("dropout", 4, id="T01 killed in the last step of an epoch"),
+        pytest.param("dropout", 5, id="T01 killed between epochs"),
+        pytest.param("dropout", 12, id="T01 killed in the last step"),
+        pytest.param("accumulation", 3, id="T01 killed within accumulated gradients"),
+        pytest.param("unlogged steps", 3, id="T09 killed between rows of the curve"),
+        pytest.param("grouped", 3, id="T01 killed in batches of similar length"),
+        pytest.param("encoder", 3, id="T01 killed in a model with padding"),
+    ],
+)
+def test_killed_in_a_step(
+    case: str, step: int, data: Path, tmp_path: Path, unbroken: Callable[[str], dict[str, str]]
+) -> None:
+    train_killed(data, tmp_path, (step, *STEP), **CASES[case])
+    assert outputs(run(data, tmp_path, resumable=True, **CASES[case])) == unbroken(case)
+    assert not list((tmp_path / "checkpoints").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("kill", "goes_on_from"),
+    [
+        pytest.param((1, *SAVE), None, id="T02 killed in the first save"),
+        pytest.param((3, *SAVE), 2, id="T02 killed in a save"),
+        pytest.param((4, *SAVE), 3, id="T02 killed in the save of an epoch"),
+        pytest.param((3, SpanTrainer, "_save_state"), 2, id="T02 killed at the end of a save"),
+        pytest.param((1, Evaluation, "__call__"), 3, id="T10 killed in an evaluation"),
+        pytest.param((2, Evaluation, "__call__"), 7, id="T10 killed in a later evaluation"),
+        pytest.param((1, Checkpoints, "remove"), 12, id="T01 killed after all is written"),
+    ],
+)
+def test_killed_elsewhere(
+    kill: tuple[int, type, str],
+    goes_on_from: int | None,
+    data: Path,
+    tmp_path: Path,
+    unbroken: Callable[[str], dict[str, str]],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    train_killed(data, tmp_path, kill, **CASES["dropout"])
+    capsys.readouterr()
+    assert outputs(run(data, tmp_path, resumable=True, **CASES["dropout"])) == unbroken("dropout")
+    said = capsys.readouterr().err
+    if goes_on_from is None:
+        assert "going on from" not in said
+    else:
+        assert f"going on from step {goes_on_from}\n" in said
+
+
+def test_killed_again_and_again(
+    data: Path, tmp_path: Path, unbroken: Callable[[str], dict[str, str]]
+) -> None:
+    for _ in range(5):  # each time two steps further
+        train_killed(data, tmp_path, (3, *STEP), **CASES["dropout"])
+    assert outputs(run(data, tmp_path, resumable=True, **CASES["dropout"])) == unbroken("dropout")
+
+
+def script_scores(monkeypatch: pytest.MonkeyPatch, f1s: list[float]) -> None:
+    """Let the evaluation after epoch n report the n-th F1, in whichever process it is."""
+
+    def score(trainer: SpanTrainer) -> dict[str, float]:
+        return {"loss": 1.0, "exact_match": 0.0, "f1": f1s[round(trainer.state.epoch or 0) - 1]}
+
+    original = SpanTrainer.evaluate
+
+    def evaluate(self: SpanTrainer, *arguments: Any, **options: Any) -> dict[str, float]:
+        self.score = lambda: score(self)  # type: ignore[assignment]
+        return original(self, *arguments, **options)
+
+    monkeypatch.setattr(SpanTrainer, "evaluate", evaluate)
+
+
+@pytest.mark.parametrize(
+    "kill",
+    [
+        pytest.param((6, *STEP), id="T08 killed while early stopping counts"),
+        pytest.param((8, *STEP), id="T08 killed in the last step before it stops"),
+        pytest.param((8, *SAVE), id="T08 killed in the save after it stopped"),
+        pytest.param((1, Checkpoints, "remove"), id="T08 killed after it stopped"),
+    ],
+)
+def test_early_stopping_counts_across_a_kill(
+    kill: tuple[int, type, str], data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script_scores(monkeypatch, [10, 50, 20, 40, 90, 99])  # stops after the fourth epoch
+    case: dict[str, Any] = {"epochs": 6, "patience": 2}
+    expected = outputs(run(data, tmp_path / "unbroken", **case))
+    train_killed(data, tmp_path / "killed", kill, **case)
+    assert outputs(run(data, tmp_path / "killed", resumable=True, **case)) == expected
+
+
+def damage(file: Path, how: str) -> None:
+    match how:
+        case "missing":
+            file.unlink()
+        case "cut":
+            file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+        case "flipped":
+            content = bytearray(file.read_bytes())
+            content[len(content) // 2] ^= 1
+            file.write_bytes(content)
+
+
+FILES = [
+    "config.json", "manifest.json", "model.safetensors", "optimizer.pt", "rng_state.pth",
+    "scheduler.pt", "trainer_state.json",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        pytest.param("missing", id="T03 a file is missing"),
+        pytest.param("cut", id="T04 a file is cut"),
+        pytest.param("flipped", id="T04 a bit is flipped"),
+    ],
+)
+def test_a_damaged_checkpoint_is_passed_over_with_a_word(
+    how: str,
+    data: Path,
+    tmp_path: Path,
+    unbroken: Callable[[str], dict[str, str]],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    # The best one so far, of step 4, is the other one that is kept.
+    train_killed(data, tmp_path, (6, *STEP), **CASES["dropout"])
+    (folder,) = (tmp_path / "checkpoints").iterdir()
+    checkpoints = Checkpoints(folder.parent, folder.name)
+    newest, best = checkpoints[5], checkpoints[4]
+    assert sorted(path.name for path in newest.iterdir()) == FILES
+    for file in FILES:
+        content = (newest / file).read_bytes()
+        damage(newest / file, how)
+        found = checkpoints.newest()
+        assert found is not None
+        assert found.path == best, file
+        assert "the checkpoint of step 5 is not used: " in capsys.readouterr().err
+        (newest / file).write_bytes(content)
+    damage(best / "model.safetensors", how)  # without the best one the newest is no use
+    assert checkpoints.newest() is None
+    assert outputs(run(data, tmp_path, resumable=True, **CASES["dropout"])) == unbroken("dropout")
+
+
+@pytest.mark.parametrize(
+    ("changes", "threads"),
+    [
+        pytest.param({"lr": 1e-3}, 1, id="T06 other settings"),
+        pytest.param({"seed": 2}, 1, id="T06 another seed"),
+        pytest.param({}, 7, id="T23 another number of threads"),
+    ],
+)
+def test_another_training_does_not_go_on(
+    changes: dict[str, Any],
+    threads: int,
+    data: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    train_killed(data, tmp_path, (6, *STEP), **CASES["dropout"])
+    capsys.readouterr()
+    with monkeypatch.context() as patch:
+        patch.setattr("torch.get_num_threads", lambda: threads)
+        run(data, tmp_path, resumable=True, **(CASES["dropout"] | changes))
+    assert "going on" not in capsys.readouterr().err
+    run(data, tmp_path, resumable=True, **CASES["dropout"])  # the first one still can
+    assert "going on from step 5" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "change", [pytest.param("data", id="T25 other data"), pytest.param("code", id="T25 other code")]
+)
+def test_other_data_or_code_make_another_key(
+    change: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(data / "raw", tmp_path / "raw")
+    monkeypatch.setattr("retune.resuming._CODE", tmp_path)
+    (tmp_path / "x.py").write_text("one")
+    key = run_key({"seed": 1}, tmp_path / "raw")
+    assert key == run_key({"seed": 1}, tmp_path / "raw")
+    if change == "data":
+        (tmp_path / "raw" / "train.jsonl").write_text("")
+        seal(tmp_path / "raw", {})
+    else:
+        (tmp_path / "x.py").write_text("two")
+    assert key != run_key({"seed": 1}, tmp_path / "raw")
+
+
+@pytest.mark.parametrize(
+    "files", [pytest.param(["optimizer.pt"], id="T07 weights without the optimizer")]
+)
+def test_weights_alone_are_not_gone_on_from(
+    files: list[str], data: Path, tmp_path: Path, unbroken: Callable[[str], dict[str, str]]
+) -> None:
+    train_killed(data, tmp_path, (3, *STEP), **CASES["dropout"])
+    (newest,) = tmp_path.glob("checkpoints/*/checkpoint-2")
+    for file in files:
+        (newest / file).unlink()
+    assert outputs(run(data, tmp_path, resumable=True, **CASES["dropout"])) == unbroken("dropout")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param(OSError(28, "No space left on device"), id="T12 the system says so"),
+        pytest.param(RuntimeError("unexpected pos 7 vs 0"), id="T12 torch says so"),
+        pytest.param(SafetensorError("I/O error: No space left"), id="T12 safetensors says so"),
+    ],
+)
+def test_a_full_disk_leaves_the_checkpoint_before(
+    error: Exception,
+    data: Path,
+    tmp_path: Path,
+    unbroken: Callable[[str], dict[str, str]],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    original = SpanTrainer._save_scaler
+
+    def fill(self: SpanTrainer, folder: str) -> None:
+        if self.state.global_step == 3:
+            raise error
+        original(self, folder)
+
+    with monkeypatch.context() as patch, pytest.raises(RetuneError) as raised:
+        patch.setattr(SpanTrainer, "_save_scaler", fill)
+        run(data, tmp_path, resumable=True, **CASES["dropout"])
+    assert "cannot write the checkpoint of step 3" in str(raised.value)
+    assert "MB are free there. Make room and run again" in str(raised.value)
+    assert [path.name for path in tmp_path.glob("checkpoints/*/*")] == ["checkpoint-2"]
+    capsys.readouterr()
+    assert outputs(run(data, tmp_path, resumable=True, **CASES["dropout"])) == unbroken("dropout")
+    assert "going on from step 2" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("age", [pytest.param(1e6, id="T18 the clock was set back")])
+def test_the_newest_is_the_one_of_the_last_step(age: float, data: Path, tmp_path: Path) -> None:
+    train_killed(data, tmp_path, (6, *STEP), **CASES["dropout"])
+    (folder,) = (tmp_path / "checkpoints").iterdir()
+    checkpoints = Checkpoints(folder.parent, folder.name)
+    before = checkpoints[5].stat().st_mtime - age
+    os.utime(checkpoints[5], (before, before))
+    newest = checkpoints.newest()
+    assert newest is not None
+    assert newest.path == checkpoints[5]
+    checkpoints.keep(5)
+    assert list(folder.iterdir()) == [checkpoints[5]]
+
+
+@pytest.mark.parametrize("seconds", ["often", "-1", "nan", ""])
+def test_the_seconds_between_checkpoints_must_be_seconds(
+    seconds: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RETUNE_CHECKPOINT_SECONDS", seconds)
+    with pytest.raises(RetuneError, match=r"RETUNE_CHECKPOINT_SECONDS is .*; expected seconds"):
+        run(data, tmp_path)

@@ -1,0 +1,31 @@
+"""Commands in Linux namespaces of their own: without network, with a small or read-only disk."""
+
+import functools
+import subprocess
+
+import pytest
+
+
+@functools.cache
+def _permitted(option: str) -> bool:
+    try:
+        done = subprocess.run(["unshare", option, "true"], capture_output=True, check=False)
+    except FileNotFoundError:
+        return False
+    return done.returncode == 0
+
+
+def unshared(option: str) -> list[str]:
+    """The start of a command that runs in new namespaces; skips the test where refused."""
+    if not _permitted(option):
+        pytest.skip(f"`unshare {option}` is not permitted here")
+    return ["unshare", option]
+
+
+def mounted(folder: str, options: str) -> list[str]:
+    """The start of a command that finds an empty memory disk at `folder`, mounted so."""
+    script = 'mount -t tmpfs -o "$2" none "$1" && shift 2 && exec "$@"'
+    command = [*unshared("-rm"), "sh", "-c", script, "sh", folder, options]
+    if subprocess.run([*command, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("no disk can be mounted here")
+    return command

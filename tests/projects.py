@@ -1,0 +1,109 @@
+"""A copy of the project on a tiny corpus with a tiny encoder, and a way to run things in it."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import tiny
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+SIZES: dict[str, dict[str, Any]] = {
+    "bert": {"dropout": 0.0},
+    "lstm": {"embedding_size": 16, "hidden_size": 16},
+    "transformer": {"embedding_size": 16, "attention_heads": 2, "feed_forward_size": 32},
+    "bilstm_attention": {"hidden_size": 16},
+    "transformer_encoder": {"hidden_size": 16, "layers": 1, "feed_forward_size": 32},
+}
+
+
+class Project:
+    """A copy of the project in a repository of its own, set to the tiny corpus."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        listing = subprocess.run(
+            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+            cwd=ROOT, capture_output=True, text=True, check=True,
+        ).stdout  # fmt: skip
+        for name in filter(None, listing.split("\0")):
+            if (ROOT / name).is_file() and not name.startswith(("metrics/", "dvc.lock")):
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(ROOT / name, folder / name)
+        (folder / "metrics").mkdir()
+        self._write_params()
+        self.run("git", "init", "-q")
+        self.commit("start")
+
+    def _write_params(self) -> None:
+        tiny.write_data(self.folder / "own", impossible=True)
+        revision = tiny.write_checkpoint(self.folder / "encoder")
+        files = {
+            split: [{"path": f"{split}.json", "sha256": None}] for split in ("train", "validation")
+        }
+        with self.params() as qa:
+            qa["dataset"] = "files"
+            qa["datasets"]["files"] = files | {"folder": "own"}
+            qa["checkpoint"] = {"name": "./encoder", "revision": revision}
+            qa["tokenize"] |= {"max_length": 64, "doc_stride": 16, "max_question_length": 16}
+            qa["train"] |= {"epochs": 1, "batch_size": 4, "precision": "fp32", "patience": None}
+            qa["predict"]["precision"] = "fp32"
+            for name, sizes in SIZES.items():
+                qa["models"][name] |= sizes
+
+    def params(self) -> "Edit":
+        return Edit(self.folder / "params.yaml")
+
+    def run(self, *command: str, fails: bool = False) -> str:
+        """Run a command in the project and return all that it printed."""
+        folder = Path(sys.executable).parent
+        environment = os.environ | {
+            "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}",
+            "OMP_NUM_THREADS": "1",
+            "GIT_AUTHOR_NAME": "t", "GIT_AUTHOR_EMAIL": "t@example.org",
+            "GIT_COMMITTER_NAME": "t", "GIT_COMMITTER_EMAIL": "t@example.org",
+        }  # fmt: skip
+        done = subprocess.run(
+            command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False
+        )
+        output = done.stdout + done.stderr
+        assert (done.returncode != 0) == fails, output
+        return output
+
+    def repro(self) -> list[str]:
+        """`dvc repro`, and the stages that ran."""
+        return re.findall(r"^Running stage '(\w+)'", self.run("dvc", "repro"), re.MULTILINE)
+
+    def commit(self, message: str) -> None:
+        self.run("git", "add", "-A")
+        self.run("git", "commit", "-qm", message, "--allow-empty")
+
+    def metrics(self, name: str) -> dict[str, Any]:
+        text = (self.folder / "metrics" / name).read_text(encoding="utf-8")
+        values: dict[str, Any] = json.loads(text)["qa"]
+        return values
+
+    def predictions(self) -> dict[str, str]:
+        path = self.folder / "data/qa/predictions/predictions.json"
+        values: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
+        return values
+
+
+class Edit:
+    """The section `qa` of a params file, written back at the end of the block."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __enter__(self) -> dict[str, Any]:
+        self.values = yaml.safe_load(self.path.read_text(encoding="utf-8"))
+        return self.values["qa"]
+
+    def __exit__(self, *_: object) -> None:
+        # YAML's own float form has a dot, which both of its versions read as a number.
+        self.path.write_text(yaml.safe_dump(self.values, sort_keys=False), encoding="utf-8")

@@ -1,0 +1,104 @@
+"""Stages on a small or read-only file system: a sentence, and nothing half-written."""
+
+import shutil
+import subprocess
+
+import pytest
+from projects import Project
+
+pytestmark = pytest.mark.slow
+
+INPUTS = {
+    "download": [],
+    "tokenize": ["raw"],
+    "train": ["raw", "features"],
+    "predict": ["features", "model"],
+    "postprocess": ["raw", "features", "logits"],
+    "score": ["raw", "predictions"],
+}
+OUTPUTS = {
+    "download": ["raw", "download.json"],
+    "tokenize": ["features", "windows.json"],
+    "train": ["model", "curves", "costs.json", "times.json"],
+    "predict": ["logits"],
+    "postprocess": ["predictions"],
+    "score": ["qa.json"],
+}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    unshare = ["unshare", "-rm", "mount", "-t", "tmpfs", "tmpfs", str(tmp_path_factory.mktemp("m"))]
+    if not shutil.which("unshare") or subprocess.run(unshare, check=False).returncode:
+        pytest.skip("file systems cannot be mounted here")
+    project = Project(tmp_path_factory.mktemp("full"))
+    with project.params() as qa:
+        qa["train"] |= {"epochs": 3, "log_every": 1}
+    project.repro()
+    return project
+
+
+def in_small_place(project: Project, size: str, *steps: str) -> str:
+    """Run shell `steps` with a file system of `size` mounted at `small`."""
+    (project.folder / "small").mkdir(exist_ok=True)
+    mount = f"mount -t tmpfs -o size={size} tmpfs small"
+    output = project.run("unshare", "-rm", "sh", "-c", "\n".join([mount, *steps]))
+    assert "Traceback" not in output
+    return output
+
+
+def command(stage: str) -> str:
+    inputs = [f"data/qa/{name}" for name in INPUTS[stage]]
+    outputs = [f"small/{name}" for name in OUTPUTS[stage]]
+    return " ".join([f"python -m stages.qa.{stage}", *inputs, *outputs])
+
+
+@pytest.mark.parametrize("stage", INPUTS)
+def test_a_full_disk_is_a_sentence_and_nothing_is_half_written(
+    stage: str, project: Project
+) -> None:
+    output = in_small_place(
+        project,
+        "64k",
+        "mkdir small/old && echo old > small/old/file",
+        "head -c 1m /dev/zero > small/filler 2>/dev/null",
+        f"{command(stage)} && echo it went well",
+        "echo and there is: $(find small -mindepth 1 -not -path '*/logs*' | sort)",
+    )
+    assert "it went well" not in output
+    assert output.count(f"stages.qa.{stage}: error: ") == 1
+    assert "No space left on device" in output
+    (listing,) = [line for line in output.splitlines() if line.startswith("and there is: ")]
+    there = listing.split()[3:]
+    aside = {"small/checkpoints", "small/curves"}  # folders only
+    assert set(there) - aside == {"small/filler", "small/old", "small/old/file"}
+
+
+def test_training_goes_on_once_there_is_room(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RETUNE_CHECKPOINT_SECONDS", "0")
+    size = sum(f.stat().st_size for f in (project.folder / "data/qa/model").iterdir()) // 1000
+    output = in_small_place(
+        project,
+        f"{5 * size}k",  # a checkpoint has weights and two moments of each
+        command("train"),
+        "ls small/checkpoints/*",
+        "mount -o remount,size=50m small",
+        command("train"),
+    )
+    assert "cannot write the checkpoint of step 2" in output
+    assert "Make room and run again, which goes on from the checkpoint before" in output
+    assert "going on from step 1" in output
+    assert "best epoch" in output
+
+
+@pytest.mark.parametrize("stage", INPUTS)
+def test_a_read_only_place_is_refused_before_any_work(stage: str, project: Project) -> None:
+    output = in_small_place(
+        project, "1m", "mount -o remount,ro small", f"{command(stage)} && echo it went well", "true"
+    )
+    assert "it went well" not in output
+    assert output.strip().endswith(
+        f"stages.qa.{stage}: error: small: cannot write there: Read-only file system"
+    )

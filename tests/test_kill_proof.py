@@ -1,0 +1,181 @@
+"""Stages that are killed, interrupted or run twice at once, and then run again."""
+
+import contextlib
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from projects import Project
+
+from retune.storage import sha256
+
+pytestmark = pytest.mark.slow
+
+STAGES = ["download", "tokenize", "train", "predict", "postprocess", "score"]
+KILLS = 5  # of each stage
+PATIENCE = 60.0  # seconds, after which a test fails instead of waiting on
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """A project in which every step of training is a checkpoint; it is run once."""
+    patch = pytest.MonkeyPatch()
+    patch.setenv("RETUNE_CHECKPOINT_SECONDS", "0")
+    project = Project(tmp_path_factory.mktemp("killed"))
+    with project.params() as qa:
+        qa["train"] |= {"epochs": 3, "log_every": 1}
+        qa["models"]["bert"]["dropout"] = 0.1
+    project.repro()
+    project.commit("run")
+    yield project
+    patch.undo()
+
+
+def sums(project: Project) -> dict[str, str]:
+    """The SHA-256 of all that the pipeline makes but the times and the logs."""
+    files = [file for top in ("data/qa", "metrics") for file in (project.folder / top).rglob("*")]
+    names = {file.relative_to(project.folder).as_posix(): file for file in files if file.is_file()}
+    aside = ("data/qa/logs/", "metrics/qa_times.json", "metrics/.gitignore")
+    return {name: sha256(file) for name, file in names.items() if not name.startswith(aside)}
+
+
+def start(project: Project, *arguments: str) -> "subprocess.Popen[str]":
+    """Start `dvc` in a session of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "dvc", *arguments],
+        cwd=project.folder, env=os.environ | {"OMP_NUM_THREADS": "1"}, start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+
+
+def stage_process(dvc: "subprocess.Popen[str]") -> psutil.Process | None:
+    """The process of the stage that `dvc` runs; None when that ends before one is there."""
+    end = time.monotonic() + PATIENCE
+    while dvc.poll() is None and time.monotonic() < end:
+        for child in children(dvc):
+            if any(part.startswith("stages.qa.") for part in command(child)):
+                return child
+        time.sleep(0.01)
+    return None
+
+
+def children(process: "subprocess.Popen[str]") -> list[psutil.Process]:
+    try:
+        return psutil.Process(process.pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+def command(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
+
+
+def test_killed_at_any_moment_the_next_run_makes_the_same(project: Project) -> None:
+    expected, chance = sums(project), random.Random(0)
+    assert len(expected) > 20
+    for stage in STAGES:
+        for number in range(KILLS):
+            while not kill(project, stage, ["dvc", "stage", "both"][number % 3], chance):
+                pass  # the stage was faster; its outputs are what they were
+    # Neither cache may stand in for a run.
+    shutil.rmtree(project.folder / ".dvc/cache")
+    project.run("dvc", "repro", "--no-run-cache")
+    assert sums(project) == expected
+    leftovers = [file for file in (project.folder / "data/qa").rglob("*") if file.name[0] == "."]
+    assert not leftovers
+
+
+def kill(project: Project, stage: str, victim: str, chance: random.Random) -> bool:
+    """Kill a run of `stage` at a moment of it; False when it was over by then."""
+    dvc = start(project, "repro", "--single-item", "--force", "--no-run-cache", stage)
+    process = stage_process(dvc)
+    # A stage spends most of its life on imports: one moment in two is late in it.
+    late = chance.random() < 0.5 and process is not None
+    outputs = project.folder / "data/qa"
+    if late:
+        wait_for_output(dvc, outputs)
+    time.sleep(chance.uniform(0, 0.5 if late else 3))
+    if process is None or dvc.poll() is not None:
+        dvc.wait()
+        return False
+    if victim != "dvc":
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    if victim != "stage":
+        dvc.kill()
+    dvc.communicate()
+    psutil.wait_procs([process], timeout=PATIENCE)
+    assert not process.is_running()  # not even where its `dvc` alone was killed
+    return True
+
+
+def wait_for_output(dvc: "subprocess.Popen[str]", outputs: Path) -> None:
+    """Wait for something half-done."""
+    end = time.monotonic() + PATIENCE
+    while dvc.poll() is None and time.monotonic() < end:
+        if list(outputs.glob("**/*.partial")) or list(outputs.glob("../../metrics/.*.partial")):
+            return
+        time.sleep(0.0005)
+
+
+def test_an_interrupt_is_one_sentence_and_leaves_a_clean_state(project: Project) -> None:
+    expected = sums(project)
+    dvc = start(project, "repro", "--single-item", "--force", "--no-run-cache", "train")
+    checkpoints = project.folder / "data/qa/checkpoints"
+    end = time.monotonic() + PATIENCE
+    while not list(checkpoints.glob("*/checkpoint-2")) and time.monotonic() < end:
+        time.sleep(0.01)
+    os.killpg(dvc.pid, signal.SIGINT)  # as Ctrl-C does
+    output, _ = dvc.communicate(timeout=PATIENCE)
+    assert dvc.returncode != 0
+    assert output.count("stopped; nothing half-done is left, run it again") == 1
+    assert "Traceback" not in output
+    assert not list((project.folder / "data/qa").glob(".*"))
+    shutil.rmtree(project.folder / ".dvc/cache")
+    assert "going on from step" in project.run("dvc", "repro", "--no-run-cache")
+    assert sums(project) == expected
+
+
+def test_a_second_repro_says_who_is_at_work(project: Project) -> None:
+    dvc = start(project, "repro", "--single-item", "--force", "--no-run-cache", "train")
+    stage_process(dvc)
+    output = project.run("dvc", "repro", "--force", "train", fails=True)
+    assert f"PID {dvc.pid}" in output
+    assert "busy" in output
+    dvc.communicate(timeout=PATIENCE)
+    assert dvc.returncode == 0
+
+
+def test_two_stages_never_write_one_folder(project: Project) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD], cwd=project.folder, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    arguments = ["data/qa/raw", "data/qa/features", "metrics/qa_windows.json"]
+    output = project.run("python", "-m", "stages.qa.tokenize", *arguments, fails=True)
+    assert f"data/qa/.features.lock: process {process.pid} on " in output
+    process.kill()
+    process.wait()
+    project.run("python", "-m", "stages.qa.tokenize", *arguments)
+
+
+HOLD = """
+import stages, time
+from pathlib import Path
+from retune.storage import locked
+with locked(Path("data/qa/.features.lock")):
+    print(flush=True)
+    time.sleep(600)
+"""
