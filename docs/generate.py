@@ -1,7 +1,8 @@
-"""Write the generated parts of README.md and docs/performance.md, or check them.
+"""Write the generated parts of README.md and docs/, or check them.
 
-    python docs/generate.py           # write
-    python docs/generate.py --check   # exit 1 where one of them is out of date
+    python docs/generate.py            # write
+    python docs/generate.py --accept   # first bring claims.yaml up to date with the figures
+    python docs/generate.py --check    # exit 1 where one of them is out of date
 
 A part stands between `<!-- begin NAME -->` and `<!-- end NAME -->`.
 """
@@ -13,6 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
+from retune.claims import ledger, tables
+from retune.stage import guarded
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -181,11 +185,17 @@ def profiles() -> str:
     return "\n".join([*lines, f"{figures['machine']}; `python -m bench.profile`"])
 
 
+def claims() -> str:
+    """The ledger, for readers."""
+    return tables.ledger(ROOT)
+
+
 BENCHMARKS = ("training", "prediction", "tokenize", "postprocess")
 #: The generated parts of each document.
 DOCUMENTS = {
     "README.md": (stages, graph, results, curve, presets, speed),
     "docs/performance.md": (benchmarks, memory, startup, ablation, learning, profiles),
+    "docs/claims.md": (claims,),
 }
 
 
@@ -202,8 +212,10 @@ def generate(text: str, name: str = "README.md") -> str:
 
 
 def main() -> int:
-    """Write or check the documents."""
+    """Write or check the documents, and return 1 where one is out of date."""
     stale = 0
+    if "--accept" in sys.argv[1:]:
+        print("claims brought up to date:", ", ".join(ledger.accept(ROOT)) or "none had to be")
     for name in DOCUMENTS:
         path = ROOT / name
         text = path.read_text(encoding="utf-8")
@@ -284,4 +296,5 @@ def _path(entry: str | dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    codes: list[int] = []
+    sys.exit(guarded(lambda: codes.append(main()), "generate.py") or codes[0])

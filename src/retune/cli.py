@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv` and return its exit code: 0, or 1 where something failed.
 
-    `doctor` keeps 1 for what it found, and fails with 2.
+    `doctor` and `verify` keep 1 for what they found, and fail with 2.
     """
     arguments = _parser().parse_args(argv)
     codes: list[int] = []
@@ -34,6 +34,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_sweep(commands)
     _add_table(commands)
     _add_doctor(commands)
+    _add_verify(commands)
     return parser
 
 
@@ -102,6 +103,32 @@ def _add_doctor(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     parser.set_defaults(run=_doctor, failure=2)
 
 
+def _add_verify(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser(
+        "verify",
+        help="run the last commit again and compare every output",
+        description=(
+            "Run the pipeline of the last commit in a clean temporary clone with an empty DVC "
+            "cache, and compare every output with the committed dvc.lock and metrics: equal "
+            "bytes in the environment that is recorded, the tolerances of claims.yaml in "
+            "another. Logs to logs/. Exit code 0: the same; 1: something differs; 2: it could "
+            "not be run."
+        ),
+        epilog="Example: retune verify && retune verify --claims --only lstm",
+    )
+    parser.add_argument(
+        "--here", action="store_true", help="run nothing; compare the workspace's last run"
+    )
+    parser.add_argument(
+        "--claims",
+        action="store_true",
+        help="score stored predictions and train small models again, claim by claim",
+    )
+    parser.add_argument("--only", action="append", default=[], metavar="NAME", help="this claim")
+    parser.add_argument("--json", action="store_true", help="print the verdicts as JSON")
+    parser.set_defaults(run=_verify, failure=2)
+
+
 def _sweep(arguments: argparse.Namespace) -> int:
     from retune.errors import RetuneError
     from retune.experiments import planned
@@ -166,6 +193,12 @@ def _doctor_environment(arguments: argparse.Namespace) -> int:
     if arguments.files:
         raise RetuneError("--env examines the machine; examine FILEs by a command of their own")
     return run(arguments.json)
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    from retune.verify.command import run
+
+    return run(arguments)
 
 
 if __name__ == "__main__":

@@ -26,14 +26,15 @@ _LINE = orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE | orjson.OPT_SERIALIZE_
 def atomic_path(path: Path) -> Iterator[Path]:
     """Give a temporary sibling of `path`, renamed to `path` when the block ends well.
 
-    Works for a file and for a folder. After an exception the temporary is gone and
-    whatever stood at `path` before is untouched.
+    Works for a file and for a folder; whatever the umask, all may read what comes of it.
+    After an exception the temporary is gone and whatever stood at `path` before is untouched.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary, old = (path.with_name(f".{path.name}.{kind}") for kind in ("partial", "old"))
     remove(temporary)
     try:
         yield temporary
+        _open_to_readers(temporary)
         flush(temporary)
         if path.is_dir():  # a folder cannot be renamed over another
             remove(old)
@@ -46,6 +47,13 @@ def atomic_path(path: Path) -> Iterator[Path]:
         raise
     finally:
         remove(temporary)
+
+
+def _open_to_readers(path: Path) -> None:
+    # safetensors writes weights that nobody else may read; a umask may do so with the rest.
+    for file in (path, *path.rglob("*")):
+        if not file.is_symlink():
+            file.chmod(0o755 if file.is_dir() else 0o644)
 
 
 def flush(path: Path) -> None:

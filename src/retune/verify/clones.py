@@ -1,0 +1,134 @@
+"""Clean temporary clones of the last commit, and DVC in them."""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from tqdm import tqdm
+
+from retune.errors import RetuneError, listed
+
+#: `python -m dvc` of this environment, whatever stands on the PATH.
+_DVC = (sys.executable, "-m", "dvc")
+_RUNNING = re.compile(r"^Running stage '(.+)':$")
+_LINES = 8  # of a log, shown where something failed
+
+
+def project_root() -> Path:
+    """The top folder of the git repository that we are in."""
+    root = Path(_git(Path(), "rev-parse", "--show-toplevel"))
+    if not (root / "dvc.lock").is_file():
+        raise RetuneError(f"{root}: there is no dvc.lock to verify; run `dvc repro` and commit it")
+    return root
+
+
+def commit_of(root: Path) -> str:
+    """The 40 digits of the last commit."""
+    return _git(root, "rev-parse", "HEAD")
+
+
+def require_committed(root: Path) -> None:
+    """Refuse where the last commit is not what stands in the folder."""
+    status = _git(root, "status", "--porcelain", "--untracked-files=no")
+    if changed := [line[2:].strip() for line in status.splitlines()]:
+        raise RetuneError(
+            f"changed since the last commit: {listed(changed)}; what is verified is the last "
+            "commit, so commit or stash them first (--here compares the last run as it stands)"
+        )
+
+
+@contextmanager
+def clean_clone(root: Path, *, own_cache: bool = True) -> Iterator[Path]:
+    """A clone of the last commit that is gone afterwards.
+
+    Its DVC cache is empty (and so is what DVC remembers of files elsewhere), or, without
+    `own_cache`, that of `root`.
+    """
+    cache = "cache" if own_cache else _dvc(root, "cache", "dir")
+    with TemporaryDirectory(prefix="retune-verify-") as top:
+        clone = Path(top).resolve() / "clone"
+        _git(root, "clone", "--quiet", "--local", "--no-checkout", str(root), str(clone))
+        _git(clone, "checkout", "--quiet", "--detach", commit_of(root))
+        local = clone / ".dvc" / "config.local"
+        local.write_text(f"[cache]\n    dir = {cache}\n", encoding="utf-8")
+        if own_cache:
+            _bring_data(root, clone)
+        yield clone
+
+
+def repro(clone: Path, log: Path, bar: "tqdm[Any]", *, force: bool = True) -> float:
+    """Run `dvc repro`, printing to `log`, and return the seconds that it took.
+
+    Nothing is taken from DVC's cache of runs. `force` runs stages that have nothing to do, too.
+
+    Raises:
+        RetuneError: with the last lines of the log, where a stage fails.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    options = ["--no-run-cache", *(["--force"] if force else [])]
+    began = time.monotonic()
+    with log.open("w", encoding="utf-8") as file:
+        process = subprocess.Popen(
+            [*_DVC, "repro", *options],
+            cwd=clone, env=_environment(clone), text=True, encoding="utf-8", errors="replace",
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        try:
+            for line in process.stdout or ():
+                file.write(line)
+                if running := _RUNNING.match(line):
+                    bar.set_postfix_str(running[1])
+        finally:  # also where the user interrupts, who interrupts DVC, too
+            code = process.wait()
+    if code:
+        last = "".join(log.read_text(encoding="utf-8").splitlines(keepends=True)[-_LINES:])
+        raise RetuneError(f"`dvc repro` failed in a clean clone; see {log}:\n{last.rstrip()}")
+    return time.monotonic() - began
+
+
+def checkout(clone: Path, paths: Sequence[str]) -> bool:
+    """Bring outputs from the cache; whether all were there."""
+    done = subprocess.run(
+        [*_DVC, "checkout", "--quiet", *paths],
+        cwd=clone, env=_environment(clone), capture_output=True, check=False,
+    )  # fmt: skip
+    return done.returncode == 0 and all((clone / path).exists() for path in paths)
+
+
+def _bring_data(root: Path, clone: Path) -> None:
+    """Copy what `dvc add` keeps, which no stage could make, from the project's cache."""
+    if added := _git(clone, "ls-files", "*.dvc").splitlines():
+        _dvc(clone, "remote", "add", "--local", "verified", _dvc(root, "cache", "dir"))
+        _dvc(clone, "pull", "--quiet", "--remote", "verified", *added)
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    """This one, with this Python's programs first, and no memory of other clones."""
+    programs = str(Path(sys.executable).parent)
+    return os.environ | {
+        "PATH": f"{programs}{os.pathsep}{os.environ.get('PATH', '')}",
+        "PYTHONUNBUFFERED": "1",
+        "DVC_SITE_CACHE_DIR": str(folder.parent / "site"),
+    }
+
+
+def _dvc(folder: Path, *arguments: str) -> str:
+    return _run(folder, [*_DVC, *arguments], "dvc", _environment(folder))
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    return _run(folder, ["git", *arguments], "git", None)
+
+
+def _run(folder: Path, command: Sequence[str], name: str, env: dict[str, str] | None) -> str:
+    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RetuneError(f"{name}: {done.stderr.strip() or done.stdout.strip()}")
+    return done.stdout.rstrip("\n")
