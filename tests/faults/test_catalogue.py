@@ -15,7 +15,7 @@ ROW_OF_A_TEST = re.compile(r"[\[-]([A-Z]\d\d)[ \]]|::test_([a-z]\d\d)_")
 ROW_OF_A_TABLE = re.compile(r"^\| ([A-Z]\d\d) \| [^|\s][^|]* \| [^|\s].* \|$", re.MULTILINE)
 
 
-def tested() -> set[str]:
+def codes_tested() -> set[str]:
     """The codes that the ids of the tests here begin with."""
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "--collect-only", "-q", "tests/faults"],
@@ -24,18 +24,18 @@ def tested() -> set[str]:
     return {(a or b).upper() for a, b in ROW_OF_A_TEST.findall(done.stdout)}
 
 
-def documented() -> list[str]:
+def codes_documented() -> list[str]:
     """The codes of all rows in the docs, as often as they stand there."""
     texts = (path.read_text(encoding="utf-8") for path in sorted(ROOT.glob("docs/faults/*.md")))
     return [code for text in texts for code in ROW_OF_A_TABLE.findall(text)]
 
 
 def test_every_fault_has_a_test_and_no_test_is_of_an_unknown_one() -> None:
-    assert tested() == set(CODES)
+    assert codes_tested() == set(CODES)
 
 
 def test_every_fault_is_told_once_in_the_docs() -> None:
-    assert sorted(documented()) == sorted(CODES)
+    assert sorted(codes_documented()) == sorted(CODES)
 
 
 def test_the_catalogue_has_169_faults() -> None:

@@ -268,3 +268,17 @@ def test_the_null_answer_is_among_the_goldens():
         if any(not answer["answer"] for answer in window["answers_with_null"])
     ]
     assert len(ranks) >= 2
+
+
+def test_halves_of_large_logits_keep_their_order():
+    """Where each logit is clipped instead, the pair of large ones seems to be the best."""
+    tokens = np.arange(3)
+    windows = Windows(
+        example=np.array([0]), lengths=np.array([3], np.int32),
+        context_start=np.array([0], np.int32), context_end=np.array([3], np.int32),
+        cls=np.array([0], np.int32), char_start=2 * tokens, char_end=2 * tokens + 1,
+    )  # fmt: skip
+    logits = np.array([[3.4e38, -3.4e38], [1.6e38, 1.5e38], [-3.4e38, 0.0]], np.float32)
+    (best,) = rows_of(find_spans(windows, logits, 1, 3)).values()
+    assert best == next(iter(naive_spans(windows, logits, 1, 3).values()))
+    assert best[0][1:] == (0, 3)
