@@ -136,7 +136,7 @@ def as_lock(versions: dict[str, str]) -> str:
 
 def write_record(folder: Path, environment: list[str], peak: int = 100) -> None:
     figures = {"details": [{"environment": environment}], "peak_memory_mb": peak}
-    (folder / "metrics/qa_costs.json").write_text(json.dumps({"qa": figures}))
+    (folder / "metrics/qa_times.json").write_text(json.dumps({"qa": figures}))
 
 
 def found(report: Report) -> list[tuple[str, str]]:
@@ -185,7 +185,7 @@ def test_equal_bytes_are_expected_in_the_recorded_environment_alone(here: Path) 
     report.facts["variables"] = {"ONEDNN_MAX_CPU_ISA": "AVX2"}
     project.examine_record(report, here)
     assert report.equal_bytes is False
-    (here / "metrics/qa_costs.json").unlink()
+    (here / "metrics/qa_times.json").unlink()
     report = Report()
     assert project.examine_record(report, here) is None
     assert report.equal_bytes is None

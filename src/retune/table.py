@@ -18,7 +18,7 @@ COLUMNS = (
     ("train s", "qa.train_seconds", 1, "{:,.0f}"),
     ("win/s", "qa.train_windows_per_second", 1, "{:.1f}"),
 )
-_METRICS = ("qa.json", "qa_costs.json")
+_METRICS = ("qa.json", "qa_costs.json", "qa_times.json")
 
 Row = dict[str, Any]
 

@@ -18,8 +18,8 @@ LIBRARIES = (
     "torch", "transformers", "tokenizers", "accelerate", "datasets", "safetensors", "numpy",
     "pyarrow", "dvc", "dvclive",
 )  # fmt: skip
-#: Where a run writes the environment that it was earned in, newest form first.
-RECORDS = ("metrics/qa_times.json", "metrics/qa_costs.json")
+#: Where a run writes the environment that it was earned in.
+RECORD = "metrics/qa_times.json"
 _MARKERS = re.compile(r"^(<{7}|={7}|>{7})", re.MULTILINE)
 
 
@@ -83,8 +83,8 @@ def examine_record(report: Report, root: Path) -> float | None:
     """Compare this environment with that of the committed figures; return their peak MB."""
     from retune.training import environment
 
-    record = next((root / name for name in RECORDS if (root / name).is_file()), None)
-    figures = _figures(record) if record else {}
+    record = root / RECORD
+    figures = _figures(record) if record.is_file() else {}
     recorded = _recorded(figures)
     if recorded is None:
         report.facts["figures"] = {"earned in": None}
