@@ -9,6 +9,7 @@ import argparse
 import logging
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import tempfile
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from retune.errors import RetuneError
-from retune.stage import command_line, guarded, sentence
+from retune.stage import command_line, end_with_parent, guarded, sentence
 
 SETTING = "RETUNE_LAUNCH"
 _ERRORS = "RETUNE_LAUNCH_ERRORS"  # a folder, where the processes of a launch leave their errors
@@ -89,15 +90,18 @@ def _check(parsed: argparse.Namespace, module: str) -> None:
 
 def _run_process(action: Callable[[], object], errors: Path) -> NoReturn:
     """Run `action` as one process of a launch; only the first one's output is shown."""
+    end_with_parent(signal.SIGKILL)
     if os.environ.get("RANK", "0") != "0":
         for stream in (sys.stdout, sys.stderr):
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     try:
         action()
     except (Exception, KeyboardInterrupt) as error:
-        _leave_error(error, errors)
-        # At once: to take down what joins the processes might wait for the others.
-        os._exit(1)
+        try:
+            _leave_error(error, errors)
+        finally:
+            # At once: to take down what joins the processes might wait for the others.
+            os._exit(1)
     sys.exit(0)
 
 
@@ -111,7 +115,7 @@ def _leave_error(error: BaseException, folder: Path) -> None:
 
 def _first_error(folder: Path, end: Exception) -> str:
     """What the first process to fail has said, or else how one ended."""
-    said = sorted(folder.iterdir())
+    said = sorted(path for path in folder.iterdir() if path.stat().st_size)
     if said:
         return said[0].read_text(encoding="utf-8")
     return (

@@ -33,7 +33,7 @@ def sealed(
         params: what the stage reads of params.yaml, by dotted name.
         reads: folders of earlier stages, by what they are (`raw`, `features`, ...).
         writes: folders of this stage, likewise. No other run may write them meanwhile.
-        reports: files that the stage writes elsewhere.
+        reports: what else the stage writes, likewise alone.
 
     Raises:
         RetuneError: a folder that is read is not whole, was made with other params or of
@@ -50,8 +50,7 @@ def sealed(
     with ExitStack() as locks:
         for path in [*writes.values(), *reports]:
             require_writable(path.parent)
-        for folder in writes.values():
-            locks.enter_context(locked(folder.with_name(f".{folder.name}.lock")))
+            locks.enter_context(locked(path.with_name(f".{path.name}.lock")))
         yield
         shared = {name: params[name] for name in _SHARED if name in params}
         for folder in writes.values():

@@ -8,6 +8,7 @@ checkpoint appears by rename after its manifest; what is not whole is never gone
 import hashlib
 import json
 import os
+import re
 import shutil
 import sys
 import time
@@ -26,18 +27,20 @@ from transformers.trainer_callback import ExportableState
 from retune import manifests
 from retune.errors import RetuneError
 from retune.processes import Share
-from retune.storage import flush, remove
+from retune.storage import flush, flush_entry, remove, sha256
 from retune.training import Stopwatch
 
 SETTING = "RETUNE_CHECKPOINT_SECONDS"
 _SECONDS = 120.0
 
 _CODE = Path(__file__).parent
+_TORCH_FULL = re.compile("unexpected pos|PytorchStreamWriter|file write failed|No space left")
 
 
 def run_key(settings: Mapping[str, Any], *folders: Path) -> str:
     """What names a training: its `settings`, the sealed `folders` that it reads, and the code."""
-    code = [hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(_CODE.rglob("*.py"))]
+    files = sorted(path for top in (_CODE, Path("stages")) for path in top.rglob("*.py"))
+    code = [(path.name, sha256(path)) for path in files]
     everything = {
         "code": code,
         "data": [manifests.digest(folder) for folder in folders],
@@ -67,8 +70,11 @@ class Checkpoints:
     def last(self) -> "Checkpoint":
         """The newest one, of a training that is over."""
         checkpoint = self._newest()
-        if checkpoint is None:
-            raise RetuneError(f"{self.folder}: the last checkpoint is not whole; run again")
+        if checkpoint is None or not checkpoint.finished:
+            raise RetuneError(
+                f"{self.folder}: the last checkpoint is not whole any more; run again, which goes "
+                "on from the one before"
+            )
         return checkpoint
 
     def _newest(self) -> "Checkpoint | None":
@@ -94,25 +100,35 @@ class Checkpoints:
             RetuneError: it cannot be written; those before are untouched.
         """
         partial = self.folder / f"{self[step].name}.partial"
-        partial.mkdir(parents=True, exist_ok=True)
-        try:
+        with self._room(step, partial if first else None):
+            partial.mkdir(parents=True, exist_ok=True)
             yield partial
-            wait()
-            if first:
+        wait()
+        if first:
+            with self._room(step, partial):
                 manifests.seal(partial, about)
                 flush(partial)
-                remove(self[step])
                 os.replace(partial, self[step])
-        except (OSError, RuntimeError, ValueError, SafetensorError) as error:
+                flush_entry(self.folder)
+        wait()
+
+    @contextmanager
+    def _room(self, step: int, partial: Path | None) -> Iterator[None]:
+        """Tell in a sentence what could not be written, and give back the room of `partial`."""
+        try:
+            yield
+        except (OSError, RuntimeError, SafetensorError) as error:
             # torch and safetensors tell of a full disk in words of their own.
-            remove(partial)
+            if isinstance(error, RuntimeError) and not _TORCH_FULL.search(str(error)):
+                raise
+            if partial is not None:
+                shutil.rmtree(partial, ignore_errors=True)  # others may still write there
             free = shutil.disk_usage(self.folder).free / 1e6
             raise RetuneError(
                 f"{self.folder}: cannot write the checkpoint of step {step} ({error}); "
                 f"{free:,.0f} MB are free there. Make room and run again, which goes on from the "
                 "checkpoint before"
             ) from None
-        wait()
 
     def keep(self, *steps: int | None) -> None:
         """Remove all but the checkpoints of `steps`."""

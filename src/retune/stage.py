@@ -9,11 +9,13 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import TracebackType
 from typing import NoReturn
 
 from retune.errors import RetuneError
 
 _PR_SET_PDEATHSIG = 1  # of linux/prctl.h
+_STOPPED = "stopped; nothing half-done is left, run it again"
 
 
 def run_stage(stage: Callable[..., str]) -> NoReturn:
@@ -44,7 +46,6 @@ def command_line(stage: Callable[..., str]) -> tuple[str, list[Path]]:
 def guarded(action: Callable[[], object], name: str) -> int:
     """Run `action` and return the exit code, with an error or an interrupt as a sentence."""
     try:
-        end_with_dvc()
         action()
     except Exception as error:
         said = sentence(error)
@@ -53,7 +54,7 @@ def guarded(action: Callable[[], object], name: str) -> int:
         print(f"{name}: error: {said}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print(f"{name}: stopped; nothing half-done is left, run it again", file=sys.stderr)
+        print(f"{name}: {_STOPPED}", file=sys.stderr)
         return 128 + signal.SIGINT
     return 0
 
@@ -69,14 +70,33 @@ def sentence(error: BaseException) -> str | None:
     return f"{_place(error)}{error.strerror or error}" if isinstance(error, OSError) else None
 
 
-def end_with_dvc() -> None:
-    """Have this process end when the `dvc` that started it does.
+def prepare_to_end() -> None:
+    """Before a stage's imports: have it end with the `dvc` that started it, and on Ctrl-C quietly.
 
     Else a stage whose `dvc repro` was killed would live on, and write over the outputs of the
-    next one. Only Linux can do this; elsewhere the lock of `retune.lineage` keeps the two apart.
+    next one. Only Linux can do this; elsewhere the locks of `retune.lineage` keep the two apart.
     """
-    if "DVC_STAGE" in os.environ and sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if "DVC_STAGE" in os.environ:
+        end_with_parent(signal.SIGTERM)
+        sys.excepthook = _quiet_interrupt
+
+
+def end_with_parent(how: signal.Signals) -> None:
+    """Let the kernel send `how` to this process when its parent ends (on Linux)."""
+    parent = os.getppid()
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, how)
+    if os.getppid() != parent:  # it ended in the meantime
+        sys.exit(128 + how)
+
+
+def _quiet_interrupt(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        print(_STOPPED, file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, error, trace)
 
 
 def _place(error: BaseException) -> str:

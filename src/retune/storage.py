@@ -40,6 +40,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
             remove(old)
             os.replace(path, old)
         os.replace(temporary, path)
+        flush_entry(path.parent)
         remove(old)
     except OSError as error:
         if error.filename is None:  # as of a write to a full disk
@@ -59,11 +60,16 @@ def _open_to_readers(path: Path) -> None:
 def flush(path: Path) -> None:
     """Have a file, or all of a folder, on the disk: a power cut after a rename must not tear it."""
     for part in [path, *path.rglob("*")]:
-        descriptor = os.open(part, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        flush_entry(part)
+
+
+def flush_entry(path: Path) -> None:
+    """Have the content of a file on the disk, or the names in a folder."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager
@@ -89,8 +95,8 @@ def _take(path: Path, file: IO[str]) -> None:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         # The holder before may have removed the file after it was opened here.
-        taken = path.exists() and os.path.samestat(path.stat(), os.fstat(file.fileno()))
-    except BlockingIOError:
+        taken = os.path.samestat(path.stat(), os.fstat(file.fileno()))
+    except (BlockingIOError, FileNotFoundError):
         taken = False
     if not taken:
         file.seek(0)

@@ -116,12 +116,9 @@ def training_arguments(
 
 
 def training_callbacks(
-    params: OptimizationParams, arguments: TrainingArguments, logs: Path, *, resumed: bool
+    params: OptimizationParams, arguments: TrainingArguments, logs: Path
 ) -> list[Any]:
-    """Early stopping where `params` asks for it; of the first process, bar and log.
-
-    The log of a training that is `resumed` goes on.
-    """
+    """Early stopping where `params` asks for it; of the first process, bar and log."""
     from dvclive.live import Live
 
     class LocalLive(Live):
@@ -137,14 +134,9 @@ def training_callbacks(
     if params.patience is not None:
         callbacks.append(EarlyStoppingCallback(early_stopping_patience=params.patience))
     if arguments.should_log:
-        # DVCLive left alone writes a dvc.yaml at the top and makes experiments of its own.
-        live = LocalLive(
-            dir=str(logs / "dvclive"),
-            resume=resumed,
-            dvcyaml=None,
-            save_dvc_exp=False,
-            report=None,
-        )
+        # DVCLive left alone writes a dvc.yaml at the top and makes experiments of its own. It does
+        # not go on with the log of a killed run, which may be torn.
+        live = LocalLive(dir=str(logs / "dvclive"), dvcyaml=None, save_dvc_exp=False, report=None)
         callbacks += [Progress(), DVCLiveCallback(live=live)]
     return callbacks
 
@@ -244,6 +236,12 @@ def environment(precision: str, processes: int) -> list[str]:
     libraries = [f"{name} {version(name)}" for name in _LIBRARIES]
     workers = f"{processes} {'process' if processes == 1 else 'processes'}"
     return [device, workers, f"{torch.get_num_threads()} threads", precision, *libraries]
+
+
+def distributed_launch(arguments: TrainingArguments) -> dict[str, str]:
+    """How processes share a training: what decides the form of a checkpoint, and its bytes."""
+    settings = {name: value for name, value in os.environ.items() if name.startswith("ACCELERATE_")}
+    return settings | {"type": str(arguments.distributed_state.distributed_type)}
 
 
 def require_finite(weights: Mapping[str, torch.Tensor]) -> None:

@@ -27,7 +27,8 @@ def main(raw: Path, features: Path, model: Path, curves: Path, costs: Path, time
     build = partial(variant.build, settings, resolve(checkpoint))
     paths = raw, features, model, curves, costs, times
     reads, writes = {"raw": raw, "features": features}, {"model": model}
-    with sealed(params.read, reads=reads, writes=writes, reports=[curves, costs, times]):
+    reports = [curves, costs, times, model.parent / "checkpoints"]
+    with sealed(params.read, reads=reads, writes=writes, reports=reports):
         return train(
             *paths, build=build, params=training, seed=seed, squad_v2=squad_v2, settings=params.read
         )

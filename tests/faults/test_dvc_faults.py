@@ -29,8 +29,9 @@ PARAMS: dict[str, Any] = {"qa.model": "bert", "qa.squad_v2": False}
 STAGE = """
 import time
 from pathlib import Path
-from retune.stage import guarded
+from retune.stage import guarded, prepare_to_end
 from retune.storage import write_json
+prepare_to_end()
 def stage():
     Path("begun").touch()
     while not Path("go").exists():
@@ -46,7 +47,11 @@ class Repository:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         (folder / "stage.py").write_text(STAGE)
-        stage = {"cmd": f"{sys.executable} stage.py", "deps": ["stage.py"], "outs": ["out.json"]}
+        stage = {
+            "cmd": f"exec {sys.executable} stage.py",
+            "deps": ["stage.py"],
+            "outs": ["out.json"],
+        }
         (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"slow": stage}}))
         self.dvc("init", "--no-scm", "-q")
 

@@ -344,6 +344,40 @@ def test_a_full_disk_leaves_the_checkpoint_before(
     assert "going on from step 2" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("file", [pytest.param("metrics.json", id="T02 killed in DVCLive's log")])
+def test_a_torn_log_does_not_hinder(
+    file: str, data: Path, tmp_path: Path, unbroken: Callable[[str], dict[str, str]]
+) -> None:
+    train_killed(data, tmp_path, (3, *STEP), **CASES["dropout"])
+    (tmp_path / "logs/dvclive" / file).write_text('{"step": ')
+    assert outputs(run(data, tmp_path, resumable=True, **CASES["dropout"])) == unbroken("dropout")
+
+
+@pytest.mark.parametrize("how", [pytest.param("cut", id="T04 the last one of all is cut")])
+def test_an_older_checkpoint_is_not_taken_for_the_end(
+    how: str,
+    data: Path,
+    tmp_path: Path,
+    unbroken: Callable[[str], dict[str, str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    script_scores(monkeypatch, [50, 10, 20])  # so that an older one is kept, too
+    case = CASES["dropout"]
+    expected = outputs(run(data, tmp_path / "unbroken", **case))
+    original = Checkpoints.keep
+
+    def damaged(self: Checkpoints, *steps: int | None) -> None:
+        original(self, *steps)
+        if 12 in steps:
+            damage(self[12] / "optimizer.pt", how)
+
+    with monkeypatch.context() as patch, pytest.raises(RetuneError, match="not whole any more"):
+        patch.setattr(Checkpoints, "keep", damaged)
+        run(data, tmp_path / "killed", resumable=True, **case)
+    assert not (tmp_path / "killed/model").exists()
+    assert outputs(run(data, tmp_path / "killed", resumable=True, **case)) == expected
+
+
 @pytest.mark.parametrize("age", [pytest.param(1e6, id="T18 the clock was set back")])
 def test_the_newest_is_the_one_of_the_last_step(age: float, data: Path, tmp_path: Path) -> None:
     train_killed(data, tmp_path, (6, *STEP), **CASES["dropout"])

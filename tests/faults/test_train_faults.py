@@ -137,7 +137,8 @@ def test_a_second_stage_names_the_first(name: str, tmp_path: Path) -> None:
 #: A stage that says that it runs, and would never end.
 WAIT = """
 import time
-from retune.stage import guarded
+from retune.stage import guarded, prepare_to_end
+prepare_to_end()
 guarded(lambda: (print(flush=True), time.sleep(600)), "x")
 """
 

@@ -73,8 +73,8 @@ def uncovered(file: str, text: str, places: Iterable[Place]) -> list[str]:
 def results(text: str) -> list[tuple[int, int]]:
     """Where numbers stand in `text` that count as results."""
     plain = text
-    for code in (_CODE_BLOCK, _CODE, _VERSION):
-        plain = code.sub(lambda found: re.sub(r"[^\n|]", "·", found[0]), plain)
+    for pattern in (_CODE_BLOCK, _CODE, _VERSION):
+        plain = pattern.sub(lambda found: re.sub(r"[^\n|]", "·", found[0]), plain)
     found = {match.span() for match in _PROSE.finditer(plain)}
     for row in _ROW.finditer(plain):
         for cell in _CELL.finditer(plain, *row.span()):

@@ -38,6 +38,7 @@ from retune.storage import atomic_path, remove, write_json
 from retune.training import (
     Curves,
     OptimizationParams,
+    distributed_launch,
     environment,
     require_finite,
     training_arguments,
@@ -97,7 +98,8 @@ def train(
     surroundings = environment(resolved_precision(params.precision), arguments.world_size)
     key = None
     if settings is not None:
-        key = run_key({**settings, "environment": surroundings}, raw, features)
+        launch = distributed_launch(arguments)
+        key = run_key({**settings, "environment": surroundings, "launch": launch}, raw, features)
     checkpoints = Checkpoints(work, key)
     begun = checkpoints.newest()
     if begun is None and arguments.should_save:
@@ -112,7 +114,7 @@ def train(
         Evaluation(raw, features, prediction, params.evaluation, squad_v2),
         checkpoints,
         args=arguments,
-        callbacks=training_callbacks(params, arguments, logs, resumed=begun is not None),
+        callbacks=training_callbacks(params, arguments, logs),
     )
     parameters = model.num_parameters()
     end = trainer.train_to_the_end(begun)
