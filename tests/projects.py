@@ -1,14 +1,17 @@
 """A copy of the project on a tiny corpus with a tiny encoder, and a way to run things in it."""
 
+import contextlib
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import tiny
 import yaml
 
@@ -107,3 +110,15 @@ class Edit:
     def __exit__(self, *_: object) -> None:
         # YAML's own float form has a dot, which both of its versions read as a number.
         self.path.write_text(yaml.safe_dump(self.values, sort_keys=False), encoding="utf-8")
+
+
+def has_ended(process: psutil.Process, within: float) -> bool:
+    """Whether a process ends in so many seconds; one that nobody has buried has ended, too."""
+    end = time.monotonic() + within
+    while time.monotonic() < end:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+                time.sleep(0.01)
+                continue
+        return True
+    return False

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from projects import Project
+from projects import Project, has_ended
 
 from retune.storage import sha256
 
@@ -116,16 +116,18 @@ def kill(project: Project, stage: str, victim: str, chance: random.Random) -> bo
         dvc.kill()
     dvc.communicate()
     # Not even where its `dvc` alone was killed does it end in its own time.
-    assert psutil.wait_procs([process], timeout=1)[1] == []
+    assert has_ended(process, within=2)
     return True
 
 
 def wait_for_output(dvc: "subprocess.Popen[str]", outputs: Path) -> None:
     """Wait for something half-done."""
+    patterns = (".*.partial", "checkpoints/*/*.partial", "../../metrics/.*.partial")
     end = time.monotonic() + PATIENCE
     while dvc.poll() is None and time.monotonic() < end:
-        if list(outputs.glob("**/*.partial")) or list(outputs.glob("../../metrics/.*.partial")):
-            return
+        with contextlib.suppress(FileNotFoundError):  # folders come and go meanwhile
+            if any(list(outputs.glob(pattern)) for pattern in patterns):
+                return
         time.sleep(0.0005)
 
 
