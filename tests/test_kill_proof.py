@@ -21,7 +21,6 @@ pytestmark = pytest.mark.slow
 
 STAGES = ["download", "tokenize", "train", "predict", "postprocess", "score"]
 KILLS = 5  # of each stage
-SECONDS = {"train": 1.5, "predict": 0.3}  # of work, behind the imports; less is for the others
 PATIENCE = 60.0  # seconds, after which a test fails instead of waiting on
 
 
@@ -102,11 +101,11 @@ def kill(project: Project, stage: str, victim: str, chance: random.Random) -> bo
     dvc = start(project, "repro", "--single-item", "--force", "--no-run-cache", stage)
     process = stage_process(dvc)
     # A stage spends most of its life on imports: one moment in two is late in it.
-    if chance.random() < 0.5 and process is not None:
-        wait_for_work(process, project.folder)
-        time.sleep(chance.uniform(0, SECONDS.get(stage, 0.05)))
-    else:
-        time.sleep(chance.uniform(0, 1))
+    late = chance.random() < 0.5 and process is not None
+    outputs = project.folder / "data/qa"
+    if late:
+        wait_for_output(dvc, outputs)
+    time.sleep(chance.uniform(0, 0.5 if late else 3))
     if process is None or dvc.poll() is not None:
         dvc.wait()
         return False
@@ -121,21 +120,15 @@ def kill(project: Project, stage: str, victim: str, chance: random.Random) -> bo
     return True
 
 
-def wait_for_work(process: psutil.Process, top: Path) -> None:
-    """Wait until a stage holds the lock of what it writes: its imports are done."""
+def wait_for_output(dvc: "subprocess.Popen[str]", outputs: Path) -> None:
+    """Wait for something half-done."""
+    patterns = (".*.partial", "checkpoints/*/*.partial", "../../metrics/.*.partial")
     end = time.monotonic() + PATIENCE
-    while process.is_running() and time.monotonic() < end:
-        locks = [*top.glob("data/qa/.*.lock"), *top.glob("metrics/.*.lock")]
-        if any(f"process {process.pid} " in lock_text(lock) for lock in locks):
-            return
-        time.sleep(0.002)
-
-
-def lock_text(lock: Path) -> str:
-    try:
-        return lock.read_text()
-    except FileNotFoundError:  # it was let go meanwhile
-        return ""
+    while dvc.poll() is None and time.monotonic() < end:
+        with contextlib.suppress(FileNotFoundError):  # folders come and go meanwhile
+            if any(list(outputs.glob(pattern)) for pattern in patterns):
+                return
+        time.sleep(0.0005)
 
 
 def test_an_interrupt_is_one_sentence_and_leaves_a_clean_state(project: Project) -> None:
