@@ -44,7 +44,7 @@ def main() -> None:
 
 def run(command: str) -> None:
     """Call the stage's function with the paths of its command."""
-    _, _, module, *paths = shlex.split(command)
+    _, _, module, *paths = shlex.split(command.removeprefix("exec "))
     print(importlib.import_module(module).main(*map(Path, paths)), file=sys.stderr)
 
 
