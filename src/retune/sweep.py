@@ -5,7 +5,6 @@ after a failure, and says at the end what failed and where its log is.
 """
 
 import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from retune.commands import DVC, dvc
 from retune.errors import RetuneError, listed
 from retune.experiments import Experiment
 
@@ -46,7 +46,7 @@ def sweep(experiments: Sequence[Experiment], *, replace: bool, logs: Path = LOGS
             "give --replace to run them again, or remove them with `dvc exp remove`"
         )
     if existing:
-        _dvc("exp", "remove", *existing)
+        dvc(Path(), "exp", "remove", *existing)
     logs.mkdir(exist_ok=True)
     bar = tqdm(experiments, desc="sweep", unit=" experiments")
     return [_run(experiment, logs, bar) for experiment in bar]
@@ -56,7 +56,7 @@ def _run(experiment: Experiment, logs: Path, bar: "tqdm[Experiment]") -> Outcome
     bar.set_postfix_str(experiment.name)
     log = logs / f"{experiment.name}.log"
     settings = [part for override in experiment.overrides() for part in ("-S", override)]
-    command = [*_DVC, "exp", "run", "--temp", "--name", experiment.name, *settings]
+    command = [*DVC, "exp", "run", "--temp", "--name", experiment.name, *settings]
     with log.open("w", encoding="utf-8") as file:
         print("$", " ".join(command[2:]), file=file, flush=True)
         done = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, check=False)
@@ -64,19 +64,8 @@ def _run(experiment: Experiment, logs: Path, bar: "tqdm[Experiment]") -> Outcome
 
 
 def _existing_names() -> set[str]:
-    listing = _dvc("exp", "list", "--all-commits", "--names-only")
+    listing = dvc(Path(), "exp", "list", "--all-commits", "--names-only")
     return set(listing.split())
-
-
-#: `python -m dvc` of this environment, whatever stands on the PATH.
-_DVC = (sys.executable, "-m", "dvc")
-
-
-def _dvc(*arguments: str) -> str:
-    done = subprocess.run([*_DVC, *arguments], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RetuneError(f"dvc {' '.join(arguments)}: {done.stderr.strip()}")
-    return done.stdout
 
 
 def outcomes_as_json(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:

@@ -3,12 +3,12 @@
 import math
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
+from retune.commands import dvc
 from retune.environment.findings import Report
+from retune.errors import RetuneError
 
 GB = 1e9
 #: Below this much free space (bytes) a run that keeps weights and checkpoints may not end.
@@ -182,9 +182,10 @@ def _temporary(report: Report) -> Path | None:
 
 
 def _dvc_cache(root: Path) -> Path | None:
-    command = [sys.executable, "-m", "dvc", "cache", "dir"]
-    shown = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
-    return Path(shown.stdout.strip()) if shown.returncode == 0 else None
+    try:
+        return Path(dvc(root, "cache", "dir"))
+    except RetuneError:  # no DVC project
+        return None
 
 
 def _nearest(path: Path) -> Path:

@@ -2,12 +2,12 @@
 
 import json
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from retune.commands import git
 from retune.environment.findings import Report
 from retune.environment.lock import LOCK, compare, installed, read_lock
 from retune.environment.machine import BYTES_DEPEND_ON
@@ -202,9 +202,7 @@ def _precision(root: Path) -> str:
 
 
 def _git(root: Path, *arguments: str) -> str | None:
-    command = ["git", *arguments]
     try:
-        done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
-    except FileNotFoundError:  # no git
+        return git(root, *arguments)
+    except (FileNotFoundError, RetuneError):  # no git, or no repository
         return None
-    return done.stdout.strip() if done.returncode == 0 else None

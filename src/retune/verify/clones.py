@@ -13,17 +13,16 @@ from typing import Any
 
 from tqdm import tqdm
 
+from retune.commands import DVC, dvc, git
 from retune.errors import RetuneError, listed
 
-#: `python -m dvc` of this environment, whatever stands on the PATH.
-_DVC = (sys.executable, "-m", "dvc")
 _RUNNING = re.compile(r"^Running stage '(.+)':$")
 _LINES = 8  # of a log, shown where something failed
 
 
 def project_root() -> Path:
     """The top folder of the git repository that we are in."""
-    root = Path(_git(Path(), "rev-parse", "--show-toplevel"))
+    root = Path(git(Path(), "rev-parse", "--show-toplevel"))
     if not (root / "dvc.lock").is_file():
         raise RetuneError(f"{root}: there is no dvc.lock to verify; run `dvc repro` and commit it")
     return root
@@ -31,12 +30,12 @@ def project_root() -> Path:
 
 def commit_of(root: Path) -> str:
     """The 40 digits of the last commit."""
-    return _git(root, "rev-parse", "HEAD")
+    return git(root, "rev-parse", "HEAD")
 
 
 def require_committed(root: Path) -> None:
     """Refuse where the last commit is not what stands in the folder."""
-    status = _git(root, "status", "--porcelain", "--untracked-files=no")
+    status = git(root, "status", "--porcelain", "--untracked-files=no")
     if changed := [line[2:].strip() for line in status.splitlines()]:
         raise RetuneError(
             f"changed since the last commit: {listed(changed)}; what is verified is the last "
@@ -51,11 +50,11 @@ def clean_clone(root: Path, *, own_cache: bool = True) -> Iterator[Path]:
     Its DVC cache is empty (and so is what DVC remembers of files elsewhere), or, without
     `own_cache`, that of `root`.
     """
-    cache = "cache" if own_cache else _dvc(root, "cache", "dir")
+    cache = "cache" if own_cache else dvc(root, "cache", "dir", env=_environment(root))
     with TemporaryDirectory(prefix="retune-verify-") as top:
         clone = Path(top).resolve() / "clone"
-        _git(root, "clone", "--quiet", "--local", "--no-checkout", str(root), str(clone))
-        _git(clone, "checkout", "--quiet", "--detach", commit_of(root))
+        git(root, "clone", "--quiet", "--local", "--no-checkout", str(root), str(clone))
+        git(clone, "checkout", "--quiet", "--detach", commit_of(root))
         local = clone / ".dvc" / "config.local"
         local.write_text(f"[cache]\n    dir = {cache}\n", encoding="utf-8")
         if own_cache:
@@ -76,7 +75,7 @@ def repro(clone: Path, log: Path, bar: "tqdm[Any]", *, force: bool = True) -> fl
     began = time.monotonic()
     with log.open("w", encoding="utf-8") as file:
         process = subprocess.Popen(
-            [*_DVC, "repro", *options],
+            [*DVC, "repro", *options],
             cwd=clone, env=_environment(clone), text=True, encoding="utf-8", errors="replace",
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
@@ -96,7 +95,7 @@ def repro(clone: Path, log: Path, bar: "tqdm[Any]", *, force: bool = True) -> fl
 def checkout(clone: Path, paths: Sequence[str]) -> bool:
     """Bring outputs from the cache; whether all were there."""
     done = subprocess.run(
-        [*_DVC, "checkout", "--quiet", *paths],
+        [*DVC, "checkout", "--quiet", *paths],
         cwd=clone, env=_environment(clone), capture_output=True, check=False,
     )  # fmt: skip
     return done.returncode == 0 and all((clone / path).exists() for path in paths)
@@ -104,9 +103,11 @@ def checkout(clone: Path, paths: Sequence[str]) -> bool:
 
 def _bring_data(root: Path, clone: Path) -> None:
     """Copy what `dvc add` keeps, which no stage could make, from the project's cache."""
-    if added := _git(clone, "ls-files", "*.dvc").splitlines():
-        _dvc(clone, "remote", "add", "--local", "verified", _dvc(root, "cache", "dir"))
-        _dvc(clone, "pull", "--quiet", "--remote", "verified", *added)
+    if added := git(clone, "ls-files", "*.dvc").splitlines():
+        env = _environment(clone)
+        cache = dvc(root, "cache", "dir", env=_environment(root))
+        dvc(clone, "remote", "add", "--local", "verified", cache, env=env)
+        dvc(clone, "pull", "--quiet", "--remote", "verified", *added, env=env)
 
 
 def _environment(folder: Path) -> dict[str, str]:
@@ -117,18 +118,3 @@ def _environment(folder: Path) -> dict[str, str]:
         "PYTHONUNBUFFERED": "1",
         "DVC_SITE_CACHE_DIR": str(folder.parent / "site"),
     }
-
-
-def _dvc(folder: Path, *arguments: str) -> str:
-    return _run(folder, [*_DVC, *arguments], "dvc", _environment(folder))
-
-
-def _git(folder: Path, *arguments: str) -> str:
-    return _run(folder, ["git", *arguments], "git", None)
-
-
-def _run(folder: Path, command: Sequence[str], name: str, env: dict[str, str] | None) -> str:
-    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RetuneError(f"{name}: {done.stderr.strip() or done.stdout.strip()}")
-    return done.stdout.rstrip("\n")

@@ -2,8 +2,7 @@
 
 import argparse
 import json
-import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from tqdm import tqdm
 from retune.claims import ledger
 from retune.claims.ledger import Earned
 from retune.errors import RetuneError
+from retune.table import print_table
 from retune.verify.claimed import Outcome, picked, verify_claims
 from retune.verify.clones import clean_clone, commit_of, project_root, repro, require_committed
 from retune.verify.compare import Comparison, compare, read_run
@@ -87,10 +87,8 @@ def _print_json(root: Path, agrees: bool, **content: Any) -> None:
 
 
 def _print_comparison(root: Path, comparison: Comparison) -> None:
-    _print_table(
-        ("stage", "artefact", "verdict", "about"),
-        ((row.stage, row.artefact, row.verdict, row.detail) for row in comparison.rows),
-    )
+    rows = [(row.stage, row.artefact, row.verdict, row.detail) for row in comparison.rows]
+    print_table(("stage", "artefact", "verdict", "about"), (), rows)
     print(f"\nrule: {comparison.rule}, since {comparison.reason}")
     differing = sum(row.verdict == "differs" for row in comparison.rows)
     end = f"{differing} of {len(comparison.rows)} differ" if differing else "nothing differs"
@@ -98,24 +96,10 @@ def _print_comparison(root: Path, comparison: Comparison) -> None:
 
 
 def _print_outcomes(outcomes: Sequence[Outcome]) -> None:
-    _print_table(
-        ("claim", "what was done", "verdict", "s", "about"),
-        (
-            (o.claim, o.action, o.verdict, f"{o.seconds:,.0f}" if o.seconds else "-", o.detail)
-            for o in outcomes
-        ),
-    )
+    rows = [
+        (o.claim, o.action, o.verdict, f"{o.seconds:,.0f}" if o.seconds else "-", o.detail)
+        for o in outcomes
+    ]
+    print_table(("claim", "what was done", "verdict", "s", "about"), (), rows)
     counts = {v: sum(o.verdict == v for o in outcomes) for v in (o.verdict for o in outcomes)}
     print("\n" + ", ".join(f"{count} {verdict}" for verdict, count in counts.items()))
-
-
-def _print_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    for head in heads:
-        table.add_column(head, overflow="fold")
-    for row in rows:
-        table.add_row(*row)
-    Console(width=None if sys.stdout.isatty() else 80, markup=False).print(table)
