@@ -16,6 +16,7 @@ from retune.qa.models import bert
 from retune.qa.score import ScoreParams
 from retune.qa.tokenize import TokenizeParams, tokenize
 from retune.qa.train import TrainParams, train
+from retune.storage import sha256
 
 
 def settings(**changes: Any) -> TrainParams:
@@ -95,3 +96,9 @@ def run(
         settings={"changes": repr(changes), "seed": seed} if resumable else None,
     )
     return folder
+
+
+def outputs(folder: Path) -> dict[str, str]:
+    """The sums of all that a training publishes but the times."""
+    files = [*folder.glob("model/*"), *folder.glob("curves/*"), folder / "costs.json"]
+    return {file.name: sha256(file) for file in files}

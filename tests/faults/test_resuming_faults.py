@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from safetensors import SafetensorError
-from training_runs import run, write_features
+from training_runs import outputs, run, write_features
 
 from retune.errors import RetuneError
 from retune.manifests import seal
@@ -16,7 +16,6 @@ from retune.qa.evaluation import Evaluation
 from retune.qa.models import bilstm_attention, transformer_encoder
 from retune.qa.train import SpanTrainer
 from retune.resuming import Checkpoints, run_key
-from retune.storage import sha256
 
 
 class Killed(BaseException):
@@ -55,12 +54,6 @@ CASES: dict[str, dict[str, Any]] = {
         "batch_size": 2, "epochs": 2,
     },
 }  # fmt: skip
-
-
-def outputs(folder: Path) -> dict[str, str]:
-    """The sums of all that a training publishes but the times."""
-    files = [*folder.glob("model/*"), *folder.glob("curves/*"), folder / "costs.json"]
-    return {file.name: sha256(file) for file in files}
 
 
 @pytest.fixture(scope="module")

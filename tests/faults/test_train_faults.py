@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -14,7 +15,7 @@ import pytest
 import tiny
 import torch
 from safetensors.torch import load_file
-from training_runs import run, write_features
+from training_runs import outputs, run, write_features
 
 from retune.errors import RetuneError
 from retune.lineage import sealed
@@ -43,10 +44,13 @@ def spoiled_gradient(self: SpanTrainer, model: torch.nn.Module, *rest: Any) -> t
     return loss
 
 
-def spoiled_save(self: SpanTrainer, *rest: Any) -> None:
-    with torch.no_grad():
-        self.model.get_parameter("qa_outputs.bias").fill_(NAN)
-    ResumableTrainer._save_checkpoint(self, *rest)
+def spoiled_save(weight: float) -> Callable[..., None]:
+    def save(self: SpanTrainer, *rest: Any) -> None:
+        with torch.no_grad():
+            self.model.get_parameter("qa_outputs.bias").fill_(weight)
+        ResumableTrainer._save_checkpoint(self, *rest)
+
+    return save
 
 
 @pytest.mark.parametrize(
@@ -66,9 +70,15 @@ def spoiled_save(self: SpanTrainer, *rest: Any) -> None:
         ),
         pytest.param(
             "train.SpanTrainer._save_checkpoint",
-            spoiled_save,
+            spoiled_save(NAN),
             r"weight qa_outputs.bias is not finite after training; lower qa.train.lr",
             id="T05 a weight is no number",
+        ),
+        pytest.param(
+            "train.SpanTrainer._save_checkpoint",
+            spoiled_save(float("inf")),
+            r"weight qa_outputs.bias is not finite after training; lower qa.train.lr",
+            id="T05 a weight is infinite",
         ),
     ],
 )
@@ -90,7 +100,7 @@ def test_a_number_that_is_none_stops_the_run_and_publishes_nothing(
 def test_evaluation_does_not_change_the_training(
     noise: int, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = run(data, tmp_path / "plain") / "model/model.safetensors"
+    plain = run(data, tmp_path / "plain")
     original = Evaluation.__call__
 
     def noisy(self: Evaluation, *arguments: Any) -> dict[str, float]:
@@ -98,7 +108,7 @@ def test_evaluation_does_not_change_the_training(
         return original(self, *arguments)
 
     monkeypatch.setattr(Evaluation, "__call__", noisy)
-    assert sha256(run(data, tmp_path / "noisy") / "model/model.safetensors") == sha256(plain)
+    assert outputs(run(data, tmp_path / "noisy")) == outputs(plain)
 
 
 @pytest.mark.parametrize("draws", [pytest.param(7, id="T11 something drew before the model")])
