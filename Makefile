@@ -11,7 +11,7 @@ repro: environment
 	retune table
 
 test: environment lint
-	pytest -n 2 --dist loadfile
+	pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 unit: environment
 	pytest -m "not slow"

@@ -1,6 +1,5 @@
 """A copy of the project on a tiny corpus with a tiny encoder, and a way to run things in it."""
 
-import contextlib
 import json
 import os
 import re
@@ -115,10 +114,15 @@ class Edit:
 def has_ended(process: psutil.Process, within: float) -> bool:
     """Whether a process ends in so many seconds; one that nobody has buried has ended, too."""
     end = time.monotonic() + within
-    while time.monotonic() < end:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            if process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
-                time.sleep(0.01)
-                continue
-        return True
-    return False
+    while is_alive(process):
+        if time.monotonic() >= end:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def is_alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

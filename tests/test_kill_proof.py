@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import psutil
 import pytest
@@ -21,6 +20,7 @@ pytestmark = pytest.mark.slow
 
 STAGES = ["download", "tokenize", "train", "predict", "postprocess", "score"]
 KILLS = 5  # of each stage
+TRIES = 10  # to kill or interrupt a stage before it is over
 PATIENCE = 60.0  # seconds, after which a test fails instead of waiting on
 
 
@@ -85,9 +85,12 @@ def test_killed_at_any_moment_the_next_run_makes_the_same(project: Project) -> N
     expected, chance = sums(project), random.Random(0)
     assert len(expected) > 20
     for stage in STAGES:
+        life = lifetime(project, stage)
         for number in range(KILLS):
-            while not kill(project, stage, ["dvc", "stage", "both"][number % 3], chance):
-                pass  # the stage was faster; its outputs are what they were
+            # A stage spends most of its life on imports: every other moment is one of its work.
+            moment = chance.choice(list(life)), chance.random()
+            kill(project, stage, ["dvc", "stage", "both"][number % 3], moment, life)
+        project.run("dvc", "repro", "--no-run-cache", stage)
     # Neither cache may stand in for a run.
     shutil.rmtree(project.folder / ".dvc/cache")
     project.run("dvc", "repro", "--no-run-cache")
@@ -96,46 +99,64 @@ def test_killed_at_any_moment_the_next_run_makes_the_same(project: Project) -> N
     assert not leftovers
 
 
-def kill(project: Project, stage: str, victim: str, chance: random.Random) -> bool:
-    """Kill a run of `stage` at a moment of it; False when it was over by then."""
-    dvc = start(project, "repro", "--single-item", "--force", "--no-run-cache", stage)
-    process = stage_process(dvc)
-    # A stage spends most of its life on imports: one moment in two is late in it.
-    late = chance.random() < 0.5 and process is not None
-    outputs = project.folder / "data/qa"
-    if late:
-        wait_for_output(dvc, outputs)
-    time.sleep(chance.uniform(0, 0.5 if late else 3))
-    if process is None or dvc.poll() is not None:
-        dvc.wait()
-        return False
-    if victim != "dvc":
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()
-    if victim != "stage":
-        dvc.kill()
-    dvc.communicate()
-    # Not even where its `dvc` alone was killed does it end in its own time.
-    assert has_ended(process, within=2)
-    return True
+def repro_alone(project: Project, stage: str) -> "subprocess.Popen[str]":
+    return start(project, "repro", "--single-item", "--force", "--no-run-cache", stage)
 
 
-def wait_for_output(dvc: "subprocess.Popen[str]", outputs: Path) -> None:
-    """Wait for something half-done."""
-    patterns = (".*.partial", "checkpoints/*/*.partial", "../../metrics/.*.partial")
+def lifetime(project: Project, stage: str) -> dict[str, float]:
+    """The seconds from the start of a stage to its end, and from its locks to its end."""
+    dvc = repro_alone(project, stage)
+    process, begun = stage_process(dvc), time.monotonic()
+    assert process is not None
+    wait_for_locks(project, dvc)
+    locked = time.monotonic()
+    assert has_ended(process, within=PATIENCE)
+    ended = time.monotonic()
+    dvc.communicate(timeout=PATIENCE)
+    assert dvc.returncode == 0
+    return {"whole": ended - begun, "work": ended - locked}
+
+
+def kill(
+    project: Project, stage: str, victim: str, moment: tuple[str, float], life: dict[str, float]
+) -> None:
+    """Kill a run of `stage` at a part of its whole life or of its work."""
+    span, part = moment
+    for _ in range(TRIES):
+        dvc = repro_alone(project, stage)
+        process = stage_process(dvc)
+        if span == "work":
+            wait_for_locks(project, dvc)
+        time.sleep(life[span] * part)
+        if process is None or has_ended(process, within=0):
+            dvc.communicate(timeout=PATIENCE)
+            part *= 0.7  # the stage was faster this time
+            continue
+        if victim != "dvc":
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        if victim != "stage":
+            dvc.kill()
+        dvc.communicate(timeout=PATIENCE)
+        # Not even where its `dvc` alone was killed does it end in its own time.
+        assert has_ended(process, within=2)
+        return
+    pytest.fail(f"{stage} was over {TRIES} times before it could be killed")
+
+
+def wait_for_locks(project: Project, dvc: "subprocess.Popen[str]") -> None:
+    """Wait until a stage has taken its locks, which it does just before its work."""
     end = time.monotonic() + PATIENCE
     while dvc.poll() is None and time.monotonic() < end:
-        with contextlib.suppress(FileNotFoundError):  # folders come and go meanwhile
-            if any(list(outputs.glob(pattern)) for pattern in patterns):
-                return
+        if any(list((project.folder / top).glob(".*.lock")) for top in ("data/qa", "metrics")):
+            return
         time.sleep(0.0005)
 
 
 def test_an_interrupt_is_one_sentence_and_leaves_a_clean_state(project: Project) -> None:
     expected = sums(project)
     for moment in ("checkpoints/*/checkpoint-1", ".model.lock", ""):
-        while (output := interrupt(project, moment)) is None:
-            pass  # the training was faster
+        output = interrupt(project, moment)
         assert output.count("stopped; nothing half-done is left, run it again") == 1
         assert "Traceback" not in output
         assert not list((project.folder / "data/qa").glob(".*"))
@@ -144,22 +165,32 @@ def test_an_interrupt_is_one_sentence_and_leaves_a_clean_state(project: Project)
     assert sums(project) == expected
 
 
-def interrupt(project: Project, moment: str) -> str | None:
-    """Press Ctrl-C once there is a file `moment`; what was said, or None where it was too late."""
-    dvc = start(project, "repro", "--single-item", "--force", "--no-run-cache", "train")
-    process, end = stage_process(dvc), time.monotonic() + PATIENCE
-    while not list((project.folder / "data/qa").glob(moment or "*")) and time.monotonic() < end:
-        time.sleep(0.01)
-    if not moment and process is not None:  # in the imports, once Python itself is up
-        while not any("torch" in file.path for file in process.memory_maps()):
+def interrupt(project: Project, moment: str) -> str:
+    """Press Ctrl-C once there is a file `moment`, or in the imports; what was said."""
+    for _ in range(TRIES):
+        dvc = repro_alone(project, "train")
+        process, end = stage_process(dvc), time.monotonic() + PATIENCE
+        while time.monotonic() < end and not has_come(project, moment, process):
             time.sleep(0.01)
-    os.killpg(dvc.pid, signal.SIGINT)
-    output, _ = dvc.communicate(timeout=PATIENCE)
-    return output if dvc.returncode else None
+        os.killpg(dvc.pid, signal.SIGINT)
+        output, _ = dvc.communicate(timeout=PATIENCE)
+        if dvc.returncode:
+            return output
+    pytest.fail(f"the training was over {TRIES} times before it could be interrupted")
+
+
+def has_come(project: Project, moment: str, process: psutil.Process | None) -> bool:
+    """Whether there is a file `moment`; without one, whether the stage is importing torch."""
+    if moment:
+        return bool(list((project.folder / "data/qa").glob(moment)))
+    try:
+        return process is None or any("torch" in file.path for file in process.memory_maps())
+    except psutil.Error:
+        return True
 
 
 def test_a_second_repro_says_who_is_at_work(project: Project) -> None:
-    dvc = start(project, "repro", "--single-item", "--force", "--no-run-cache", "train")
+    dvc = repro_alone(project, "train")
     stage_process(dvc)
     output = project.run("dvc", "repro", "--force", "train", fails=True)
     assert f"PID {dvc.pid}" in output
