@@ -19,6 +19,8 @@ from retune.cli import main
 from retune.environment import command, lock, machine, project
 from retune.environment.findings import Report
 from retune.errors import RetuneError
+from retune.precision import resolved_precision
+from retune.training import KERNEL_VARIABLES, environment
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCK = lock.read_lock(ROOT / "requirements.lock")
@@ -125,7 +127,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
         subprocess.run(["git", *identity, *words], cwd=tmp_path, check=True)
     monkeypatch.chdir(tmp_path)
-    for name in machine.BYTES_DEPEND_ON:
+    for name in KERNEL_VARIABLES:
         monkeypatch.delenv(name, raising=False)
     return tmp_path
 
@@ -174,15 +176,14 @@ def test_what_cannot_be_examined_is_a_sentence(
     assert "examine FILEs by a command of their own" in capsys.readouterr().err
 
 
-def test_equal_bytes_are_expected_in_the_recorded_environment_alone(here: Path) -> None:
-    from retune.precision import resolved_precision
-    from retune.training import environment
-
+def test_equal_bytes_are_expected_in_the_recorded_environment_alone(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_record(here, environment(resolved_precision("auto"), 1), peak=2500)
     report = Report()
     assert project.examine_record(report, here) == 2500
     assert report.equal_bytes
-    report.facts["variables"] = {"ONEDNN_MAX_CPU_ISA": "AVX2"}
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
     project.examine_record(report, here)
     assert report.equal_bytes is False
     (here / "metrics/qa_times.json").unlink()

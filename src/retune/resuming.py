@@ -81,7 +81,8 @@ class Checkpoints:
         for step in sorted(self._steps(), reverse=True):
             try:
                 checkpoint = Checkpoint(self[step])
-                manifests.read(self[checkpoint.best_step])
+                if checkpoint.best_step != step:
+                    manifests.read(self[checkpoint.best_step])
                 return checkpoint
             except RetuneError as error:
                 print(f"the checkpoint of step {step} is not used: {error}", file=sys.stderr)

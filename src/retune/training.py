@@ -28,6 +28,15 @@ from retune.precision import Precision, resolved_precision
 from retune.storage import atomic_path
 
 _LIBRARIES = ("torch", "transformers", "tokenizers", "accelerate", "datasets", "numpy")
+#: Variables by which libraries choose other kernels, which round otherwise.
+KERNEL_VARIABLES = (
+    "ATEN_CPU_CAPABILITY",
+    "DNNL_MAX_CPU_ISA",
+    "MKL_CBWR",
+    "MKL_ENABLE_INSTRUCTIONS",
+    "NPY_DISABLE_CPU_FEATURES",
+    "ONEDNN_MAX_CPU_ISA",
+)
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -228,14 +237,16 @@ class Stopwatch:
 
 
 def environment(precision: str, processes: int) -> list[str]:
-    """What a measured time depends on: libraries, processor, processes, threads, precision.
+    """What bytes and times depend on: libraries, processor, processes, threads, precision.
 
-    Threads are those of a process.
+    Threads are those of a process. Variables that choose other kernels stand at the end.
     """
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else _processor()
     libraries = [f"{name} {version(name)}" for name in _LIBRARIES]
     workers = f"{processes} {'process' if processes == 1 else 'processes'}"
-    return [device, workers, f"{torch.get_num_threads()} threads", precision, *libraries]
+    kernels = [f"{name}={os.environ[name]}" for name in KERNEL_VARIABLES if name in os.environ]
+    threads = f"{torch.get_num_threads()} threads"
+    return [device, workers, threads, precision, *libraries, *kernels]
 
 
 def distributed_launch(arguments: TrainingArguments) -> dict[str, str]:

@@ -14,15 +14,6 @@ GB = 1e9
 #: Below this much free space (bytes) a run that keeps weights and checkpoints may not end.
 LITTLE_DISK = 2 * GB
 FEATURES = ("avx2", "fma3", "avx512_f", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16")
-#: Variables by which libraries choose other kernels, which round otherwise.
-BYTES_DEPEND_ON = (
-    "ATEN_CPU_CAPABILITY",
-    "DNNL_MAX_CPU_ISA",
-    "MKL_CBWR",
-    "MKL_ENABLE_INSTRUCTIONS",
-    "NPY_DISABLE_CPU_FEATURES",
-    "ONEDNN_MAX_CPU_ISA",
-)
 SHOWN = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE", "PYTHONHASHSEED")
 
 
@@ -104,9 +95,11 @@ def examine_disk(report: Report, root: Path) -> None:
 
 def examine_settings(report: Report) -> None:
     """Variables of the shell that say how stages run, and those that change their bytes."""
-    names = sorted({*SHOWN, *BYTES_DEPEND_ON, *(n for n in os.environ if n.startswith("RETUNE_"))})
+    from retune.training import KERNEL_VARIABLES
+
+    names = sorted({*SHOWN, *KERNEL_VARIABLES, *(n for n in os.environ if n.startswith("RETUNE_"))})
     report.facts["variables"] = {name: os.environ[name] for name in names if name in os.environ}
-    for name in BYTES_DEPEND_ON:
+    for name in KERNEL_VARIABLES:
         if name in os.environ:
             report.find(
                 "variables",

@@ -10,7 +10,6 @@ from typing import Any
 from retune.commands import git
 from retune.environment.findings import Report
 from retune.environment.lock import LOCK, compare, installed, read_lock
-from retune.environment.machine import BYTES_DEPEND_ON
 from retune.errors import RetuneError, listed
 from retune.params import load_yaml
 
@@ -92,8 +91,7 @@ def examine_record(report: Report, root: Path) -> float | None:
     here = environment(_precision(root), 1)
     missing = [item for item in recorded if item not in here]
     other = [item for item in here if item not in recorded]
-    changing = [name for name in BYTES_DEPEND_ON if name in report.facts.get("variables", {})]
-    report.equal_bytes = not (missing or other or changing)
+    report.equal_bytes = not (missing or other)
     report.facts["figures"] = {
         "equal bytes expected": "yes" if report.equal_bytes else "no",
         "earned with": missing or "the same",
