@@ -112,3 +112,45 @@ def test_outside_the_project_a_stage_says_where_to_run(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert re.search(r"params.yaml: no such file; run from the project's top folder", done.stderr)
     assert "Traceback" not in done.stderr
+
+
+OPTIONAL = """
+import sys
+from pathlib import Path
+from retune.params import Params
+from retune.stage import run_stage
+def main(raw: Path, model_folder: Path, more_data: Path | None = None) -> str:
+    with Params() as params:
+        value = params.section("task.value", int)
+    return f"{raw} {model_folder} {more_data} {value} {params.path}"
+run_stage(main)
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("in out", "in out None 1 params.yaml"),
+        ("in out --more-data x", "in out x 1 params.yaml"),
+        ("--params other.yaml in out", "in out None 2 other.yaml"),
+    ],
+)
+def test_options_choose_the_params_file_and_give_what_may_be_absent(
+    arguments: str, said: str, tmp_path: Path
+) -> None:
+    (tmp_path / "script.py").write_text(OPTIONAL, encoding="utf-8")
+    for number, name in enumerate(["params.yaml", "other.yaml"], 1):
+        (tmp_path / name).write_text(f"task: {{value: {number}}}", encoding="utf-8")
+    done = run("-m", "script", *arguments.split(), folder=tmp_path)
+    assert (done.stdout, done.stderr) == (f"{said}\n", "")
+
+
+def test_a_variant_on_the_command_line_reaches_the_params(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(OPTIONAL.replace("task.value", "qa.seed"))
+    (tmp_path / "params.yaml").write_text("qa: {seed: 1}\nvariants: {two: {seed: 2}}")
+    done = run("-m", "script", "a", "b", "--variant", "two", folder=tmp_path)
+    assert done.stdout == "a b None 2 params.yaml\n"
+    done = run("-m", "script", "a", "b", "--variant", "three", folder=tmp_path)
+    assert (
+        done.stderr == "python -m script: error: params.yaml: variants: no 'three'; allowed: two\n"
+    )

@@ -31,10 +31,10 @@ def run_launched(stage: Callable[..., str]) -> NoReturn:
     name, paths = command_line(stage)
     errors, options = os.environ.get(_ERRORS), os.environ.get(SETTING)
     if errors:
-        _run_process(lambda: print(stage(*paths)), Path(errors))
+        _run_process(lambda: print(stage(**paths)), Path(errors))
     if options:
         sys.exit(guarded(lambda: launch(_words(options), name, sys.argv[1:]), name))
-    sys.exit(guarded(lambda: print(stage(*paths)), name))
+    sys.exit(guarded(lambda: print(stage(**paths)), name))
 
 
 def launch(options: list[str], name: str, arguments: list[str]) -> None:
@@ -120,5 +120,5 @@ def _first_error(folder: Path, end: Exception) -> str:
         return said[0].read_text(encoding="utf-8")
     return (
         f"a process ended without a word ({str(end).strip().splitlines()[-1]}); where it was "
-        "killed, memory may have run out: lower qa.train.batch_size or the number of processes"
+        "killed, memory may have run out: lower the batch_size or the number of processes"
     )

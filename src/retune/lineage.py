@@ -30,7 +30,7 @@ def sealed(
     """Do a stage's work in the block: check what it reads before, seal what it writes after.
 
     Args:
-        params: what the stage reads of params.yaml, by dotted name.
+        params: what the stage reads of the params file, by dotted name.
         reads: folders of earlier stages, by what they are (`raw`, `features`, ...).
         writes: folders of this stage, likewise. No other run may write them meanwhile.
         reports: what else the stage writes, likewise alone.
@@ -73,7 +73,7 @@ def _require_params(folder: Path, manifest: dict[str, Any], params: Mapping[str,
     for name, value in manifest["params"].items():
         if name in params and params[name] != value:
             raise RetuneError(
-                f"{folder}: made with {name} {excerpt(value)}, while params.yaml says "
+                f"{folder}: made with {name} {excerpt(value)}, while the params say "
                 f"{excerpt(params[name])}; run `dvc repro`, which brings all stages to one state"
             )
 

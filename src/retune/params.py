@@ -5,15 +5,16 @@ DVC reads params.yaml by YAML 1.2 and PyYAML by YAML 1.1, so that `3e-5`, `010` 
 does, so that stages and DVC see the same values.
 """
 
+import dataclasses
 import difflib
 import importlib
 import json
 import pkgutil
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType, TracebackType
-from typing import Annotated, Any, Self, TypeVar, cast, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Self, TypeVar, cast, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -37,8 +38,11 @@ SECTIONS = {
     "qa": (
         *("dataset", "datasets", "model", "models", "checkpoint", "seed", "squad_v2"),
         *("download", "tokenize", "train", "predict", "postprocess", "score"),
-    )
+    ),
+    "adapters": ("language", "entities"),
 }
+#: Beside the tasks: by name, what takes the place of parts of `qa` (`--variant NAME`).
+_VARIANTS = "variants"
 
 
 class Params:
@@ -52,13 +56,24 @@ class Params:
 
     A value read inside the block must only be used after it: where something is wrong,
     the block ends with a `RetuneError` that lists every problem of every section.
+
+    Args:
+        path: the file; without one, that of the command line (`retune.stage`).
+        variant: which of the file's `variants` to merge over `qa` before anything is read.
     """
 
-    def __init__(self, path: Path | str = "params.yaml") -> None:
+    #: The file and the variant that `Params()` reads.
+    chosen: ClassVar[tuple[Path, str | None]] = (Path("params.yaml"), None)
+
+    def __init__(self, path: Path | str | None = None, variant: str | None = None) -> None:
+        if path is None:
+            path, variant = self.chosen
         self.path = Path(path)
         self.read: dict[str, Any] = {}  # the values of the sections that were read, by name
         self.values = load_yaml(self.path)
         self.problems = [f"{self.path}: {problem}" for problem in _unknown_sections(self.values)]
+        if variant is not None:
+            self._choose(variant)
 
     def __enter__(self) -> Self:
         return self
@@ -103,6 +118,17 @@ class Params:
             choices = ", ".join(names)
             self.problems.append(f"{self.path}: {name}: no {chosen!r}; allowed: {choices}")
         raise RetuneError("\n".join(self.problems))
+
+    def _choose(self, variant: str) -> None:
+        """Merge a variant over `qa`."""
+        variants = self.values.get(_VARIANTS)
+        names = list(variants) if isinstance(variants, dict) else []
+        changes = variants[variant] if variant in names else None
+        if isinstance(changes, dict):
+            self.values["qa"] = _merged(self.values.get("qa"), changes)
+        elif changes is None:
+            allowed = ", ".join(names) or "none, the file has no such section"
+            self.problems.append(f"{self.path}: {_VARIANTS}: no {variant!r}; allowed: {allowed}")
 
     def _refuse_others(self, sections: str, names: Sequence[str]) -> None:
         """A section of a variant that there is not, such as a misspelt one, is a problem."""
@@ -183,14 +209,35 @@ for _tag, _pattern, _first in [
 
 def _unknown_sections(values: dict[str, Any]) -> Iterator[str]:
     """Keys beside and among the known sections, where the file is that of a known task."""
+    allowed = [*SECTIONS, _VARIANTS]
     tasks = [task for task in SECTIONS if task in values]
     for key in values if tasks else ():
-        if key not in tasks:
-            yield f"{key}: unknown key{_hint(key, tasks)}"
+        if key not in allowed:
+            yield f"{key}: unknown key{_hint(key, allowed)}"
     for task in tasks:
-        for key in values[task] if isinstance(values[task], dict) else ():
-            if key not in SECTIONS[task]:
-                yield f"{task}.{key}: unknown key{_hint(key, SECTIONS[task])}"
+        yield from _unknown_keys(task, values[task], SECTIONS[task])
+    variants = values.get(_VARIANTS, {}) if tasks else {}
+    if not isinstance(variants, dict):
+        yield f"{_VARIANTS}: expected names with settings, got {excerpt(variants)}"
+        return
+    for name, changes in variants.items():
+        if not isinstance(changes, dict):
+            yield f"{_VARIANTS}.{name}: expected settings of `qa`, got {excerpt(changes)}"
+        yield from _unknown_keys(f"{_VARIANTS}.{name}", changes, SECTIONS["qa"])
+
+
+def _unknown_keys(where: str, values: Any, allowed: Sequence[str]) -> Iterator[str]:
+    for key in values if isinstance(values, dict) else ():
+        if key not in allowed:
+            yield f"{where}.{key}: unknown key{_hint(key, allowed)}"
+
+
+def _merged(values: Any, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """`values` with those of `changes`; mappings in both are merged, all else is replaced."""
+    merged = dict(values) if isinstance(values, dict) else {}
+    for key, change in changes.items():
+        merged[key] = _merged(merged.get(key), change) if isinstance(change, dict) else change
+    return merged
 
 
 def _config(kind: Any) -> ConfigDict | None:
@@ -213,7 +260,8 @@ def _sentence(section: str, kind: Any, error: Any) -> str:
 def _nearest(kind: Any, location: tuple[str | int, ...]) -> str:
     for key in location[:-1]:
         kind = _field_type(kind, str(key))
-    return _hint(str(location[-1]), list(getattr(kind, "__dataclass_fields__", {})))
+    names = [f.name for f in dataclasses.fields(kind)] if dataclasses.is_dataclass(kind) else []
+    return _hint(str(location[-1]), names)
 
 
 def _hint(name: str, names: Sequence[str]) -> str:

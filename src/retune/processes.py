@@ -46,6 +46,9 @@ class JointBatches(Sampler[list[int]]):
         seed: of the order.
         share: which of the windows.
         group: how many windows in a row have similar lengths; None: an order at random.
+
+    Attributes:
+        epoch: the one that is drawn, from 0.
     """
 
     def __init__(
@@ -56,17 +59,17 @@ class JointBatches(Sampler[list[int]]):
         self._seed = seed
         self._share = share
         self._group = group
-        self._epoch = 0
+        self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch, from 0, that is drawn next."""
-        self._epoch = epoch
+        self.epoch = epoch
 
     def __len__(self) -> int:
         return math.ceil(len(self._lengths) / self._batch_size)
 
     def __iter__(self) -> Iterator[list[int]]:
-        order = self._order(torch.Generator().manual_seed(self._seed + self._epoch))
+        order = self._order(torch.Generator().manual_seed(self._seed + self.epoch))
         for begin in range(0, len(order), self._batch_size):
             batch = order[begin : begin + self._batch_size]
             yield batch[self._share.index :: self._share.count]

@@ -176,9 +176,11 @@ class Checkpoint:
 class ResumableTrainer(Trainer):
     """`Trainer` that goes on from one of `checkpoints`; several processes do so together."""
 
-    def __init__(self, *arguments: Any, checkpoints: Checkpoints, **options: Any) -> None:
+    def __init__(
+        self, *arguments: Any, checkpoints: Checkpoints, section: str, **options: Any
+    ) -> None:
         super().__init__(*arguments, **options)
-        self.checkpoints = checkpoints
+        self.checkpoints, self.section = checkpoints, section
         self.share = Share(self.args.process_index, self.args.world_size)
         self.stopwatch = Stopwatch()
         self.add_callback(CheckpointRhythm(lambda due: bool(self.share.gathered(due)[0])))
@@ -210,7 +212,7 @@ class ResumableTrainer(Trainer):
             shape = "x".join(map(str, inputs["input_ids"].shape))
             raise RetuneError(
                 f"the GPU's memory ran out in step {self.state.global_step + 1}, with {shape} "
-                "tokens; lower qa.train.batch_size and raise qa.train.gradient_accumulation by "
+                f"tokens; lower {self.section}.batch_size and raise its gradient_accumulation by "
                 "the same factor: the steps stay the same"
             ) from None
 

@@ -21,26 +21,39 @@ _STOPPED = "stopped; nothing half-done is left, run it again"
 def run_stage(stage: Callable[..., str]) -> NoReturn:
     """Call `stage` with the paths of the command line, print the line that it returns, exit."""
     name, paths = command_line(stage)
-    sys.exit(guarded(lambda: print(stage(*paths)), name))
+    sys.exit(guarded(lambda: print(stage(**paths)), name))
 
 
-def command_line(stage: Callable[..., str]) -> tuple[str, list[Path]]:
-    """How the running script is called, and the paths that it was given.
+def command_line(stage: Callable[..., str]) -> tuple[str, dict[str, Path]]:
+    """How the running script is called, and the paths that it was given, by name.
 
-    The command's arguments are the parameters of `stage`, all of them paths; its
-    docstring is the help text.
+    The command's arguments are the parameters of `stage`, all of them paths, those with a
+    default as options; its docstring is the help text. `--params` and `--variant` choose what
+    `Params()` reads.
     """
-    names = list(inspect.signature(stage).parameters)
+    from retune.params import Params
+
+    parameters = inspect.signature(stage).parameters
     parser = argparse.ArgumentParser(
         prog=f"python -m {sys.modules['__main__'].__spec__.name}",  # type: ignore[union-attr]
         description=inspect.getdoc(stage),
-        epilog="Settings come from params.yaml in the current folder.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
-    for name in names:
-        parser.add_argument(name.replace("_", "-"), type=Path, metavar=name.upper())
-    arguments = parser.parse_args()
-    return parser.prog, [getattr(arguments, name.replace("_", "-")) for name in names]
+    for name, parameter in parameters.items():
+        option = parameter.default is not inspect.Parameter.empty
+        shown = {"type": Path, "metavar": name.upper()}
+        parser.add_argument(f"--{name.replace('_', '-')}" if option else name, **shown)
+    file, _ = Params.chosen
+    parser.add_argument(
+        "--params", type=Path, default=file, metavar="FILE", help=f"of settings (default: {file})"
+    )
+    parser.add_argument(
+        "--variant", metavar="NAME", help="of the file's `variants`, which is merged over its `qa`"
+    )
+    given = vars(parser.parse_args())
+    Params.chosen = (given.pop("params"), given.pop("variant"))
+    return parser.prog, given
 
 
 def guarded(action: Callable[[], object], name: str) -> int:

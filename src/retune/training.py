@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import pandas as pd
 import torch
@@ -50,6 +50,9 @@ class OptimizationParams:
     the hardware multiplies it natively, else fp32.
     """
 
+    #: Of the params file, for messages.
+    section: ClassVar[str]
+
     lr: LearningRate
     epochs: Positive
     batch_size: Positive
@@ -69,8 +72,9 @@ def training_arguments(
 ) -> TrainingArguments:
     """The `Trainer` arguments for `params`; checkpoints go to `work`.
 
-    The best checkpoint is the one with the highest `best_metric` of an evaluation. `padded`
-    tells whether the model pays for padding; then "auto" makes batches of similar length.
+    The best checkpoint is the one with the highest `best_metric` of an evaluation, or the
+    lowest "loss". `padded` tells whether the model pays for padding; then "auto" makes batches
+    of similar length.
     In a launch (`retune.launch`) the processes find each other here, and share out each batch.
 
     Raises:
@@ -79,8 +83,8 @@ def training_arguments(
     precision = resolved_precision(params.precision)
     if precision == "fp16" and not torch.cuda.is_available():
         raise RetuneError(
-            "qa.train.precision is fp16, which needs gradient scaling, and that a GPU; on a CPU "
-            "choose auto, bf16 or fp32"
+            f"{params.section}.precision is fp16, which needs gradient scaling, and that a GPU; on "
+            "a CPU choose auto, bf16 or fp32"
         )
     grouped = _grouped(params, padded=padded)
     # Else a launch would decide, where params.yaml says fp32.
@@ -107,7 +111,7 @@ def training_arguments(
         save_strategy="epoch",  # and as `CheckpointRhythm` asks
         restore_callback_states_from_checkpoint=True,  # what early stopping has counted
         metric_for_best_model=best_metric,
-        greater_is_better=True,
+        greater_is_better=best_metric != "loss",
         logging_strategy="steps",
         logging_steps=params.log_every,
         logging_first_step=True,
@@ -120,7 +124,7 @@ def training_arguments(
         disable_tqdm=True,
         ddp_find_unused_parameters=True,  # such as an encoder's pooler, which nothing asks
     )
-    arguments.per_device_train_batch_size = _even_share(params.batch_size, arguments.world_size)
+    arguments.per_device_train_batch_size = _even_share(params, arguments.world_size)
     return arguments
 
 
@@ -255,22 +259,22 @@ def distributed_launch(arguments: TrainingArguments) -> dict[str, str]:
     return settings | {"type": str(arguments.distributed_state.distributed_type)}
 
 
-def require_finite(weights: Mapping[str, torch.Tensor]) -> None:
+def require_finite(weights: Mapping[str, torch.Tensor], section: str) -> None:
     """Refuse weights of which one is not a number."""
     for name, weight in weights.items():
         if not torch.isfinite(weight).all():
             raise RetuneError(
-                f"weight {name} is not finite after training; lower qa.train.lr and try again"
+                f"weight {name} is not finite after training; lower {section}.lr and try again"
             )
 
 
-def _even_share(batch_size: int, processes: int) -> int:
-    if batch_size % processes:
+def _even_share(params: OptimizationParams, processes: int) -> int:
+    if params.batch_size % processes:
         raise RetuneError(
-            f"qa.train.batch_size is {batch_size}, which {processes} processes cannot share "
-            f"evenly; choose a multiple of {processes}, or another number of processes"
+            f"{params.section}.batch_size is {params.batch_size}, which {processes} processes "
+            f"cannot share evenly; choose a multiple of {processes}, or another number of processes"
         )
-    return batch_size // processes
+    return params.batch_size // processes
 
 
 def _grouped(params: OptimizationParams, *, padded: bool) -> bool:

@@ -1,0 +1,185 @@
+"""A training as each task does it: set up to be gone on from, and done by processes together.
+
+A task brings its model, its batches, its loss and its evaluation; all else is the same, so that
+what is proved of one training (`tests/faults`) holds for all.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import torch
+from accelerate.data_loader import prepare_data_loader
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+from transformers import PreTrainedModel, PrinterCallback, TrainingArguments
+
+from retune.errors import RetuneError
+from retune.layers.dropout import use_fast_dropout
+from retune.memory import keep_freed_memory, peak_memory_mb
+from retune.precision import resolved_precision
+from retune.processes import JointBatches, Share
+from retune.resuming import Checkpoint, Checkpoints, ResumableTrainer, run_key
+from retune.seeding import random_state_kept, seed_everything
+from retune.storage import remove
+from retune.training import (
+    OptimizationParams,
+    distributed_launch,
+    environment,
+    training_arguments,
+    training_callbacks,
+)
+
+
+class Setup(NamedTuple):
+    """What a training runs by, keeps its state in and goes on from."""
+
+    params: OptimizationParams
+    arguments: TrainingArguments
+    surroundings: list[str]
+    checkpoints: Checkpoints
+    begun: Checkpoint | None
+    logs: Path
+
+    @classmethod
+    def of(
+        cls,
+        params: OptimizationParams,
+        seed: int,
+        folder: Path,
+        settings: Mapping[str, Any] | None,
+        reads: Sequence[Path],
+        *,
+        best_metric: str,
+        padded: bool,
+    ) -> "Setup":
+        """The setup of a training whose result goes to `folder`; its state is kept beside that.
+
+        With `settings`, which are all that the result depends on besides the sealed folders
+        `reads`, it goes on from the last checkpoint of a training that was killed. The others as
+        for `training_arguments`.
+        """
+        work, logs = (folder.parent / name for name in ("checkpoints", "logs"))
+        arguments = training_arguments(
+            params, seed, work, logs, best_metric=best_metric, padded=padded
+        )
+        surroundings = environment(resolved_precision(params.precision), arguments.world_size)
+        key = None
+        if settings is not None:
+            launch = distributed_launch(arguments)
+            key = run_key({**settings, "environment": surroundings, "launch": launch}, *reads)
+        checkpoints = Checkpoints(work, key)
+        begun = checkpoints.newest()
+        if begun is None and arguments.should_save:
+            remove(logs)  # of the run before
+        return cls(params, arguments, surroundings, checkpoints, begun, logs)
+
+
+class JointTrainer(ResumableTrainer):
+    """`Trainer` of joint batches, with an evaluation of the task's own after each epoch.
+
+    Args:
+        model: to train, on the CPU.
+        rows: what is trained on, by index.
+        lengths: of the `rows`, in tokens.
+        collate: makes a batch of some rows; of none, one that counts for nothing.
+        score: evaluates what a process has its share of, to figures that are the same in all.
+        setup: of the training.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        rows: Any,
+        lengths: list[int],
+        collate: Callable[[Sequence[Any]], dict[str, Any]],
+        score: Callable[[Share], dict[str, float]],
+        setup: Setup,
+    ) -> None:
+        keep_freed_memory()
+        use_fast_dropout(model)
+        super().__init__(
+            model,
+            args=setup.arguments,
+            data_collator=collate,
+            train_dataset=rows,
+            eval_dataset=rows,  # `Trainer` asks for some; `score` knows its own
+            checkpoints=setup.checkpoints,
+            section=setup.params.section,
+            callbacks=training_callbacks(setup.params, setup.arguments, setup.logs),
+        )
+        self.remove_callback(PrinterCallback)  # our own Progress speaks instead
+        self.rows = rows
+        args = self.args
+        size = args.per_device_train_batch_size * self.share.count
+        grouped = args.train_sampling_strategy == "group_by_length"
+        group = size * args.gradient_accumulation_steps if grouped else None
+        self.batches = JointBatches(lengths, size, args.seed, self.share, group)
+        # With ZeRO-3 no process has whole weights: all have to go through each batch together.
+        share = Share() if self._weights_are_shared_out() else self.share
+        self.score = partial(score, share)
+        # Like weights for all from here, but each process drops out what it likes.
+        seed_everything(args.seed + self.share.index)
+
+    def loss_share(self, model: nn.Module, inputs: dict[str, Any]) -> Tensor:
+        """What the part `inputs` of a joint batch adds to the batch's loss."""
+        raise NotImplementedError
+
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        """Batches of this process: its share of the joint ones."""
+        loader: DataLoader[Any] = DataLoader(
+            self.rows,
+            batch_sampler=self.batches,
+            collate_fn=self.data_collator,
+            pin_memory=self.args.dataloader_pin_memory,
+        )
+        # Shared out already: accelerate's own way would repeat rows to fill the last batch.
+        return cast(DataLoader[Any], prepare_data_loader(loader, num_processes=1))
+
+    def compute_loss(self, model: nn.Module, inputs: dict[str, Any], *_: Any, **__: Any) -> Tensor:
+        """Loss of a joint batch, as this process sees it; stops where it is no number.
+
+        The mean of what the processes see, which is what their gradients are brought to, is
+        the loss of the joint batch, whatever their shares of it.
+        """
+        loss = self.loss_share(model, inputs) * self.share.count
+        if not torch.isfinite(loss):
+            raise RetuneError(
+                f"the loss is {loss.item()} at step {self.state.global_step + 1} (learning rate "
+                f"{self._get_learning_rate():.2g}); lower {self.section}.lr or set precision to "
+                "fp32"
+            )
+        return loss
+
+    def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
+        """Score the validation split; the generators are left as they were."""
+        self.stopwatch.pause()
+        with random_state_kept():
+            scores = self.score()
+        metrics = {f"eval_{name}": value for name, value in scores.items()}
+        self.log(metrics)
+        self.control = self.callback_handler.on_evaluate(
+            self.args, self.state, self.control, metrics
+        )
+        self.stopwatch.go_on()
+        return metrics
+
+    def joint_counts(self, counts: Tensor) -> Tensor:
+        """Of the counts in each process's part of a joint batch, the sum."""
+        if self.share.count == 1:
+            return counts
+        return self.accelerator.reduce(counts, reduction="sum")  # type: ignore[no-any-return]
+
+    def _weights_are_shared_out(self) -> bool:
+        return self.is_deepspeed_enabled and self.accelerator.deepspeed_plugin.zero_stage == 3
+
+
+def times_of(count: int, unit: str, seconds: float, surroundings: list[str]) -> dict[str, Any]:
+    """What another run takes otherwise; in a list, which tables ignore, what that depends on."""
+    return {
+        "train_seconds": round(seconds, 1),
+        f"train_{unit}_per_second": round(count / seconds, 2),
+        "peak_memory_mb": round(peak_memory_mb()),
+        "details": [{"environment": surroundings}],
+    }
