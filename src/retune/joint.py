@@ -110,7 +110,7 @@ class JointTrainer(ResumableTrainer):
             callbacks=training_callbacks(setup.params, setup.arguments, setup.logs),
         )
         self.remove_callback(PrinterCallback)  # our own Progress speaks instead
-        self.rows = rows
+        self.rows, self.inner = rows, model  # `self.model` may be of other types
         args = self.args
         size = args.per_device_train_batch_size * self.share.count
         grouped = args.train_sampling_strategy == "group_by_length"

@@ -121,13 +121,13 @@ class Params:
 
     def _choose(self, variant: str) -> None:
         """Merge a variant over `qa`."""
-        variants = self.values.get(_VARIANTS)
-        names = list(variants) if isinstance(variants, dict) else []
-        changes = variants[variant] if variant in names else None
+        told = self.values.get(_VARIANTS)
+        variants: dict[str, Any] = told if isinstance(told, dict) else {}
+        changes = variants.get(variant)
         if isinstance(changes, dict):
             self.values["qa"] = _merged(self.values.get("qa"), changes)
         elif changes is None:
-            allowed = ", ".join(names) or "none, the file has no such section"
+            allowed = ", ".join(variants) or "none, the file has no such section"
             self.problems.append(f"{self.path}: {_VARIANTS}: no {variant!r}; allowed: {allowed}")
 
     def _refuse_others(self, sections: str, names: Sequence[str]) -> None:

@@ -42,8 +42,8 @@ def command_line(stage: Callable[..., str]) -> tuple[str, dict[str, Path]]:
     )
     for name, parameter in parameters.items():
         option = parameter.default is not inspect.Parameter.empty
-        shown = {"type": Path, "metavar": name.upper()}
-        parser.add_argument(f"--{name.replace('_', '-')}" if option else name, **shown)
+        flag = f"--{name.replace('_', '-')}" if option else name
+        parser.add_argument(flag, type=Path, metavar=name.upper())
     file, _ = Params.chosen
     parser.add_argument(
         "--params", type=Path, default=file, metavar="FILE", help=f"of settings (default: {file})"

@@ -120,9 +120,11 @@ def _lines(path: Path) -> Iterator[str]:
 
 def _cells(line: str) -> list[str]:
     """The columns of a line; of a blank one, one without text."""
-    if "\t" in line.strip(" \t"):
+    if not line.strip(" \t"):
+        return [""]
+    if "\t" in line:
         return [cell.strip(" ") for cell in line.split("\t")]
-    return re.split(" +", line.strip(" \t"))
+    return re.split(" +", line.strip(" "))
 
 
 def _problem(cells: Sequence[str], columns: int) -> str | None:
@@ -138,13 +140,17 @@ def _problem(cells: Sequence[str], columns: int) -> str | None:
             f"{len(cells)} columns, while the first line has {columns}; a token that holds a "
             "space must be parted from its tag by a tab, in all lines"
         )
-    if _OTHER_SCHEME.fullmatch(cells[-1]):
+    return _tag_problem(cells[-1])
+
+
+def _tag_problem(tag: str) -> str | None:
+    if _OTHER_SCHEME.fullmatch(tag):
         return (
-            f"the tag {excerpt(cells[-1])} is of IOBES (or BILOU), not of IOB2; replace S- and U- "
+            f"the tag {excerpt(tag)} is of IOBES (or BILOU), not of IOB2; replace S- and U- "
             "by B-, E- and L- by I-"
         )
-    if not _TAG.fullmatch(cells[-1]):
-        return f"{excerpt(cells[-1])} is no tag of IOB2, which are O, B-<type> and I-<type>"
+    if not _TAG.fullmatch(tag):
+        return f"{excerpt(tag)} is no tag of IOB2, which are O, B-<type> and I-<type>"
     return None
 
 

@@ -1,0 +1,241 @@
+"""Stage `entities`: an adapter that finds named entities, on the encoder or on a language's.
+
+Every word gets a tag (Tjong Kim Sang & De Meulder 2003, CoNLL); the epoch with the best F1 of whole
+entities is kept. The head that was trained with the adapter stays in its bundle.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+import torch
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+from torch import Tensor, nn
+from transformers import AutoModelForTokenClassification
+
+from retune.adapters.conll import (
+    Sentence,
+    check_types,
+    entity_types,
+    read_sentences,
+    repetitions,
+)
+from retune.adapters.entity_f1 import EntityScores, entity_scores
+from retune.adapters.fitting import (
+    Results,
+    evaluating,
+    loss_sum,
+    mean_loss,
+    publish,
+    require_positions,
+)
+from retune.adapters.own_files import file_inside
+from retune.adapters.words import Batch, Part, WordReader, rectangle
+from retune.borrowing import adapter_params, load_adapter
+from retune.bundles import AdapterParts, insert
+from retune.checkpoints import CheckpointParams, load_tokenizer, require_vocabulary, resolve
+from retune.encoders import encoder_config, load_encoder
+from retune.joint import JointTrainer, Setup
+from retune.layers.adapters import AdapterParams
+from retune.params import STRICT, Positive
+from retune.processes import Share
+from retune.seeding import seed_everything
+from retune.storage import sha256, write_json
+from retune.training import OptimizationParams
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+NAME = "entities"
+
+
+@dataclass(frozen=True, config=STRICT)
+class EntitiesParams(OptimizationParams):
+    """Section `adapters.entities`.
+
+    `train` and `validation` are CoNLL files in `folder`, which is a dep of the stage. Sentences
+    of more than `max_length` tokens are cut between words. `dropout` replaces every dropout
+    probability of the encoder; null keeps its own.
+    """
+
+    section: ClassVar[str] = "adapters.entities"
+
+    folder: str
+    train: str
+    validation: str
+    max_length: Positive
+    dropout: Annotated[float, Field(ge=0.0, lt=1.0)] | None
+    adapter: AdapterParams
+
+
+def train_entities(
+    results: Results,
+    metrics: Path,
+    *,
+    params: EntitiesParams,
+    base: CheckpointParams,
+    language: Path | None,
+    seed: int,
+    settings: Mapping[str, Any] | None = None,
+) -> str:
+    """Train the adapter `entities`, on top of that of the bundle `language` where one is given.
+
+    With `settings`, which are all that the result depends on besides the files and the sealed
+    folder `language`, a training that was killed goes on from its last checkpoint.
+
+    Raises:
+        RetuneError: the files are not as they must be, or adapters and encoder do not fit.
+    """
+    files = [
+        file_inside(params.folder, n, params.section) for n in (params.train, params.validation)
+    ]
+    train, validation = map(read_sentences, files)
+    check_types(train, validation)
+    tags = ["O", *(f"{prefix}-{kind}" for kind in entity_types(train) for prefix in "BI")]
+    seed_everything(seed)  # before building: adapters and head are drawn at random
+    model = build(params, resolve(base), language, tags)
+    tokenizer = load_tokenizer(resolve(base))
+    require_vocabulary(model.config.vocab_size, len(tokenizer), resolve(base))
+    require_positions(model, params.max_length, "adapters.entities.max_length")
+    labels = {tag: number for number, tag in enumerate(tags)}
+    readers = [WordReader(tokenizer, params.max_length, labels) for _ in files]
+    parts, evaluated = (
+        reader.read(split) for reader, split in zip(readers, (train, validation), strict=True)
+    )
+    if settings is not None:
+        settings = {**settings, "files": [sha256(file) for file in files]}
+    reads = [language] if language else []
+    setup = Setup.of(params, seed, results.bundle, settings, reads, best_metric="f1", padded=True)
+    collate = partial(
+        rectangle, pad_token_id=int(tokenizer.pad_token_id), max_length=params.max_length
+    )
+    evaluation = Tagging(model, validation, evaluated, tags, collate, params)
+    trainer = TagTrainer(
+        model, parts, [len(p.input_ids) for p in parts], collate, evaluation.figures, setup
+    )
+    end = trainer.train_to_the_end(setup.begun)
+    if not setup.arguments.should_save:
+        return ""  # the first process writes for all
+    _, figures = publish(
+        results, trainer, setup, end, base=base, tokenizer=tokenizer, unit="sentence_parts"
+    )
+    loss, scores = evaluation(Share())
+    counts = {name: {"sentences": len(split), "words": sum(len(s.tokens) for s in split)}
+              | reader.summary() for name, split, reader in
+              zip(("train", "validation"), (train, validation), readers, strict=True)}  # fmt: skip
+    write_json(metrics, _report(loss, scores, [counts | repetitions(train, validation)]))
+    setup.checkpoints.remove()
+    for place in (place for reader in readers for place in reader.without_pieces[:1]):
+        print(f"{place}: nothing for the tokenizer; read as unknown")
+    overall = scores.overall
+    return (
+        f"entities: precision {overall.precision:.2f}, recall {overall.recall:.2f}, F1 "
+        f"{overall.f1:.2f}; {figures['train_sentence_parts_per_second']:.1f} sentences/s"
+    )
+
+
+def build(
+    params: EntitiesParams, checkpoint: Path, language: Path | None, tags: Sequence[str]
+) -> "PreTrainedModel":
+    """The frozen encoder with a fresh adapter and a head from H to the tags."""
+    labels = {"id2label": dict(enumerate(tags)), "label2id": {t: n for n, t in enumerate(tags)}}
+    config = encoder_config(checkpoint, params.dropout, **labels)
+    model = load_encoder(AutoModelForTokenClassification, checkpoint, config)
+    model.config.name_or_path = ""  # a path of this machine has no place in the output
+    adapters, below = {NAME: params.adapter}, []
+    if language is not None:
+        stored = adapter_params(language)
+        adapters[stored.name] = stored.params
+        below = [stored.name]
+    insert(model, AdapterParts(adapters, [*below, NAME]))
+    if language is not None:
+        load_adapter(model, language, below[0], base=checkpoint)
+    return model
+
+
+class TagTrainer(JointTrainer):
+    """`Trainer` with the mean loss of a joint batch's words."""
+
+    def loss_share(self, model: nn.Module, inputs: Batch) -> Tensor:
+        """What the words of a part of a joint batch add to the mean."""
+        labels = inputs["labels"].flatten()
+        return mean_loss(tag_logits(model, inputs).flatten(0, 1), labels, self.joint_counts)
+
+
+def tag_logits(model: nn.Module, batch: Batch) -> Tensor:
+    """The logits (B, T, C) of a batch."""
+    output: Any = model(batch["input_ids"], attention_mask=batch["attention_mask"])
+    return output.logits  # type: ignore[no-any-return]
+
+
+class Tagging:
+    """Loss and entity scores of a model on the validation sentences."""
+
+    def __init__(
+        self,
+        model: "PreTrainedModel",
+        sentences: Sequence[Sentence],
+        parts: Sequence[Part],
+        tags: Sequence[str],
+        collate: Any,
+        params: EntitiesParams,
+    ) -> None:
+        self.model, self.sentences, self.parts = model, sentences, parts
+        self.tags, self.collate, self.params = tags, collate, params
+
+    def figures(self, share: Share) -> dict[str, float]:
+        """`loss`, and `precision`, `recall` and `f1` in percent, the same in every process."""
+        loss, scores = self(share)
+        overall = scores.overall
+        return {
+            "loss": loss,
+            "precision": overall.precision,
+            "recall": overall.recall,
+            "f1": overall.f1,
+        }
+
+    def __call__(self, share: Share) -> tuple[float, EntityScores]:
+        """The mean loss of a word, and the scores; a process computes its share of the parts."""
+        run = share.run_of(len(self.parts))
+        found, loss = self._predicted([self.parts[number] for number in run])
+        words = sum(len(sentence.tokens) for sentence in self.sentences)
+        predicted: list[list[str]] = [[] for _ in self.sentences]
+        labels = (labels for process in share.gathered(found) for labels in process)
+        for part, numbers in zip(self.parts, labels, strict=True):
+            predicted[part.sentence] += [self.tags[number] for number in numbers]
+        references = (sentence.tags for sentence in self.sentences)
+        scores = entity_scores(zip(references, predicted, strict=True))
+        return sum(share.gathered(loss)) / words, scores
+
+    def _predicted(self, parts: Sequence[Part]) -> tuple[list[list[int]], float]:
+        """The labels of the words of each part, and the sum of the losses."""
+        found: list[list[int]] = [[] for _ in parts]
+        total = 0.0
+        order = sorted(range(len(parts)), key=lambda n: len(parts[n].input_ids), reverse=True)
+        size = self.params.eval_batch_size
+        with evaluating(self.model, self.params) as device:
+            for begin in range(0, len(order), size):
+                rows = order[begin : begin + size]
+                batch = self.collate([parts[row] for row in rows])
+                batch = {name: value.to(device) for name, value in batch.items()}
+                logits = tag_logits(self.model, batch)
+                total += loss_sum(logits.flatten(0, 1), batch["labels"].flatten()).item()
+                best = logits.argmax(-1).cpu()
+                for row, labels in zip(rows, best, strict=True):
+                    found[row] = labels[torch.tensor(parts[row].firsts)].tolist()
+        return found, total
+
+
+def _report(loss: float, scores: EntityScores, details: list[Any]) -> dict[str, Any]:
+    overall = scores.overall
+    by_type = [{"type": name, **score._asdict()} for name, score in sorted(scores.by_type.items())]
+    headline = {
+        "loss": loss,
+        "precision": overall.precision,
+        "recall": overall.recall,
+        "f1": overall.f1,
+    }
+    counted = [{"support": overall.support, **details[0]}]
+    return {"adapters": {NAME: {**headline, "types": by_type, "details": counted}}}

@@ -1,0 +1,108 @@
+"""What the trainings of adapters share: loss, evaluation mode, and what they publish."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from retune import bundles
+from retune.adapters.words import NO_LABEL
+from retune.checkpoints import WEIGHTS, CheckpointParams
+from retune.errors import RetuneError
+from retune.joint import JointTrainer, Setup, times_of
+from retune.precision import resolved_precision
+from retune.qa.models import max_positions
+from retune.resuming import Checkpoint
+from retune.storage import write_json
+from retune.training import Curves, OptimizationParams, require_finite
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
+
+
+class Results(NamedTuple):
+    """Where a training writes."""
+
+    bundle: Path
+    curves: Path
+    costs: Path
+    times: Path
+
+
+def mean_loss(logits: Tensor, labels: Tensor, joint: Callable[[Tensor], Tensor]) -> Tensor:
+    """Cross-entropy of logits (N, C) for labels (N,), those of `NO_LABEL` left out.
+
+    What a part of a joint batch adds to the batch's mean; `joint` makes of the number of labels
+    in the part that of the whole.
+    """
+    count = joint((labels != NO_LABEL).sum())
+    return loss_sum(logits, labels) / count.clamp(min=1)
+
+
+def loss_sum(logits: Tensor, labels: Tensor) -> Tensor:
+    """The sum of the cross-entropies of `mean_loss`, in float32."""
+    return F.cross_entropy(logits.float(), labels, reduction="sum", ignore_index=NO_LABEL)
+
+
+@contextmanager
+def evaluating(model: nn.Module, params: OptimizationParams) -> Iterator[torch.device]:
+    """Use `model` in the block without dropout and gradients, in the precision of `params`."""
+    device = next(model.parameters()).device
+    dtype = _DTYPES[resolved_precision(params.precision)]
+    model.eval()
+    with torch.inference_mode(), torch.autocast(device.type, dtype, dtype != torch.float32):
+        yield device
+
+
+def require_positions(model: "PreTrainedModel", length: int, setting: str) -> None:
+    """Refuse inputs of a `length`, which a `setting` gives, that the model cannot read."""
+    positions = max_positions(model)
+    if positions is not None and length > positions:
+        raise RetuneError(
+            f"{setting}: {length} tokens are more than the {positions} positions of the model; "
+            "lower it"
+        )
+
+
+def publish(
+    results: Results,
+    trainer: JointTrainer,
+    setup: Setup,
+    end: Checkpoint,
+    *,
+    base: CheckpointParams,
+    tokenizer: "PreTrainedTokenizerFast",
+    unit: str,
+) -> tuple[Curves, dict[str, Any]]:
+    """Write the bundle of the best epoch, which `trainer`'s model gets, and all but the metrics.
+
+    Returns:
+        the curves, and what the times say.
+    """
+    _, task = setup.params.section.split(".")
+    best = setup.checkpoints[end.best_step]
+    weights = load_file(best / WEIGHTS)
+    require_finite(weights, setup.params.section)
+    bundles.publish(best, results.bundle, base, tokenizer)
+    model = trainer.inner
+    model.load_state_dict(weights, strict=False)
+    curves = Curves.of(end.state.log_history)
+    curves.write(results.curves)
+    count = round((end.state.epoch or 0) * len(trainer.rows))
+    size = sum(file.stat().st_size for file in results.bundle.glob("*.safetensors"))
+    costs = {
+        "parameters": model.num_parameters(),
+        "trained_parameters": model.num_parameters(only_trainable=True),
+        "details": [{"bundle_bytes": size, f"train_{unit}": count}],
+    }
+    write_json(results.costs, {"adapters": {task: costs}})
+    figures = times_of(count, unit, end.seconds, setup.surroundings)
+    write_json(results.times, {"adapters": {task: figures}})
+    return curves, figures

@@ -1,0 +1,1 @@
+"""The stages of adapters that others are stacked on or fused with."""
