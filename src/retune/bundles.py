@@ -211,7 +211,7 @@ def _read(kind: Any, value: Any, path: Path) -> Any:
         first = error.errors()[0]
         place = ".".join(["bundle", *map(str, first["loc"])])
         raise RetuneError(
-            f"{path}: {place}: {first['msg']}, got {excerpt(first['input'])}; train the bundle again"
+            f"{path}: {place}: {first['msg']}, got {excerpt(first['input'])}; train it again"
         ) from None
 
 

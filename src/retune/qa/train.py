@@ -20,7 +20,8 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from transformers import PreTrainedModel, PrinterCallback
 
-from retune.checkpoints import WEIGHTS, load_tokenizer
+from retune import bundles
+from retune.checkpoints import WEIGHTS, CheckpointParams, load_tokenizer
 from retune.errors import RetuneError
 from retune.layers.dropout import use_fast_dropout
 from retune.memory import keep_freed_memory, peak_memory_mb
@@ -74,12 +75,15 @@ def train(
     times: Path,
     *,
     build: Build,
+    base: CheckpointParams,
     params: TrainParams,
     seed: int,
     squad_v2: bool,
     settings: Mapping[str, Any] | None = None,
 ) -> str:
     """Train the model that `build` makes; write it to `model_folder` in Hugging Face layout.
+
+    What was trained on a frozen encoder is written as a bundle (`retune.bundles`) on `base`.
 
     With `settings`, which are all that the result depends on besides the sealed folders `raw` and
     `features`, a training that was killed goes on from its last checkpoint.
@@ -99,7 +103,8 @@ def train(
     key = None
     if settings is not None:
         launch = distributed_launch(arguments)
-        key = run_key({**settings, "environment": surroundings, "launch": launch}, raw, features)
+        given = {"bundle": getattr(model.config, "bundle", None), "launch": launch}
+        key = run_key({**settings, **given, "environment": surroundings}, raw, features)
     checkpoints = Checkpoints(work, key)
     begun = checkpoints.newest()
     if begun is None and arguments.should_save:
@@ -116,24 +121,23 @@ def train(
         args=arguments,
         callbacks=training_callbacks(params, arguments, logs),
     )
-    parameters = model.num_parameters()
+    figures, details = _costs(model)
     end = trainer.train_to_the_end(begun)
     if not arguments.should_save:
         return ""  # the first process writes for all
-    _publish(checkpoints[end.best_step], tokenizer, model_folder)
+    weights = _publish(model, checkpoints[end.best_step], base, tokenizer, model_folder)
     curves = Curves.of(end.state.log_history)
     curves.write(curves_folder)
     windows = round((end.state.epoch or 0) * len(rows))
-    size = (model_folder / WEIGHTS).stat().st_size
-    details = {"model_bytes": size, "train_windows": windows}
-    write_json(costs, {"qa": {"parameters": parameters, "details": [details]}})
-    figures = _times(windows, end.seconds, surroundings)
-    write_json(times, {"qa": figures})
+    details |= {"model_bytes": weights.stat().st_size, "train_windows": windows}
+    write_json(costs, {"qa": {**figures, "details": [details]}})
+    taken = _times(windows, end.seconds, surroundings)
+    write_json(times, {"qa": taken})
     checkpoints.remove()
     best = max(curves.validation, key=lambda row: row["f1"])
     return (
         f"best epoch {best['epoch']:.0f}: EM {best['exact_match']:.2f}, F1 {best['f1']:.2f}; "
-        f"{figures['train_windows_per_second']:.1f} windows/s"
+        f"{taken['train_windows_per_second']:.1f} windows/s"
     )
 
 
@@ -194,6 +198,9 @@ class SpanTrainer(ResumableTrainer):
         """
         start, end = span_logits(model, inputs)
         loss = batch_loss(start, end, inputs, self._joint_counts) * self.share.count
+        penalty = getattr(self.model, "penalty", None)
+        if penalty is not None:
+            loss = loss + penalty()
         if not torch.isfinite(loss):
             raise RetuneError(
                 f"the loss is {loss.item()} at step {self.state.global_step + 1} (learning rate "
@@ -231,14 +238,32 @@ def collated(collator: Collator, windows: Sequence[Any]) -> Batch:
     return batch | {name: torch.tensor([-1]) for name in ANSWER}
 
 
-def _publish(checkpoint: Path, tokenizer: "PreTrainedTokenizerFast", target: Path) -> None:
-    """Make a model folder of a checkpoint's weights."""
+def _publish(
+    model: PreTrainedModel,
+    checkpoint: Path,
+    base: CheckpointParams,
+    tokenizer: "PreTrainedTokenizerFast",
+    target: Path,
+) -> Path:
+    """Make a model folder of a checkpoint's weights; return the file that has them."""
     require_finite(load_file(checkpoint / WEIGHTS))
+    if bundles.is_bundle(model):
+        bundles.publish(checkpoint, target, base, tokenizer)
+        return target / bundles.FILE
     with atomic_path(target) as folder:
         folder.mkdir()
         for name in ("config.json", WEIGHTS):
             shutil.copyfile(checkpoint / name, folder / name)
         tokenizer.save_pretrained(folder)
+    return target / WEIGHTS
+
+
+def _costs(model: PreTrainedModel) -> tuple[dict[str, int], dict[str, int]]:
+    """How many parameters there are, and how many bytes all of them would take as float32."""
+    parameters = model.num_parameters()
+    trained = model.num_parameters(only_trainable=True)
+    figures = {"parameters": parameters, "trained_parameters": trained}
+    return figures, {"full_model_bytes": 4 * parameters}
 
 
 def _times(windows: int, seconds: float, surroundings: list[str]) -> dict[str, Any]:
