@@ -36,7 +36,7 @@ fuzz: environment
 	RETUNE_FUZZ_FILES=20000 pytest -n 2 tests/qa/test_doctor_fuzz.py
 
 # The results table of the README: every model, all else as in params.yaml.
-VARIANTS := bert bilstm_attention lstm transformer transformer_encoder
+VARIANTS := bert bert_adapter bert_lora bilstm_attention lstm transformer transformer_encoder
 comma := ,
 variants: environment
 	retune sweep --replace qa.model=$(subst $() ,$(comma),$(VARIANTS))

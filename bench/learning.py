@@ -28,7 +28,7 @@ from tqdm import tqdm
 
 from bench.inputs import ROOT
 from bench.measure import RESULTS, machine
-from bench.windows import checkpoint_folder
+from bench.windows import checkpoint_folder, checkpoint_params
 from retune.params import Params
 from retune.qa.batches import Collator
 from retune.qa.models import bert
@@ -82,6 +82,7 @@ def _best_epoch(seed: int) -> "pd.Series[float]":
             folder / "costs.json",
             folder / "times.json",
             build=partial(bert.build, bert.Params(dropout=None), checkpoint_folder()),
+            base=checkpoint_params(),
             params=settings,
             seed=seed,
             squad_v2=False,

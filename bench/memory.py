@@ -89,14 +89,18 @@ sys.exit(1 if status else 0)
 
 def peak(stage: str, paths: Sequence[Path], folder: Path) -> float:
     """Peak resident memory of one stage process, in megabytes."""
-    command = [sys.executable, "-m", f"stages.qa.{stage}", *map(str, paths)]
+    return peak_of([sys.executable, "-m", f"stages.qa.{stage}", *map(str, paths)], folder)
+
+
+def peak_of(command: Sequence[str], folder: Path) -> float:
+    """Peak resident memory of a command that runs in `folder`, in megabytes."""
     launcher = [sys.executable, "-S", "-E", "-c", _LAUNCHER, *command]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         launcher, cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
     if done.returncode:
-        sys.exit(f"the stage {stage} failed; run it by hand: {' '.join(command)}")
+        sys.exit(f"this failed; run it by hand: {' '.join(command)}")
     return int(done.stdout) / (2**20 if sys.platform == "darwin" else 2**10)
 
 

@@ -20,9 +20,13 @@ _DRAWN_FROM = 7_938  # the first so many questions: those of SQuADShifts, where 
 
 def checkpoint_folder() -> Path:
     """The folder of the checkpoint in params.yaml."""
+    return resolve(checkpoint_params())
+
+
+def checkpoint_params() -> CheckpointParams:
     with Params(ROOT / "params.yaml") as params:
         settings = params.section("qa.checkpoint", CheckpointParams)
-    return resolve(settings)
+    return settings  # noqa: RET504  # problems are raised as the block ends
 
 
 @contextmanager

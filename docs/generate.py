@@ -48,10 +48,17 @@ def results() -> str:
     for row in sorted(rows, key=lambda row: -row["qa.f1"]):
         lines.append(
             f"| `{row['qa.model']}` | {row['qa.exact_match']:.2f} | {row['qa.f1']:.2f} "
-            f"| {row['qa.parameters']:,.0f} | {row['qa.train_seconds']:.0f} s "
+            f"| {_parameters(row)} | {row['qa.train_seconds']:.0f} s "
             f"| {row['qa.train_windows_per_second']:.1f} |"
         )
     return "\n".join(lines)
+
+
+def _parameters(row: dict[str, Any]) -> str:
+    """All parameters, and those that were trained where they are fewer."""
+    total = row["qa.parameters"]
+    trained = row.get("qa.trained_parameters") or total
+    return f"{total:,.0f}" if trained == total else f"{total:,.0f} ({trained:,.0f} trained)"
 
 
 def curve() -> str:
@@ -165,6 +172,21 @@ def learning() -> str:
     return "\n".join([*lines, "", f"{figures['machine']}; `python -m bench.learning`"])
 
 
+def adapters() -> str:
+    """Training on a frozen encoder against full fine-tuning: rates, ratios, peak memory."""
+    if not (ROOT / "bench" / "results" / "adapters.json").exists():
+        return "Not measured yet; `python -m bench.adapters` does it."
+    figures = _bench("adapters")
+    lines = []
+    for comparison in figures["comparisons"]:
+        lines += [*_comparison("adapters", figures, comparison), ""]
+    lines += ["| side | peak memory | parameters | trained |", "|---|--:|--:|--:|"]
+    for side, mb in figures["peak_mb"].items():
+        counts = figures["parameters"][side]
+        lines.append(f"| {side} | {mb:,.0f} MB | {counts['all']:,} | {counts['trained']:,} |")
+    return "\n".join(lines)
+
+
 def profiles() -> str:
     """Operators of one training step by their own time, before and after."""
     figures = _bench("profile")
@@ -194,7 +216,7 @@ BENCHMARKS = ("training", "prediction", "tokenize", "postprocess")
 #: The generated parts of each document.
 DOCUMENTS = {
     "README.md": (stages, graph, results, curve, presets, speed),
-    "docs/performance.md": (benchmarks, memory, startup, ablation, learning, profiles),
+    "docs/performance.md": (benchmarks, memory, startup, ablation, learning, adapters, profiles),
     "docs/claims.md": (claims,),
 }
 

@@ -17,6 +17,11 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 SIZES: dict[str, dict[str, Any]] = {
     "bert": {"dropout": 0.0},
+    "bert_adapter": {"reduction": 4},
+    "bert_adapter_fusion": {
+        "adapters": [{"path": f"adapters/{name}", "sha256": None} for name in ("qa", "entities")]
+    },
+    "bert_lora": {"rank": 2},
     "lstm": {"embedding_size": 16, "hidden_size": 16},
     "transformer": {"embedding_size": 16, "attention_heads": 2, "feed_forward_size": 32},
     "bilstm_attention": {"hidden_size": 16},
@@ -45,6 +50,8 @@ class Project:
     def _write_params(self) -> None:
         tiny.write_data(self.folder / "own", impossible=True)
         revision = tiny.write_checkpoint(self.folder / "encoder")
+        for name in ("qa", "entities"):
+            tiny.write_bundle(self.folder / "adapters" / name, self.folder / "encoder", name)
         files = {
             split: [{"path": f"{split}.json", "sha256": None}] for split in ("train", "validation")
         }

@@ -9,7 +9,7 @@ from retune.table import experiment_rows, render, workspace_row
 
 METRICS = {
     "qa.json": {"exact_match": 40.0, "f1": 51.25, "details": []},
-    "qa_costs.json": {"parameters": 1234567},
+    "qa_costs.json": {"parameters": 1234567, "trained_parameters": 1234567},
     "qa_times.json": {"train_seconds": 60.0, "train_windows_per_second": 9.5},
 }
 
@@ -31,6 +31,7 @@ def test_the_workspace_is_a_row_of_its_metrics(workspace: Path) -> None:
         "qa.exact_match": 40.0,
         "qa.f1": 51.25,
         "qa.parameters": 1234567,
+        "qa.trained_parameters": 1234567,
         "qa.train_seconds": 60.0,
         "qa.train_windows_per_second": 9.5,
     }
@@ -51,6 +52,17 @@ def test_the_table_fits_in_80_columns(workspace: Path, capsys: pytest.CaptureFix
     assert "1.2M" in printed
     assert "transformer_encoder  transformer_encoder" in printed
     assert " - " in printed
+
+
+def test_trained_weights_are_shown_where_they_are_not_all(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    render([workspace_row(workspace)], as_json=False)
+    assert "trained" not in capsys.readouterr().out
+    render([workspace_row(workspace) | {"qa.trained_parameters": 300000}], as_json=False)
+    printed = capsys.readouterr().out
+    assert "weights  trained" in printed
+    assert "1.2M     0.3M" in printed
 
 
 def test_json_is_read_back_as_it_was(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:

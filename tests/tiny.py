@@ -99,3 +99,37 @@ def write_checkpoint(folder: Path) -> str:
     BertModel(config).save_pretrained(folder)
     wordpiece().save_pretrained(folder)
     return sha256(folder / "model.safetensors")
+
+
+def write_bundle(folder: Path, encoder: Path, name: str, **changes: Any) -> Path:
+    """Write the bundle of a random adapter `name` on the encoder in the folder `encoder`.
+
+    The bundle names its base as seen from the folder around the encoder.
+    """
+    import contextlib
+    import tempfile
+
+    import torch
+    from transformers import AutoModelForQuestionAnswering
+
+    from retune.bundles import AdapterParts, insert, publish
+    from retune.checkpoints import CheckpointParams
+    from retune.encoders import encoder_config, load_encoder
+    from retune.layers.adapters import AdapterParams
+    from retune.storage import sha256
+
+    values: dict[str, Any] = {
+        "method": "pfeiffer", "reduction": 4, "non_linearity": "gelu", "last_layer": "whole",
+        "invertible_reduction": None,
+    }  # fmt: skip
+    torch.manual_seed(len(name))
+    config = encoder_config(encoder, None)
+    model = load_encoder(AutoModelForQuestionAnswering, encoder, config)
+    model.config.name_or_path = ""
+    insert(model, AdapterParts({name: AdapterParams(**values | changes)}, [name]))
+    pin = sha256(encoder / "model.safetensors")
+    target = folder.absolute()
+    with tempfile.TemporaryDirectory() as work, contextlib.chdir(encoder.parent):
+        model.save_pretrained(work)
+        publish(Path(work), target, CheckpointParams(f"./{encoder.name}", pin), wordpiece())
+    return folder

@@ -8,11 +8,12 @@ from typing import Any
 import tiny
 import torch
 
-from retune.checkpoints import load_tokenizer
+from retune.borrowing import BundleParams
+from retune.checkpoints import CheckpointParams, load_tokenizer
 from retune.manifests import seal
 from retune.qa.evaluation import EvaluationParams
 from retune.qa.examples import Answer, Example, write_examples
-from retune.qa.models import bert
+from retune.qa.models import bert, bert_adapter, bert_adapter_fusion, bert_lora
 from retune.qa.score import ScoreParams
 from retune.qa.tokenize import TokenizeParams, tokenize
 from retune.qa.train import TrainParams, train
@@ -70,18 +71,47 @@ def write_features(folder: Path, questions: int = 8) -> Path:
     return folder
 
 
+def base(data: Path) -> CheckpointParams:
+    return CheckpointParams(str(data / "encoder"), sha256(data / "encoder/model.safetensors"))
+
+
+def fusion_params(data: Path) -> bert_adapter_fusion.Params:
+    """Of two random adapters on the tiny encoder."""
+    folders = [data / name for name in ("qa", "entities")]
+    for folder in folders:
+        if not folder.exists():
+            tiny.write_bundle(folder, data / "encoder", folder.name)
+    fused = [BundleParams(str(folder), None) for folder in folders]
+    return bert_adapter_fusion.Params(0.1, fused, None)
+
+
+#: Variants that train on a frozen encoder: module and params.
+FROZEN: dict[str, dict[str, Any]] = {
+    "adapter": {
+        "variant": bert_adapter,
+        "model": bert_adapter.Params("pfeiffer", 4, "gelu", "whole", 2, 0.1, None),
+    },
+    "fusion": {"variant": bert_adapter_fusion, "model": fusion_params},
+    "lora": {
+        "variant": bert_lora,
+        "model": bert_lora.Params(4, 16.0, 0.1, ["query", "value"], 0.1),
+    },
+}
+
+
 def run(
     data: Path,
     folder: Path,
     seed: int = 1,
     dropout: float = 0.1,
     variant: ModuleType = bert,
-    model: Any = None,
+    model: Any = None,  # its params, or what makes them of the data
     resumable: bool = False,
     **changes: Any,
 ) -> Path:
     """Train on `data` and return `folder`, where everything is written."""
     torch.set_num_threads(1)
+    model = model(data) if callable(model) else model or bert.Params(dropout=dropout)
     train(
         data / "raw",
         data / "features",
@@ -89,7 +119,8 @@ def run(
         folder / "curves",
         folder / "costs.json",
         folder / "times.json",
-        build=partial(variant.build, model or bert.Params(dropout=dropout), data / "encoder"),
+        build=partial(variant.build, model, data / "encoder"),
+        base=base(data),
         params=settings(**changes),
         seed=seed,
         squad_v2=False,

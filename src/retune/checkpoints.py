@@ -72,6 +72,14 @@ def resolve(params: CheckpointParams) -> Path:
     Raises:
         RetuneError: the checkpoint is absent, incomplete, or not the pinned one.
     """
+    folder = locate(params)
+    if params.name.startswith(_PACKAGE) or _means_folder(params):
+        _verify_sum(folder / WEIGHTS, params.revision)
+    return folder
+
+
+def locate(params: CheckpointParams) -> Path:
+    """As `resolve`, but the sum of a folder's or package's weights is not compared."""
     if params.name.startswith(_PACKAGE):
         folder = _package_folder(params.name.removeprefix(_PACKAGE))
     elif _means_folder(params):
@@ -85,7 +93,6 @@ def resolve(params: CheckpointParams) -> Path:
         )
     _require_files(folder)
     check_configuration(folder)
-    _verify_sum(folder / WEIGHTS, params.revision)
     return folder
 
 

@@ -141,9 +141,13 @@ class JointTrainer(ResumableTrainer):
         """Loss of a joint batch, as this process sees it; stops where it is no number.
 
         The mean of what the processes see, which is what their gradients are brought to, is
-        the loss of the joint batch, whatever their shares of it.
+        the loss of the joint batch, whatever their shares of it. A model may have a `penalty`,
+        which is added to the loss.
         """
         loss = self.loss_share(model, inputs) * self.share.count
+        penalty = getattr(self.inner, "penalty", None)
+        if penalty is not None:
+            loss = loss + penalty()
         if not torch.isfinite(loss):
             raise RetuneError(
                 f"the loss is {loss.item()} at step {self.state.global_step + 1} (learning rate "

@@ -18,6 +18,8 @@ COLUMNS = (
     ("train s", "qa.train_seconds", 1, "{:,.0f}"),
     ("win/s", "qa.train_windows_per_second", 1, "{:.1f}"),
 )
+#: Shown where it is less than all parameters.
+TRAINED = ("trained", "qa.trained_parameters", 1e6, "{:,.1f}M")
 _METRICS = ("qa.json", "qa_costs.json", "qa_times.json")
 
 Row = dict[str, Any]
@@ -31,7 +33,7 @@ def workspace_row(folder: Path = Path(".")) -> Row:
     # What was run last, whatever params.yaml says by now.
     lock = load_yaml(folder / "dvc.lock")
     model = lock["stages"]["train"]["params"]["params.yaml"]["qa.model"]
-    values = {key: metrics.get(key.removeprefix("qa.")) for _, key, *_ in COLUMNS}
+    values = {key: metrics.get(key.removeprefix("qa.")) for _, key, *_ in (*COLUMNS, TRAINED)}
     return {"name": "workspace", "qa.model": model} | values
 
 
@@ -65,10 +67,13 @@ def render(rows: Sequence[Row], as_json: bool) -> None:
         json.dump(rows, sys.stdout, indent=2)
         print()
         return
-    headings = [heading for heading, *_ in COLUMNS]
+    columns = [*COLUMNS]
+    if any((row[TRAINED[1]] or row["qa.parameters"]) != row["qa.parameters"] for row in rows):
+        columns.insert(3, TRAINED)  # behind all weights
+    headings = [heading for heading, *_ in columns]
     cells = [
         [row["name"], str(row["qa.model"])]
-        + [_cell(row[key], unit, pattern) for _, key, unit, pattern in COLUMNS]
+        + [_cell(row[key], unit, pattern) for _, key, unit, pattern in columns]
         for row in rows
     ]
     print_table(["experiment", "model"], headings, cells)
@@ -96,7 +101,7 @@ def print_table(
 
 
 def _experiment_row(shown: dict[str, Any]) -> Row:
-    values = {key: shown.get(key) for _, key, *_ in COLUMNS}
+    values = {key: shown.get(key) for _, key, *_ in (*COLUMNS, TRAINED)}
     return {"name": shown["Experiment"], "qa.model": shown.get("qa.model")} | values
 
 

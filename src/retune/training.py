@@ -27,7 +27,7 @@ from retune.params import STRICT, Fraction, LearningRate, Positive
 from retune.precision import Precision, resolved_precision
 from retune.storage import atomic_path
 
-_LIBRARIES = ("torch", "transformers", "tokenizers", "accelerate", "datasets", "numpy")
+_LIBRARIES = ("torch", "transformers", "tokenizers", "accelerate", "peft", "datasets", "numpy")
 #: Variables by which libraries choose other kernels, which round otherwise.
 KERNEL_VARIABLES = (
     "ATEN_CPU_CAPABILITY",

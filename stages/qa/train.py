@@ -30,8 +30,9 @@ def main(raw: Path, features: Path, model: Path, curves: Path, costs: Path, time
     reports = [curves, costs, times, model.parent / "checkpoints"]
     with sealed(params.read, reads=reads, writes=writes, reports=reports):
         return train(
-            *paths, build=build, params=training, seed=seed, squad_v2=squad_v2, settings=params.read
-        )
+            *paths, build=build, base=checkpoint, params=training, seed=seed, squad_v2=squad_v2,
+            settings=params.read,
+        )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from safetensors import SafetensorError
-from training_runs import outputs, run, write_features
+from training_runs import FROZEN, outputs, run, write_features
 
 from retune.errors import RetuneError
 from retune.manifests import seal
@@ -53,6 +53,7 @@ CASES: dict[str, dict[str, Any]] = {
         ),
         "batch_size": 2, "epochs": 2,
     },
+    **{name: case | {"batch_size": 2, "epochs": 2} for name, case in FROZEN.items()},
 }  # fmt: skip
 
 
@@ -111,6 +112,9 @@ STEP, SAVE = (SpanTrainer, "training_step"), (SpanTrainer, "_save_rng_state")
         pytest.param("unlogged steps", 3, id="T09 killed between rows of the curve"),
         pytest.param("grouped", 3, id="T01 killed in batches of similar length"),
         pytest.param("encoder", 3, id="T01 killed in a model with padding"),
+        pytest.param("adapter", 3, id="T01 killed in the training of an adapter"),
+        pytest.param("fusion", 6, id="T01 killed in the training of a fusion"),
+        pytest.param("lora", 3, id="T01 killed in the training of LoRA"),
     ],
 )
 def test_killed_in_a_step(

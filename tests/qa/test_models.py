@@ -1,12 +1,14 @@
+import functools
 import importlib
 import inspect
 from collections.abc import Iterator
-from dataclasses import is_dataclass
+from dataclasses import is_dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+import tiny
 import torch
 from pydantic import ValidationError
 from safetensors.torch import load_file, save_file
@@ -21,22 +23,31 @@ from transformers import (
     RobertaModel,
 )
 
+from retune import bundles
+from retune.borrowing import BundleParams
+from retune.checkpoints import CheckpointParams
 from retune.errors import RetuneError
 from retune.params import module_names
 from retune.qa import models
 from retune.qa.models import (
     bert,
+    bert_adapter,
+    bert_adapter_fusion,
+    bert_lora,
     bilstm_attention,
     lstm,
     transformer,
     transformer_encoder,
 )
+from retune.storage import sha256
 
 VOCABULARY, PAD, HIDDEN = 60, 0, 16
 Batch = dict[str, torch.Tensor]
 
 SMALL: dict[str, Any] = {
     "bert": bert.Params(dropout=None),
+    "bert_adapter": bert_adapter.Params("pfeiffer", 2, "gelu", "whole", None, None, None),
+    "bert_lora": bert_lora.Params(4, 16.0, 0.1, ["query", "value", "dense"], None),
     "lstm": lstm.Params(embedding_size=12, hidden_size=16),
     "transformer": transformer.Params(
         embedding_size=16, attention_heads=2, feed_forward_size=24, dropout=0.1
@@ -58,7 +69,7 @@ SMALL: dict[str, Any] = {
         pretrained_embeddings=True,
     ),
 }
-VARIANTS = list(SMALL)
+VARIANTS = [*SMALL, "bert_adapter_fusion"]
 
 
 @pytest.fixture(autouse=True)
@@ -90,10 +101,40 @@ def saved(model: PreTrainedModel, folder: Path) -> Path:
 
 
 def build(variant: str, checkpoint: Path, seed: int = 0, params: Any = None) -> PreTrainedModel:
+    params = params or small(variant, checkpoint)
     torch.manual_seed(seed)
     module = importlib.import_module(f"retune.qa.models.{variant}")
-    model: PreTrainedModel = module.build(params or SMALL[variant], checkpoint, VOCABULARY, PAD)
+    model: PreTrainedModel = module.build(params, checkpoint, VOCABULARY, PAD)
     return model
+
+
+def small(variant: str, checkpoint: Path) -> Any:
+    if variant != "bert_adapter_fusion":
+        return SMALL[variant]
+    return bert_adapter_fusion.Params(None, list(map(bundle, lent(checkpoint))), None)
+
+
+def bundle(folder: Path) -> BundleParams:
+    return BundleParams(str(folder), None)
+
+
+@functools.cache
+def lent(checkpoint: Path) -> list[Path]:
+    """Bundles of two adapters on the encoder."""
+    return [
+        tiny.write_bundle(checkpoint.with_name(f"{checkpoint.name}-{name}"), checkpoint, name,
+                          reduction=2)
+        for name in ("qa", "entities")
+    ]  # fmt: skip
+
+
+def published(model: PreTrainedModel, checkpoint: Path, folder: Path) -> Path:
+    """The model as the train stage leaves it."""
+    if not bundles.is_bundle(model):
+        return saved(model, folder)
+    base = CheckpointParams(str(checkpoint), sha256(checkpoint / "model.safetensors"))
+    bundles.publish(saved(model, folder / "work"), folder / "model", base, tiny.wordpiece())
+    return folder / "model"
 
 
 def windows(lengths: list[int], total: int, seed: int = 3) -> Batch:
@@ -201,9 +242,15 @@ def test_short_and_empty_rows_give_finite_logits_and_gradients(
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_gradient_reaches_every_parameter(variant: str, checkpoint: Path) -> None:
     model = build(variant, checkpoint)
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if "lora_B" in name:  # zero at first, and with it the gradient of lora_A
+                weight.normal_()
     span_loss(model, windows([12, 9], 12), torch.tensor([[5, 4], [6, 6]])).backward()
     without = [
-        name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0
+        name
+        for name, p in model.named_parameters()
+        if p.requires_grad and (p.grad is None or not p.grad.abs().sum() > 0)
     ]
     # The softmax over keys takes no notice of a constant added to all of them.
     assert [name for name in without if not name.endswith("key.bias")] == []
@@ -212,10 +259,12 @@ def test_gradient_reaches_every_parameter(variant: str, checkpoint: Path) -> Non
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_saved_model_gives_the_same_bits(variant: str, checkpoint: Path, tmp_path: Path) -> None:
     model, batch = build(variant, checkpoint), windows([12, 9, 4], 12)
-    loaded = models.load(variant, saved(model, tmp_path))
+    folder = published(model, checkpoint, tmp_path)
+    loaded = models.load(variant, folder)
     assert not loaded.training
     assert torch.equal(logits(loaded, batch), logits(model, batch))
-    assert {"config.json", "model.safetensors"} <= {path.name for path in tmp_path.iterdir()}
+    weights = bundles.FILE if bundles.is_bundle(model) else "model.safetensors"
+    assert {"config.json", weights} <= {path.name for path in folder.iterdir()}
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -359,7 +408,9 @@ def test_only_frozen_embeddings_are_kept_from_training(freeze: bool, checkpoint:
     assert fixed == ["embedding.weight"] * freeze
 
 
-@pytest.mark.parametrize("module", [bert, bilstm_attention, transformer_encoder])
+@pytest.mark.parametrize(
+    "module", [bert, bert_adapter, bert_lora, bilstm_attention, transformer_encoder]
+)
 def test_checkpoint_with_too_few_embeddings_is_refused(
     module: ModuleType, checkpoint: Path
 ) -> None:
@@ -473,6 +524,9 @@ def test_distilbert_dropout_is_the_one_of_params(distilbert: Path) -> None:
     ("variant", "expected"),
     [
         ("bert", 40),
+        ("bert_adapter", 40),
+        ("bert_adapter_fusion", 40),
+        ("bert_lora", 40),
         ("lstm", None),
         ("transformer", None),
         ("bilstm_attention", None),
@@ -483,3 +537,94 @@ def test_limits_are_told(variant: str, expected: int | None, checkpoint: Path) -
     model = build(variant, checkpoint)
     assert models.max_positions(model) == expected
     assert models.accepts_token_types(model)
+
+
+FROZEN = ["bert_adapter", "bert_adapter_fusion", "bert_lora"]
+
+
+@pytest.mark.parametrize("variant", FROZEN)
+def test_the_encoder_of_a_frozen_variant_has_no_gradients(variant: str, checkpoint: Path) -> None:
+    model = build(variant, checkpoint).train()
+    own = set(load_file(checkpoint / "model.safetensors"))
+    span_loss(model, windows([12, 9], 12), torch.tensor([[5, 4], [6, 6]])).backward()
+    weights = dict(model.named_parameters())
+    frozen = {name.replace(".base_layer", "") for name, p in weights.items() if p.grad is None}
+    assert {f"bert.{name}" for name in own if "pooler" not in name} <= frozen
+    assert all((p.grad is None) != p.requires_grad for p in weights.values())
+
+
+@pytest.mark.parametrize("variant", FROZEN)
+def test_a_fresh_frozen_variant_is_near_its_encoder(variant: str, checkpoint: Path) -> None:
+    model, batch = build(variant, checkpoint), windows([12, 9, 4], 12)
+    plain = build("bert", checkpoint)
+    plain.qa_outputs.load_state_dict(model.qa_outputs.state_dict())
+    torch.testing.assert_close(logits(model, batch), logits(plain, batch), atol=0.02, rtol=0.02)
+
+
+def language(checkpoint: Path, folder: Path, **changes: Any) -> BundleParams:
+    return bundle(tiny.write_bundle(folder / "language", checkpoint, "language", **changes))
+
+
+@pytest.mark.parametrize("invertible", [2, None])
+def test_adapters_stand_on_a_frozen_language(
+    invertible: int | None, checkpoint: Path, tmp_path: Path
+) -> None:
+    below = language(checkpoint, tmp_path, invertible_reduction=invertible)
+    for variant, params in (
+        ("bert_adapter", replace(SMALL["bert_adapter"], language=below)),
+        ("bert_adapter_fusion", replace(small("bert_adapter_fusion", checkpoint), language=below)),
+    ):
+        model, batch = build(variant, checkpoint, params=params), windows([12, 9], 12)
+        parts = {name for name, _ in model.named_parameters() if ".language." in name}
+        assert any("invertible" in name for name in parts) == (invertible is not None)
+        assert not any(p.requires_grad for n, p in model.named_parameters() if n in parts)
+        folder = published(model, checkpoint, tmp_path / variant)
+        assert torch.equal(logits(models.load(variant, folder), batch), logits(model, batch))
+
+
+def test_adapters_of_one_name_are_told_apart(checkpoint: Path) -> None:
+    one, _ = map(bundle, lent(checkpoint))
+    model = build("bert_adapter_fusion", checkpoint,
+                  params=bert_adapter_fusion.Params(None, [one, one, one], None))  # fmt: skip
+    assert model.config.bundle["parts"]["composition"] == [["qa", "qa_2", "qa_3"]]
+
+
+def test_the_penalty_of_a_fusion_is_none_at_first_and_grows(checkpoint: Path) -> None:
+    model = build("bert_adapter_fusion", checkpoint)
+    assert float(model.penalty()) == 0.0
+    for weight in model.parameters():
+        weight.data += 0.1
+    assert float(model.penalty()) == pytest.approx(0.01 * 2 * HIDDEN**2 * 0.1**2, rel=1e-3)
+    assert not hasattr(build("bert_adapter", checkpoint), "penalty")
+
+
+def test_what_cannot_be_fused_or_stacked_is_refused(checkpoint: Path, tmp_path: Path) -> None:
+    one, two = map(bundle, lent(checkpoint))
+    with pytest.raises(ValidationError, match="a fusion is of two adapters or more"):
+        bert_adapter_fusion.Params(None, [one], None)
+    with pytest.raises(ValidationError, match="only the first of a stack may have invertible"):
+        replace(SMALL["bert_adapter"], language=one, invertible_reduction=2)
+    below = language(checkpoint, tmp_path, invertible_reduction=2, reduction=2)
+    params = bert_adapter_fusion.Params(None, [one, below], None)
+    with pytest.raises(RetuneError, match=r"invertible layers, which cannot be fused; name this"):
+        build("bert_adapter_fusion", checkpoint, params=params)
+    params = bert_adapter_fusion.Params(None, [one, bundle(tmp_path / "none")], two)
+    with pytest.raises(RetuneError, match=r"none: no bundle there .*dvc repro pipelines/adapters"):
+        build("bert_adapter_fusion", checkpoint, params=params)
+
+
+@pytest.mark.parametrize("variant", FROZEN[::2])
+def test_frozen_variants_are_of_the_bert_and_roberta_families(
+    variant: str, roberta: Path, tmp_path: Path
+) -> None:
+    batch = windows([12], 12)
+    del batch["token_type_ids"]
+    model = build(variant, roberta)
+    folder = published(model, roberta, tmp_path / "published")
+    assert torch.equal(logits(models.load(variant, folder), batch), logits(model, batch))
+
+
+@pytest.mark.parametrize("variant", FROZEN[::2])
+def test_a_frozen_variant_of_another_family_is_refused(variant: str, distilbert: Path) -> None:
+    with pytest.raises(RetuneError, match="a model of type 'distilbert'; choose a checkpoint of"):
+        build(variant, distilbert)

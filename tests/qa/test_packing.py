@@ -21,6 +21,8 @@ from transformers import (
     RobertaForQuestionAnswering,
 )
 
+from retune.bundles import AdapterParts, LoraParts, Parts, insert
+from retune.layers.adapters import AdapterParams
 from retune.layers.attention import PACKED, Packing
 from retune.qa.batches import Collator, real_tokens, span_logits
 from retune.qa.models import accepts_token_types, first_position
@@ -91,6 +93,31 @@ def test_packed_windows_have_the_logits_of_padded_ones(family: str, length_step:
     found = logits(model, packed=True, length_step=length_step)
     torch.testing.assert_close(found, before, atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(logits(model, packed=False), before, atol=1e-5, rtol=1e-4)
+
+
+PFEIFFER = AdapterParams("pfeiffer", 4, "gelu", "whole", None)
+LANGUAGE = AdapterParams("houlsby", 2, "relu", "whole", 2)
+PARTS: dict[str, Parts] = {
+    "adapter": AdapterParts({"qa": PFEIFFER}, ["qa"]),
+    "stack": AdapterParts({"language": LANGUAGE, "qa": PFEIFFER}, ["language", "qa"]),
+    "fusion": AdapterParts({"a": PFEIFFER, "b": PFEIFFER}, [["a", "b"]]),
+    "lora": LoraParts(2, 4.0, 0.1, ["query", "value", "dense"]),
+}
+
+
+@pytest.mark.parametrize("parts", PARTS)
+@pytest.mark.parametrize("family", ["bert", "roberta"])
+def test_packed_windows_go_through_what_is_put_in(family: str, parts: str) -> None:
+    model = encoder(family)
+    insert(model, PARTS[parts])
+    with torch.no_grad():
+        for weight in model.parameters():
+            if weight.requires_grad:
+                weight.normal_(std=0.3)
+    before = logits(model, packed=False)
+    assert use_packing(model)
+    found = logits(model, packed=True, length_step=16)
+    torch.testing.assert_close(found, before, atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("family", ["mpnet", "deberta", "modernbert"])

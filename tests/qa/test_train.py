@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from hypothesis import given
 from hypothesis import strategies as st
-from training_runs import outputs, run, settings, write_features
+from training_runs import base, outputs, run, settings, write_features
 from transformers import Trainer
 
 from retune.errors import RetuneError
@@ -194,7 +194,8 @@ def test_windows_longer_than_the_model_are_refused(data: Path, tmp_path: Path) -
     with pytest.raises(RetuneError, match=r"max_length: windows are up to \d+ .* has 16 positions"):
         train(
             data / "raw", data / "features", tmp_path / "m", tmp_path / "c", tmp_path / "k.json",
-            tmp_path / "t.json", build=short, params=settings(), seed=1, squad_v2=False,
+            tmp_path / "t.json", build=short, base=base(data), params=settings(), seed=1,
+            squad_v2=False,
         )  # fmt: skip
 
 

@@ -37,6 +37,7 @@ from retune.borrowing import adapter_params, load_adapter
 from retune.bundles import AdapterParts, insert
 from retune.checkpoints import CheckpointParams, load_tokenizer, require_vocabulary, resolve
 from retune.encoders import encoder_config, load_encoder
+from retune.errors import RetuneError
 from retune.joint import JointTrainer, Setup
 from retune.layers.adapters import AdapterParams
 from retune.params import STRICT, Positive
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 NAME = "entities"
+_BELOW = "language"
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -144,14 +146,17 @@ def build(
     config = encoder_config(checkpoint, params.dropout, **labels)
     model = load_encoder(AutoModelForTokenClassification, checkpoint, config)
     model.config.name_or_path = ""  # a path of this machine has no place in the output
-    adapters, below = {NAME: params.adapter}, []
-    if language is not None:
-        stored = adapter_params(language)
-        adapters[stored.name] = stored.params
-        below = [stored.name]
-    insert(model, AdapterParts(adapters, [*below, NAME]))
-    if language is not None:
-        load_adapter(model, language, below[0], base=checkpoint)
+    if language is None:
+        insert(model, AdapterParts({NAME: params.adapter}, [NAME]))
+        return model
+    stored = adapter_params(language)
+    if len(stored.composition) > 1:
+        raise RetuneError(
+            f"{language}: its adapter {stored.name} stands on another one; give the bundle of a "
+            "language adapter"
+        )
+    insert(model, AdapterParts({_BELOW: stored.params, NAME: params.adapter}, [_BELOW, NAME]))
+    load_adapter(model, language, _BELOW, base=checkpoint)
     return model
 
 

@@ -18,7 +18,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from retune.checkpoints import WEIGHTS, load_tokenizer
+from retune import bundles
+from retune.checkpoints import WEIGHTS, CheckpointParams, load_tokenizer
 from retune.errors import RetuneError
 from retune.joint import JointTrainer, Setup, times_of
 from retune.params import STRICT
@@ -63,12 +64,15 @@ def train(
     times: Path,
     *,
     build: Build,
+    base: CheckpointParams,
     params: TrainParams,
     seed: int,
     squad_v2: bool,
     settings: Mapping[str, Any] | None = None,
 ) -> str:
     """Train the model that `build` makes; write it to `model_folder` in Hugging Face layout.
+
+    What was trained on a frozen encoder is written as a bundle (`retune.bundles`) on `base`.
 
     With `settings`, which are all that the result depends on besides the sealed folders `raw` and
     `features`, a training that was killed goes on from its last checkpoint.
@@ -80,6 +84,8 @@ def train(
     model.config.name_or_path = ""  # a path of this machine has no place in the output
     _check_length(model, longest=int(np.max(rows["length"])))
     collator = Collator.for_model(model, tokenizer, resolved_precision(params.precision))
+    if settings is not None:
+        settings = {**settings, "bundle": getattr(model.config, "bundle", None)}
     reads = raw, features
     setup = Setup.of(
         params, seed, model_folder, settings, reads, best_metric="f1", padded=not collator.packed
@@ -87,24 +93,23 @@ def train(
     prediction = PredictParams(params.eval_batch_size, params.precision)
     evaluation = Evaluation(raw, features, prediction, params.evaluation, squad_v2)
     trainer = SpanTrainer(model, collator, rows, evaluation, setup)
-    parameters = model.num_parameters()
+    figures, details = _costs(model)
     end = trainer.train_to_the_end(setup.begun)
     if not setup.arguments.should_save:
         return ""  # the first process writes for all
-    _publish(setup.checkpoints[end.best_step], tokenizer, model_folder)
+    weights = _publish(model, setup.checkpoints[end.best_step], base, tokenizer, model_folder)
     curves = Curves.of(end.state.log_history)
     curves.write(curves_folder)
     windows = round((end.state.epoch or 0) * len(rows))
-    size = (model_folder / WEIGHTS).stat().st_size
-    details = {"model_bytes": size, "train_windows": windows}
-    write_json(costs, {"qa": {"parameters": parameters, "details": [details]}})
-    figures = times_of(windows, "windows", end.seconds, setup.surroundings)
-    write_json(times, {"qa": figures})
+    details |= {"model_bytes": weights.stat().st_size, "train_windows": windows}
+    write_json(costs, {"qa": {**figures, "details": [details]}})
+    taken = times_of(windows, "windows", end.seconds, setup.surroundings)
+    write_json(times, {"qa": taken})
     setup.checkpoints.remove()
     best = max(curves.validation, key=lambda row: row["f1"])
     return (
         f"best epoch {best['epoch']:.0f}: EM {best['exact_match']:.2f}, F1 {best['f1']:.2f}; "
-        f"{figures['train_windows_per_second']:.1f} windows/s"
+        f"{taken['train_windows_per_second']:.1f} windows/s"
     )
 
 
@@ -142,14 +147,32 @@ def collated(collator: Collator, windows: Sequence[Any]) -> Batch:
     return batch | {name: torch.tensor([-1]) for name in ANSWER}
 
 
-def _publish(checkpoint: Path, tokenizer: "PreTrainedTokenizerFast", target: Path) -> None:
-    """Make a model folder of a checkpoint's weights."""
+def _publish(
+    model: PreTrainedModel,
+    checkpoint: Path,
+    base: CheckpointParams,
+    tokenizer: "PreTrainedTokenizerFast",
+    target: Path,
+) -> Path:
+    """Make a model folder of a checkpoint's weights; return the file that has them."""
     require_finite(load_file(checkpoint / WEIGHTS), TrainParams.section)
+    if bundles.is_bundle(model):
+        bundles.publish(checkpoint, target, base, tokenizer)
+        return target / bundles.FILE
     with atomic_path(target) as folder:
         folder.mkdir()
         for name in ("config.json", WEIGHTS):
             shutil.copyfile(checkpoint / name, folder / name)
         tokenizer.save_pretrained(folder)
+    return target / WEIGHTS
+
+
+def _costs(model: PreTrainedModel) -> tuple[dict[str, int], dict[str, int]]:
+    """How many parameters there are, and how many bytes all of them would take as float32."""
+    parameters = model.num_parameters()
+    trained = model.num_parameters(only_trainable=True)
+    figures = {"parameters": parameters, "trained_parameters": trained}
+    return figures, {"full_model_bytes": 4 * parameters}
 
 
 def _check_length(model: PreTrainedModel, longest: int) -> None:

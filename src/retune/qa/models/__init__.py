@@ -7,7 +7,8 @@ To add one, write `qa/models/<variant>.py` with
   `PreTrainedModel` with fresh weights (the caller has seeded torch). Its
   `forward(input_ids, attention_mask, token_type_ids=None)` takes integers (B, T), where
   mask 1 = real token and type 1 = context, and returns `QuestionAnsweringModelOutput`
-  without a loss. Logits of real tokens must not depend on the amount of padding;
+  without a loss. Logits of real tokens must not depend on the amount of padding. What its
+  training adds to the span loss, if anything, its attribute `penalty` gives when called;
 - for speed on a CPU the model may also read packed windows (`retune.layers.attention`): all
   tokens in one row (1, N), with `attention_mask` None, `position_ids` (1, N) and `packing`;
   then it sets `_supports_attention_backend`, and `retune.qa.packing` tries it out;
@@ -40,9 +41,13 @@ def load(variant: str, folder: Path) -> "PreTrainedModel":
     import torch
     from transformers import AutoModelForQuestionAnswering
 
+    from retune import bundles
+
     importlib.import_module(f"{__name__}.{variant}")  # registers the variant's classes
     quiet_transformers()
     check_configuration(folder)
+    if (folder / bundles.FILE).is_file():
+        return bundles.load(folder, AutoModelForQuestionAnswering)
     with explained(f"{folder}: not a whole model", "; delete it and run `dvc repro train`"):
         model: PreTrainedModel = AutoModelForQuestionAnswering.from_pretrained(
             folder,

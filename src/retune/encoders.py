@@ -1,0 +1,90 @@
+"""Pretrained encoders with the head of a task, whole or refused."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import (
+    AutoConfig,
+    AutoModelForQuestionAnswering,
+    PretrainedConfig,
+    PreTrainedModel,
+)
+
+from retune.checkpoints import NAME, quiet_transformers, require_vocabulary
+from retune.configuration import check_configuration, explained
+from retune.errors import RetuneError, listed
+
+
+def span_model(checkpoint: Path, dropout: float | None, vocabulary_size: int) -> PreTrainedModel:
+    """The encoder in the folder `checkpoint` with a head from H to 2 logits.
+
+    The head is fresh unless the checkpoint was fine-tuned on question answering and
+    brings one. The encoder's own padding token stays.
+
+    Raises:
+        RetuneError: transformers cannot read the folder as such a model, weights of the
+            encoder are missing, or it has fewer embeddings than the tokenizer has ids.
+    """
+    config = encoder_config(checkpoint, dropout, num_labels=2)
+    model = load_encoder(AutoModelForQuestionAnswering, checkpoint, config)
+    require_vocabulary(model.config.vocab_size, vocabulary_size, checkpoint)
+    return model
+
+
+def encoder_config(checkpoint: Path, dropout: float | None, **changes: Any) -> PretrainedConfig:
+    """The configuration in the folder `checkpoint`, with `changes`.
+
+    `dropout` replaces every dropout probability of the encoder; None keeps its own.
+    """
+    quiet_transformers()
+    check_configuration(checkpoint)
+    with _explained(checkpoint):
+        config: PretrainedConfig = AutoConfig.from_pretrained(
+            checkpoint, local_files_only=True, trust_remote_code=False, **changes
+        )
+    if dropout is not None:
+        for name, value in config.to_dict().items():
+            if "dropout" in name and isinstance(value, float):
+                setattr(config, name, dropout)
+    return config
+
+
+def load_encoder(auto_class: Any, checkpoint: Path, config: PretrainedConfig) -> PreTrainedModel:
+    """The model that `auto_class` makes of `config`, its encoder the one in `checkpoint`.
+
+    Its head is fresh where the checkpoint brings none.
+
+    Raises:
+        RetuneError: transformers cannot read the folder so, or weights of the encoder are missing.
+    """
+    return load_encoder_and_missing(auto_class, checkpoint, config)[0]
+
+
+def load_encoder_and_missing(
+    auto_class: Any, checkpoint: Path, config: PretrainedConfig
+) -> tuple[PreTrainedModel, list[str]]:
+    """As `load_encoder`, and which weights of the head are fresh, by name."""
+    with _explained(checkpoint):
+        model, report = auto_class.from_pretrained(
+            checkpoint,
+            config=config,
+            dtype=torch.float32,
+            use_safetensors=True,
+            local_files_only=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+        )
+    # transformers fills what a file lacks with random numbers: right for the head only.
+    prefix = f"{model.base_model_prefix}."
+    missing = sorted(key for key in report["missing_keys"] if key.startswith(prefix))
+    if missing:
+        raise RetuneError(
+            f"{NAME}: {checkpoint} lacks weights of the encoder: {listed(missing, 3)}; its "
+            "config.json and model.safetensors do not belong together"
+        )
+    return model, sorted(report["missing_keys"])
+
+
+def _explained(checkpoint: Path) -> Any:
+    return explained(f"{NAME}: transformers cannot load {checkpoint} for this task")

@@ -1,0 +1,58 @@
+"""A frozen encoder with an adapter and a span head (Houlsby et al. 2019, Pfeiffer et al. 2020)."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+from transformers import PreTrainedModel
+
+from retune.borrowing import BundleParams, adapter_params, bundle_folder, load_adapter
+from retune.bundles import AdapterParts, insert
+from retune.encoders import span_model
+from retune.layers.adapters import AdapterParams
+from retune.params import STRICT
+
+NAME, LANGUAGE = "qa", "language"
+
+
+@dataclass(frozen=True, config=STRICT)
+class Params(AdapterParams):
+    """Section `qa.models.bert_adapter`: an adapter, and what it stands on.
+
+    `dropout` replaces every dropout probability of the encoder; null keeps its own. The last
+    adapter of the bundle `language`, with its invertible layers, stands below, frozen.
+    """
+
+    dropout: Annotated[float, Field(ge=0.0, lt=1.0)] | None
+    language: BundleParams | None
+
+    def __post_init__(self) -> None:
+        if self.language is not None and self.invertible_reduction is not None:
+            raise ValueError("only the first of a stack may have invertible layers: set "
+                             "invertible_reduction to null, or language")  # fmt: skip
+
+    def adapter(self) -> AdapterParams:
+        """The adapter's own part."""
+        names = AdapterParams.__dataclass_fields__
+        return AdapterParams(**{name: getattr(self, name) for name in names})
+
+
+def build(
+    params: Params, checkpoint: Path, vocabulary_size: int, pad_token_id: int
+) -> PreTrainedModel:
+    """The encoder in the folder `checkpoint`, frozen; adapter and head are fresh.
+
+    Raises:
+        RetuneError: the encoder is of another architecture, or the language adapter's bundle is
+            missing, not the pinned one, or of another encoder.
+    """
+    model = span_model(checkpoint, params.dropout, vocabulary_size)
+    if params.language is None:
+        insert(model, AdapterParts({NAME: params.adapter()}, [NAME]))
+        return model
+    folder = bundle_folder(params.language)
+    adapters = {LANGUAGE: adapter_params(folder).params, NAME: params.adapter()}
+    insert(model, AdapterParts(adapters, [LANGUAGE, NAME]))
+    load_adapter(model, folder, LANGUAGE, base=checkpoint)
+    return model

@@ -1,0 +1,209 @@
+"""Both trainings: what they write, the same bytes again, and after being killed."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from adapter_runs import outputs, run_entities, run_language, write_data
+from transformers import AutoModelForMaskedLM, AutoModelForTokenClassification
+
+from retune import bundles
+from retune.adapters.entities import Tagging, TagTrainer
+from retune.adapters.entity_f1 import EntityScores, Score
+from retune.adapters.language import Guessing, MaskTrainer
+from retune.joint import JointTrainer
+from retune.resuming import Checkpoints
+
+
+class Killed(BaseException):
+    """The end of a process, which nothing catches."""
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_data(tmp_path_factory.mktemp("data"), head=True)
+
+
+@pytest.fixture(scope="module")
+def language(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return run_language(data, tmp_path_factory.mktemp("language"), epochs=20)
+
+
+def metrics(folder: Path, task: str) -> dict[str, Any]:
+    text = (folder / "metrics.json").read_text(encoding="utf-8")
+    values: dict[str, Any] = json.loads(text)["adapters"][task]
+    return values
+
+
+def costs(folder: Path, task: str) -> dict[str, Any]:
+    values: dict[str, Any] = json.loads((folder / "costs.json").read_text())["adapters"][task]
+    return values
+
+
+def test_entities_are_learned_and_told_type_by_type(data: Path, tmp_path: Path) -> None:
+    folder = run_entities(data, tmp_path, epochs=40, lr=2e-2, validation="train.conll")
+    told = metrics(folder, "entities")
+    curve = pd.read_csv(folder / "curves" / "validation.csv")
+    assert list(curve) == ["step", "epoch", "f1", "loss", "precision", "recall"]
+    assert told["f1"] == curve["f1"].max() > 80
+    assert [row["type"] for row in told["types"]] == ["LOC", "PER"]
+    details = told["details"][0]
+    assert details["support"] == sum(row["support"] for row in told["types"])
+    assert details["train"]["sentences"] == 4
+    # Of some 20 words each, with 16 tokens in a part.
+    assert details["train"]["cut_sentences"] == 4
+    assert details["train"]["parts"] >= 8
+    assert details["validation_in_train"] == 4
+    model = bundles.load(folder / "bundle", AutoModelForTokenClassification)
+    assert model.config.id2label == {0: "O", 1: "B-LOC", 2: "I-LOC", 3: "B-PER", 4: "I-PER"}
+    counted = costs(folder, "entities")
+    assert counted["parameters"] == model.num_parameters()
+    assert 0 < counted["trained_parameters"] < counted["parameters"]
+    times = json.loads((folder / "times.json").read_text())["adapters"]["entities"]
+    assert times["train_sentence_parts_per_second"] > 0
+    assert not list((folder / "checkpoints").iterdir())
+
+
+def test_the_language_is_learned(language: Path) -> None:
+    told = metrics(language, "language")
+    curve = pd.read_csv(language / "curves" / "validation.csv")
+    assert list(curve) == ["step", "epoch", "loss", "perplexity"]
+    assert told["loss"] == curve["loss"].min()
+    assert told["perplexity"] == pytest.approx(np.exp(told["loss"]))
+    (details,) = told["details"]
+    assert details["perplexity_before"] > told["perplexity"]
+    assert details["trained_head"] == []
+    assert details["train"]["texts"] == 6  # of four contexts and two lines
+    assert details["validation_texts_in_train"] == 1
+    assert 0 <= details["train"]["tokens_left_over"] < 14
+    assert details["train"]["block_tokens"] == 16 * details["train"]["blocks"]
+    bundles.load(language / "bundle", AutoModelForMaskedLM)
+
+
+def test_only_the_adapter_of_the_language_is_trained(language: Path, data: Path) -> None:
+    before = AutoModelForMaskedLM.from_pretrained(data / "encoder").state_dict()
+    after = bundles.load(language / "bundle", AutoModelForMaskedLM)
+    shared = {n: w for n, w in after.state_dict().items() if n in before}
+    assert len(shared) == len(before)
+    assert all(torch.equal(weight, before[name]) for name, weight in shared.items())
+
+
+def test_a_head_that_the_checkpoint_lacks_is_trained_too(tmp_path: Path) -> None:
+    folder = run_language(write_data(tmp_path / "data"), tmp_path / "run", epochs=1)
+    (details,) = metrics(folder, "language")["details"]
+    assert details["trained_head"] == [
+        "cls.predictions.bias",
+        "cls.predictions.transform.LayerNorm.bias",
+        "cls.predictions.transform.LayerNorm.weight",
+        "cls.predictions.transform.dense.bias",
+        "cls.predictions.transform.dense.weight",
+    ]
+
+
+def test_entities_are_stacked_on_a_language_which_stays(
+    data: Path, language: Path, tmp_path: Path
+) -> None:
+    below = language / "bundle"
+    bundles.described(below)
+    (below / "manifest.json").write_text("{}")  # as a stage seals it
+    folder = run_entities(data, tmp_path, language=below, resumable=True, epochs=2)
+    parts, _ = bundles.described(folder / "bundle")
+    assert isinstance(parts, bundles.AdapterParts)
+    assert parts.composition == ["language", "entities"]
+    there, here = (bundles.bundle_weights(each / "bundle") for each in (language, folder))
+    kept = [name for name in there if ".language." in name]
+    assert len(kept) > 4
+    assert all(torch.equal(there[name], here[name]) for name in kept)
+    (below / "manifest.json").unlink()
+
+
+RUNS: dict[str, tuple[Callable[..., Path], type[JointTrainer]]] = {
+    "entities": (run_entities, TagTrainer),
+    "language": (run_language, MaskTrainer),
+}
+
+
+@pytest.fixture(scope="module")
+def unbroken(data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]:
+    runs = {name: run for name, (run, _) in RUNS.items()}
+    return {n: outputs(run(data, tmp_path_factory.mktemp(n))) for n, run in runs.items()}
+
+
+@pytest.mark.parametrize("task", list(RUNS))
+def test_same_seed_same_bytes_and_another_seed_others(
+    task: str, data: Path, tmp_path: Path, unbroken: dict[str, dict[str, str]]
+) -> None:
+    run, _ = RUNS[task]
+    assert outputs(run(data, tmp_path / "again")) == unbroken[task]
+    other = outputs(run(data, tmp_path / "other", seed=2))
+    assert other["bundle.safetensors"] != unbroken[task]["bundle.safetensors"]
+
+
+@pytest.mark.parametrize("task", list(RUNS))
+@pytest.mark.parametrize(
+    "kill",
+    [
+        pytest.param((1, "training_step"), id="T01 killed in the first step"),
+        pytest.param((3, "training_step"), id="T01 killed in mid-epoch"),
+        pytest.param((9, "training_step"), id="T01 killed in a later epoch"),
+        pytest.param((3, "_save_rng_state"), id="T02 killed in a save"),
+        pytest.param((2, "evaluate"), id="T10 killed in an evaluation"),
+        pytest.param((1, "remove"), id="T01 killed after all is written"),
+    ],
+)
+def test_a_killed_training_goes_on_to_the_same_bytes(
+    task: str, kill: tuple[int, str], data: Path, tmp_path: Path,
+    unbroken: dict[str, dict[str, str]], monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.setenv("RETUNE_CHECKPOINT_SECONDS", "0")
+    run, trainer = RUNS[task]
+    call, method = kill
+    owner: Any = Checkpoints if method == "remove" else trainer
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
+        original, calls = getattr(owner, method), 0
+
+        def killing(*arguments: Any, **options: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            if calls == call:
+                raise Killed
+            return original(*arguments, **options)
+
+        patch.setattr(owner, method, killing)
+        run(data, tmp_path, resumable=True)
+    capsys.readouterr()
+    assert outputs(run(data, tmp_path, resumable=True)) == unbroken[task]
+    assert ("going on from step" in capsys.readouterr().err) == (kill != (1, "training_step"))
+
+
+def test_training_stops_and_the_best_epoch_by_f1_is_kept(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    coming = iter([10.0, 50.0, 20.0, 50.0, 50.0])
+
+    def scored(*_: Any) -> tuple[float, EntityScores]:
+        return 1.0, EntityScores(Score(0.0, 0.0, next(coming), 1), {})
+
+    monkeypatch.setattr(Tagging, "__call__", scored)
+    folder = run_entities(data, tmp_path, epochs=9, patience=2)
+    curve = pd.read_csv(folder / "curves" / "validation.csv")
+    assert curve["f1"].tolist() == [10, 50, 20, 50]
+
+
+def test_training_stops_and_the_best_epoch_by_loss_is_kept(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses = iter([9.0, 3.0, 1.0, 2.0, 1.0, 0.5])  # the first before the training
+    monkeypatch.setattr(
+        Guessing, "__call__", lambda *_: {"loss": (loss := next(losses)), "perplexity": loss}
+    )
+    folder = run_language(data, tmp_path, epochs=9, patience=2)
+    curve = pd.read_csv(folder / "curves" / "validation.csv")
+    assert curve["loss"].tolist() == [3, 1, 2, 1]
+    assert metrics(folder, "language")["loss"] == 1
