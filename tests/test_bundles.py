@@ -247,6 +247,12 @@ SPOILT: dict[str, tuple[Spoil, str]] = {
         described(lambda c: c["bundle"]["parts"].update(composition=["qa", "x"])),
         "composition has the adapters qa, x",
     ),
+    "no composition": (
+        described(lambda c: c["bundle"]["parts"].update(composition=[])), "at least 1 item",
+    ),
+    "a fusion of one adapter": (
+        described(lambda c: c["bundle"]["parts"].update(composition=[["qa"]])), "at least 2 items",
+    ),
     "a value of another type": (
         described(lambda c: c.update(layer_norm_eps="x")), "bundle: not a whole bundle: ",
     ),

@@ -46,7 +46,9 @@ class AdapterParts:
     """Adapters by name, and what a token goes through: names, and lists of names that are fused."""
 
     adapters: dict[Annotated[str, AfterValidator(_plain)], AdapterParams]
-    composition: list[str | list[str]]
+    composition: Annotated[
+        list[str | Annotated[list[str], Field(min_length=2)]], Field(min_length=1)
+    ]
 
 
 @dataclass(frozen=True, config=STRICT)
