@@ -219,13 +219,14 @@ SPOILT: dict[str, tuple[Spoil, str]] = {
         r"was trained on \S+/base with SHA-256 \w{64}, but \S+ has \w{64}; bring",
     ),
     "another architecture as base": (
-        described(lambda c: c.update(model_type="distilbert")), "not a whole bundle|cannot be put",
+        described(lambda c: c.update(model_type="roberta")),
+        "model_type 'roberta', but .* has 'bert'",
     ),
     "another hidden size": (
-        described(lambda c: c.update(hidden_size=32)), "hidden size 32, but .* has 16",
+        described(lambda c: c.update(hidden_size=32)), "hidden_size 32, but .* has 16",
     ),
     "more layers": (
-        described(lambda c: c.update(num_hidden_layers=3)), "lacks weights of the encoder",
+        described(lambda c: c.update(num_hidden_layers=3)), "num_hidden_layers 3, but .* has 2",
     ),
     "an unknown kind": (
         described(lambda c: c["bundle"].update(kind="prefix")), "there are adapters, lora",
@@ -246,6 +247,15 @@ SPOILT: dict[str, tuple[Spoil, str]] = {
         described(lambda c: c["bundle"]["parts"].update(composition=["qa", "x"])),
         "composition has the adapters qa, x",
     ),
+    "no composition": (
+        described(lambda c: c["bundle"]["parts"].update(composition=[])), "at least 1 item",
+    ),
+    "a fusion of one adapter": (
+        described(lambda c: c["bundle"]["parts"].update(composition=[["qa"]])), "at least 2 items",
+    ),
+    "a value of another type": (
+        described(lambda c: c.update(layer_norm_eps="x")), "bundle: not a whole bundle: ",
+    ),
     "no reference to a base": (
         described(lambda c: c["bundle"].pop("base")), r"bundle: Input should .*, got None",
     ),
@@ -261,7 +271,7 @@ SPOILT: dict[str, tuple[Spoil, str]] = {
     "another shape": (
         weighted(lambda w: w.update({UP: torch.ones(16, 5)})), r"shape \(16, 5\), expected",
     ),
-    "torn weights": (cut, r"bundle\.safetensors: damaged: SafetensorError"),
+    "torn weights": (cut, r"bundle\.safetensors: damaged: 'SafetensorError"),
     "torn description": (
         lambda bundle, _: (bundle / "config.json").write_text("{"), "not valid JSON",
     ),

@@ -75,14 +75,14 @@ def base(data: Path) -> CheckpointParams:
     return CheckpointParams(str(data / "encoder"), sha256(data / "encoder/model.safetensors"))
 
 
-def fusion_params(data: Path) -> bert_adapter_fusion.Params:
+def fusion_params(data: Path, dropout: float = 0.1) -> bert_adapter_fusion.Params:
     """Of two random adapters on the tiny encoder."""
     folders = [data / name for name in ("qa", "entities")]
     for folder in folders:
         if not folder.exists():
             tiny.write_bundle(folder, data / "encoder", folder.name)
     fused = [BundleParams(str(folder), None) for folder in folders]
-    return bert_adapter_fusion.Params(0.1, fused, None)
+    return bert_adapter_fusion.Params(dropout, fused, None)
 
 
 #: Variants that train on a frozen encoder: module and params.

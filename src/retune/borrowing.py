@@ -126,7 +126,7 @@ def load_adapter(model: PreTrainedModel, folder: Path, name: str, *, base: Path)
     with torch.no_grad():
         for key, place in places.items():
             copy(weights[key], place, key, folder)
-            place.requires_grad_(False)
+            place.requires_grad = False
     model.config.bundle.setdefault("sources", {})[name] = sha256(folder / FILE)
 
 

@@ -10,6 +10,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -45,7 +46,9 @@ class AdapterParts:
     """Adapters by name, and what a token goes through: names, and lists of names that are fused."""
 
     adapters: dict[Annotated[str, AfterValidator(_plain)], AdapterParams]
-    composition: list[str | list[str]]
+    composition: Annotated[
+        list[str | Annotated[list[str], Field(min_length=2)]], Field(min_length=1)
+    ]
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -132,11 +135,11 @@ def load(folder: Path, auto_class: Any) -> PreTrainedModel:
     """
     parts, base = described(folder)
     checkpoint = _checkpoint_below(folder, base)
+    _require_like(folder, checkpoint)
     quiet_transformers()
-    with explained(f"{folder}: not a whole bundle", "; train it again"):
+    with _about(folder), explained("not a whole bundle", "; train it again"):
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         told = config.bundle
-        _require_size(folder, config.hidden_size, checkpoint)
         model = load_encoder(auto_class, checkpoint, config)
         insert(model, parts)
         _fill(model, bundle_weights(folder), folder)
@@ -232,13 +235,24 @@ def _checkpoint_below(folder: Path, base: Base) -> Path:
     return checkpoint
 
 
-def _require_size(folder: Path, hidden_size: int, checkpoint: Path) -> None:
-    below = read_json(checkpoint / "config.json").get("hidden_size")
-    if below != hidden_size:
-        raise RetuneError(
-            f"{folder}: is for an encoder of hidden size {hidden_size}, but {checkpoint} has "
-            f"{below}; train it on this encoder"
-        )
+def _require_like(folder: Path, checkpoint: Path) -> None:
+    here, below = (read_json(path / "config.json") for path in (folder, checkpoint))
+    for name in ("model_type", "hidden_size", "num_hidden_layers"):
+        if here.get(name) != below.get(name):
+            raise RetuneError(
+                f"{folder}: is for an encoder with {name} {excerpt(here.get(name))}, but "
+                f"{checkpoint} has {excerpt(below.get(name))}; train it on this encoder"
+            )
+
+
+@contextmanager
+def _about(folder: Path) -> Iterator[None]:
+    """Let a sentence begin with the bundle that it is about."""
+    try:
+        yield
+    except RetuneError as error:
+        text = str(error)
+        raise RetuneError(text if text.startswith(str(folder)) else f"{folder}: {text}") from None
 
 
 def _fill(model: nn.Module, weights: Mapping[str, Tensor], folder: Path) -> None:

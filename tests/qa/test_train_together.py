@@ -15,11 +15,11 @@ import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
-from training_runs import run, write_features
+from training_runs import fusion_params, run, write_features
 from transformers import TrainerCallback
 
 from retune import training
-from retune.qa.models import bilstm_attention, lstm
+from retune.qa.models import bert_adapter_fusion, bilstm_attention, lstm
 from retune.storage import sha256
 
 # Seven windows: the last batch is smaller, and where it is one window, one process has none.
@@ -30,6 +30,11 @@ CASES: dict[str, dict[str, Any]] = {
     "frozen": {
         "variant": bilstm_attention,
         "model": bilstm_attention.Params(16, 16, 0.0, True, True),
+        "batch_size": 4,
+    },
+    "fusion": {
+        "variant": bert_adapter_fusion,
+        "model": partial(fusion_params, dropout=0.0),
         "batch_size": 4,
     },
 }
@@ -135,7 +140,8 @@ def test_gradients_are_those_of_the_joint_batch(case: str, results: tuple[Path, 
 
 @pytest.mark.parametrize("case", CASES)
 def test_weights_and_curves_are_those_of_one_process(case: str, results: tuple[Path, Path]) -> None:
-    one, two = (load_file(folder / case / "model/model.safetensors") for folder in results)
+    weights = "bundle" if case == "fusion" else "model"
+    one, two = (load_file(folder / case / f"model/{weights}.safetensors") for folder in results)
     assert one.keys() == two.keys()
     for name, weight in one.items():
         if name.endswith(("output.bias", "outputs.bias")):
