@@ -2,7 +2,7 @@
 
 import ctypes
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from tempfile import TemporaryDirectory
@@ -51,9 +51,13 @@ ABLATIONS = {
 
 
 def measured(
-    model: nn.Module, rows: "Dataset", recipe: Recipe, batch_size: int, steps: int
+    build: Callable[[], nn.Module], rows: "Dataset", recipe: Recipe, batch_size: int, steps: int
 ) -> float:
-    """Windows a second over `steps` steps of training, after two that do not count."""
+    """Windows a second over `steps` steps of training, after two that do not count.
+
+    `build` makes the model anew: `Trainer` leaves one behind that computes in its precision.
+    """
+    model = build()
     set_memory(keep=recipe.keep_memory)
     set_dropout(model, fast=recipe.fast_dropout)
     watch = _Watch()

@@ -60,14 +60,14 @@ def main() -> None:
 
 
 def _compare(name: str, rows: "Dataset", options: argparse.Namespace) -> measure.Comparison:
-    model = encoder(name)
     recipes = {"retune": RETUNE} | ABLATIONS if options.ablation else RECIPES
     if name not in ENCODERS:
         recipes = {"retune": RETUNE, "notebook": NOTEBOOK}
     others = {"lstm": NotebookLstm, "transformer": NotebookTransformer}
-    models = {"notebook": others[name]()} if name in others else {}
+    models = {"notebook": others[name]} if name in others else {}
+    same = partial(encoder, name)
     sides = {
-        key: partial(measured, models.get(key, model), rows, recipe, BATCH, options.steps)
+        key: partial(measured, models.get(key, same), rows, recipe, BATCH, options.steps)
         for key, recipe in recipes.items()
     }
     goals = {} if options.ablation else dict(zip(list(recipes)[1:], GOALS[name], strict=True))
