@@ -187,6 +187,43 @@ def adapters() -> str:
     return "\n".join(lines)
 
 
+def methods() -> str:
+    """What the graph of adapters has earned, method by method."""
+    folder = ROOT / "pipelines/adapters/metrics"
+    if not (folder / "full/scores.json").exists():
+        return "Not run yet; `dvc repro pipelines/adapters/dvc.yaml` does it."
+    lines = [
+        "| method | EM | F1 | trained parameters | stored | training | windows/s | peak memory |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    for name in _yaml("pipelines/adapters/params.yaml")["variants"]:
+        scores, costs, times = (
+            json.loads((folder / name / f"{kind}.json").read_text(encoding="utf-8"))["qa"]
+            for kind in ("scores", "costs", "times")
+        )
+        trained, total = costs["trained_parameters"], costs["parameters"]
+        lines.append(
+            f"| `{name}` | {scores['exact_match']:.2f} | {scores['f1']:.2f} "
+            f"| {trained:,} ({trained / total:.2%}) | {costs['details'][0]['model_bytes']:,} bytes "
+            f"| {times['train_seconds']:.0f} s | {times['train_windows_per_second']:.1f} "
+            f"| {times['peak_memory_mb']:,} MB |"
+        )
+    language, entities = (
+        json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))["adapters"][name]
+        for name in ("language", "entities")
+    )
+    before = language["details"][0]["perplexity_before"]
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f"The language adapter brings the perplexity of masked tokens from {before:,.0f} to "
+            f"{language['perplexity']:,.0f}; the entity adapter has an entity F1 of "
+            f"{entities['f1']:.2f}.",
+        ]
+    )
+
+
 def profiles() -> str:
     """Operators of one training step by their own time, before and after."""
     figures = _bench("profile")
@@ -218,6 +255,7 @@ DOCUMENTS = {
     "README.md": (stages, graph, results, curve, presets, speed),
     "docs/performance.md": (benchmarks, memory, startup, ablation, learning, adapters, profiles),
     "docs/claims.md": (claims,),
+    "pipelines/adapters/README.md": (methods,),
 }
 
 
@@ -304,8 +342,12 @@ def _short(machine: str) -> str:
 
 
 def _pipeline() -> dict[str, Any]:
-    pipeline: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
-    return pipeline
+    return _yaml("dvc.yaml")
+
+
+def _yaml(path: str) -> dict[str, Any]:
+    content: dict[str, Any] = yaml.safe_load((ROOT / path).read_text(encoding="utf-8"))
+    return content
 
 
 def _csv(path: str) -> list[dict[str, str]]:

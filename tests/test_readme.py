@@ -31,7 +31,10 @@ def generator() -> ModuleType:
     return script("generate")
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/performance.md", "docs/claims.md"])
+@pytest.mark.parametrize(
+    "name",
+    ["README.md", "docs/performance.md", "docs/claims.md", "pipelines/adapters/README.md"],
+)
 def test_generated_parts_are_up_to_date(name: str, generator: ModuleType) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")
     assert generator.generate(text, name) == text
