@@ -115,7 +115,8 @@ def test_no_output_names_its_surroundings(clones: dict[str, tuple[Path, Sums]]) 
     strange = [s.encode() for s in ("far away", "zoë", "elsewhere", "Kiritimati")]
     paths = {path for model in sums.values() for path in model}
     assert len(paths) > 15
-    for path in sorted(paths):
+    # What only earlier models had is gone; that both clones wrote the same bytes speaks for it.
+    for path in sorted(path for path in paths if (clone / path).exists()):
         content = (clone / path).read_bytes()
         assert not [word for word in strange if word in content], path
 

@@ -211,11 +211,12 @@ def _read(kind: Any, value: Any, path: Path) -> Any:
     try:
         return TypeAdapter(kind).validate_json(json.dumps(value))
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(["bundle", *map(str, first["loc"])])
-        raise RetuneError(
-            f"{path}: {place}: {first['msg']}, got {excerpt(first['input'])}; train it again"
-        ) from None
+        wrong = [
+            f"{'.'.join(['bundle', *map(str, each['loc'])])}: {each['msg']}, got "
+            f"{excerpt(each['input'])}"
+            for each in error.errors()
+        ]
+        raise RetuneError(f"{path}: {listed(wrong, 2)}; train it again") from None
 
 
 def _checkpoint_below(folder: Path, base: Base) -> Path:

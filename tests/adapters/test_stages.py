@@ -1,0 +1,104 @@
+"""The stage scripts of the adapters, run as a pipeline would run them."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from adapter_runs import LANGUAGE, OPTIMIZATION, PFEIFFER, base, write_data
+
+ROOT = Path(__file__).resolve().parents[2]
+STAGES = ["language", "entities"]
+
+
+def run(*arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        [sys.executable, "-m", *arguments],
+        cwd=folder, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_scripts_are_thin_and_have_help_with_an_example(name: str) -> None:
+    script = ROOT / "stages" / "adapters" / f"{name}.py"
+    assert len(script.read_text(encoding="utf-8").splitlines()) <= 40
+    done = run(f"stages.adapters.{name}", "--help")
+    assert done.returncode == 0
+    assert f"Example: python -m stages.adapters.{name} --params " in done.stdout
+    assert "--variant NAME" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 100
+
+
+def write_params(folder: Path, **changes: Any) -> None:
+    section = OPTIMIZATION | {"epochs": 1, "folder": "conll"}
+    language = {"files": [], "block_size": 16, "masked": 0.3, "adapter": asdict(LANGUAGE)}
+    entities = {
+        "train": "train.conll", "validation": "validation.conll", "max_length": 32,
+        "adapter": asdict(PFEIFFER),
+    }  # fmt: skip
+    values: dict[str, Any] = {
+        "qa": {"seed": 1, "checkpoint": asdict(base(folder)) | {"name": "./encoder"}},
+        "adapters": {"language": section | language, "entities": section | entities | changes},
+    }
+    (folder / "p.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+
+
+def outputs(name: str) -> list[str]:
+    ends = ("", ".json", "_curves", "_costs.json", "_times.json")
+    return [f"data/{name}", *(f"metrics/{name}{end}" for end in ends[1:])]
+
+
+def test_a_language_and_entities_on_top_of_it(tmp_path: Path) -> None:
+    write_data(tmp_path)
+    write_params(tmp_path)
+    done = run(
+        "stages.adapters.language", "--params", "p.yaml", "raw", *outputs("language"),
+        folder=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("best epoch 1: perplexity ")
+    assert "the checkpoint has no such head: one was trained too" in done.stdout
+    entities = [
+        "stages.adapters.entities", "--params", "p.yaml", "--language", "data/language",
+        *outputs("entities"),
+    ]  # fmt: skip
+    done = run(*entities, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("entities: precision ")
+    manifest = json.loads((tmp_path / "data/entities/manifest.json").read_text())
+    assert list(manifest["inputs"]) == ["language"]
+    assert manifest["params"].keys() == {"qa.checkpoint"}
+    for path in (*outputs("language"), *outputs("entities")):
+        assert (tmp_path / path).exists(), path
+    # Another encoder, by name, is refused before any work.
+    write_params(tmp_path)
+    text = (tmp_path / "p.yaml").read_text().replace("./encoder", "./other")
+    (tmp_path / "p.yaml").write_text(text)
+    done = run(*entities, folder=tmp_path)
+    assert done.returncode == 1
+    assert "data/language: made with qa.checkpoint {'name': './encoder'" in done.stderr
+
+
+def test_problems_of_all_sections_and_files_are_sentences(tmp_path: Path) -> None:
+    write_data(tmp_path)
+    write_params(tmp_path, epoch=3, max_length=0)
+    command = ["stages.adapters.entities", "--params", "p.yaml", *outputs("entities")]
+    done = run(*command, folder=tmp_path)
+    assert done.returncode == 1
+    assert "p.yaml: adapters.entities.epoch: unknown key, did you mean `epochs`?" in done.stderr
+    assert "(allowed: lr, " in done.stderr
+    assert "p.yaml: adapters.entities.max_length: input should be greater" in done.stderr
+    write_params(tmp_path)
+    (tmp_path / "conll/train.conll").write_text("Ada S-PER\nsaw\n", encoding="utf-8")
+    done = run(*command, folder=tmp_path)
+    assert done.returncode == 1
+    assert "conll/train.conll:1: the tag 'S-PER' is of IOBES" in done.stderr
+    assert "conll/train.conll:2: no tag behind 'saw'" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "data/entities").exists()
