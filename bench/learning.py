@@ -96,7 +96,7 @@ def _plain() -> Iterator[None]:
     """Let the train stage pad windows and use torch's dropout."""
     padded = Collator(0, pad_left=False, token_types=True, length_step=1)
     with (
-        patch("retune.qa.train.use_fast_dropout"),
+        patch("retune.joint.use_fast_dropout"),
         patch.object(Collator, "for_model", return_value=padded),
         patch("retune.training._grouped", return_value=False),
     ):

@@ -58,7 +58,7 @@ def measure(data: Path, folder: Path) -> None:
         if ports:  # each training has processes that find each other anew
             os.environ["MASTER_PORT"] = ports[number]
         gradients = Gradients()
-        with patch("retune.qa.train.training_callbacks", partial(_with, gradients)):
+        with patch("retune.joint.training_callbacks", partial(_with, gradients)):
             run(data, folder / name, max_grad_norm=0.0, **case)
         if os.environ.get("RANK", "0") == "0":
             torch.save(gradients.steps, folder / name / "gradients.pt")
