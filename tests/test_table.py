@@ -82,3 +82,15 @@ def test_experiments_are_sorted_by_f1_and_may_be_chosen(monkeypatch: pytest.Monk
     assert [row["name"] for row in experiment_rows(["a"])] == ["a"]
     with pytest.raises(RetuneError, match="no experiment c on this commit; there are: a, b, f"):
         experiment_rows(["c"])
+
+
+def test_columns_of_sister_pipelines_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = shown("a", 1.0)
+    own = {f"metrics/qa.json:{key}": value for key, value in row.items() if "." in key}
+    sisters = {"pipelines/adapters/params.yaml:qa.model": "lstm", "pipelines/x:qa.f1": 9.0}
+    plain = {key: value for key, value in row.items() if "." not in key}
+    monkeypatch.setattr("dvc.api.exp_show", lambda **_: [plain | sisters | own | sisters])
+    (ours,) = experiment_rows()
+    monkeypatch.setattr("dvc.api.exp_show", lambda **_: [row])
+    assert [ours] == experiment_rows()
+    assert ours["qa.f1"] == 1.0

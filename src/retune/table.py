@@ -51,7 +51,8 @@ def shown_experiments(names: Sequence[str] = ()) -> list[Row]:
     """
     import dvc.api
 
-    rows = [row for row in dvc.api.exp_show(param_deps=False) if row.get("Experiment")]
+    every = map(_of_this_pipeline, dvc.api.exp_show(param_deps=False))
+    rows = [row for row in every if row.get("Experiment")]
     found = {row["Experiment"] for row in rows}
     if missing := [name for name in names if name not in found]:
         raise RetuneError(
@@ -59,6 +60,16 @@ def shown_experiments(names: Sequence[str] = ()) -> list[Row]:
             f"{', '.join(sorted(found)) or 'none'}"
         )
     return [row for row in rows if not names or row["Experiment"] in names]
+
+
+def _of_this_pipeline(row: Row) -> Row:
+    """A row without the columns of sister pipelines.
+
+    DVC puts the file in front of a name that stands in several files, as in
+    `params.yaml:qa.model`.
+    """
+    own = {key: value for key, value in row.items() if not key.startswith("pipelines/")}
+    return {key.rpartition(":")[2]: value for key, value in own.items()}
 
 
 def render(rows: Sequence[Row], as_json: bool) -> None:
