@@ -236,8 +236,8 @@ def test_a_slip_in_an_override_is_refused(key: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        pytest.param({"qa.squad_v2": True}, "qa.squad_v2 False, .* says True", id="P24 a switch"),
-        pytest.param({"qa.model": "lstm"}, "qa.model 'bert', .* says 'lstm'", id="P24 the model"),
+        pytest.param({"qa.squad_v2": True}, "qa.squad_v2 False, .* say True", id="P24 a switch"),
+        pytest.param({"qa.model": "lstm"}, "qa.model 'bert', .* say 'lstm'", id="P24 the model"),
     ],
 )
 def test_params_that_changed_between_two_stages_are_told(
