@@ -6,10 +6,9 @@ its own for each side, which only trains.
 
 import argparse
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from transformers import PreTrainedModel
@@ -19,6 +18,7 @@ from bench.inputs import ROOT
 from bench.memory import peak_of
 from bench.recipes import RETUNE, measured
 from bench.windows import checkpoint_folder, shuffled_features
+from retune.joint import parameter_counts
 from retune.precision import resolved_precision
 from retune.qa.features import read_rows
 from retune.qa.models import bert, bert_adapter, bert_lora
@@ -39,12 +39,12 @@ def main() -> None:
     options = parser.parse_args()
     if options.peak:  # the process of one side
         side, features = options.peak
-        _rate(_model(side), Path(features), options)
+        _rate(partial(_model, side), Path(features), options)
         return
     with shuffled_features(options.questions) as folder:
         features = folder / "features"
-        models = {side: _model(side) for side in (*GOALS, FULL)}
-        sides = {side: partial(_rate, each, features, options) for side, each in models.items()}
+        models = {side: partial(_model, side) for side in (*GOALS, FULL)}
+        sides = {side: partial(_rate, make, features, options) for side, make in models.items()}
         title = f"Training minilm, batch {options.batch}"
         rates = measure.alternate(title, "windows/s", sides, options.rounds).rates
         peaks = {side: _peak(side, features, options) for side in sides}
@@ -54,7 +54,7 @@ def main() -> None:
         options,
         precision=resolved_precision("auto"),
         peak_mb=peaks,
-        parameters={side: _parameters(model) for side, model in models.items()},
+        parameters={side: parameter_counts(make()) for side, make in models.items()},
     )
     for side, mb in peaks.items():
         print(f"{side}: peak memory {mb:,.0f} MB", file=sys.stderr)
@@ -84,9 +84,11 @@ def _model(side: str) -> PreTrainedModel:
     return model
 
 
-def _rate(model: PreTrainedModel, features: Path, options: argparse.Namespace) -> float:
+def _rate(
+    make: Callable[[], PreTrainedModel], features: Path, options: argparse.Namespace
+) -> float:
     rows = read_rows(features / "train.arrow")
-    return measured(model, rows, RETUNE, options.batch, options.steps)
+    return measured(make, rows, RETUNE, options.batch, options.steps)
 
 
 def _peak(side: str, features: Path, options: argparse.Namespace) -> float:
@@ -94,11 +96,6 @@ def _peak(side: str, features: Path, options: argparse.Namespace) -> float:
     settings = ["--steps", str(options.steps), "--batch", str(options.batch)]
     command = ["-m", "bench.adapters", *settings, "--peak", side, str(features)]
     return peak_of([sys.executable, *command], ROOT)
-
-
-def _parameters(model: PreTrainedModel) -> dict[str, Any]:
-    trained = model.num_parameters(only_trainable=True)
-    return {"all": model.num_parameters(), "trained": trained}
 
 
 if __name__ == "__main__":

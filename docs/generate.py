@@ -8,7 +8,6 @@ A part stands between `<!-- begin NAME -->` and `<!-- end NAME -->`.
 """
 
 import csv
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import yaml
 
 from retune.claims import ledger, tables
 from retune.stage import guarded
+from retune.storage import read_json
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -40,7 +40,7 @@ def graph() -> str:
 
 def results() -> str:
     """The variants on the bundled corpus, best F1 first."""
-    rows = json.loads((ROOT / "metrics/qa_variants.json").read_text(encoding="utf-8"))
+    rows = read_json(ROOT / "metrics/qa_variants.json")
     lines = [
         "| model | EM | F1 | parameters | training | windows/s |",
         "|---|--:|--:|--:|--:|--:|",
@@ -183,7 +183,8 @@ def adapters() -> str:
     lines += ["| side | peak memory | parameters | trained |", "|---|--:|--:|--:|"]
     for side, mb in figures["peak_mb"].items():
         counts = figures["parameters"][side]
-        lines.append(f"| {side} | {mb:,.0f} MB | {counts['all']:,} | {counts['trained']:,} |")
+        trained, total = counts["trained_parameters"], counts["parameters"]
+        lines.append(f"| {side} | {mb:,.0f} MB | {total:,} | {trained:,} |")
     return "\n".join(lines)
 
 
@@ -198,8 +199,7 @@ def methods() -> str:
     ]
     for name in _yaml("pipelines/adapters/params.yaml")["variants"]:
         scores, costs, times = (
-            json.loads((folder / name / f"{kind}.json").read_text(encoding="utf-8"))["qa"]
-            for kind in ("scores", "costs", "times")
+            read_json(folder / name / f"{kind}.json")["qa"] for kind in ("scores", "costs", "times")
         )
         trained, total = costs["trained_parameters"], costs["parameters"]
         lines.append(
@@ -209,8 +209,7 @@ def methods() -> str:
             f"| {times['peak_memory_mb']:,} MB |"
         )
     language, entities = (
-        json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))["adapters"][name]
-        for name in ("language", "entities")
+        read_json(folder / f"{name}.json")["adapters"][name] for name in ("language", "entities")
     )
     before = language["details"][0]["perplexity_before"]
     return "\n".join(
@@ -289,8 +288,7 @@ def main() -> int:
 
 
 def _bench(name: str) -> dict[str, Any]:
-    path = ROOT / "bench" / "results" / f"{name}.json"
-    figures: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    figures: dict[str, Any] = read_json(ROOT / "bench" / "results" / f"{name}.json")
     return figures
 
 

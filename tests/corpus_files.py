@@ -1,7 +1,12 @@
 """Reading the bundled tables, and what their tests have in common."""
 
+import json
 import re
+from collections import Counter
+from collections.abc import Iterable
+from functools import cache
 from importlib.resources import files
+from typing import Any
 
 NEGATION = re.compile(
     r"\b(not|no|never|nothing|nobody|none|nor|neither|without|hardly|barely|scarcely|rarely|seldom"
@@ -14,6 +19,37 @@ CONTRAST = re.compile(r"\b(but|although|though|despite|while|yet|however)\b", re
 def text(name: str) -> str:
     """The text of a file such as `opinions/train.tsv`, as its bytes are: no line end changed."""
     return (files("retune.corpora") / name).read_bytes().decode("utf-8")
+
+
+@cache
+def articles(corpus: str, split: str) -> list[dict[str, Any]]:
+    """The articles of a split in SQuAD's layout."""
+    data: list[dict[str, Any]] = json.loads(text(f"{corpus}/{split}.json"))["data"]
+    return data
+
+
+def paragraphs(corpus: str, split: str) -> list[dict[str, Any]]:
+    return [paragraph for article in articles(corpus, split) for paragraph in article["paragraphs"]]
+
+
+def questions(corpus: str, split: str) -> list[dict[str, Any]]:
+    return [qa for paragraph in paragraphs(corpus, split) for qa in paragraph["qas"]]
+
+
+def repeated(values: Iterable[Any]) -> list[Any]:
+    return [value for value, count in Counter(values).items() if count > 1]
+
+
+def not_unique(corpus: str) -> list[Any]:
+    """Ids, questions, contexts and titles that stand twice in a corpus."""
+
+    def every(function: Any, key: str) -> list[Any]:
+        return [item[key] for split in ("train", "validation") for item in function(corpus, split)]
+
+    columns = [
+        (questions, "id"), (questions, "question"), (paragraphs, "context"), (articles, "title"),
+    ]  # fmt: skip
+    return [value for column in columns for value in repeated(every(*column))]
 
 
 def table(name: str, header: list[str]) -> list[list[str]]:

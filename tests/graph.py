@@ -3,6 +3,9 @@
 import ast
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -39,6 +42,20 @@ def libraries(path: Path) -> set[str]:
             elif isinstance(node, ast.ImportFrom) and node.module:
                 names.add(node.module.split(".")[0])
     return names
+
+
+def versions(path: Path) -> set[str]:
+    """The libraries of versions.yaml that a script and all that it imports use."""
+    known = yaml.safe_load((ROOT / "versions.yaml").read_text(encoding="utf-8"))
+    used = libraries(path) & set(known)
+    if "transformers" in used:
+        used.add("tokenizers")  # does its tokenization, and is imported by it alone
+    return used
+
+
+def paths(stage: dict[str, Any], kind: str) -> list[str]:
+    """The deps, outs, metrics or plots of a stage in dvc.yaml."""
+    return [path if isinstance(path, str) else next(iter(path)) for path in stage.get(kind, [])]
 
 
 def variants(tree: ast.AST) -> Iterator[tuple[str, str]]:

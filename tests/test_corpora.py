@@ -1,14 +1,13 @@
 """The bundled corpus is what the README says it is."""
 
-import json
 import re
 from collections import Counter
-from functools import cache
-from importlib.resources import files
+from functools import partial
 from itertools import pairwise
 from statistics import mean
 from typing import Any
 
+import corpus_files
 import numpy as np
 import pytest
 
@@ -16,20 +15,12 @@ from retune.qa.windows import window_bounds
 
 SPLITS = ("train", "validation")
 
-
-@cache
-def articles(split: str) -> list[dict[str, Any]]:
-    path = files("retune.corpora") / "encyclopaedia" / f"{split}.json"
-    data: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["data"]
-    return data
-
-
-def paragraphs(split: str) -> list[dict[str, Any]]:
-    return [paragraph for article in articles(split) for paragraph in article["paragraphs"]]
+articles = partial(corpus_files.articles, "encyclopaedia")
+paragraphs = partial(corpus_files.paragraphs, "encyclopaedia")
 
 
 def questions(split: str, *, impossible: bool | None = None) -> list[dict[str, Any]]:
-    every = [qa for paragraph in paragraphs(split) for qa in paragraph["qas"]]
+    every = corpus_files.questions("encyclopaedia", split)
     return [qa for qa in every if impossible is None or qa["is_impossible"] == impossible]
 
 
@@ -73,13 +64,7 @@ def test_every_answer_is_where_it_claims_to_be_and_nowhere_else() -> None:
 
 
 def test_ids_questions_and_contexts_are_unique() -> None:
-    for values in (
-        [qa["id"] for qa in everywhere(questions)],
-        [qa["question"] for qa in everywhere(questions)],
-        [p["context"] for p in everywhere(paragraphs)],
-        [article["title"] for article in everywhere(articles)],
-    ):
-        assert [value for value, count in Counter(values).items() if count > 1] == []
+    assert corpus_files.not_unique("encyclopaedia") == []
 
 
 def test_no_article_stands_in_both_splits() -> None:

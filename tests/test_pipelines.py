@@ -35,17 +35,20 @@ class Stage(NamedTuple):
         return ROOT / f"{self.module.replace('.', '/')}.py"
 
     def paths(self, kind: str) -> list[str]:
-        entries = self.body.get(kind, [])
-        return [entry if isinstance(entry, str) else next(iter(entry)) for entry in entries]
+        return graph.paths(self.body, kind)
 
     def params(self, file: str) -> list[str]:
         (names,) = (entry[file] for entry in self.body["params"] if file in entry)
         return list(names)
 
 
+def loaded(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return content
+
+
 def stages(folder: Path) -> list[Stage]:
-    text = (folder / "dvc.yaml").read_text(encoding="utf-8")
-    found = yaml.safe_load(text)["stages"]
+    found = loaded(folder / "dvc.yaml")["stages"]
     return [
         Stage(folder, name, "foreach" in body, body.get("do", body)) for name, body in found.items()
     ]
@@ -85,11 +88,7 @@ def test_it_depends_on_the_params_that_it_reads(stage: Stage) -> None:
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_it_depends_on_the_versions_of_the_libraries_that_it_uses(stage: Stage) -> None:
-    known = yaml.safe_load((ROOT / "versions.yaml").read_text(encoding="utf-8"))
-    used = graph.libraries(stage.script) & set(known)
-    if "transformers" in used:
-        used.add("tokenizers")
-    assert stage.params("versions.yaml") == sorted(used)
+    assert stage.params("versions.yaml") == sorted(graph.versions(stage.script))
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -103,27 +102,26 @@ def test_its_command_names_what_it_declares(stage: Stage) -> None:
     assert sorted(words) == sorted(plain)
 
 
+def methods_and_params(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The methods that a graph goes through, and all of its params."""
+    graph_file, params = map(loaded, (folder / "dvc.yaml", folder / "params.yaml"))
+    (methods,) = (each["methods"] for each in graph_file["vars"] if "methods" in each)
+    return methods, params
+
+
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 def test_every_variant_of_the_params_is_a_method_of_the_graph(folder: Path) -> None:
-    graph_file, params_file = (
-        yaml.safe_load((folder / name).read_text(encoding="utf-8"))
-        for name in ("dvc.yaml", "params.yaml")
-    )
-    (methods,) = (each["methods"] for each in graph_file["vars"] if "methods" in each)
-    models = {name: changes["model"] for name, changes in params_file["variants"].items()}
+    methods, params = methods_and_params(folder)
+    models = {name: changes["model"] for name, changes in params["variants"].items()}
     assert {name: item["model"] for name, item in methods.items()} == models
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 def test_what_a_method_is_built_on_is_a_dep_of_its_training(folder: Path) -> None:
-    graph_file, params_file = (
-        yaml.safe_load((folder / name).read_text(encoding="utf-8"))
-        for name in ("dvc.yaml", "params.yaml")
-    )
-    (methods,) = (each["methods"] for each in graph_file["vars"] if "methods" in each)
-    for name, changes in params_file["variants"].items():
+    methods, params = methods_and_params(folder)
+    for name, changes in params["variants"].items():
         model = changes["model"]
-        section = params_file["qa"]["models"][model] | changes.get("models", {}).get(model, {})
+        section = params["qa"]["models"][model] | changes.get("models", {}).get(model, {})
         needed = [section["language"]] if section.get("language") else []
         needed += section.get("adapters", [])
         item = methods[name]

@@ -15,12 +15,16 @@ from retune.bundles import (
     bundle_weights,
     copy,
     described,
+    insert,
 )
 from retune.checkpoints import WEIGHTS
 from retune.errors import RetuneError, listed
 from retune.layers.adapters import AdapterParams
 from retune.params import STRICT
 from retune.storage import read_json, sha256
+
+#: What an adapter below a stack or a fusion is called there.
+LANGUAGE = "language"
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -82,6 +86,22 @@ def adapter_params(folder: Path) -> StoredAdapter:
     if last not in parts.adapters:
         raise RetuneError(f"{folder / 'config.json'}: says nothing of the adapter {last}")
     return StoredAdapter(last, parts.adapters[last], parts.composition, base)
+
+
+def insert_on(
+    model: PreTrainedModel, language: Path | None, name: str, params: AdapterParams, *, base: Path
+) -> None:
+    """Put a fresh adapter `name` into `model`, on top of that of the bundle `language` if any.
+
+    Raises:
+        RetuneError: as for `retune.bundles.insert` and `load_adapter`.
+    """
+    if language is None:
+        insert(model, AdapterParts({name: params}, [name]))
+        return
+    adapters = {LANGUAGE: adapter_params(language).params, name: params}
+    insert(model, AdapterParts(adapters, [LANGUAGE, name]))
+    load_adapter(model, language, LANGUAGE, base=base)
 
 
 def load_adapter(model: PreTrainedModel, folder: Path, name: str, *, base: Path) -> None:

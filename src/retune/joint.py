@@ -97,6 +97,7 @@ class JointTrainer(ResumableTrainer):
         score: Callable[[Share], dict[str, float]],
         setup: Setup,
     ) -> None:
+        model.config.name_or_path = ""  # a path of this machine has no place in the output
         keep_freed_memory()
         use_fast_dropout(model)
         super().__init__(
@@ -177,6 +178,12 @@ class JointTrainer(ResumableTrainer):
 
     def _weights_are_shared_out(self) -> bool:
         return self.is_deepspeed_enabled and self.accelerator.deepspeed_plugin.zero_stage == 3
+
+
+def parameter_counts(model: PreTrainedModel) -> dict[str, int]:
+    """How many parameters a model has, and how many of them are trained."""
+    trained = model.num_parameters(only_trainable=True)
+    return {"parameters": model.num_parameters(), "trained_parameters": trained}
 
 
 def times_of(count: int, unit: str, seconds: float, surroundings: list[str]) -> dict[str, Any]:

@@ -2,35 +2,21 @@
 
 import json
 import re
-import tomllib
 from collections import Counter
-from functools import cache
+from functools import partial
 from importlib.resources import files
-from pathlib import Path
 from statistics import mean
 from typing import Any
 
+import corpus_files
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
 FOLDER = files("retune.corpora") / "enciclopedia"
 SPLITS = ("train", "validation")
 
-
-@cache
-def articles(split: str) -> list[dict[str, Any]]:
-    data = json.loads((FOLDER / f"{split}.json").read_text(encoding="utf-8"))
-    assert data["version"] == "v2.0"
-    found: list[dict[str, Any]] = data["data"]
-    return found
-
-
-def paragraphs(split: str) -> list[dict[str, Any]]:
-    return [paragraph for article in articles(split) for paragraph in article["paragraphs"]]
-
-
-def questions(split: str) -> list[dict[str, Any]]:
-    return [qa for paragraph in paragraphs(split) for qa in paragraph["qas"]]
+articles = partial(corpus_files.articles, "enciclopedia")
+paragraphs = partial(corpus_files.paragraphs, "enciclopedia")
+questions = partial(corpus_files.questions, "enciclopedia")
 
 
 def everywhere(function: Any) -> list[Any]:
@@ -73,13 +59,7 @@ def test_answers_begin_and_end_with_whole_words() -> None:
 
 
 def test_ids_questions_contexts_and_titles_are_unique() -> None:
-    for values in (
-        [qa["id"] for qa in everywhere(questions)],
-        [qa["question"] for qa in everywhere(questions)],
-        [p["context"] for p in everywhere(paragraphs)],
-        [article["title"] for article in everywhere(articles)],
-    ):
-        assert [value for value, count in Counter(values).items() if count > 1] == []
+    assert corpus_files.not_unique("enciclopedia") == []
 
 
 def test_training_has_one_reference_answer_and_validation_up_to_three() -> None:
@@ -124,17 +104,10 @@ def test_questions_do_not_repeat_the_sentence_of_their_answer() -> None:
 @pytest.mark.parametrize("split", SPLITS)
 def test_the_bytes_are_those_of_the_layout(split: str) -> None:
     text = (FOLDER / f"{split}.json").read_bytes().decode("utf-8")
-    assert text == json.dumps(json.loads(text), ensure_ascii=False, indent=1) + "\n"
+    data = json.loads(text)
+    assert data["version"] == "v2.0"
+    assert text == json.dumps(data, ensure_ascii=False, indent=1) + "\n"
 
 
 def test_it_is_given_to_everyone() -> None:
     assert "CC0 1.0 Universal" in (FOLDER / "LICENSE").read_text(encoding="utf-8")
-
-
-def test_every_file_of_the_corpora_is_part_of_the_package() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    patterns = project["tool"]["setuptools"]["package-data"]["retune.corpora"]
-    folder = ROOT / "src/retune/corpora"
-    packed = {path for pattern in patterns for path in folder.glob(pattern)}
-    kept = {path for path in folder.rglob("*") if path.is_file() and path.suffix[:3] != ".py"}
-    assert kept == packed

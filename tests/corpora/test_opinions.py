@@ -1,6 +1,5 @@
 """The bundled opinions are what they are said to be."""
 
-import tomllib
 from collections import Counter
 from functools import cache
 from itertools import combinations
@@ -101,12 +100,3 @@ def test_no_formula_repeats_itself() -> None:
 @pytest.mark.parametrize("folder", ["opinions", "lexicon", "probes"])
 def test_the_licence_is_cc0(folder: str) -> None:
     assert corpus_files.is_public_domain(folder)
-
-
-def test_every_file_of_a_corpus_is_installed_with_the_package() -> None:
-    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    patterns = settings["tool"]["setuptools"]["package-data"]["retune.corpora"]
-    folder = ROOT / "src/retune/corpora"
-    installed = {path for pattern in patterns for path in folder.glob(pattern)}
-    there = {path for path in folder.rglob("*") if path.is_file() and "__" not in str(path)}
-    assert there == installed

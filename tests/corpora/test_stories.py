@@ -2,16 +2,13 @@
 
 import json
 import re
-import tomllib
-from collections import Counter
 from functools import cache
 from importlib.resources import files
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
+from corpus_files import repeated
 
-ROOT = Path(__file__).parents[2]
 FOLDER = files("retune.corpora") / "stories"
 SPLITS = ("train", "validation")
 # At an abbreviation, or before a small letter ("Who?" asked he), no sentence ends.
@@ -42,10 +39,6 @@ def sentences(text: str) -> list[str]:
 def runs_of_words(text: str, length: int) -> set[str]:
     found = re.findall(r"[a-z0-9']+", text.lower())
     return {" ".join(found[at : at + length]) for at in range(len(found) - length + 1)}
-
-
-def repeated(values: list[str]) -> list[str]:
-    return [value for value, count in Counter(values).items() if count > 1]
 
 
 @pytest.mark.parametrize(("split", "least"), [("train", 104), ("validation", 20)])
@@ -125,9 +118,3 @@ def test_the_licence_is_cc0_and_names_both_files() -> None:
 def test_the_folder_holds_the_two_splits_and_the_licence_and_nothing_else() -> None:
     expected = {"LICENSE", *(f"{split}.jsonl" for split in SPLITS)}
     assert {entry.name for entry in FOLDER.iterdir()} == expected
-
-
-def test_the_stories_are_packaged() -> None:
-    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    patterns = settings["tool"]["setuptools"]["package-data"]["retune.corpora"]
-    assert {"**/*.jsonl", "**/LICENSE"} <= set(patterns)

@@ -19,11 +19,11 @@ from transformers import (
 
 from retune.errors import RetuneError
 from retune.layers.adapters import (
+    AdaptedOutput,
     AdapterParams,
     Composition,
     Invertible,
     adapt,
-    adapted_outputs,
     fusion_penalty,
 )
 
@@ -140,7 +140,8 @@ def test_only_what_is_added_and_the_head_are_trained() -> None:
 def test_a_fresh_fusion_passes_on_what_the_adapters_say_in_the_middle() -> None:
     model = AutoModelForQuestionAnswering.from_config(CONFIGS["bert"])
     adapt(model, *CASES["fusion"])
-    fusion = next(adapted_outputs(model)).fusions["qa,entities"]
+    output = next(part for part in model.modules() if isinstance(part, AdaptedOutput))
+    fusion = output.fusions["qa,entities"]
     added, hidden = torch.randn(2, 5, 2, 12), torch.zeros(2, 5, 12)
     torch.testing.assert_close(fusion(hidden, added), added.mean(-2))
 

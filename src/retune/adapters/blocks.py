@@ -16,6 +16,7 @@ from transformers import DataCollatorForLanguageModeling
 
 from retune.adapters.words import NO_LABEL, special_tokens
 from retune.errors import RetuneError
+from retune.own_files import read_lines
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -71,14 +72,7 @@ def read_texts(path: Path) -> list[str]:
     Raises:
         RetuneError: no such file, not UTF-8, or no text in it.
     """
-    try:
-        content = path.read_bytes()
-        lines = content.decode("utf-8-sig").split("\n")
-    except FileNotFoundError:
-        raise RetuneError(f"{path}: no such file; adapters.language.files names it") from None
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise RetuneError(f"{path}:{line}: not UTF-8; save the file as UTF-8") from None
+    lines = read_lines(path, "adapters.language.files names it")
     texts = [line for line in map(str.strip, lines) if line]
     if not texts:
         raise RetuneError(f"{path}: no text in it; take it out of adapters.language.files")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from retune.errors import RetuneError, excerpt
+from retune.own_files import read_lines
 
 #: How many problems a message spells out; the rest are counted.
 SHOWN = 20
@@ -44,8 +45,8 @@ def read_sentences(path: Path) -> list[Sentence]:
     sentences: list[Sentence] = []
     problems: list[str] = []
     columns, begins = 0, True
-    for number, line in enumerate(_lines(path), 1):
-        cells = _cells(line)
+    for number, line in enumerate(read_lines(path, "give a CoNLL file of sentences"), 1):
+        cells = _cells(line.removesuffix("\r"))
         if cells == [""] or cells[0] == _DOCUMENT:
             begins = True
             continue
@@ -102,20 +103,6 @@ def repetitions(train: Sequence[Sentence], validation: Sequence[Sentence]) -> di
     known = set(texts["train"])
     counts = {f"{name}_duplicates": len(all_) - len(set(all_)) for name, all_ in texts.items()}
     return counts | {"validation_in_train": sum(text in known for text in texts["validation"])}
-
-
-def _lines(path: Path) -> Iterator[str]:
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise RetuneError(f"{path}: no such file; give a CoNLL file of sentences") from None
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise RetuneError(f"{path}:{line}: not UTF-8; save the file as UTF-8") from None
-    # Not `splitlines`, for which many a rare character in a token ends a line.
-    return (line.removesuffix("\r") for line in text.split("\n"))
 
 
 def _cells(line: str) -> list[str]:

@@ -25,23 +25,23 @@ from retune.adapters.conll import (
 from retune.adapters.entity_f1 import EntityScores, entity_scores
 from retune.adapters.fitting import (
     Results,
-    evaluating,
     loss_sum,
     mean_loss,
     publish,
-    require_positions,
+    tokenizer_of,
 )
-from retune.adapters.own_files import file_inside
-from retune.adapters.words import Batch, Part, WordReader, rectangle
-from retune.borrowing import adapter_params, load_adapter
-from retune.bundles import AdapterParts, insert
-from retune.checkpoints import CheckpointParams, load_tokenizer, require_vocabulary, resolve
+from retune.adapters.words import Part, WordReader, rectangle
+from retune.borrowing import adapter_params, insert_on
+from retune.checkpoints import CheckpointParams, resolve
 from retune.encoders import encoder_config, load_encoder
 from retune.errors import RetuneError
 from retune.joint import JointTrainer, Setup
 from retune.layers.adapters import AdapterParams
+from retune.own_files import file_inside
 from retune.params import STRICT, Positive
+from retune.precision import evaluating
 from retune.processes import Share
+from retune.qa.batches import Batch
 from retune.seeding import seed_everything
 from retune.storage import sha256, write_json
 from retune.training import OptimizationParams
@@ -50,7 +50,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 NAME = "entities"
-_BELOW = "language"
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -90,17 +89,16 @@ def train_entities(
     Raises:
         RetuneError: the files are not as they must be, or adapters and encoder do not fit.
     """
-    files = [
-        file_inside(params.folder, n, params.section) for n in (params.train, params.validation)
-    ]
+    folder, names = Path(params.folder), (params.train, params.validation)
+    files = [file_inside(folder, name, params.section) for name in names]
     train, validation = map(read_sentences, files)
     check_types(train, validation)
     tags = ["O", *(f"{prefix}-{kind}" for kind in entity_types(train) for prefix in "BI")]
+    checkpoint = resolve(base)
     seed_everything(seed)  # before building: adapters and head are drawn at random
-    model = build(params, resolve(base), language, tags)
-    tokenizer = load_tokenizer(resolve(base))
-    require_vocabulary(model.config.vocab_size, len(tokenizer), resolve(base))
-    require_positions(model, params.max_length, "adapters.entities.max_length")
+    model = build(params, checkpoint, language, tags)
+    setting = "adapters.entities.max_length"
+    tokenizer = tokenizer_of(model, checkpoint, params.max_length, setting)
     labels = {tag: number for number, tag in enumerate(tags)}
     readers = [WordReader(tokenizer, params.max_length, labels) for _ in files]
     parts, evaluated = (
@@ -145,18 +143,13 @@ def build(
     labels = {"id2label": dict(enumerate(tags)), "label2id": {t: n for n, t in enumerate(tags)}}
     config = encoder_config(checkpoint, params.dropout, **labels)
     model = load_encoder(AutoModelForTokenClassification, checkpoint, config)
-    model.config.name_or_path = ""  # a path of this machine has no place in the output
-    if language is None:
-        insert(model, AdapterParts({NAME: params.adapter}, [NAME]))
-        return model
-    stored = adapter_params(language)
-    if len(stored.composition) > 1:
+    stored = adapter_params(language) if language else None
+    if stored and len(stored.composition) > 1:
         raise RetuneError(
             f"{language}: its adapter {stored.name} stands on another one; give the bundle of a "
             "language adapter"
         )
-    insert(model, AdapterParts({_BELOW: stored.params, NAME: params.adapter}, [_BELOW, NAME]))
-    load_adapter(model, language, _BELOW, base=checkpoint)
+    insert_on(model, language, NAME, params.adapter, base=checkpoint)
     return model
 
 
@@ -192,14 +185,7 @@ class Tagging:
 
     def figures(self, share: Share) -> dict[str, float]:
         """`loss`, and `precision`, `recall` and `f1` in percent, the same in every process."""
-        loss, scores = self(share)
-        overall = scores.overall
-        return {
-            "loss": loss,
-            "precision": overall.precision,
-            "recall": overall.recall,
-            "f1": overall.f1,
-        }
+        return _headline(*self(share))
 
     def __call__(self, share: Share) -> tuple[float, EntityScores]:
         """The mean loss of a word, and the scores; a process computes its share of the parts."""
@@ -220,7 +206,7 @@ class Tagging:
         total = 0.0
         order = sorted(range(len(parts)), key=lambda n: len(parts[n].input_ids), reverse=True)
         size = self.params.eval_batch_size
-        with evaluating(self.model, self.params) as device:
+        with evaluating(self.model, self.params.precision) as device:
             for begin in range(0, len(order), size):
                 rows = order[begin : begin + size]
                 batch = self.collate([parts[row] for row in rows])
@@ -234,13 +220,13 @@ class Tagging:
 
 
 def _report(loss: float, scores: EntityScores, details: list[Any]) -> dict[str, Any]:
-    overall = scores.overall
     by_type = [{"type": name, **score._asdict()} for name, score in sorted(scores.by_type.items())]
-    headline = {
-        "loss": loss,
-        "precision": overall.precision,
-        "recall": overall.recall,
-        "f1": overall.f1,
-    }
-    counted = [{"support": overall.support, **details[0]}]
-    return {"adapters": {NAME: {**headline, "types": by_type, "details": counted}}}
+    figures = _headline(loss, scores) | {"types": by_type}
+    counted = [{"support": scores.overall.support, **details[0]}]
+    return {"adapters": {NAME: figures | {"details": counted}}}
+
+
+def _headline(loss: float, scores: EntityScores) -> dict[str, float]:
+    figures = scores.overall._asdict()
+    del figures["support"]
+    return {"loss": loss, **figures}

@@ -1,30 +1,25 @@
-"""What the trainings of adapters share: loss, evaluation mode, and what they publish."""
+"""What the trainings of adapters share: loss, tokenizer, and what they publish."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import torch
 import torch.nn.functional as F  # noqa: N812
 from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from retune import bundles
 from retune.adapters.words import NO_LABEL
-from retune.checkpoints import WEIGHTS, CheckpointParams
+from retune.checkpoints import WEIGHTS, CheckpointParams, load_tokenizer, require_vocabulary
 from retune.errors import RetuneError
-from retune.joint import JointTrainer, Setup, times_of
-from retune.precision import resolved_precision
+from retune.joint import JointTrainer, Setup, parameter_counts, times_of
 from retune.qa.models import max_positions
 from retune.resuming import Checkpoint
 from retune.storage import write_json
-from retune.training import Curves, OptimizationParams, require_finite
+from retune.training import Curves, require_finite
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
-
-_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 
 
 class Results(NamedTuple):
@@ -51,24 +46,24 @@ def loss_sum(logits: Tensor, labels: Tensor) -> Tensor:
     return F.cross_entropy(logits.float(), labels, reduction="sum", ignore_index=NO_LABEL)
 
 
-@contextmanager
-def evaluating(model: nn.Module, params: OptimizationParams) -> Iterator[torch.device]:
-    """Use `model` in the block without dropout and gradients, in the precision of `params`."""
-    device = next(model.parameters()).device
-    dtype = _DTYPES[resolved_precision(params.precision)]
-    model.eval()
-    with torch.inference_mode(), torch.autocast(device.type, dtype, dtype != torch.float32):
-        yield device
+def tokenizer_of(
+    model: "PreTrainedModel", checkpoint: Path, length: int, setting: str
+) -> "PreTrainedTokenizerFast":
+    """The tokenizer of the encoder in the folder `checkpoint`, which `model` was made of.
 
-
-def require_positions(model: "PreTrainedModel", length: int, setting: str) -> None:
-    """Refuse inputs of a `length`, which a `setting` gives, that the model cannot read."""
+    Raises:
+        RetuneError: the model has not all of its tokens, or cannot read inputs of a `length`, which
+            a `setting` gives.
+    """
+    tokenizer = load_tokenizer(checkpoint)
+    require_vocabulary(model.config.vocab_size, len(tokenizer), checkpoint)
     positions = max_positions(model)
     if positions is not None and length > positions:
         raise RetuneError(
             f"{setting}: {length} tokens are more than the {positions} positions of the model; "
             "lower it"
         )
+    return tokenizer
 
 
 def publish(
@@ -98,8 +93,7 @@ def publish(
     count = round((end.state.epoch or 0) * len(trainer.rows))
     size = sum(file.stat().st_size for file in results.bundle.glob("*.safetensors"))
     costs = {
-        "parameters": model.num_parameters(),
-        "trained_parameters": model.num_parameters(only_trainable=True),
+        **parameter_counts(model),
         "details": [{"bundle_bytes": size, f"train_{unit}": count}],
     }
     write_json(results.costs, {"adapters": {task: costs}})

@@ -20,30 +20,29 @@ from transformers import AutoModelForMaskedLM
 from retune.adapters.blocks import EVALUATION, Blocks, Masker, of_no_block, pack, read_texts
 from retune.adapters.fitting import (
     Results,
-    evaluating,
     loss_sum,
     mean_loss,
     publish,
-    require_positions,
+    tokenizer_of,
 )
-from retune.adapters.own_files import file_inside
-from retune.adapters.words import NO_LABEL, Batch
+from retune.adapters.words import NO_LABEL
 from retune.bundles import AdapterParts, insert
 from retune.checkpoints import (
     NAME as CHECKPOINT,
 )
 from retune.checkpoints import (
     CheckpointParams,
-    load_tokenizer,
-    require_vocabulary,
     resolve,
 )
 from retune.encoders import encoder_config, load_encoder_and_missing
 from retune.errors import RetuneError, listed
 from retune.joint import JointTrainer, Setup
 from retune.layers.adapters import AdapterParams
+from retune.own_files import file_inside
 from retune.params import STRICT, Positive
+from retune.precision import evaluating
 from retune.processes import Share
+from retune.qa.batches import Batch
 from retune.qa.examples import read_examples
 from retune.seeding import seed_everything
 from retune.storage import sha256, write_json
@@ -95,14 +94,15 @@ def train_language(
     Raises:
         RetuneError: the texts are not as they must be, or checkpoint and adapter do not fit.
     """
-    files = [file_inside(params.folder, name, params.section) for name in params.files]
+    folder = Path(params.folder)
+    files = [file_inside(folder, name, params.section) for name in params.files]
     train, validation = _contexts(raw, "train"), _contexts(raw, "validation")
     known = set(train := list(dict.fromkeys([*train, *(t for f in files for t in read_texts(f))])))
+    checkpoint = resolve(base)
     seed_everything(seed)  # before building: the adapter is drawn at random
-    model, trained_head = build(params, resolve(base))
-    tokenizer = load_tokenizer(resolve(base))
-    require_vocabulary(model.config.vocab_size, len(tokenizer), resolve(base))
-    require_positions(model, params.block_size, "adapters.language.block_size")
+    model, trained_head = build(params, checkpoint)
+    setting = "adapters.language.block_size"
+    tokenizer = tokenizer_of(model, checkpoint, params.block_size, setting)
     blocks, evaluated = (pack(texts, tokenizer, params.block_size) for texts in (train, validation))
     masker = Masker(tokenizer, params.masked, seed)
     if settings is not None:
@@ -146,7 +146,6 @@ def build(params: LanguageParams, checkpoint: Path) -> tuple["PreTrainedModel", 
     """
     config = encoder_config(checkpoint, params.dropout)
     model, missing = load_encoder_and_missing(AutoModelForMaskedLM, checkpoint, config)
-    model.config.name_or_path = ""  # a path of this machine has no place in the output
     insert(model, AdapterParts({NAME: params.adapter}, [NAME]))
     prefix = f"{model.base_model_prefix}."
     head = {n: w for n, w in model.named_parameters() if not n.startswith(prefix)}
@@ -210,7 +209,7 @@ class Guessing:
         """`loss` and `perplexity`, the same in every process; each computes its share."""
         run, size = share.run_of(len(self._inputs)), self.params.eval_batch_size
         total = 0.0
-        with evaluating(self.model, self.params) as device:
+        with evaluating(self.model, self.params.precision) as device:
             for begin in range(run.start, run.stop, size):
                 rows = slice(begin, min(begin + size, run.stop))
                 batch = {"input_ids": self._inputs[rows], "labels": self._labels[rows]}

@@ -12,6 +12,7 @@ import torch
 
 from retune.adapters.conll import Sentence
 from retune.errors import RetuneError, excerpt
+from retune.qa.batches import Batch, padded_length
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -19,10 +20,6 @@ if TYPE_CHECKING:
 
 #: The label of a piece that has none, which a loss ignores.
 NO_LABEL = -100
-# Each new shape costs the CPU kernels a plan; few lengths keep time and memory down.
-_LENGTH_STEP = 32
-
-Batch = dict[str, Any]
 
 
 class Part(NamedTuple):
@@ -151,8 +148,7 @@ def rectangle(parts: Sequence[Part], pad_token_id: int, max_length: int) -> Batc
     """
     parts = parts or [Part(0, [pad_token_id], [], [])]
     longest = max(len(part.input_ids) for part in parts)
-    size = min(-(-longest // _LENGTH_STEP) * _LENGTH_STEP, max(longest, max_length))
-    shape = len(parts), size
+    shape = len(parts), padded_length(longest, max(longest, max_length))
     input_ids, labels = torch.full(shape, pad_token_id), torch.full(shape, NO_LABEL)
     mask = torch.zeros(shape, dtype=torch.int64)
     for row, part in enumerate(parts):

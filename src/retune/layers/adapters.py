@@ -13,7 +13,7 @@ encoder's own weights keep theirs.
 Shapes: B windows, T tokens, H hidden size, D size of the bottleneck, K adapters that are fused.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, cast
 
 import torch
@@ -132,24 +132,24 @@ class AdaptedOutput(nn.Module):
 
     Args:
         output: the encoder's own module.
-        place: "attention" or "output".
+        parts: the adapters that stand here; those of one part are fused where it has several.
+        params: of the adapters, by name.
     """
 
-    def __init__(self, output: Any, place: Place) -> None:
+    def __init__(
+        self,
+        output: Any,
+        parts: Sequence[tuple[str, ...]],
+        params: Mapping[str, AdapterParams],
+    ) -> None:
         super().__init__()
         self.dense: nn.Linear = output.dense
         self.dropout: nn.Dropout = output.dropout
         self.LayerNorm: nn.LayerNorm = output.LayerNorm
-        self.place = place
         self.adapters = nn.ModuleDict()
         self.fusions = nn.ModuleDict()
-        self.composition: list[tuple[str, ...]] = []
-        self.normalized = False
-
-    def add(self, parts: Sequence[tuple[str, ...]], params: Mapping[str, AdapterParams]) -> None:
-        """Put fresh adapters here, and a fusion where a part has several."""
+        self.composition = parts
         size = self.dense.out_features
-        self.composition = list(parts)
         for name in (name for part in parts for name in part):
             self.adapters[name] = Bottleneck(size, params[name])
         for part in parts:
@@ -196,8 +196,7 @@ def adapt(
             standing = {n for n, p in params.items() if p.stands(place, last=layer is layers[-1])}
             here = [tuple(n for n in part if n in standing) for part in parts]
             if any(here):
-                owner.output = AdaptedOutput(owner.output, place)
-                owner.output.add([part for part in here if part], params)
+                owner.output = AdaptedOutput(owner.output, [p for p in here if p], params)
                 _start(owner.output)
     _add_invertible(model, parts[0][0], params[parts[0][0]])
 
@@ -209,11 +208,6 @@ def check_family(model_type: str) -> None:
             f"adapters cannot be put into a model of type {excerpt(model_type)}; choose a "
             f"checkpoint of type {listed(list(FAMILIES))}"
         )
-
-
-def adapted_outputs(model: nn.Module) -> Iterator[AdaptedOutput]:
-    """The places where adapters stand, from the first layer to the last."""
-    return (module for module in model.modules() if isinstance(module, AdaptedOutput))
 
 
 def fusion_penalty(model: nn.Module) -> Tensor | float:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 # Each new shape costs the CPU kernels a plan; few lengths keep time and memory down.
-_LENGTH_STEP = 32
+LENGTH_STEP = 32
 
 Batch = dict[str, Any]
 #: Where in a batch the answers' first and last tokens stand.
@@ -38,7 +38,7 @@ class Collator:
     max_length: int | None = None
     packed: bool = False
     first_position: int = 0
-    length_step: int = _LENGTH_STEP
+    length_step: int = LENGTH_STEP
 
     @classmethod
     def for_model(
@@ -57,7 +57,7 @@ class Collator:
             max_length=max_positions(model),
             packed=packed,
             first_position=first_position(model),
-            length_step=1 if packed and precision == "fp32" else _LENGTH_STEP,
+            length_step=1 if packed and precision == "fp32" else LENGTH_STEP,
         )
 
     def __call__(self, windows: Sequence[Mapping[str, Any]]) -> Batch:
@@ -109,8 +109,13 @@ class Collator:
         return tensors, torch.tensor(begins)
 
     def _rounded(self, length: int) -> int:
-        size = -(-length // self.length_step) * self.length_step
-        return min(size, self.max_length or size)
+        return padded_length(length, self.max_length, self.length_step)
+
+
+def padded_length(length: int, most: int | None, step: int = LENGTH_STEP) -> int:
+    """The next multiple of `step`, but not more than `most`."""
+    size = -(-length // step) * step
+    return min(size, most or size)
 
 
 def span_logits(model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:

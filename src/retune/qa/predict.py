@@ -18,7 +18,7 @@ from tqdm import tqdm
 from retune.errors import RetuneError
 from retune.memory import keep_freed_memory
 from retune.params import STRICT, Positive
-from retune.precision import Precision, resolved_precision
+from retune.precision import Precision, evaluating, resolved_precision
 from retune.qa.batches import Batch, Collator, real_tokens, span_logits
 from retune.qa.features import count_windows, feature_batches
 from retune.qa.windows import Features
@@ -26,8 +26,6 @@ from retune.storage import atomic_path, write_json
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
-
-_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -81,10 +79,7 @@ def predict_part(
     """
     output = np.empty((part.tokens, 2), np.float32)
     bounds = part.window_tokens().tolist()
-    dtype = _DTYPES[resolved_precision(params.precision)]
-    device = next(model.parameters()).device
-    model.eval()
-    with torch.inference_mode(), torch.autocast(device.type, dtype, dtype != torch.float32):
+    with evaluating(model, params.precision) as device:
         for rows in _batches_by_length(part.lengths, params.batch_size):
             batch = on_device(collator(window_rows(part, rows)), device)
             start, end = span_logits(model, batch)

@@ -21,7 +21,7 @@ from transformers import PreTrainedModel
 from retune import bundles
 from retune.checkpoints import WEIGHTS, CheckpointParams, load_tokenizer
 from retune.errors import RetuneError
-from retune.joint import JointTrainer, Setup, times_of
+from retune.joint import JointTrainer, Setup, parameter_counts, times_of
 from retune.params import STRICT
 from retune.precision import resolved_precision
 from retune.qa.batches import ANSWER, Batch, Collator, span_logits
@@ -81,7 +81,6 @@ def train(
     tokenizer = load_tokenizer(features / "tokenizer")
     seed_everything(seed)  # before building: a new head is drawn at random
     model = build(vocabulary_size=len(tokenizer), pad_token_id=int(tokenizer.pad_token_id))
-    model.config.name_or_path = ""  # a path of this machine has no place in the output
     _check_length(model, longest=int(np.max(rows["length"])))
     collator = Collator.for_model(model, tokenizer, resolved_precision(params.precision))
     if settings is not None:
@@ -93,7 +92,7 @@ def train(
     prediction = PredictParams(params.eval_batch_size, params.precision)
     evaluation = Evaluation(raw, features, prediction, params.evaluation, squad_v2)
     trainer = SpanTrainer(model, collator, rows, evaluation, setup)
-    figures, details = _costs(model)
+    figures = parameter_counts(model)
     end = trainer.train_to_the_end(setup.begun)
     if not setup.arguments.should_save:
         return ""  # the first process writes for all
@@ -101,7 +100,8 @@ def train(
     curves = Curves.of(end.state.log_history)
     curves.write(curves_folder)
     windows = round((end.state.epoch or 0) * len(rows))
-    details |= {"model_bytes": weights.stat().st_size, "train_windows": windows}
+    size, whole = weights.stat().st_size, 4 * figures["parameters"]  # float32
+    details = {"full_model_bytes": whole, "model_bytes": size, "train_windows": windows}
     write_json(costs, {"qa": {**figures, "details": [details]}})
     taken = times_of(windows, "windows", end.seconds, setup.surroundings)
     write_json(times, {"qa": taken})
@@ -165,14 +165,6 @@ def _publish(
             shutil.copyfile(checkpoint / name, folder / name)
         tokenizer.save_pretrained(folder)
     return target / WEIGHTS
-
-
-def _costs(model: PreTrainedModel) -> tuple[dict[str, int], dict[str, int]]:
-    """How many parameters there are, and how many bytes all of them would take as float32."""
-    parameters = model.num_parameters()
-    trained = model.num_parameters(only_trainable=True)
-    figures = {"parameters": parameters, "trained_parameters": trained}
-    return figures, {"full_model_bytes": 4 * parameters}
 
 
 def _check_length(model: PreTrainedModel, longest: int) -> None:

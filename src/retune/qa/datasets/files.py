@@ -8,6 +8,7 @@ from pydantic.dataclasses import dataclass
 
 from retune.errors import RetuneError
 from retune.fetching import Source, local_source, url_source
+from retune.own_files import file_inside
 from retune.params import STRICT
 
 _WEB = ("http://", "https://")
@@ -57,10 +58,4 @@ def sources(params: Params) -> dict[str, list[Source]]:
 def _source(folder: Path, file: File) -> Source:
     if file.path.startswith(_WEB) and file.sha256 is not None:
         return url_source(file.path, file.sha256)
-    path = folder / file.path
-    if not path.resolve().is_relative_to(folder.resolve()):
-        raise RetuneError(
-            f"qa.datasets.files: {file.path} is not in the folder {folder}, so that DVC would not "
-            "see it change; move it there, or set `folder` to where it is"
-        )
-    return local_source(path, file.sha256)
+    return local_source(file_inside(folder, file.path, "qa.datasets.files"), file.sha256)

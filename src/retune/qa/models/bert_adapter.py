@@ -7,13 +7,12 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 from transformers import PreTrainedModel
 
-from retune.borrowing import BundleParams, adapter_params, bundle_folder, load_adapter
-from retune.bundles import AdapterParts, insert
+from retune.borrowing import BundleParams, bundle_folder, insert_on
 from retune.encoders import span_model
 from retune.layers.adapters import AdapterParams
 from retune.params import STRICT
 
-NAME, LANGUAGE = "qa", "language"
+NAME = "qa"
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -48,11 +47,6 @@ def build(
             missing, not the pinned one, or of another encoder.
     """
     model = span_model(checkpoint, params.dropout, vocabulary_size)
-    if params.language is None:
-        insert(model, AdapterParts({NAME: params.adapter()}, [NAME]))
-        return model
-    folder = bundle_folder(params.language)
-    adapters = {LANGUAGE: adapter_params(folder).params, NAME: params.adapter()}
-    insert(model, AdapterParts(adapters, [LANGUAGE, NAME]))
-    load_adapter(model, folder, LANGUAGE, base=checkpoint)
+    language = bundle_folder(params.language) if params.language else None
+    insert_on(model, language, NAME, params.adapter(), base=checkpoint)
     return model

@@ -8,14 +8,18 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 from transformers import PreTrainedModel
 
-from retune.borrowing import BundleParams, adapter_params, bundle_folder, load_adapter
+from retune.borrowing import (
+    LANGUAGE,
+    BundleParams,
+    adapter_params,
+    bundle_folder,
+    load_adapter,
+)
 from retune.bundles import AdapterParts, insert
 from retune.encoders import span_model
 from retune.errors import RetuneError
 from retune.layers.adapters import fusion_penalty
 from retune.params import STRICT
-
-LANGUAGE = "language"
 
 
 @dataclass(frozen=True, config=STRICT)
