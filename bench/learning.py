@@ -2,8 +2,8 @@
 
 Both are the train stage's own code on the features of the last run (`dvc repro`), with the
 settings of params.yaml and the checkpoint's own dropout. The plain recipe has what
-transformers brings: torch's dropout, and windows padded to the longest of their batch (more
-padding would give the same numbers, only later). Its batches are the same; its dropout
+transformers brings: torch's dropout, and windows padded to about the longest of their batch
+(more padding would give the same numbers, only later). Its batches are the same; its dropout
 draws other bits, as another seed would. The runs go side by side, one thread each: nothing
 here is timed.
 """
@@ -94,7 +94,7 @@ def _best_epoch(seed: int) -> "pd.Series[float]":
 @contextmanager
 def _plain() -> Iterator[None]:
     """Let the train stage pad windows and use torch's dropout."""
-    padded = Collator(0, pad_left=False, token_types=True, length_step=1)
+    padded = Collator(0, pad_left=False, token_types=True)
     with (
         patch("retune.joint.use_fast_dropout"),
         patch.object(Collator, "for_model", return_value=padded),

@@ -10,19 +10,57 @@ from retune.experiments import Experiment, grid, load_experiment, parse_seeds, p
 from retune.params import Params, Seed, load_yaml
 
 ROOT = Path(__file__).resolve().parent.parent
+ADAPTERS = ROOT / "pipelines/adapters"
 PRESETS = sorted(path.stem for path in (ROOT / "experiments").glob("*.yaml"))
+SISTERS_PRESETS = sorted(path.stem for path in (ADAPTERS / "experiments").glob("*.yaml"))
 
 
 def test_the_notebooks_presets_are_all_there() -> None:
     assert {"n1-bert-mini", "n1-lstm", "n1-transformer", "n2-bert-base", "n3-bert-base-cased"} <= {
         *PRESETS
     }
+    assert "n5-large" in SISTERS_PRESETS
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_preset_changes_known_params_and_every_stage_accepts_them(
     name: str, tmp_path: Path
 ) -> None:
+    path = changed(ROOT, name, tmp_path)
+    with Params(path) as params:
+        read_qa(params)
+
+
+@pytest.mark.parametrize("name", SISTERS_PRESETS)
+def test_so_does_one_of_the_adapters_for_every_method(name: str, tmp_path: Path) -> None:
+    from retune.adapters.entities import EntitiesParams
+    from retune.adapters.language import LanguageParams
+
+    path = changed(ADAPTERS, name, tmp_path)
+    for variant in load_yaml(path)["variants"]:
+        with Params(path, variant) as params:
+            params.section("adapters.language", LanguageParams)
+            params.section("adapters.entities", EntitiesParams)
+            read_qa(params)
+
+
+def changed(pipeline: Path, name: str, tmp_path: Path) -> Path:
+    """A copy of the pipeline's params with a preset's changes, which are all in there."""
+    path = tmp_path / "params.yaml"
+    path.write_text((pipeline / "params.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+    experiment = load_experiment(name, pipeline / "experiments")
+    apply_overrides(path, experiment.overrides())  # what `dvc exp run -S` does; refuses new keys
+    values = load_yaml(path)
+    for key, value in experiment.changes.items():
+        place: Any = values
+        for part in key.split("."):
+            place = place[part]
+        assert place == value, key
+    return path
+
+
+def read_qa(params: Params) -> None:
+    """Read all of `qa`, as its stages do."""
     from retune.checkpoints import CheckpointParams
     from retune.qa.download import DownloadParams
     from retune.qa.postprocess import PostprocessParams
@@ -31,30 +69,19 @@ def test_a_preset_changes_known_params_and_every_stage_accepts_them(
     from retune.qa.tokenize import TokenizeParams
     from retune.qa.train import TrainParams
 
-    path = tmp_path / "params.yaml"
-    path.write_text((ROOT / "params.yaml").read_text(encoding="utf-8"), encoding="utf-8")
-    experiment = load_experiment(name, ROOT / "experiments")
-    apply_overrides(path, experiment.overrides())  # what `dvc exp run -S` does; refuses new keys
-    with Params(path) as params:
-        params.variant("qa.dataset", "retune.qa.datasets", "qa.datasets")
-        params.variant("qa.model", "retune.qa.models", "qa.models")
-        params.section("qa.seed", Seed)
-        for section, kind in [
-            ("checkpoint", CheckpointParams),
-            ("download", DownloadParams),
-            ("tokenize", TokenizeParams),
-            ("train", TrainParams),
-            ("predict", PredictParams),
-            ("postprocess", PostprocessParams),
-            ("score", ScoreParams),
-        ]:
-            params.section(f"qa.{section}", kind)
-    changed = load_yaml(path)
-    for key, value in experiment.changes.items():
-        place: Any = changed
-        for part in key.split("."):
-            place = place[part]
-        assert place == value, key
+    params.variant("qa.dataset", "retune.qa.datasets", "qa.datasets")
+    params.variant("qa.model", "retune.qa.models", "qa.models")
+    params.section("qa.seed", Seed)
+    for section, kind in [
+        ("checkpoint", CheckpointParams),
+        ("download", DownloadParams),
+        ("tokenize", TokenizeParams),
+        ("train", TrainParams),
+        ("predict", PredictParams),
+        ("postprocess", PostprocessParams),
+        ("score", ScoreParams),
+    ]:
+        params.section(f"qa.{section}", kind)
 
 
 VALUES: list[Any] = [
@@ -102,6 +129,14 @@ def test_an_unknown_experiment_lists_the_known_ones(tmp_path: Path) -> None:
     (tmp_path / "one.yaml").write_text("qa: {}\n", encoding="utf-8")
     with pytest.raises(RetuneError, match=r"two.yaml: no such experiment; there are: one"):
         load_experiment("two", tmp_path)
+
+
+def test_the_changes_of_another_params_file_name_it() -> None:
+    one = Experiment("one", {"qa.seed": 1, "qa.model": "lstm"})
+    assert one.overrides("a/params.yaml") == [
+        "a/params.yaml:qa.seed=1",
+        "a/params.yaml:qa.model=lstm",
+    ]
 
 
 def test_seeds_take_the_place_of_an_experiments_own(

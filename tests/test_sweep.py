@@ -62,6 +62,41 @@ def test_what_is_there_already_is_run_again_only_on_request(
     assert ["exp", "remove", "one"] in fake.calls
 
 
+def test_a_sister_pipeline_runs_with_the_experiments_in_its_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    presets = tmp_path / "pipelines/small/experiments"
+    presets.mkdir(parents=True)
+    (presets.parent / "dvc.yaml").touch()
+    (presets / "one.yaml").write_text("qa: {seed: 3}\n")
+    fake = use(monkeypatch, FakeDvc())
+    assert main(["sweep", "--pipeline", "small", "one", "qa.seed=4"]) == 0
+    assert [call[5:] for call in fake.calls if call[:2] == ["exp", "run"]] == [
+        ["-S", "pipelines/small/params.yaml:qa.seed=3", "pipelines/small/dvc.yaml"],
+        ["-S", "pipelines/small/params.yaml:qa.seed=4", "pipelines/small/dvc.yaml"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--pipeline", "large"], "--pipeline large: no such pipeline; there are: none"),
+        (["--pipeline", "small", "--seeds", "1,2"], "--seeds folds figures of the main pipeline"),
+    ],
+)
+def test_an_unknown_pipeline_is_refused_and_seeds_of_a_sister(
+    words: list[str],
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["sweep", *words, "qa.seed=1"]) == 1
+    assert message in capsys.readouterr().err
+
+
 def test_two_experiments_of_one_name_are_refused(tmp_path: Path) -> None:
     with pytest.raises(RetuneError, match="two experiments have one name: one, one"):
         sweep([ONE, ONE], replace=False, logs=tmp_path)

@@ -53,6 +53,9 @@ def _add_sweep(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument(
         "--seeds", metavar="N,N,...", help="run each with each seed, and print the spread"
     )
+    parser.add_argument(
+        "--pipeline", metavar="NAME", help="run pipelines/NAME, with the experiments in there"
+    )
     parser.add_argument("--replace", action="store_true", help="run again what is there already")
     parser.add_argument("--json", action="store_true", help="print the outcomes as JSON")
     parser.set_defaults(run=_sweep, failure=1)
@@ -131,10 +134,14 @@ def _add_verify(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 def _sweep(arguments: argparse.Namespace) -> int:
     from retune.errors import RetuneError
-    from retune.experiments import planned
-    from retune.sweep import sweep
+    from retune.experiments import FOLDER, planned
+    from retune.sweep import sister, sweep
 
-    outcomes = sweep(planned(arguments.what, arguments.seeds), replace=arguments.replace)
+    if arguments.pipeline and arguments.seeds:
+        raise RetuneError("--seeds folds figures of the main pipeline only: give qa.seed=1,2,3")
+    pipeline = sister(arguments.pipeline) if arguments.pipeline else None
+    experiments = planned(arguments.what, arguments.seeds, (pipeline or Path()) / FOLDER)
+    outcomes = sweep(experiments, replace=arguments.replace, pipeline=pipeline)
     _print_sweep(outcomes, arguments.seeds, arguments.json)
     failed = [outcome for outcome in outcomes if outcome.failed]
     done = len(outcomes) - len(failed)

@@ -23,21 +23,26 @@ class Experiment:
     name: str
     changes: Mapping[str, Any]
 
-    def overrides(self) -> list[str]:
-        """The changes in the form that `dvc exp run -S` reads."""
-        return [f"{key}={_override(value)}" for key, value in self.changes.items()]
+    def overrides(self, file: str | None = None) -> list[str]:
+        """The changes in the form that `dvc exp run -S` reads; of params.yaml, or of `file`."""
+        of = "" if file is None else f"{file}:"
+        return [f"{of}{key}={_override(value)}" for key, value in self.changes.items()]
 
 
-def planned(words: Sequence[str], seeds: str | None = None) -> list[Experiment]:
+def planned(
+    words: Sequence[str], seeds: str | None = None, folder: Path = FOLDER
+) -> list[Experiment]:
     """The experiments that a command line names: files, a grid, and all that with each seed.
 
     Args:
         words: names of experiments, and assignments for `grid`.
         seeds: such as `1,2,3`, to run each experiment once with each of them.
+        folder: where the named ones stand.
     """
     assignments = [word for word in words if "=" in word]
     names = [word for word in words if "=" not in word]
-    experiments = [*map(load_experiment, names), *grid(assignments)]
+    named = [load_experiment(name, folder) for name in names]
+    experiments = [*named, *grid(assignments)]
     if seeds is None:
         return experiments
     if any(word.partition("=")[0] == SEED for word in assignments):
@@ -73,7 +78,7 @@ def seeded(experiments: Sequence[Experiment], seeds: Sequence[int]) -> list[Expe
 
 
 def load_experiment(name: str, folder: Path = FOLDER) -> Experiment:
-    """Read `experiments/<name>.yaml`."""
+    """Read `<name>.yaml`."""
     path = folder / f"{name}.yaml"
     if not path.is_file():
         names = ", ".join(sorted(file.stem for file in folder.glob("*.yaml"))) or "none"

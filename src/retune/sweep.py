@@ -17,6 +17,7 @@ from retune.errors import RetuneError, listed
 from retune.experiments import Experiment
 
 LOGS = Path("logs")
+PIPELINES = Path("pipelines")
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,29 @@ class Outcome:
     log: Path
 
 
-def sweep(experiments: Sequence[Experiment], *, replace: bool, logs: Path = LOGS) -> list[Outcome]:
+def sister(name: str) -> Path:
+    """The folder of a pipeline beside the main one.
+
+    Raises:
+        RetuneError: there is none of that name.
+    """
+    folders = [path.parent for path in sorted(PIPELINES.glob("*/dvc.yaml"))]
+    names = ", ".join(folder.name for folder in folders) or "none"
+    if PIPELINES / name not in folders:
+        raise RetuneError(f"--pipeline {name}: no such pipeline; there are: {names}")
+    return PIPELINES / name
+
+
+def sweep(
+    experiments: Sequence[Experiment],
+    *,
+    replace: bool,
+    pipeline: Path | None = None,
+    logs: Path = LOGS,
+) -> list[Outcome]:
     """Run each experiment with `dvc exp run --temp` and return how each ended.
+
+    With `pipeline` it is the one in that folder which runs, and whose params are changed.
 
     Raises:
         RetuneError: before anything runs, where two experiments have one name, or an
@@ -49,14 +71,17 @@ def sweep(experiments: Sequence[Experiment], *, replace: bool, logs: Path = LOGS
         dvc(Path(), "exp", "remove", *existing)
     logs.mkdir(exist_ok=True)
     bar = tqdm(experiments, desc="sweep", unit=" experiments")
-    return [_run(experiment, logs, bar) for experiment in bar]
+    return [_run(experiment, pipeline, logs, bar) for experiment in bar]
 
 
-def _run(experiment: Experiment, logs: Path, bar: "tqdm[Experiment]") -> Outcome:
+def _run(
+    experiment: Experiment, pipeline: Path | None, logs: Path, bar: "tqdm[Experiment]"
+) -> Outcome:
     bar.set_postfix_str(experiment.name)
     log = logs / f"{experiment.name}.log"
-    settings = [part for override in experiment.overrides() for part in ("-S", override)]
-    command = [*DVC, "exp", "run", "--temp", "--name", experiment.name, *settings]
+    of, target = (f"{pipeline}/params.yaml", [f"{pipeline}/dvc.yaml"]) if pipeline else (None, [])
+    settings = [part for override in experiment.overrides(of) for part in ("-S", override)]
+    command = [*DVC, "exp", "run", "--temp", "--name", experiment.name, *settings, *target]
     with log.open("w", encoding="utf-8") as file:
         print("$", " ".join(command[2:]), file=file, flush=True)
         done = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, check=False)
