@@ -44,7 +44,24 @@ def test_a_variant_runs_from_raw_data_to_a_score(model: str, project: Project) -
     assert all(project.predictions().values())
     assert project.metrics("qa_costs.json")["parameters"] > 1000
     assert "up to date" in project.run("dvc", "repro")
+    assert asked(project) == {id_: project.predictions()[id_] for id_ in ("q4-0", "q4-1")}
     project.commit(model)
+
+
+def asked(project: Project) -> dict[str, str]:
+    """The answers that `retune ask` gives to the questions of the first validation context."""
+    rows = project.folder.joinpath("data/qa/raw/validation.jsonl").read_text(encoding="utf-8")
+    examples = [json.loads(row) for row in rows.splitlines()]
+    about = {e["question"]: e for e in examples if e["context"] == examples[0]["context"]}
+    (project.folder / "data/context.txt").write_text(examples[0]["context"], encoding="utf-8")
+    printed = project.run("retune", "ask", "--context", "data/context.txt", "--json", *about)
+    found = {}
+    for line in filter(lambda line: line.startswith("{"), printed.splitlines()):
+        reply = json.loads(line)
+        example = about[reply["question"]]
+        assert example["context"][reply["start"] : reply["end"]] == reply["answer"]
+        found[example["id"]] = reply["answer"]
+    return found
 
 
 def test_dropped_questions_are_counted(project: Project) -> None:

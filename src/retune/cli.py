@@ -12,6 +12,9 @@ from retune.stage import guarded
 if TYPE_CHECKING:
     from retune.sweep import Outcome
 
+#: Who answers `retune ask`, by task.
+ASKERS = {"qa": "retune.qa.ask"}
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv` and return its exit code: 0, or 1 where something failed.
@@ -33,6 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_sweep(commands)
     _add_table(commands)
+    _add_ask(commands)
     _add_doctor(commands)
     _add_verify(commands)
     return parser
@@ -73,6 +77,27 @@ def _add_table(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument("--seeds", action="store_true", help="fold those that differ by seed")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=_table, failure=1)
+
+
+def _add_ask(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser(
+        "ask",
+        help="ask a trained model about texts of one's own",
+        description=(
+            "Give a trained model texts of one's own; without any, each line of the input is one."
+        ),
+        epilog="Example: retune ask --context river.txt 'Where does the river end?'",
+    )
+    parser.add_argument("texts", nargs="*", metavar="TEXT", help="questions, for the task qa")
+    parser.add_argument("--task", choices=ASKERS, default="qa", help="(default: qa)")
+    parser.add_argument(
+        "--context", type=Path, metavar="FILE", help="the text that the answers stand in (qa)"
+    )
+    parser.add_argument("--model", type=Path, metavar="FOLDER", help="that a train stage wrote")
+    parser.add_argument("--params", type=Path, metavar="FILE", help="of settings to ask it with")
+    parser.add_argument("--variant", metavar="NAME", help="of the file's `variants`")
+    parser.add_argument("--json", action="store_true", help="print a JSON object a line")
+    parser.set_defaults(run=_ask, failure=1)
 
 
 def _add_doctor(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -180,6 +205,20 @@ def _table(arguments: argparse.Namespace) -> int:
         render(experiment_rows(arguments.names), arguments.json)
     else:
         render([workspace_row()], arguments.json)
+    return 0
+
+
+def _ask(arguments: argparse.Namespace) -> int:
+    from retune.ask import replies
+    from retune.own_files import read_lines
+
+    context = None
+    if arguments.context:
+        context = "\n".join(read_lines(arguments.context, "--context names a file of text"))
+    texts = arguments.texts or sys.stdin
+    settings = {name: getattr(arguments, name) for name in ("model", "params", "variant")}
+    for reply in replies(ASKERS[arguments.task], texts, context=context, **settings):
+        print(json.dumps(reply.fields, ensure_ascii=False) if arguments.json else reply.sentence)
     return 0
 
 

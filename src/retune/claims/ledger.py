@@ -17,8 +17,6 @@ from retune.params import STRICT, load_yaml
 from retune.storage import read_json
 
 NAME = "claims.yaml"
-#: The output whose hash stands for the data of a run.
-_DATA = "data/qa/raw"
 #: Keys that name a row of a list, for `Claim.values`.
 _ROW_NAMES = ("name", "split", "group", "recipe")
 
@@ -50,8 +48,9 @@ class Earned(_Claim, frozen=True):
     """Numbers that DVC's stages wrote, in a file under git."""
 
     kind: Literal["earned"]
+    pipeline: str | None = None  # the folder of another one than the main one
     changes: dict[str, Any] = {}  # params that differ from params.yaml
-    params: str  # digest of all params of the stages
+    params: str  # digest of all params of the stages; of a sister pipeline, of its whole file
     data: str  # MD5 of the download stage's output, as in dvc.lock
     sources: dict[str, str]  # MD5 of each file
     values: dict[str, float]  # by file and place: metrics/qa.json#qa/f1
@@ -114,23 +113,27 @@ def load(root: Path) -> dict[str, Claim]:
 class Project:
     """The files that say what was run: read once, when they are needed."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    #: The output whose hash stands for the data of a run.
+    data = "data/qa/raw"
+
+    def __init__(self, root: Path, folder: str = "") -> None:
+        self.root, self.folder = root, root / folder
+        self.params_file = (Path(folder) / "params.yaml").as_posix()
 
     @cached_property
     def stages(self) -> dict[str, Any]:
         """The stages of dvc.yaml."""
-        return cast(dict[str, Any], load_yaml(self.root / "dvc.yaml")["stages"])
+        return cast(dict[str, Any], load_yaml(self.folder / "dvc.yaml")["stages"])
 
     @cached_property
     def params(self) -> dict[str, Any]:
         """params.yaml."""
-        return load_yaml(self.root / "params.yaml")
+        return load_yaml(self.folder / "params.yaml")
 
     @cached_property
     def lock(self) -> dict[str, Any]:
         """The stages of dvc.lock."""
-        return cast(dict[str, Any], load_yaml(self.root / "dvc.lock")["stages"])
+        return cast(dict[str, Any], load_yaml(self.folder / "dvc.lock")["stages"])
 
     def params_of(self, changes: Mapping[str, Any]) -> dict[str, Any]:
         """Every param that a stage of dvc.yaml reads, with `changes` made to params.yaml."""
@@ -146,15 +149,38 @@ class Project:
     def params_of_the_last_run(self) -> dict[str, Any]:
         """Every param that dvc.lock names."""
         stages = self.lock.values()
-        return {k: v for stage in stages for k, v in stage["params"]["params.yaml"].items()}
+        return {k: v for stage in stages for k, v in stage["params"][self.params_file].items()}
+
+    def params_now(self) -> dict[str, Any]:
+        """The same, as they stand in the file."""
+        return self.params_of({})
 
     def data_md5(self) -> str:
         """The hash of the data in dvc.lock."""
         for stage in self.lock.values():
             for out in stage["outs"]:
-                if out["path"] == _DATA:
+                if out["path"] == self.data:
                     return str(out["md5"])
-        raise RetuneError(f"dvc.lock: no stage has written {_DATA}; run `dvc repro`")
+        raise RetuneError(f"dvc.lock: no stage has written {self.data}; run `dvc repro`")
+
+
+class Sister(Project):
+    """Likewise of the pipeline in another folder, whose stages stand for several methods."""
+
+    def __init__(self, root: Path, folder: str) -> None:
+        super().__init__(root, folder)
+        self.data = f"data/{self.folder.name}/raw"
+
+    def params_of(self, changes: Mapping[str, Any]) -> dict[str, Any]:
+        """The whole file: what a method reads of it is up to its `variants`."""
+        if changes:
+            raise RetuneError(f"{NAME}: `changes` are for the main pipeline, not {self.folder}")
+        return self.params
+
+    def params_now(self) -> dict[str, Any]:
+        """The params that dvc.lock names, as they stand in the file."""
+        names = self.params_of_the_last_run()
+        return {name: _at(self.params, name.split(".")) for name in names}
 
 
 def facts(claim: Claim, project: Project) -> dict[str, Any]:
@@ -162,9 +188,10 @@ def facts(claim: Claim, project: Project) -> dict[str, Any]:
     root = project.root
     match claim:
         case Earned():
+            run = Sister(root, claim.pipeline) if claim.pipeline else project
             return {
-                "params": digest(project.params_of(claim.changes)),
-                "data": project.data_md5(),
+                "params": digest(run.params_of(claim.changes)),
+                "data": run.data_md5(),
                 "sources": {path: md5(root / path) for path in claim.sources},
                 "values": {key: measured(root, key) for key in claim.values},
             }
@@ -184,8 +211,10 @@ def problems(root: Path, claims: Mapping[str, Claim]) -> list[str]:
         for field, now in facts(claim, project).items()
         for line in _differences(field, getattr(claim, field), now)
     ]
-    if project.params_of_the_last_run() != project.params_of({}):
-        found.append("dvc.lock: the last run had other params than params.yaml: `dvc repro`")
+    for run in (project, *_sisters(root, claims)):
+        if run.params_of_the_last_run() != run.params_now():
+            lock = (run.folder / "dvc.lock").relative_to(root)
+            found.append(f"{lock}: the last run had other params than params.yaml: `dvc repro`")
     return found
 
 
@@ -207,7 +236,8 @@ def accept(root: Path) -> list[str]:
         }
         for name, found in now.items()
     }
-    outs = {out["path"] for stage in project.lock.values() for out in stage["outs"]}
+    runs = project, *_sisters(root, claims)
+    outs = {out["path"] for run in runs for stage in run.lock.values() for out in stage["outs"]}
     unearned = [
         name
         for name, fields in changed.items()
@@ -224,6 +254,12 @@ def accept(root: Path) -> list[str]:
         for name, fields in changed.items():
             document["claims"][name].update(fields)
     return sorted(name for name, fields in changed.items() if fields)
+
+
+def _sisters(root: Path, claims: Mapping[str, Claim]) -> Iterator[Sister]:
+    """The pipelines beside the main one that claims are made of."""
+    folders = {c.pipeline for c in claims.values() if isinstance(c, Earned) and c.pipeline}
+    return (Sister(root, folder) for folder in sorted(folders))
 
 
 def digest(params: Mapping[str, Any]) -> str:

@@ -33,7 +33,8 @@ _CODE = re.compile(r"`[^`\n]*`")
 
 def documents(root: Path) -> list[str]:
     """The documents that may state results only under a claim."""
-    return ["README.md", *(f"docs/{path.name}" for path in sorted((root / "docs").glob("*.md")))]
+    found = [*sorted(root.glob("docs/*.md")), *sorted(root.glob("pipelines/*/README.md"))]
+    return ["README.md", *(path.relative_to(root).as_posix() for path in found)]
 
 
 def problems(root: Path, claims: Mapping[str, Claim]) -> list[str]:

@@ -1,0 +1,72 @@
+"""`retune ask`: a trained model and texts of one's own.
+
+A task takes part by a module with `PARAMS` and `MODEL`, where its settings and its trained model
+are unless told otherwise, and `asker`, which makes the function that answers one text.
+"""
+
+import importlib
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from retune import manifests
+from retune.errors import RetuneError
+from retune.params import Params
+
+
+class Reply(NamedTuple):
+    """What a model says of one text: for people, and for programs."""
+
+    sentence: str
+    fields: dict[str, Any]
+
+
+def replies(
+    asker: str,
+    texts: Iterable[str],
+    *,
+    context: str | None,
+    model: Path | None = None,
+    params: Path | None = None,
+    variant: str | None = None,
+) -> Iterator[Reply]:
+    """The reply to each text, one after the other.
+
+    Args:
+        asker: the module of a task.
+        texts: what is asked; those that are blank are left out.
+        context: the text that the answers stand in, for the tasks that need one.
+        model: folder that a train stage wrote, the task's own without one.
+        params: file of the settings that it is asked with, likewise.
+        variant: which of the file's `variants` changes them.
+    """
+    module = importlib.import_module(asker)
+    settings = Params(params or module.PARAMS, variant)
+    ask: Callable[[str], Reply] = module.asker(settings, model or Path(module.MODEL), context)
+    return (ask(text.strip()) for text in texts if text.strip())
+
+
+def trained_with(folder: Path) -> dict[str, Any]:
+    """The params that a model's manifest names.
+
+    Raises:
+        RetuneError: the folder is not there, or is not what a train stage wrote.
+    """
+    if not folder.is_dir():
+        raise RetuneError(
+            f"{folder}: no such folder; `dvc repro` trains the model, --model names another"
+        )
+    found: dict[str, Any] = manifests.read(folder)["params"]
+    return found
+
+
+def param_of(folder: Path, name: str) -> Any:
+    """One of them.
+
+    Raises:
+        RetuneError: the model was trained for another task.
+    """
+    found = trained_with(folder)
+    if name not in found:
+        raise RetuneError(f"{folder}: trained without {name}, so for another task; see --task")
+    return found[name]

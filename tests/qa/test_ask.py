@@ -1,0 +1,109 @@
+"""`retune ask`; that it answers as the stages do is in tests/test_end_to_end.py."""
+
+import io
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny
+import training_runs
+import yaml
+
+from retune.cli import main
+from retune.manifests import seal
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an adapter's bundle, settings and a context."""
+    folder = training_runs.write_features(tmp_path_factory.mktemp("ask"))
+    adapter: dict[str, Any] = training_runs.FROZEN["adapter"]
+    training_runs.run(folder, folder, epochs=1, **adapter)
+    params = {"qa.model": "bert_adapter", "qa.squad_v2": False}
+    seal(folder / "model", {"inputs": {}, "params": params})
+    (folder / "context.txt").write_text(f"﻿{tiny.TEXTS[0]}", encoding="utf-8")
+    qa = {
+        "tokenize": {
+            "max_length": 128, "doc_stride": 8, "max_question_length": 16, "windows": "all",
+            "max_lost_answers": 0.0,
+        },
+        "predict": {"batch_size": 4, "precision": "fp32"},
+        "postprocess": {"n_best": 5, "max_answer_length": 10, "null_threshold": 0.0},
+    }  # fmt: skip
+    (folder / "params.yaml").write_text(yaml.safe_dump({"qa": qa}), encoding="utf-8")
+    return folder
+
+
+def ask(folder: Path, *words: str, model: Path | None = None) -> int:
+    files = ["--model", str(model or folder / "model"), "--params", str(folder / "params.yaml")]
+    return main(["ask", *files, *words])
+
+
+def test_a_bundle_is_loaded_again_and_asked(
+    trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    question, _ = tiny.QUESTIONS[0][0]
+    context = ["--context", str(trained / "context.txt")]
+    assert ask(trained, *context, "--json", question) == 0
+    reply = json.loads(capsys.readouterr().out)
+    assert set(reply) == {"question", "answer", "score", "start", "end"}
+    assert reply["question"] == question
+    assert tiny.TEXTS[0][reply["start"] : reply["end"]] == reply["answer"] != ""
+    assert 0 < reply["score"] <= 1
+    assert ask(trained, *context, question) == 0
+    place = f"{reply['score']:.1%}, characters {reply['start']} to {reply['end']}"
+    assert capsys.readouterr().out == f"{reply['answer']}  {place}\n"
+
+
+def test_each_line_of_the_input_is_a_question(
+    trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    questions = [question for question, _ in tiny.QUESTIONS[0]]
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n\n".join(questions) + "\n"))
+    assert ask(trained, "--context", str(trained / "context.txt"), "--json") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [json.loads(line)["question"] for line in lines] == questions
+
+
+def test_a_question_without_a_text_is_refused(
+    trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ask(trained, "who?") == 1
+    assert "give --context FILE" in capsys.readouterr().err
+    assert ask(trained, "--context", str(trained / "none.txt"), "who?") == 1
+    assert "none.txt: no such file; --context names a file of text" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        (None, "no such folder; `dvc repro` trains the model, --model names another"),
+        ({}, "trained without qa.squad_v2, so for another task; see --task"),
+    ],
+)
+def test_a_folder_that_has_no_reader_is_refused(
+    params: dict[str, Any] | None,
+    message: str,
+    trained: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    if params is not None:
+        shutil.copytree(trained / "model", tmp_path / "model")
+        seal(tmp_path / "model", {"inputs": {}, "params": params})
+    context = str(trained / "context.txt")
+    assert ask(trained, "--context", context, "who?", model=tmp_path / "model") == 1
+    assert message in capsys.readouterr().err
+
+
+def test_a_damaged_model_is_refused(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(trained / "model", tmp_path / "model")
+    with (tmp_path / "model/config.json").open("a") as file:
+        file.write(" ")
+    context = str(trained / "context.txt")
+    assert ask(trained, "--context", context, "who?", model=tmp_path / "model") == 1
+    assert "config.json: damaged or changed since it was written" in capsys.readouterr().err
