@@ -51,7 +51,7 @@ def command_line(stage: Callable[..., str]) -> tuple[str, dict[str, Any]]:
         "--params", type=Path, default=file, metavar="FILE", help=f"of settings (default: {file})"
     )
     parser.add_argument(
-        "--variant", metavar="NAME", help="of the file's `variants`, which is merged over its `qa`"
+        "--variant", metavar="NAME", help="of the file's `variants`, which changes its settings"
     )
     given = vars(parser.parse_args())
     Params.chosen = (given.pop("params"), given.pop("variant"))
