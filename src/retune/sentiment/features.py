@@ -98,4 +98,5 @@ def read_rows(path: Path) -> Rows:
         )
     lengths = ids.value_lengths().to_numpy()
     bounds = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
-    return Rows(ids.flatten().to_numpy(), bounds, labels)
+    # A copy, since torch wants what it could write to.
+    return Rows(np.array(ids.flatten()), bounds, labels)

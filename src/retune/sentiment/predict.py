@@ -23,7 +23,7 @@ from retune.precision import Precision, evaluating
 from retune.sentiment.batches import Collator, label_logits
 from retune.sentiment.examples import LABELS, read_examples
 from retune.sentiment.features import Rows, read_rows
-from retune.sentiment.reading import FILE, positive_probabilities
+from retune.sentiment.reading import FILE, answers, positive_probabilities
 from retune.storage import atomic_path, write_json_lines
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def predict(
             folder / FILE,
             ({"id": id_, "logits": pair, "positive": share} for id_, pair, share in texts),
         )
-    return f"{len(rows):,} texts, {np.mean(positive > 0.5):.1%} of them positive"
+    return f"{len(rows):,} texts, {np.mean(answers(positive)):.1%} of them positive"
 
 
 def on_best_device(model: "PreTrainedModel") -> "PreTrainedModel":
@@ -88,10 +88,12 @@ def logits_of(
     collate: Collator,
     params: PredictParams,
     numbers: Sequence[int] | None = None,
+    *,
+    quiet: bool = False,
 ) -> Doubles:
     """The logits (N, 2) of the texts `numbers` of `rows`, or of all; exactly those of float32.
 
-    Texts of similar length are taken together.
+    Texts of similar length are taken together; unless `quiet`, a bar shows how far it is.
 
     Raises:
         RetuneError: where a logit is not finite.
@@ -100,14 +102,12 @@ def logits_of(
     logits = np.empty((len(chosen), len(LABELS)), np.float32)
     order = np.argsort(rows.lengths[chosen], kind="stable")[::-1].tolist()  # the longest first
     with evaluating(model, params.precision) as device:
-        bar = tqdm(total=len(order), desc="predict", unit=" texts", leave=False)
-        for begin in range(0, len(order), params.batch_size):
+        parts = range(0, len(order), params.batch_size)
+        for begin in tqdm(parts, desc="predict", unit=" batches", disable=quiet):
             places = order[begin : begin + params.batch_size]
             batch = collate([rows[int(chosen[place])] for place in places])
             batch = {name: values.to(device) for name, values in batch.items()}
             logits[places] = label_logits(model, batch).float().cpu().numpy()
-            bar.update(len(places))
-        bar.close()
     _require_finite(logits, chosen)
     return logits.astype(np.float64)
 

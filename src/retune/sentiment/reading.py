@@ -33,6 +33,11 @@ def positive_probabilities(logits: Doubles) -> Doubles:
     return positive
 
 
+def answers(positive: Doubles) -> NDArray[np.int64]:
+    """The labels (N,) that probabilities (N,) of being positive stand for."""
+    return (positive > 0.5).astype(np.int64)
+
+
 def read_gold(raw: Path) -> Gold:
     """Ids and labels of the validation texts in `raw`."""
     pairs = [(example.id, example.label) for example in read_examples(raw / "validation.jsonl")]

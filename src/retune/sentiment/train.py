@@ -25,11 +25,14 @@ from retune.seeding import seed_everything
 from retune.sentiment.batches import Collator, label_logits
 from retune.sentiment.features import Rows, read_rows
 from retune.sentiment.predict import PredictParams, logits_of
+from retune.sentiment.reading import answers, positive_probabilities
 from retune.storage import atomic_path, write_json
 from retune.training import Curves, OptimizationParams, require_finite
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
+
+_SPLITS = ("train", "validation")
 
 
 class Build(Protocol):
@@ -94,9 +97,6 @@ def train(
     )
 
 
-_SPLITS = ("train", "validation")
-
-
 class LabelTrainer(JointTrainer):
     """`Trainer` with the mean loss of a joint batch's texts."""
 
@@ -116,11 +116,11 @@ class Evaluation:
     def __call__(self, share: Share) -> dict[str, float]:
         """`loss`, and `accuracy` in percent; a process computes its share of the logits."""
         run = share.run_of(len(self.rows))
-        part = logits_of(self.model, self.rows, self.collate, self.params, run)
+        part = logits_of(self.model, self.rows, self.collate, self.params, run, quiet=True)
         logits = np.concatenate(share.gathered(part))
         labels = self.rows.labels.astype(np.int64)
         loss = loss_sum(torch.from_numpy(logits), torch.from_numpy(labels)).item()
-        right = int((logits.argmax(axis=1) == labels).sum())
+        right = int((answers(positive_probabilities(logits)) == labels).sum())
         return {"loss": loss / len(labels), "accuracy": 100.0 * right / len(labels)}
 
 
