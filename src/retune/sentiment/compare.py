@@ -77,8 +77,8 @@ def compare(
 ) -> str:
     """Compare the variants `names`; write `table` (JSON) and `csv`.
 
-    Of each variant there are sealed predictions of every seed in `predictions`, and costs and times in
-    `costs`.
+    Of each variant and seed there are sealed predictions in `predictions`, and costs and times
+    in `costs`.
     """
     gold = read_gold(raw)
     runs = {name: read_seeds(seed_folders(predictions / name, seeds), gold) for name in names}
