@@ -62,15 +62,21 @@ def read_records(path: Path, file: str, layout: Layout) -> list[Record | Finding
     if suffix not in SUFFIXES:
         why = f"a file of this suffix is not read; allowed: {', '.join(SUFFIXES)}"
         raise UnreadableError("unknown_form", file, why)
-    if suffix == ".parquet":
-        items = list(_parquet(path, file, layout))
-    elif suffix == ".jsonl":
-        items = list(_json_lines(decoded(path.read_bytes(), file), file, layout))
-    else:
-        items = list(_table(decoded(path.read_bytes(), file), file, suffix, layout))
+    items = list(_items(path, file, suffix, layout))
     if not items:
         raise UnreadableError("empty_file", file, "the file has no rows below its header")
     return items
+
+
+def _items(path: Path, file: str, suffix: str, layout: Layout) -> Iterator[Record | Finding]:
+    if suffix == ".parquet":
+        return _parquet(path, file, layout)
+    text = decoded(path.read_bytes(), file)
+    return (
+        _json_lines(text, file, layout)
+        if suffix == ".jsonl"
+        else _table(text, file, suffix, layout)
+    )
 
 
 def _table(text: str, file: str, suffix: str, layout: Layout) -> Iterator[Record | Finding]:
@@ -143,7 +149,7 @@ def _record_of(value: Any, file: str, where: str, layout: Layout) -> Record | Fi
     return Record(file, where, value[layout.text], value[layout.label])
 
 
-def _parquet(path: Path, file: str, layout: Layout) -> Iterator[Record]:
+def _parquet(path: Path, file: str, layout: Layout) -> Iterator[Record | Finding]:
     import pyarrow as pa
     from pyarrow import parquet
 
