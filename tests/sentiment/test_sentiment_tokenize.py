@@ -11,7 +11,7 @@ from sentiment_runs import SENTENCES, write_data, write_features
 from retune.errors import RetuneError
 from retune.sentiment.examples import Example, write_examples
 from retune.sentiment.features import read_rows, row_writer
-from retune.sentiment.tokenize import TokenizeParams, reader, tokenize
+from retune.sentiment.tokenize import TokenizeParams, reader
 
 
 def counts(data: Path) -> list[dict[str, Any]]:

@@ -163,7 +163,7 @@ def test_predictions_of_what_does_not_belong_together_are_refused(
     raw.mkdir()
     lines = (data / "raw" / "validation.jsonl").read_text(encoding="utf-8").splitlines()
     (raw / "validation.jsonl").write_text("\n".join(lines[:-1]), encoding="utf-8")
-    with pytest.raises(RetuneError, match="has 8 validation texts, but .* has 7"):
+    with pytest.raises(RetuneError, match=r"has 8 validation texts, but .* has 7"):
         predict(raw, data / "features", model, tmp_path / "p", params)
     model.config.vocab_size = 3
     with pytest.raises(RetuneError, match="embeddings for 3 tokens, but the tokenizer"):
