@@ -80,7 +80,8 @@ def test_words_are_free_where_no_negation_contrast_or_modifier_reaches(
         ("paraphrases", "Good at first sight, and at first", {"Good outwardly, and to begin with"}),
         ("paraphrases", "It is not good at first", {"It is not good at first"}),
         ("paraphrases", "Look at, first", {"Look at, first"}),
-        ("dropout", "So the good new film  is  not good", {"So good  is  not good"}),
+        ("dropout", "So the good new film  is  not good", {"So good new  is  not good"}),
+        ("dropout", "Quite dreary, and it lasted", {"Quite dreary, lasted"}),  # unknown words stay
         ("dropout", "The film is good.", {"The film is good."}),  # fewer than three would be left
         ("swaps", "One two three, four five but six", {"One three two, five four but six"}),
         ("swaps", "So good film one", {"So good one film"}),
@@ -94,7 +95,7 @@ def test_rules_change_what_is_free_and_keep_the_rest(
 
 
 def test_the_share_says_how_many_words_are_changed_and_one_at_least() -> None:
-    text = "So one two three four five six seven eight nine ten"
+    text = "So " + "the " * 10
     left = [len(changed("dropout", text, share).split()) for share in (0.01, 0.3, 0.5)]
     assert left == [10, 8, 6]
 
