@@ -141,3 +141,12 @@ def test_scripts_are_thin_and_have_help_with_an_example(name: str) -> None:
     assert done.returncode == 0
     assert f"Example: python -m stages.sentiment.{name} --params " in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 100
+
+
+@pytest.mark.parametrize("module", ["download", "augment", "augmenting.rules", "probes",
+                                    "augmenting.back_translation"])  # fmt: skip
+def test_the_data_side_starts_without_heavy_imports(module: str) -> None:
+    heavy = {"torch", "transformers", "pandas", "pyarrow", "huggingface_hub"}
+    code = f"import sys, retune.sentiment.{module}; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -43,10 +43,11 @@ def test_every_form_gives_the_same_rows(
     assert rows == [('a "good" one', "1"), ("bad", "0")]
 
 
-def test_parquet_gives_the_two_columns(tmp_path: Path) -> None:
+@pytest.mark.parametrize("layout", [NAMED, Layout(True, 2, 3, LABELS)])
+def test_parquet_gives_the_two_columns(layout: Layout, tmp_path: Path) -> None:
     table = pa.table({"idx": [7, 8], "sentence": ["good", "bad"], "label": [1, 0]})
     parquet.write_table(table, tmp_path / "a.parquet")
-    assert read_records(tmp_path / "a.parquet", "a.parquet", NAMED) == [
+    assert read_records(tmp_path / "a.parquet", "a.parquet", layout) == [
         Record("a.parquet", "row 0", "good", 1),
         Record("a.parquet", "row 1", "bad", 0),
     ]

@@ -153,16 +153,16 @@ def _parquet(path: Path, file: str, layout: Layout) -> Iterator[Record | Finding
     import pyarrow as pa
     from pyarrow import parquet
 
-    columns = [layout.text, layout.label]
     try:
         with parquet.ParquetFile(path) as table:
             names = table.schema_arrow.names
-            for column in columns:
-                _index(column, names, file, layout)
+            text, label = (
+                names[_index(column, names, file, layout)] for column in (layout.text, layout.label)
+            )
             number = 0
-            for batch in table.iter_batches(columns=columns):
+            for batch in table.iter_batches(columns=[text, label]):
                 for row in batch.to_pylist():
-                    yield Record(file, f"row {number}", row[layout.text], row[layout.label])
+                    yield Record(file, f"row {number}", row[text], row[label])
                     number += 1
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())

@@ -3,8 +3,9 @@
 Four rules in the manner of Wei and Zou (2019), bound so that they keep the label: synonyms,
 paraphrases, dropout of words, and swaps of words. None of them touches a negation or what it
 turns, a contrast or a modifier (see `_sentences`); only synonyms, of their own polarity, stand
-for words of praise and blame, which are neither dropped nor moved; and words move within their
-clause alone, so that what follows a "but" goes on following it.
+for words of praise and blame, which are neither dropped nor moved; only words that judge nothing
+are dropped; and words move within their clause alone, so that what follows a "but" goes on
+following it.
 """
 
 import random
@@ -21,6 +22,16 @@ from retune.sentiment.examples import Example
 
 #: Words that dropout leaves at least.
 _FEWEST = 3
+#: Words that dropout may take: they bind others and judge nothing. The lexicon cannot know every
+#: word of praise or blame, so that dropout asks for what is known to be neither.
+_LIGHT = frozenset(
+    {"a", "an", "the", "this", "that", "these", "those", "which", "who", "whose", "whom", "what"}
+    | {"i", "me", "my", "we", "us", "our", "you", "your", "he", "him", "his", "she", "her", "it"}
+    | {"its", "they", "them", "their", "one", "and", "or", "as", "so", "of", "in", "on", "at", "by"}
+    | {"to", "from", "for", "with", "about", "into", "over", "through", "after", "before", "during"}
+    | {"is", "are", "was", "were", "be", "been", "being", "am", "has", "have", "had", "do", "does"}
+    | {"did", "will", "there", "here", "then", "now", "also", "some", "such", "both", "each"}
+)
 _VOWELS = frozenset("aeiou")
 _T = TypeVar("_T")
 
@@ -79,8 +90,11 @@ def paraphrase(sentence: Sentence, lexicon: Lexicon, draw: random.Random, share:
 
 
 def drop_words(sentence: Sentence, lexicon: Lexicon, draw: random.Random, share: float) -> str:
-    """Leave words out, where enough remain."""
-    drawn = _drawn(_movable(sentence, lexicon), draw, share)
+    """Leave light and neutral words out, where enough remain."""
+    light = _LIGHT | lexicon.synonyms.keys()
+    drawn = _drawn(
+        [n for n in _movable(sentence, lexicon) if sentence.keys[n] in light], draw, share
+    )
     if sum(token.is_word for token in sentence.tokens) - len(drawn) < _FEWEST:
         return sentence.text
     return sentence.changed({n: (n + 1, "") for n in drawn})

@@ -14,6 +14,7 @@ from retune.sentiment.examples import LABELS
 from retune.sentiment.rows import Layout
 
 _SECTION = "sentiment.datasets.files"
+_SUFFIXES = (".tsv", ".csv", ".jsonl")
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -36,6 +37,8 @@ class Params:
 
     def __post_init__(self) -> None:
         names = [*self.train, *self.validation]
+        if other := [name for name in names if not name.lower().endswith(_SUFFIXES)]:
+            raise ValueError(f"{other[0]} is not read; allowed: {', '.join(_SUFFIXES)}")
         lines = [name for name in names if name.lower().endswith(".jsonl")]
         if not self.header and len(lines) < len(names):
             self._require(int, "tables without a header have columns 1, 2, ... and no names")
