@@ -8,6 +8,8 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
+#: Packages of which a stage that reads one of these params loads a module.
+MODELS = {"qa.model": "retune.qa.models", "sentiment.model": "retune.sentiment.models"}
 
 
 def imported_files(path: Path) -> set[str]:
@@ -64,8 +66,8 @@ def variants(tree: ast.AST) -> Iterator[tuple[str, str]]:
         name = _attribute(call)
         if name == "variant":
             yield ast.literal_eval(call.args[0]), ast.literal_eval(call.args[1])
-        elif name == "section" and ast.literal_eval(call.args[0]) == "qa.model":
-            yield "qa.model", "retune.qa.models"
+        elif name == "section" and (param := ast.literal_eval(call.args[0])) in MODELS:
+            yield param, MODELS[param]
 
 
 def params_read(path: Path) -> set[str]:

@@ -209,7 +209,7 @@ def test_the_known_sections_are_those_of_the_params_file(root: Path) -> None:
         ("{model: bert, sede: 7}", r"qa\.sede: unknown key, did you mean `seed`\? \(allowed: "),
         (
             "{model: bert}\ntrain: {lrr: 1}",
-            r"params\.yaml: train: unknown key \(allowed: qa, adapters, variants\)",
+            r"params\.yaml: train: unknown key \(allowed: qa, adapters, sentiment, variants\)",
         ),
         ("{model: bert, models: {bert: {}, lsmt: {}}}", r"qa\.models\.lsmt: .* `lstm`\?"),
     ],
@@ -268,6 +268,13 @@ def test_a_variant_is_merged_over_qa_and_what_was_read_is_what_came_of_it(
     }  # fmt: skip
 
 
+def test_in_a_file_with_sentiment_a_variant_changes_that_and_not_qa(tmp_path: Path) -> None:
+    text = "qa: {seed: 1}\nsentiment: {seeds: [1]}\nvariants: {two: {seeds: [1, 2]}}\n"
+    with Params(variants_file(tmp_path, text), "two") as params:
+        assert params.section("sentiment.seeds", list[int]) == [1, 2]
+        assert params.values["qa"] == {"seed": 1}
+
+
 @pytest.mark.parametrize(
     ("variant", "text", "message"),
     [
@@ -282,6 +289,16 @@ def test_a_variant_is_merged_over_qa_and_what_was_read_is_what_came_of_it(
         ),
         ("slow", "qa: {}\nvariants: [slow]", r"variants: expected names with .* got \['slow'\]"),
         (None, "qa: {}\nadapters: {langage: 1}", r"adapters\.langage: .* `language`\?"),
+        (
+            "slow",
+            "sentiment: {}\nvariants: {slow: 3}",
+            r"variants\.slow: expected settings of `sentiment`, got 3",
+        ),
+        (
+            None,
+            "sentiment: {}\nvariants: {slow: {sede: 1}}",
+            r"variants\.slow\.sede: unknown key, did you mean `seeds`\?",
+        ),
     ],
 )
 def test_bad_variants_are_refused(

@@ -14,11 +14,15 @@ FOLDERS = sorted(path.parent for path in ROOT.glob("pipelines/*/dvc.yaml"))
 
 
 class Stage(NamedTuple):
-    """A stage of a sister pipeline; where it stands for several, one for all."""
+    """A stage of a sister pipeline; where it stands for several, one for all.
+
+    Then `variant` is what stands for the name of one, and `method` for the choices of one.
+    """
 
     folder: Path
     name: str
-    many: bool
+    variant: str | None
+    method: str
     body: dict[str, Any]
 
     @property
@@ -49,9 +53,17 @@ def loaded(path: Path) -> dict[str, Any]:
 
 def stages(folder: Path) -> list[Stage]:
     found = loaded(folder / "dvc.yaml")["stages"]
-    return [
-        Stage(folder, name, "foreach" in body, body.get("do", body)) for name, body in found.items()
-    ]
+    return [stage(folder, name, body) for name, body in found.items()]
+
+
+def stage(folder: Path, name: str, body: dict[str, Any]) -> Stage:
+    if "matrix" in body:
+        assert body["matrix"]["method"] == "${methods}"
+        return Stage(folder, name, "${item.method.name}", "item.method", body)
+    if "foreach" in body:
+        assert body["foreach"] == "${methods}"
+        return Stage(folder, name, "${key}", "item", body["do"])
+    return Stage(folder, name, None, "", body)
 
 
 STAGES = [
@@ -61,29 +73,42 @@ STAGES = [
 ]
 
 
-def chosen(name: str) -> str:
-    """How a stage that stands for several methods tells the model."""
-    return name.replace("${qa.model}", "${item.model}")
+#: What methods differ in, besides the settings of `variants`: params that choose a module.
+CHOICES = {
+    "qa.model": "model",
+    "sentiment.model": "model",
+    "sentiment.augment.method": "augment",
+}
 
 
-def test_there_is_a_sister_pipeline() -> None:
-    assert [folder.name for folder in FOLDERS] == ["adapters"]
+def chosen(stage: Stage, name: str) -> str:
+    """How a stage that stands for several methods tells what one has chosen."""
+    for param, choice in CHOICES.items() if stage.variant else ():
+        name = name.replace(f"${{{param}}}", f"${{{stage.method}.{choice}}}")
+    return name
+
+
+def test_there_are_sister_pipelines() -> None:
+    assert [folder.name for folder in FOLDERS] == ["adapters", "sentiment"]
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_it_depends_on_its_script_and_all_that_that_imports(stage: Stage) -> None:
     code = {path for path in stage.paths("deps") if path.endswith(".py")}
-    imported = {chosen(file) for file in graph.imported_files(stage.script)}
+    imported = {chosen(stage, file) for file in graph.imported_files(stage.script)}
     assert code == {stage.script.relative_to(ROOT).as_posix(), *imported}
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_it_depends_on_the_params_that_it_reads(stage: Stage) -> None:
     file = f"pipelines/{stage.folder.name}/params.yaml"
-    read = {chosen(name) for name in graph.params_read(stage.script)}
-    assert set(stage.params(file)) == read | ({"variants.${key}"} if stage.many else set())
+    read = {chosen(stage, name) for name in graph.params_read(stage.script)}
+    own = {f"variants.{stage.variant}"} if stage.variant else set()
+    assert set(stage.params(file)) == read | own
     assert stage.arguments[1:3] == ["--params", file]
-    assert ("--variant" in stage.arguments) == stage.many
+    told = ["--variant", stage.variant] if stage.variant else []
+    assert stage.arguments[3 : 3 + len(told)] == told
+    assert stage.arguments.count("--variant") == len(told) // 2
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -106,6 +131,8 @@ def methods_and_params(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """The methods that a graph goes through, and all of its params."""
     graph_file, params = map(loaded, (folder / "dvc.yaml", folder / "params.yaml"))
     (methods,) = (each["methods"] for each in graph_file["vars"] if "methods" in each)
+    if isinstance(methods, list):  # as a matrix takes them
+        methods = {item["name"]: item for item in methods}
     return methods, params
 
 
@@ -116,9 +143,8 @@ def test_every_variant_of_the_params_is_a_method_of_the_graph(folder: Path) -> N
     assert {name: item["model"] for name, item in methods.items()} == models
 
 
-@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
-def test_what_a_method_is_built_on_is_a_dep_of_its_training(folder: Path) -> None:
-    methods, params = methods_and_params(folder)
+def test_what_a_method_of_adapters_is_built_on_is_a_dep_of_its_training() -> None:
+    methods, params = methods_and_params(ROOT / "pipelines" / "adapters")
     for name, changes in params["variants"].items():
         model = changes["model"]
         section = params["qa"]["models"][model] | changes.get("models", {}).get(model, {})
@@ -127,3 +153,19 @@ def test_what_a_method_is_built_on_is_a_dep_of_its_training(folder: Path) -> Non
         item = methods[name]
         told = {item["below"], item["beside"]} - {"data/adapters/features"}
         assert told == {bundle["path"] for bundle in needed}
+
+
+def test_the_methods_of_sentiment_say_how_sentences_are_augmented() -> None:
+    methods, params = methods_and_params(ROOT / "pipelines" / "sentiment")
+    usual = params["sentiment"]["augment"]["method"]
+    for name, changes in params["variants"].items():
+        augment = changes.get("augment", {}).get("method", usual)
+        assert methods[name]["augment"] == augment
+
+
+def test_sentiment_is_trained_once_for_each_variant_and_seed() -> None:
+    found = loaded(ROOT / "pipelines" / "sentiment" / "dvc.yaml")["stages"]
+    by_seed = {name for name, body in found.items() if "seed" in body.get("matrix", {})}
+    assert by_seed == {"train", "predict"}
+    assert {found[name]["matrix"]["seed"] for name in by_seed} == {"${sentiment.seeds}"}
+    assert "--seed ${item.seed}" in found["train"]["cmd"]

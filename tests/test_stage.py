@@ -145,6 +145,18 @@ def test_options_choose_the_params_file_and_give_what_may_be_absent(
     assert (done.stdout, done.stderr) == (f"{said}\n", "")
 
 
+def test_a_number_has_to_be_given_by_name(tmp_path: Path) -> None:
+    text = OPTIONAL.replace("= None)", "= None, *, seed: int)").replace("{value}", "{seed + 1}")
+    (tmp_path / "script.py").write_text(text, encoding="utf-8")
+    (tmp_path / "params.yaml").write_text("task: {value: 1}", encoding="utf-8")
+    done = run("-m", "script", "in", "--seed", "41", "out", folder=tmp_path)
+    assert (done.stdout, done.stderr) == ("in out None 42 params.yaml\n", "")
+    done = run("-m", "script", "in", "out", folder=tmp_path)
+    assert (done.returncode, "required: --seed" in done.stderr) == (2, True)
+    done = run("-m", "script", "in", "out", "--seed", "one", folder=tmp_path)
+    assert (done.returncode, "invalid int value: 'one'" in done.stderr) == (2, True)
+
+
 def test_a_variant_on_the_command_line_reaches_the_params(tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text(OPTIONAL.replace("task.value", "qa.seed"))
     (tmp_path / "params.yaml").write_text("qa: {seed: 1}\nvariants: {two: {seed: 2}}")

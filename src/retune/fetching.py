@@ -47,7 +47,12 @@ def url_source(url: str, sha256: str) -> Source:
 
 
 def hub_source(
-    repository: str, file: str, revision: str, sha256: str, questions: int | None = None
+    repository: str,
+    file: str,
+    revision: str,
+    sha256: str,
+    questions: int | None = None,
+    task: str = "qa",
 ) -> Source:
     """A file of a data set on the Hugging Face hub, from its cache or from the network.
 
@@ -57,6 +62,7 @@ def hub_source(
         revision: a commit of 40 hexadecimal digits; branches move, so they are refused.
         sha256: the sum that the file must have.
         questions: how many it must hold, where known.
+        task: whose `dataset` it is in the params, for messages.
 
     Raises:
         RetuneError: for a branch name, a wrong sum, or where the file is neither in the
@@ -88,7 +94,7 @@ def hub_source(
         raise RetuneError(
             f"{error}\nTo work offline, fill the cache on a machine with a network by "
             f"`hf download --repo-type dataset --revision {revision} {repository} {file}`, "
-            "or set `qa.dataset: files` and name your own copy under `qa.datasets.files`"
+            f"or set `{task}.dataset: files` and name your own copy under `{task}.datasets.files`"
         ) from None
 
 

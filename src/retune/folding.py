@@ -8,7 +8,7 @@ the data would add, other questions drawn from the same source, no number of see
 import math
 import statistics
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, Literal
@@ -21,6 +21,8 @@ from retune.table import COLUMNS, print_table, shown_experiments
 SPREAD = ("qa.exact_match", "qa.f1", "qa.train_windows_per_second")
 SCORES = SPREAD[:2]
 HEADINGS = {key: heading for heading, key, *_ in COLUMNS}
+#: Of the scores.
+SCORE_HEADINGS = {key: HEADINGS[key] for key in SCORES}
 ENOUGH = 3  # seeds; with two, the interval is thirteen standard errors wide
 CONFIDENCE = 0.95
 
@@ -108,11 +110,11 @@ def fold(shown: Sequence[Mapping[str, Any]], params: Sequence[str]) -> list[Vari
     return sorted(variants, key=lambda v: -v.mean("qa.f1") if "qa.f1" in v.values else math.inf)
 
 
-def gaps(variants: Sequence[Variant]) -> list[Gap]:
+def gaps(variants: Sequence[Variant], scores: Iterable[str] = SCORES) -> list[Gap]:
     """The gap of each pair of variants by each score, the better one first."""
     return [
         _gap(key, one, other)
-        for key in SCORES
+        for key in scores
         for one, other in combinations(variants, 2)
         if key in one.values and key in other.values
     ]
@@ -134,6 +136,13 @@ def t_quantile(degrees: int) -> float:
     return float(mpmath.findroot(excess, (1, 13), solver="anderson"))
 
 
+def interval_half_width(values: Sequence[float]) -> float | None:
+    """Of the 95 % t interval around the mean of a figure's values; None of fewer than three."""
+    if len(values) < ENOUGH:
+        return None
+    return t_quantile(len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
+
+
 def _gap(key: str, one: Variant, other: Variant) -> Gap:
     """The gap with its paired t interval: of the differences seed by seed, mean ± t s / √n.
 
@@ -145,12 +154,8 @@ def _gap(key: str, one: Variant, other: Variant) -> Gap:
     common = sorted(mine.keys() & others.keys())
     differences = [mine[seed] - others[seed] for seed in common]
     mean = statistics.fmean(differences) if common else one.mean(key) - other.mean(key)
-    half_width = None
-    if len(common) >= ENOUGH:
-        error = statistics.stdev(differences) / math.sqrt(len(common))
-        half_width = t_quantile(len(common) - 1) * error
     names = (one.name, other.name) if mean >= 0 else (other.name, one.name)
-    return Gap(key, *names, len(common), abs(mean), half_width)
+    return Gap(key, *names, len(common), abs(mean), interval_half_width(differences))
 
 
 def _variant(runs: Mapping[int, Mapping[str, Any]]) -> Variant:
@@ -191,7 +196,7 @@ def as_json(variants: Sequence[Variant]) -> dict[str, Any]:
                 "qa.model": variant.model,
                 "seeds": variant.seeds,
                 "metrics": {
-                    key: _spread(values) | {"by_seed": dict(values)}
+                    key: spread(values) | {"by_seed": dict(values)}
                     for key, values in variant.values.items()
                 },
             }
@@ -201,11 +206,16 @@ def as_json(variants: Sequence[Variant]) -> dict[str, Any]:
     }
 
 
-def warnings(variants: Sequence[Variant]) -> list[str]:
-    """A sentence for each gap that the noise of seeds may explain, and where it is unknown."""
-    found = gaps(variants)
+def warnings(
+    variants: Sequence[Variant], headings: Mapping[str, str] = SCORE_HEADINGS
+) -> list[str]:
+    """A sentence for each gap that the noise of seeds may explain, and where it is unknown.
+
+    `headings` names the scores that are compared.
+    """
+    found = gaps(variants, headings)
     sentences = [
-        f"{HEADINGS[gap.key]} of {gap.better} over {gap.worse} is below seed noise: "
+        f"{headings[gap.key]} of {gap.better} over {gap.worse} is below seed noise: "
         f"{gap.mean:+.2f} ± {gap.half_width:.2f} (95 %, {gap.seeds} seeds); other seeds may "
         "turn it round"
         for gap in found
@@ -224,12 +234,12 @@ def _table_rows(variants: Sequence[Variant], asked: int | None) -> list[list[str
     for variant in variants:
         for key, values in variant.values.items():
             count = f"{len(values)} of {asked}" if asked else str(len(values))
-            spread = ["-" if x is None else f"{x:.2f}" for x in _spread(values).values()]
-            rows.append([variant.name, HEADINGS[key], count, *spread])
+            figures = ["-" if x is None else f"{x:.2f}" for x in spread(values).values()]
+            rows.append([variant.name, HEADINGS[key], count, *figures])
     return rows
 
 
-def _spread(by_seed: Mapping[int, float]) -> dict[str, float | None]:
+def spread(by_seed: Mapping[int, float]) -> dict[str, float | None]:
     """Mean, standard deviation (n - 1), least and most; one value has no deviation."""
     values = list(by_seed.values())
     return {

@@ -16,7 +16,10 @@ from retune.errors import RetuneError, excerpt
 from retune.storage import locked, require_writable
 
 #: Params that a folder depends on and that later stages read as well.
-_SHARED = ("qa.checkpoint", "qa.model", "qa.squad_v2")
+_SHARED = (
+    *("qa.checkpoint", "qa.model", "qa.squad_v2"),
+    *("sentiment.checkpoint", "sentiment.model"),
+)
 
 
 @contextmanager

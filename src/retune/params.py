@@ -40,8 +40,12 @@ SECTIONS = {
         *("download", "tokenize", "train", "predict", "postprocess", "score"),
     ),
     "adapters": ("language", "entities"),
+    "sentiment": (
+        *("dataset", "datasets", "model", "models", "checkpoint", "seeds", "download"),
+        *("augment", "tokenize", "train", "predict", "score", "probe"),
+    ),
 }
-#: Beside the tasks: by name, what takes the place of parts of `qa` (`--variant NAME`).
+#: Beside the tasks: by name, what takes the place of parts of a task (`--variant NAME`).
 _VARIANTS = "variants"
 
 
@@ -59,7 +63,8 @@ class Params:
 
     Args:
         path: the file; without one, that of the command line (`retune.stage`).
-        variant: which of the file's `variants` to merge over `qa` before anything is read.
+        variant: which of the file's `variants` to merge over its `sentiment`, or else over its
+            `qa`, before anything is read.
     """
 
     #: The file and the variant that `Params()` reads.
@@ -120,12 +125,13 @@ class Params:
         raise RetuneError("\n".join(self.problems))
 
     def _choose(self, variant: str) -> None:
-        """Merge a variant over `qa`."""
+        """Merge a variant over the task that it changes."""
         told = self.values.get(_VARIANTS)
         variants: dict[str, Any] = told if isinstance(told, dict) else {}
         changes = variants.get(variant)
         if isinstance(changes, dict):
-            self.values["qa"] = _merged(self.values.get("qa"), changes)
+            task = _task_of_variants(self.values)
+            self.values[task] = _merged(self.values.get(task), changes)
         elif changes is None:
             allowed = ", ".join(variants) or "none, the file has no such section"
             self.problems.append(f"{self.path}: {_VARIANTS}: no {variant!r}; allowed: {allowed}")
@@ -220,10 +226,16 @@ def _unknown_sections(values: dict[str, Any]) -> Iterator[str]:
     if not isinstance(variants, dict):
         yield f"{_VARIANTS}: expected names with settings, got {excerpt(variants)}"
         return
+    task = _task_of_variants(values)
     for name, changes in variants.items():
         if not isinstance(changes, dict):
-            yield f"{_VARIANTS}.{name}: expected settings of `qa`, got {excerpt(changes)}"
-        yield from _unknown_keys(f"{_VARIANTS}.{name}", changes, SECTIONS["qa"])
+            yield f"{_VARIANTS}.{name}: expected settings of `{task}`, got {excerpt(changes)}"
+        yield from _unknown_keys(f"{_VARIANTS}.{name}", changes, SECTIONS[task])
+
+
+def _task_of_variants(values: Mapping[str, Any]) -> str:
+    """The task that variants are merged over: one, so that a key of theirs means one thing."""
+    return "sentiment" if "sentiment" in values else "qa"
 
 
 def _unknown_keys(where: str, values: Any, allowed: Sequence[str]) -> Iterator[str]:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from retune.errors import RetuneError
 
@@ -24,12 +24,12 @@ def run_stage(stage: Callable[..., str]) -> NoReturn:
     sys.exit(guarded(lambda: print(stage(**paths)), name))
 
 
-def command_line(stage: Callable[..., str]) -> tuple[str, dict[str, Path]]:
-    """How the running script is called, and the paths that it was given, by name.
+def command_line(stage: Callable[..., str]) -> tuple[str, dict[str, Any]]:
+    """How the running script is called, and the arguments that it was given, by name.
 
-    The command's arguments are the parameters of `stage`, all of them paths, those with a
-    default as options; its docstring is the help text. `--params` and `--variant` choose what
-    `Params()` reads.
+    The command's arguments are the parameters of `stage`, which are paths; those with a default
+    are options, and those by name alone are whole numbers, which have to be given. Its docstring
+    is the help text. `--params` and `--variant` choose what `Params()` reads.
     """
     from retune.params import Params
 
@@ -41,15 +41,17 @@ def command_line(stage: Callable[..., str]) -> tuple[str, dict[str, Path]]:
         allow_abbrev=False,
     )
     for name, parameter in parameters.items():
-        option = parameter.default is not inspect.Parameter.empty
-        flag = f"--{name.replace('_', '-')}" if option else name
-        parser.add_argument(flag, type=Path, metavar=name.upper())
+        flag, option = f"--{name.replace('_', '-')}", parameter.default is not parameter.empty
+        if parameter.kind is parameter.KEYWORD_ONLY:
+            parser.add_argument(flag, type=int, metavar="NUMBER", required=True)
+        else:
+            parser.add_argument(flag if option else name, type=Path, metavar=name.upper())
     file, _ = Params.chosen
     parser.add_argument(
         "--params", type=Path, default=file, metavar="FILE", help=f"of settings (default: {file})"
     )
     parser.add_argument(
-        "--variant", metavar="NAME", help="of the file's `variants`, which is merged over its `qa`"
+        "--variant", metavar="NAME", help="of the file's `variants`, which changes its settings"
     )
     given = vars(parser.parse_args())
     Params.chosen = (given.pop("params"), given.pop("variant"))

@@ -8,7 +8,7 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, TypeVar
 
 from pydantic.dataclasses import dataclass
 
@@ -49,7 +49,7 @@ class DownloadParams:
 
     def __post_init__(self) -> None:
         for name in ("train_limit", "validation_limit"):
-            _check_limit(name, getattr(self, name))
+            check_limit(name, getattr(self, name))
 
 
 def download(
@@ -90,7 +90,15 @@ def download(
     return _closing_line(report)
 
 
-def limited(examples: list[Example], limit: int | str | None, seed: int) -> list[Example]:
+class _Named(Protocol):
+    @property
+    def id(self) -> str: ...
+
+
+_Item = TypeVar("_Item", bound=_Named)
+
+
+def limited(examples: list[_Item], limit: int | str | None, seed: int) -> list[_Item]:
     """The part of `examples` that a limit of `DownloadParams` names, in their order.
 
     A sample takes the questions with the lowest SHA-256 of seed and id, so that it
@@ -143,7 +151,8 @@ def _parts(limit: int | str) -> tuple[bool, float, bool]:
     return bool(match[1]), float(match[2]), bool(match[3])
 
 
-def _check_limit(name: str, limit: int | str | None) -> None:
+def check_limit(name: str, limit: int | str | None) -> None:
+    """Refuse, by a `ValueError`, what is no limit of `DownloadParams`."""
     if limit is None:
         return
     try:

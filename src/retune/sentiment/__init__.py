@@ -1,0 +1,1 @@
+"""Sentiment of sentences: the second task of the project, on the same foundations."""

@@ -1,0 +1,171 @@
+"""Texts from one language to another by MarianMT checkpoints, each text once."""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from retune.checkpoints import CheckpointParams, quiet_transformers, resolve
+from retune.configuration import explained
+from retune.errors import RetuneError, listed
+from retune.fetching import cache_folder
+from retune.storage import read_json_lines, write_json_lines
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+#: After so many texts those that are done are kept, whatever happens to the rest.
+_PART = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Decoding:
+    """How translations are searched; one beam is greedy. `max_length` is in tokens."""
+
+    beams: int
+    batch_size: int
+    max_length: int
+
+
+def translated(
+    texts: Iterable[str], checkpoint: CheckpointParams, section: str, decoding: Decoding
+) -> dict[str, str]:
+    """The translation of each text: from the user's cache, or else by the checkpoint.
+
+    It is "" where a text, or what the model says of it, is longer than `max_length`: half a
+    sentence may have another label.
+
+    Args:
+        texts: to translate.
+        checkpoint: of the direction.
+        section: what names the checkpoint in the params, for messages.
+        decoding: of the search.
+
+    Raises:
+        RetuneError: the checkpoint is absent, not the pinned one, or no MarianMT model.
+    """
+    path = _cache_file(checkpoint, decoding)
+    rows = read_json_lines(path) if path.exists() else iter(())
+    known: dict[str, str] = {row["text"]: row["translation"] for row in rows}
+    # Neighbours of one length are padded little; the order does not depend on the data set's.
+    missing = sorted({*texts} - known.keys(), key=lambda text: (len(text), text))
+    if missing:
+        translator = _Translator(_folder(checkpoint, section), section, decoding)
+    for begin in range(0, len(missing), _PART):
+        part = missing[begin : begin + _PART]
+        known |= zip(part, translator.translations(part), strict=True)
+        done = ({"text": text, "translation": known[text]} for text in sorted(known))
+        write_json_lines(path, done)
+    return known
+
+
+def _cache_file(checkpoint: CheckpointParams, decoding: Decoding) -> Path:
+    # What decides a translation; batches do not.
+    told = f"{checkpoint.revision} {decoding.beams} {decoding.max_length}"
+    digest = hashlib.sha256(told.encode()).hexdigest()
+    return cache_folder() / "translations" / f"{digest}.jsonl"
+
+
+def _folder(checkpoint: CheckpointParams, section: str) -> Path:
+    try:
+        return resolve(checkpoint)
+    except RetuneError as error:
+        raise RetuneError(str(error).replace("qa.checkpoint", section)) from None
+
+
+class _Translator:
+    """A MarianMT model with its tokenizer."""
+
+    def __init__(self, folder: Path, section: str, decoding: Decoding) -> None:
+        from transformers import GenerationConfig
+
+        self.decoding = decoding
+        self.tokenizer = _tokenizer(folder, section)
+        self.model = _model(folder, section)
+        config = self.model.config
+        # The whole of it: what a checkpoint says of its own search is not pinned.
+        self.model.generation_config = GenerationConfig(
+            num_beams=decoding.beams,
+            do_sample=False,
+            max_new_tokens=decoding.max_length,
+            bad_words_ids=[[config.pad_token_id]],
+            pad_token_id=config.pad_token_id,
+            eos_token_id=config.eos_token_id,
+            decoder_start_token_id=config.decoder_start_token_id,
+        )
+
+    def translations(self, texts: Sequence[str]) -> Iterator[str]:
+        """The translation of each text, in order."""
+        from tqdm import tqdm
+
+        size = self.decoding.batch_size
+        for begin in tqdm(range(0, len(texts), size), desc="translate", leave=False, disable=None):
+            yield from self._batch(texts[begin : begin + size])
+
+    def _batch(self, texts: Sequence[str]) -> list[str]:
+        import torch
+
+        longest, pad = self.decoding.max_length, self.model.config.pad_token_id
+        ids = [self.tokenizer(text)["input_ids"] for text in texts]
+        short = [n for n, each in enumerate(ids) if len(each) <= longest]
+        found = [""] * len(texts)
+        if not short:
+            return found
+        batch = self.tokenizer.pad({"input_ids": [ids[n] for n in short]}, return_tensors="pt")
+        with torch.inference_mode():
+            output = self.model.generate(
+                input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]
+            )
+        for n, tokens in zip(short, output[:, 1:], strict=True):  # behind the start token
+            if int((tokens != pad).sum()) < longest:
+                found[n] = str(self.tokenizer.decode(tokens, skip_special_tokens=True)).strip()
+        return found
+
+
+def _tokenizer(folder: Path, section: str) -> "PreTrainedTokenizerFast":
+    from transformers import PreTrainedTokenizerFast
+
+    quiet_transformers()
+    if not (folder / "tokenizer.json").is_file():
+        raise RetuneError(
+            f"{section}: {folder} has no tokenizer.json; the SentencePiece files of Marian are not "
+            "read: convert its tokenizer to a fast one, and save that beside the weights"
+        )
+    with explained(f"{section}: cannot read the tokenizer in {folder}"):
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
+    if tokenizer.pad_token is None or tokenizer.eos_token is None:
+        raise RetuneError(
+            f"{section}: the tokenizer in {folder} names no pad_token or no eos_token; name them "
+            "in its tokenizer_config.json"
+        )
+    return tokenizer  # type: ignore[no-any-return]
+
+
+def _model(folder: Path, section: str) -> Any:
+    import torch
+    from transformers import AutoConfig, MarianMTModel
+
+    with explained(f"{section}: transformers cannot load {folder} as a translator"):
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    if config.model_type != "marian":
+        raise RetuneError(f"{section}: {folder} is of type {config.model_type!r}; allowed: marian")
+    with explained(f"{section}: transformers cannot load {folder} as a translator"):
+        loaded: Any = MarianMTModel.from_pretrained(
+            folder,
+            config=config,
+            dtype=torch.float32,
+            use_safetensors=True,
+            local_files_only=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+        )
+    model, report = loaded
+    if missing := sorted(report["missing_keys"]):  # transformers fills them with random numbers
+        raise RetuneError(
+            f"{section}: {folder} lacks weights: {listed(missing, 3)}; its config.json and "
+            "model.safetensors do not belong together"
+        )
+    return model.eval()

@@ -1,0 +1,73 @@
+"""The user's own files: TSV, CSV or JSON lines in one folder, any number a split."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from retune.errors import RetuneError
+from retune.fetching import Source, local_source
+from retune.own_files import file_inside
+from retune.params import STRICT, Positive
+from retune.sentiment.examples import LABELS
+from retune.sentiment.rows import Layout
+
+_SECTION = "sentiment.datasets.files"
+_SUFFIXES = (".tsv", ".csv", ".jsonl")
+
+
+@dataclass(frozen=True, config=STRICT)
+class Params:
+    """Section `sentiment.datasets.files`.
+
+    The files of each split are named from `folder` (itself from the project's top folder),
+    which is a dep of the download stage, so that DVC sees when one of them changes. `text` and
+    `label` are columns by name or, in TSV and CSV, by number from 1; tables without a `header`
+    have numbers only, and JSON lines only names. `labels` says which label means what.
+    """
+
+    folder: str
+    train: list[str]
+    validation: list[str]
+    header: bool
+    text: Annotated[str, Field(min_length=1)] | Positive
+    label: Annotated[str, Field(min_length=1)] | Positive
+    labels: dict[str, Literal["negative", "positive"]]
+
+    def __post_init__(self) -> None:
+        names = [*self.train, *self.validation]
+        if other := [name for name in names if not name.lower().endswith(_SUFFIXES)]:
+            raise ValueError(f"{other[0]} is not read; allowed: {', '.join(_SUFFIXES)}")
+        lines = [name for name in names if name.lower().endswith(".jsonl")]
+        if not self.header and len(lines) < len(names):
+            self._require(int, "tables without a header have columns 1, 2, ... and no names")
+        if lines:
+            self._require(str, f"{lines[0]} has names and no numbers of columns")
+        if self.text == self.label:
+            raise ValueError("text and label are the same column")
+        if absent := sorted(set(LABELS) - set(self.labels.values())):
+            raise ValueError(f"labels names none that means {absent[0]}")
+
+    def _require(self, kind: type, reason: str) -> None:
+        for name in ("text", "label"):
+            if not isinstance(value := getattr(self, name), kind):
+                raise ValueError(f"{name} is {value!r}, but {reason}")
+
+
+def sources(params: Params) -> dict[str, list[Source]]:
+    """The files; each split needs at least one."""
+    splits = {"train": params.train, "validation": params.validation}
+    for split, names in splits.items():
+        if not names:
+            raise RetuneError(f"{_SECTION}.{split} in the params names no file; add some")
+    folder = Path(params.folder)
+    return {
+        split: [local_source(file_inside(folder, name, _SECTION), None) for name in names]
+        for split, names in splits.items()
+    }
+
+
+def layout(params: Params) -> Layout:
+    """As the params tell it."""
+    return Layout(params.header, params.text, params.label, params.labels)

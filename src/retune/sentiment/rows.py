@@ -1,0 +1,170 @@
+"""Data files to rows: a text and a label each, as the file gives them, with their place.
+
+The form is told by the suffix of the name: TSV, CSV, JSON lines or Parquet. In TSV a quote is
+a character like any other, as in the files of SST-2; in CSV it holds a cell together.
+"""
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from retune.errors import excerpt
+from retune.qa.findings import Finding
+from retune.qa.reading import decoded
+from retune.qa.reading_json import UnreadableError, parse_json
+
+#: Suffixes of the supported forms.
+SUFFIXES = (".tsv", ".csv", ".jsonl", ".parquet")
+
+_LONGEST_CELL = 2**27
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where rows have text and label, and what their labels mean.
+
+    A column is told by its name or, in a table, by its number from 1; without a `header` only
+    by number. `labels` gives for each label of the file one of `LABELS`.
+    """
+
+    header: bool
+    text: str | int
+    label: str | int
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One row; what stands in its two columns may be anything."""
+
+    file: str
+    where: str
+    text: Any
+    label: Any
+
+
+def read_records(path: Path, file: str, layout: Layout) -> list[Record | Finding]:
+    """Read a file in its order, faults of its rows among it.
+
+    Args:
+        path: the file to read.
+        file: its name, whose suffix tells the form, for findings and errors.
+        layout: of its rows.
+
+    Raises:
+        UnreadableError: nothing can be told about the rows: another form, another encoding
+            than UTF-8, broken quotes, a column that is not there, no row at all.
+    """
+    suffix = Path(file).suffix.lower()
+    if suffix not in SUFFIXES:
+        why = f"a file of this suffix is not read; allowed: {', '.join(SUFFIXES)}"
+        raise UnreadableError("unknown_form", file, why)
+    items = list(_items(path, file, suffix, layout))
+    if not items:
+        raise UnreadableError("empty_file", file, "the file has no rows below its header")
+    return items
+
+
+def _items(path: Path, file: str, suffix: str, layout: Layout) -> Iterator[Record | Finding]:
+    if suffix == ".parquet":
+        return _parquet(path, file, layout)
+    text = decoded(path.read_bytes(), file)
+    return (
+        _json_lines(text, file, layout)
+        if suffix == ".jsonl"
+        else _table(text, file, suffix, layout)
+    )
+
+
+def _table(text: str, file: str, suffix: str, layout: Layout) -> Iterator[Record | Finding]:
+    csv.field_size_limit(_LONGEST_CELL)
+    lines = io.StringIO(text, newline="")
+    rows = (
+        csv.reader(lines, strict=True)
+        if suffix == ".csv"
+        else csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
+    )
+    try:
+        yield from _rows(rows, file, layout)
+    except csv.Error as error:
+        why = f"not valid {suffix[1:].upper()} ({error})"
+        raise UnreadableError("invalid_csv", file, why, str(rows.line_num)) from None
+
+
+def _rows(rows: Any, file: str, layout: Layout) -> Iterator[Record | Finding]:
+    width, begun = 0, 1
+    for cells in rows:
+        where, begun = f"line {begun}", rows.line_num + 1
+        if not width:
+            width = len(cells)
+            text, label = (_index(c, cells, file, layout) for c in (layout.text, layout.label))
+            if layout.header:
+                continue
+        if len(cells) == width:
+            yield Record(file, where, cells[text], cells[label])
+        elif cells:
+            said = "a header" if layout.header else "a first row"
+            message = f"{len(cells)} cells under {said} of {width}; mend the row"
+            yield Finding("malformed", "error", file, where, "", message)
+
+
+def _index(column: str | int, cells: Sequence[str], file: str, layout: Layout) -> int:
+    """Where in a row a column is; `cells` are those of the first row."""
+    if isinstance(column, int):
+        if column > len(cells):
+            why = f"no column {column}; its first row has {len(cells)}"
+            raise UnreadableError("missing_column", file, why)
+        return column - 1
+    if (count := cells.count(column)) != 1:
+        why = f"{count or 'no'} columns {excerpt(column)}; its columns are "
+        raise UnreadableError("missing_column", file, why + ", ".join(map(excerpt, cells)))
+    return cells.index(column)
+
+
+def _json_lines(text: str, file: str, layout: Layout) -> Iterator[Record | Finding]:
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        where = f"line {number}"
+        try:
+            value = parse_json(line)
+        except (ValueError, RecursionError) as error:
+            reason = " ".join(str(error).split())
+            message = f"not a JSON object ({reason}); a file holds one on each line"
+            yield Finding("malformed", "error", file, where, "", message)
+            continue
+        yield _record_of(value, file, where, layout)
+
+
+def _record_of(value: Any, file: str, where: str, layout: Layout) -> Record | Finding:
+    if not isinstance(value, dict):
+        message = f"{excerpt(value)} is not an object; write one on each line"
+        return Finding("malformed", "error", file, where, "", message)
+    if absent := [name for name in (layout.text, layout.label) if name not in value]:
+        message = f"no {' and no '.join(map(excerpt, absent))}; its keys are {excerpt([*value])}"
+        return Finding("missing_field", "error", file, where, "", message)
+    return Record(file, where, value[layout.text], value[layout.label])
+
+
+def _parquet(path: Path, file: str, layout: Layout) -> Iterator[Record | Finding]:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        with parquet.ParquetFile(path) as table:
+            names = table.schema_arrow.names
+            text, label = (
+                names[_index(column, names, file, layout)] for column in (layout.text, layout.label)
+            )
+            number = 0
+            for batch in table.iter_batches(columns=[text, label]):
+                for row in batch.to_pylist():
+                    yield Record(file, f"row {number}", row[text], row[label])
+                    number += 1
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        why = f"not a readable Parquet file ({reason})"
+        raise UnreadableError("invalid_parquet", file, why) from None

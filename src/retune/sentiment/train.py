@@ -1,0 +1,155 @@
+"""Stage `train`: fit one model on the train texts, keep the epoch with the best accuracy."""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+import numpy as np
+import torch
+from pydantic.dataclasses import dataclass
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from retune.adapters.fitting import loss_sum, mean_loss
+from retune.checkpoints import WEIGHTS, load_tokenizer
+from retune.errors import RetuneError
+from retune.joint import JointTrainer, Setup, parameter_counts, times_of
+from retune.params import STRICT
+from retune.processes import Share
+from retune.qa.batches import Batch
+from retune.qa.models import max_positions
+from retune.resuming import Checkpoint
+from retune.seeding import seed_everything
+from retune.sentiment.batches import Collator, label_logits
+from retune.sentiment.features import Rows, read_rows
+from retune.sentiment.predict import PredictParams, logits_of
+from retune.sentiment.reading import answers, positive_probabilities
+from retune.storage import atomic_path, write_json
+from retune.training import Curves, OptimizationParams, require_finite
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+_SPLITS = ("train", "validation")
+
+
+class Build(Protocol):
+    """Makes a model with fresh weights wherever no checkpoint gives them."""
+
+    def __call__(self, *, vocabulary_size: int, pad_token_id: int) -> PreTrainedModel:
+        """Build the model on the CPU, in float32."""
+        ...
+
+
+@dataclass(frozen=True, config=STRICT)
+class TrainParams(OptimizationParams):
+    """Section `sentiment.train`."""
+
+    section: ClassVar[str] = "sentiment.train"
+
+
+def train(
+    features: Path,
+    model_folder: Path,
+    curves_folder: Path,
+    costs: Path,
+    times: Path,
+    *,
+    build: Build,
+    params: TrainParams,
+    seed: int,
+    settings: Mapping[str, Any] | None = None,
+) -> str:
+    """Train the model that `build` makes; write it to `model_folder` in Hugging Face layout.
+
+    With `settings`, which are all that the result depends on besides the sealed folder
+    `features` and `seed`, a training that was killed goes on from its last checkpoint.
+    """
+    rows, validation = (read_rows(features / f"{split}.arrow") for split in _SPLITS)
+    tokenizer = load_tokenizer(features / "tokenizer")
+    seed_everything(seed)  # before building: what no checkpoint gives is drawn at random
+    model = build(vocabulary_size=len(tokenizer), pad_token_id=int(tokenizer.pad_token_id))
+    _require_positions(model, int(max(rows.lengths.max(), validation.lengths.max())))
+    if settings is not None:
+        settings = {**settings, "seed": seed}
+    setup = Setup.of(
+        params, seed, model_folder, settings, [features], best_metric="accuracy", padded=True
+    )
+    collate = Collator.for_model(model, tokenizer)
+    evaluation = Evaluation(
+        model, validation, collate, PredictParams(params.eval_batch_size, params.precision)
+    )
+    trainer = LabelTrainer(model, rows, rows.lengths.tolist(), collate, evaluation, setup)
+    end = trainer.train_to_the_end(setup.begun)
+    if not setup.arguments.should_save:
+        return ""  # the first process writes for all
+    _publish(setup.checkpoints[end.best_step], tokenizer, model_folder)
+    curves = Curves.of(end.state.log_history)
+    curves.write(curves_folder)
+    taken = _write_costs(costs, times, trainer, setup, end, model_folder)
+    setup.checkpoints.remove()
+    best = max(curves.validation, key=lambda row: row["accuracy"])
+    return (
+        f"best epoch {best['epoch']:.0f}: accuracy {best['accuracy']:.2f}, loss "
+        f"{best['loss']:.3f}; {taken['train_texts_per_second']:.1f} texts/s"
+    )
+
+
+class LabelTrainer(JointTrainer):
+    """`Trainer` with the mean loss of a joint batch's texts."""
+
+    def loss_share(self, model: nn.Module, inputs: Batch) -> Tensor:
+        """What the texts of a part of a joint batch add to the mean."""
+        return mean_loss(label_logits(model, inputs), inputs["labels"], self.joint_counts)
+
+
+class Evaluation:
+    """Loss and accuracy of a model on the validation texts, as the predict stage reads them."""
+
+    def __init__(
+        self, model: PreTrainedModel, rows: Rows, collate: Collator, params: PredictParams
+    ) -> None:
+        self.model, self.rows, self.collate, self.params = model, rows, collate, params
+
+    def __call__(self, share: Share) -> dict[str, float]:
+        """`loss`, and `accuracy` in percent; a process computes its share of the logits."""
+        run = share.run_of(len(self.rows))
+        part = logits_of(self.model, self.rows, self.collate, self.params, run, quiet=True)
+        logits = np.concatenate(share.gathered(part))
+        labels = self.rows.labels.astype(np.int64)
+        loss = loss_sum(torch.from_numpy(logits), torch.from_numpy(labels)).item()
+        right = int((answers(positive_probabilities(logits)) == labels).sum())
+        return {"loss": loss / len(labels), "accuracy": 100.0 * right / len(labels)}
+
+
+def _publish(checkpoint: Path, tokenizer: "PreTrainedTokenizerFast", target: Path) -> None:
+    """Make a model folder of a checkpoint's weights."""
+    require_finite(load_file(checkpoint / WEIGHTS), TrainParams.section)
+    with atomic_path(target) as folder:
+        folder.mkdir(parents=True)
+        for name in ("config.json", WEIGHTS):
+            shutil.copyfile(checkpoint / name, folder / name)
+        tokenizer.save_pretrained(folder)
+
+
+def _write_costs(
+    costs: Path, times: Path, trainer: LabelTrainer, setup: Setup, end: Checkpoint, model: Path
+) -> dict[str, Any]:
+    """Write what the training has cost; returns the times."""
+    texts = round((end.state.epoch or 0) * len(trainer.rows))
+    details = {"model_bytes": (model / WEIGHTS).stat().st_size, "train_texts": texts}
+    write_json(costs, {"sentiment": {**parameter_counts(trainer.inner), "details": [details]}})
+    taken = times_of(texts, "texts", end.seconds, setup.surroundings)
+    write_json(times, {"sentiment": taken})
+    return taken
+
+
+def _require_positions(model: PreTrainedModel, longest: int) -> None:
+    positions = max_positions(model)
+    if positions is not None and longest > positions:
+        raise RetuneError(
+            f"sentiment.tokenize.max_length: texts are up to {longest} tokens long, the model has "
+            f"{positions} positions; lower it"
+        )

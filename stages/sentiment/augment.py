@@ -1,0 +1,35 @@
+"""Make more training sentences of those that there are."""
+
+from functools import partial
+from pathlib import Path
+
+from retune.lineage import sealed
+from retune.params import Params
+from retune.sentiment.augment import augment
+from retune.stage import run_stage
+
+
+def main(raw: Path, augmented: Path, metrics: Path) -> str:
+    r"""Write the train split of RAW, and what a method makes of it, to AUGMENTED; count in METRICS.
+
+    The method is `sentiment.augment.method`: none, rules or back_translation.
+
+    Example: python -m stages.sentiment.augment --params pipelines/sentiment/params.yaml \
+        --variant bert_augmented data/sentiment/raw data/sentiment/bert_augmented/augmented \
+        metrics/sentiment/bert_augmented_augment.json
+    """
+    with Params() as params:
+        method, settings = params.variant(
+            "sentiment.augment.method",
+            "retune.sentiment.augmenting",
+            "sentiment.augment.methods",
+        )
+    made = partial(method.augmented, params=settings)
+    with sealed(
+        params.read, reads={"raw": raw}, writes={"augmented": augmented}, reports=[metrics]
+    ):
+        return augment(raw, augmented, metrics, made=made)
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,28 @@
+"""Say of every validation sentence how probably it is positive."""
+
+from pathlib import Path
+
+from retune.lineage import sealed
+from retune.params import Params
+from retune.sentiment.models import load
+from retune.sentiment.predict import PredictParams, predict
+from retune.stage import run_stage
+
+
+def main(raw: Path, features: Path, model: Path, predictions: Path) -> str:
+    r"""Run MODEL over the validation texts of RAW, cut in FEATURES; write the folder PREDICTIONS.
+
+    Example: python -m stages.sentiment.predict --params pipelines/sentiment/params.yaml \
+        --variant bert data/sentiment/raw data/sentiment/bert/features \
+        data/sentiment/bert/runs/1234/model data/sentiment/predictions/bert/1234
+    """
+    with Params() as params:
+        chosen = params.section("sentiment.model", str)
+        settings = params.section("sentiment.predict", PredictParams)
+    reads = {"raw": raw, "features": features, "model": model}
+    with sealed(params.read, reads=reads, writes={"predictions": predictions}):
+        return predict(raw, features, load(chosen, model), predictions, settings)
+
+
+if __name__ == "__main__":
+    run_stage(main)

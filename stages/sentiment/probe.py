@@ -1,0 +1,35 @@
+"""Probe what a variant's models understand: case, negation, moved words, ..."""
+
+from pathlib import Path
+
+from retune.lineage import sealed
+from retune.params import Params
+from retune.sentiment.predict import PredictParams
+from retune.sentiment.probe import probe
+from retune.sentiment.probes import ProbeParams, bundled_probes
+from retune.sentiment.reading import seed_folders
+from retune.sentiment.tokenize import TokenizeParams
+from retune.stage import run_stage
+
+
+def main(runs: Path, metrics: Path) -> str:
+    r"""Ask the model of each seed in RUNS about the probe sets; write pass rates to METRICS.
+
+    Example: python -m stages.sentiment.probe --params pipelines/sentiment/params.yaml \
+        --variant bert data/sentiment/bert/runs metrics/probes.json
+    """
+    with Params() as params:
+        chosen = params.section("sentiment.model", str)
+        lengths = params.section("sentiment.tokenize", TokenizeParams)
+        prediction = params.section("sentiment.predict", PredictParams)
+        settings = params.section("sentiment.probe", ProbeParams)
+        seeds = params.section("sentiment.seeds", list[int])
+    folders = {s: run / "model" for s, run in seed_folders(runs, seeds).items()}
+    reads = {f"model {seed}": folder for seed, folder in folders.items()}
+    with sealed(params.read, reads=reads, writes={}, reports=[metrics]):
+        return probe(folders, metrics, model=chosen, probes=bundled_probes(), params=settings,
+                     lengths=lengths, prediction=prediction)  # fmt: skip
+
+
+if __name__ == "__main__":
+    run_stage(main)

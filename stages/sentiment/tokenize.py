@@ -1,0 +1,31 @@
+"""Cut sentences into token ids."""
+
+from pathlib import Path
+
+from retune.checkpoints import CheckpointParams, load_tokenizer, resolve
+from retune.lineage import sealed
+from retune.params import Params
+from retune.sentiment.tokenize import TokenizeParams, tokenize
+from retune.stage import run_stage
+
+
+def main(raw: Path, augmented: Path, features: Path, metrics: Path) -> str:
+    r"""Cut the train texts of AUGMENTED and the validation texts of RAW into token ids.
+
+    They go to the folder FEATURES, what was cut is told in METRICS.
+
+    Example: python -m stages.sentiment.tokenize --params pipelines/sentiment/params.yaml \
+        --variant bert data/sentiment/raw data/sentiment/bert/augmented \
+        data/sentiment/bert/features metrics/texts.json
+    """
+    with Params() as params:
+        checkpoint = params.section("sentiment.checkpoint", CheckpointParams)
+        settings = params.section("sentiment.tokenize", TokenizeParams)
+    reads, writes = {"raw": raw, "augmented": augmented}, {"features": features}
+    with sealed(params.read, reads=reads, writes=writes, reports=[metrics]):
+        tokenizer = load_tokenizer(resolve(checkpoint))
+        return tokenize(raw, augmented, features, metrics, tokenizer=tokenizer, params=settings)
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,37 @@
+"""Train one model with one seed and keep its best epoch."""
+
+from functools import partial
+from pathlib import Path
+
+from retune.checkpoints import CheckpointParams, resolve
+from retune.launch import run_launched
+from retune.lineage import sealed
+from retune.params import Params
+from retune.sentiment.train import TrainParams, train
+
+
+def main(features: Path, model: Path, curves: Path, costs: Path, times: Path, *, seed: int) -> str:
+    r"""Train the model of `sentiment.model` on FEATURES; write MODEL, CURVES, COSTS and TIMES.
+
+    A training that was stopped or killed goes on from its last checkpoint.
+
+    Example: python -m stages.sentiment.train --params pipelines/sentiment/params.yaml \
+        --variant bert --seed 1234 data/sentiment/bert/features \
+        data/sentiment/bert/runs/1234/model metrics/curves metrics/costs.json metrics/times.json
+    """
+    with Params() as params:
+        checkpoint = params.section("sentiment.checkpoint", CheckpointParams)
+        training = params.section("sentiment.train", TrainParams)
+        chosen, settings = params.variant(
+            "sentiment.model", "retune.sentiment.models", "sentiment.models"
+        )
+    build = partial(chosen.build, settings, resolve(checkpoint))
+    reads, writes = {"features": features}, {"model": model}
+    reports = [curves, costs, times, model.parent / "checkpoints"]
+    with sealed(params.read, reads=reads, writes=writes, reports=reports):
+        return train(features, model, curves, costs, times, build=build, params=training,
+                     seed=seed, settings=params.read)  # fmt: skip
+
+
+if __name__ == "__main__":
+    run_launched(main)

@@ -1,0 +1,142 @@
+"""The stage scripts of sentiment behind the augmentation, run as the pipeline would run them."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from sentiment_runs import OPTIMIZATION, write_data
+
+from retune.params import SECTIONS, load_yaml
+from retune.storage import sha256
+
+ROOT = Path(__file__).resolve().parents[2]
+NAMES = ["tokenize", "train", "predict", "score", "compare", "probe"]
+PARAMS = ROOT / "pipelines" / "sentiment" / "params.yaml"
+
+
+def run(*arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        [sys.executable, "-m", *arguments],
+        cwd=folder, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_scripts_are_thin_and_have_help_with_an_example(name: str) -> None:
+    script = ROOT / "stages" / "sentiment" / f"{name}.py"
+    assert len(script.read_text(encoding="utf-8").splitlines()) <= 40
+    done = run(f"stages.sentiment.{name}", "--help")
+    assert done.returncode == 0
+    assert f"Example: python -m stages.sentiment.{name} --params " in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 100
+
+
+@pytest.mark.parametrize("name", ["score", "compare"])
+def test_stages_without_a_model_start_without_its_libraries(name: str) -> None:
+    done = run_code(f"import sys, stages.sentiment.{name}; print(*sys.modules)")
+    assert f"stages.sentiment.{name}" in done
+    assert not set(done) & {"torch", "transformers", "datasets", "pandas", "dvc"}
+
+
+def run_code(code: str) -> list[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    return done.stdout.split()
+
+
+def test_the_params_of_the_pipeline_are_whole() -> None:
+    values = load_yaml(PARAMS)
+    assert set(values["sentiment"]) == set(SECTIONS["sentiment"])
+    assert len(set(values["sentiment"]["seeds"])) == 4
+
+
+def write_params(folder: Path, **changes: Any) -> None:
+    """The pipeline's own params, smaller, with the tiny encoder and two of its variants."""
+    values = load_yaml(PARAMS)
+    pin = sha256(folder / "encoder" / "model.safetensors")
+    values["sentiment"] |= {
+        "seeds": [1, 2, 3], "checkpoint": {"name": "./encoder", "revision": pin},
+        "train": OPTIMIZATION | {"epochs": 2, "lr": 2e-2}, "tokenize": {"max_length": 12},
+    } | changes  # fmt: skip
+    values["sentiment"]["models"]["lstm"] |= {"hidden_size": 8}
+    values["variants"] = {
+        "lstm": {"model": "lstm"},
+        "bag": {"model": "bag_of_embeddings", "train": {"epochs": 1}},
+    }
+    (folder / "p.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+
+
+def stage(folder: Path, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return run(f"stages.sentiment.{name}", "--params", "p.yaml", *arguments, folder=folder)
+
+
+def succeed(folder: Path, name: str, *arguments: str) -> str:
+    done = stage(folder, name, *arguments)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_two_variants_from_sentences_to_their_comparison(tmp_path: Path) -> None:
+    write_data(tmp_path)
+    write_params(tmp_path)
+    for name in ("lstm", "bag"):
+        one = ("--variant", name)
+        features = f"{name}/features"
+        succeed(tmp_path, "tokenize", *one, "raw", "augmented", features, f"m/{name}/texts.json")
+        for seed in ("1", "2", "3"):
+            model, m = f"{name}/runs/{seed}/model", f"m/runs/{name}/{seed}"
+            said = succeed(
+                tmp_path, "train", *one, "--seed", seed, features, model, f"{m}/curves",
+                f"{m}/costs.json", f"{m}/times.json",
+            )  # fmt: skip
+            assert said.startswith("best epoch ")
+            succeed(tmp_path, "predict", *one, "raw", features, model, f"predictions/{name}/{seed}")
+        plots = [f"m/{name}/confusion.csv", f"m/{name}/reliability.csv"]
+        scores = f"m/{name}/scores.json"
+        succeed(tmp_path, "score", *one, "raw", f"predictions/{name}", scores, *plots)
+        assert all((tmp_path / plot).is_file() for plot in plots)
+    said = succeed(
+        tmp_path, "compare", "raw", "predictions", "m/runs", "m/compare.json", "m/compare.csv"
+    )
+    assert " is first, with accuracy " in said
+    assert json.loads((tmp_path / "m/compare.json").read_text())["sentiment"]["variants"]
+
+    said = succeed(tmp_path, "probe", "--variant", "bag", "bag/runs", "m/bag/probes.json")
+    told = json.loads((tmp_path / "m/bag/probes.json").read_text())["sentiment"]
+    assert [row["kind"] for row in told["kinds"]] == ["INV", "MFT", "DIR"]
+    assert {row["capability"] for row in told["capabilities"]} >= {"negation", "case"}
+    assert [len(row["by_seed"]) for row in told["kinds"]] == [3, 3, 3]
+    case = next(row for row in told["capabilities"] if row["capability"] == "case")
+    assert case["mean"] == 100.0  # the tokenizer lowers all letters
+    assert len(told["runs"]) == 3
+    assert f"{told['probe_pass_rate']:.2f}" in said
+
+    # What does not belong together is refused before any work.
+    done = stage(tmp_path, "predict", "--variant", "bag", "raw", "bag/features",
+                 "lstm/runs/1/model", "x")  # fmt: skip
+    assert done.returncode == 1
+    assert "lstm/runs/1/model: made with sentiment.model 'lstm', while the params" in done.stderr
+    done = stage(tmp_path, "train", "--variant", "bag", "bag/features", "x", "y", "z", "t")
+    assert done.returncode == 2
+    assert "the following arguments are required: --seed" in done.stderr
+
+
+def test_problems_of_all_sections_are_told_together(tmp_path: Path) -> None:
+    write_data(tmp_path)
+    write_params(tmp_path, train=OPTIMIZATION | {"epoch": 3}, tokenize={"max_length": 0})
+    done = stage(tmp_path, "train", "--variant", "bag", "--seed", "1", *"abcde")
+    assert done.returncode == 1
+    assert "p.yaml: sentiment.train.epoch: unknown key, did you mean `epochs`?" in done.stderr
+    done = stage(tmp_path, "tokenize", "--variant", "bag", "raw", "augmented", "f", "m.json")
+    assert "p.yaml: sentiment.tokenize.max_length: input should be greater" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "f").exists()

@@ -1,0 +1,187 @@
+"""What a training writes, the same bytes again, and after being killed."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sentiment_runs import MODULES, SENTENCES, outputs, run, write_data, write_features
+
+from retune.checkpoints import load_tokenizer
+from retune.errors import RetuneError
+from retune.processes import Share
+from retune.resuming import Checkpoints
+from retune.sentiment import models
+from retune.sentiment.batches import Collator
+from retune.sentiment.features import Rows, read_rows
+from retune.sentiment.predict import PredictParams, logits_of, predict
+from retune.sentiment.reading import positive_probabilities
+from retune.sentiment.train import Evaluation, LabelTrainer
+from retune.storage import read_json_lines
+
+
+class Killed(BaseException):
+    """The end of a process, which nothing catches."""
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = write_data(tmp_path_factory.mktemp("data"))
+    write_features(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def unbroken(data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    return outputs(run(data, tmp_path_factory.mktemp("unbroken"), model="lstm"))
+
+
+def read(path: Path) -> dict[str, Any]:
+    values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["sentiment"]
+    return values
+
+
+@pytest.mark.parametrize("name", list(MODULES))
+def test_what_is_good_is_learned_and_told(name: str, data: Path, tmp_path: Path) -> None:
+    rate = 2e-3 if name == "bert" else 5e-2
+    folder = run(data, tmp_path, model=name, epochs=15, lr=rate)
+    curve = pd.read_csv(folder / "curves" / "validation.csv")
+    assert list(curve) == ["step", "epoch", "accuracy", "loss"]
+    assert curve["accuracy"].max() == 100.0
+    model = models.load(name, folder / "model")
+    costs, times = read(folder / "costs.json"), read(folder / "times.json")
+    assert costs["parameters"] == costs["trained_parameters"] == model.num_parameters()
+    (details,) = costs["details"]
+    assert details["train_texts"] == 15 * (len(SENTENCES) + 1)
+    assert details["model_bytes"] == (folder / "model" / "model.safetensors").stat().st_size
+    assert times["train_texts_per_second"] > 0
+    assert not list((folder / "checkpoints").iterdir())
+
+    told = predict(
+        data / "raw", data / "features", model, tmp_path / "predictions", PredictParams(3, "fp32")
+    )
+    assert told == "8 texts, 50.0% of them positive"
+    lines = list(read_json_lines(tmp_path / "predictions" / "predictions.jsonl"))
+    assert [line["id"] for line in lines] == [f"validation-{n}" for n in range(8)]
+    assert [line["positive"] > 0.5 for line in lines] == [label == 1 for _, label in SENTENCES[4:]]
+    for line in lines:
+        expected = torch.tensor(line["logits"], dtype=torch.float64).softmax(0)[1].item()
+        assert line["positive"] == pytest.approx(expected, abs=1e-14)
+
+
+def test_same_seed_same_bytes_and_another_seed_others(
+    data: Path, tmp_path: Path, unbroken: dict[str, str]
+) -> None:
+    assert outputs(run(data, tmp_path / "again", model="lstm")) == unbroken
+    other = outputs(run(data, tmp_path / "other", model="lstm", seed=2))
+    assert other["model.safetensors"] != unbroken["model.safetensors"]
+
+
+@pytest.mark.parametrize(
+    "kill",
+    [
+        pytest.param((1, "training_step"), id="T01 killed in the first step"),
+        pytest.param((6, "training_step"), id="T01 killed in a later epoch"),
+        pytest.param((3, "_save_rng_state"), id="T02 killed in a save"),
+        pytest.param((2, "evaluate"), id="T10 killed in an evaluation"),
+        pytest.param((1, "remove"), id="T01 killed after all is written"),
+    ],
+)
+def test_a_killed_training_goes_on_to_the_same_bytes(
+    kill: tuple[int, str], data: Path, tmp_path: Path, unbroken: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.setenv("RETUNE_CHECKPOINT_SECONDS", "0")
+    call, method = kill
+    owner: Any = Checkpoints if method == "remove" else LabelTrainer
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
+        original, calls = getattr(owner, method), 0
+
+        def killing(*arguments: Any, **options: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            if calls == call:
+                raise Killed
+            return original(*arguments, **options)
+
+        patch.setattr(owner, method, killing)
+        run(data, tmp_path, model="lstm", resumable=True)
+    # A run with another seed never goes on from these checkpoints.
+    if kill == (6, "training_step"):
+        copy = tmp_path / "copy"
+        shutil.copytree(tmp_path / "checkpoints", copy / "checkpoints")
+        capsys.readouterr()
+        run(data, copy, model="lstm", resumable=True, seed=2)
+        assert "going on from step" not in capsys.readouterr().err
+    capsys.readouterr()
+    assert outputs(run(data, tmp_path, model="lstm", resumable=True)) == unbroken
+    assert ("going on from step" in capsys.readouterr().err) == (kill != (1, "training_step"))
+
+
+def test_training_stops_and_the_best_epoch_by_accuracy_is_kept(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    coming = iter([10.0, 50.0, 20.0, 50.0, 50.0])
+    monkeypatch.setattr(Evaluation, "__call__", lambda *_: {"loss": 1.0, "accuracy": next(coming)})
+    folder = run(data, tmp_path, epochs=9, patience=2)
+    curve = pd.read_csv(folder / "curves" / "validation.csv")
+    assert curve["accuracy"].tolist() == [10, 50, 20, 50]
+
+
+def test_processes_share_the_evaluation_and_agree(data: Path, tmp_path: Path) -> None:
+    folder = run(data, tmp_path, model="lstm", epochs=1)
+    model, rows = (
+        models.load("lstm", folder / "model"),
+        read_rows(data / "features" / "validation.arrow"),
+    )
+    collate = Collator.for_model(model, load_tokenizer(folder / "model"))
+    params = PredictParams(3, "fp32")
+    whole = logits_of(model, rows, collate, params)
+    parts = [
+        logits_of(model, rows, collate, params, Share(index, 3).run_of(len(rows)))
+        for index in range(3)
+    ]
+    np.testing.assert_allclose(np.concatenate(parts), whole, atol=1e-6)
+    found = Evaluation(model, rows, collate, params)(Share())
+    labels = torch.tensor(rows.labels.astype(np.int64))
+    loss = torch.nn.functional.cross_entropy(torch.tensor(whole), labels).item()
+    assert found["loss"] == pytest.approx(loss, rel=1e-6)
+    right = (positive_probabilities(whole) > 0.5) == (rows.labels == 1)
+    assert found["accuracy"] == 100.0 * right.mean()
+
+
+def test_predictions_of_what_does_not_belong_together_are_refused(
+    data: Path, tmp_path: Path
+) -> None:
+    folder = run(data, tmp_path / "run", epochs=1)
+    model, params = models.load("bag_of_embeddings", folder / "model"), PredictParams(3, "fp32")
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    lines = (data / "raw" / "validation.jsonl").read_text(encoding="utf-8").splitlines()
+    (raw / "validation.jsonl").write_text("\n".join(lines[:-1]), encoding="utf-8")
+    with pytest.raises(RetuneError, match=r"has 8 validation texts, but .* has 7"):
+        predict(raw, data / "features", model, tmp_path / "p", params)
+    model.config.vocab_size = 3
+    with pytest.raises(RetuneError, match="embeddings for 3 tokens, but the tokenizer"):
+        predict(data / "raw", data / "features", model, tmp_path / "p", params)
+    assert not (tmp_path / "p").exists()
+
+
+def test_a_logit_that_is_no_number_is_named(data: Path, tmp_path: Path) -> None:
+    model = models.load("bag_of_embeddings", run(data, tmp_path, epochs=1) / "model")
+    with torch.no_grad():
+        model.embedding.weight[9] = torch.nan
+    rows = Rows(np.array([7, 8, 9], np.int32), np.array([0, 1, 3]), np.array([0, 1], np.int8))
+    with pytest.raises(RetuneError, match="no number at text 2; the model is broken"):
+        logits_of(model, rows, Collator(0, False, None), PredictParams(2, "fp32"))
+
+
+def test_texts_longer_than_the_encoder_reads_are_refused(tmp_path: Path) -> None:
+    data = write_data(tmp_path, [("home " * 200, 1)])
+    write_features(data, max_length=150)
+    with pytest.raises(RetuneError, match=r"max_length: texts are up to 150 tokens .* 128 posit"):
+        run(data, tmp_path / "run", model="bert")
