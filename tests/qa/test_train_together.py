@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,11 @@ import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
-from training_runs import fusion_params, run, write_features
+from training_runs import FROZEN, fusion_params, run, write_features
 from transformers import TrainerCallback
 
 from retune import training
-from retune.qa.models import bert_adapter_fusion, bilstm_attention, lstm
+from retune.qa.models import bert_adapter, bert_adapter_fusion, bilstm_attention, lstm
 from retune.storage import sha256
 
 # Seven windows: the last batch is smaller, and where it is one window, one process has none.
@@ -31,6 +32,11 @@ CASES: dict[str, dict[str, Any]] = {
         "variant": bilstm_attention,
         "model": bilstm_attention.Params(16, 16, 0.0, True, True),
         "batch_size": 4,
+    },
+    "adapter": {
+        "variant": bert_adapter,
+        "model": replace(FROZEN["adapter"]["model"], dropout=0.0),
+        "batch_size": 6,
     },
     "fusion": {
         "variant": bert_adapter_fusion,
@@ -140,7 +146,7 @@ def test_gradients_are_those_of_the_joint_batch(case: str, results: tuple[Path, 
 
 @pytest.mark.parametrize("case", CASES)
 def test_weights_and_curves_are_those_of_one_process(case: str, results: tuple[Path, Path]) -> None:
-    weights = "bundle" if case == "fusion" else "model"
+    weights = "bundle" if case in ("adapter", "fusion") else "model"
     one, two = (load_file(folder / case / f"model/{weights}.safetensors") for folder in results)
     assert one.keys() == two.keys()
     for name, weight in one.items():
