@@ -58,7 +58,7 @@ def test_a_language_is_learned_by_the_adapter_alone(language: Path, data: Path) 
 
 def test_a_head_that_the_checkpoint_lacks_is_trained_too(tmp_path: Path) -> None:
     data = write_data(tmp_path / "data", family="roberta")
-    folder = run_language(data, tmp_path / "run", epochs=1, block_size=48)
+    folder = run_language(data, tmp_path / "run", epochs=4, block_size=48)
     (details,) = metrics(folder, "language")["details"]
     assert details["trained_head"] == HEAD
     model = bundles.load(folder / "bundle", AutoModelForMaskedLM)
