@@ -80,24 +80,44 @@ def byte_level() -> Any:
     return RobertaTokenizer(vocab=vocab, merges=[], model_max_length=512)
 
 
-def write_checkpoint(folder: Path) -> str:
-    """Write a random BERT with its tokenizer and return the SHA-256 of its weights."""
+def byte_pairs() -> Any:
+    """A RoBERTa tokenizer that knows the words of the corpus, with the space before them."""
+    from tokenizers import ByteLevelBPETokenizer
+    from transformers import RobertaTokenizer
+
+    learned = ByteLevelBPETokenizer()
+    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    learned.train_from_iterator(TEXTS, vocab_size=500, min_frequency=1, special_tokens=special)
+    model = json.loads(learned.to_str())["model"]
+    merges = [tuple(pair) for pair in model["merges"]]
+    return RobertaTokenizer(vocab=model["vocab"], merges=merges, model_max_length=512)
+
+
+def write_checkpoint(folder: Path, family: str = "bert", **changes: Any) -> str:
+    """Write a random encoder with its tokenizer and return the SHA-256 of its weights.
+
+    The `family` is "bert", which reads word pieces, or "roberta", which reads pairs of bytes.
+    """
     import torch
-    from transformers import BertConfig, BertModel
+    from transformers import AutoConfig, AutoModel
 
     from retune.storage import sha256
 
     torch.manual_seed(0)
-    config = BertConfig(
-        vocab_size=len(vocabulary()),
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=64,
-        max_position_embeddings=128,
-    )
-    BertModel(config).save_pretrained(folder)
-    wordpiece().save_pretrained(folder)
+    values: dict[str, Any] = {
+        "hidden_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 64,
+        "max_position_embeddings": 128,
+    }
+    tokenizer = wordpiece()
+    if family == "roberta":  # two positions are those of padding
+        tokenizer = byte_pairs()
+        values |= {"max_position_embeddings": 130, "type_vocab_size": 1, "pad_token_id": 1}
+    config = AutoConfig.for_model(family, vocab_size=len(tokenizer), **values | changes)
+    AutoModel.from_config(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
     return sha256(folder / "model.safetensors")
 
 

@@ -41,16 +41,26 @@ def settings(**changes: Any) -> TrainParams:
     return TrainParams(**(values | changes))
 
 
-def write_features(folder: Path, questions: int = 8) -> Path:
-    """Write raw questions, their windows and a tiny random encoder; a question has a window."""
+def write_features(
+    folder: Path, questions: int = 8, *, family: str = "bert", squad_v2: bool = False
+) -> Path:
+    """Write raw questions, their windows and a tiny random encoder; a question has a window.
+
+    With `squad_v2`, each text has a question more, which it does not answer.
+    """
     examples = [
         Example(f"{row}-{n}", "t", text, question, (Answer(answer, text.index(answer)),))
         for row, text in ((row, tiny.TEXTS[row]) for row in range(4))
         for n, (question, answer) in enumerate(tiny.QUESTIONS[row])
     ][:questions]
+    if squad_v2:
+        examples += [
+            Example(f"{row}-none", "t", tiny.TEXTS[row], "Who sank the fleet?", ())
+            for row in range(4)
+        ]
     for split in ("train", "validation"):
         write_examples(folder / "raw" / f"{split}.jsonl", examples)
-    tiny.write_checkpoint(folder / "encoder")
+    tiny.write_checkpoint(folder / "encoder", family)
     tokenize(
         folder / "raw",
         folder / "features",
@@ -64,7 +74,7 @@ def write_features(folder: Path, questions: int = 8) -> Path:
             max_lost_answers=0.0,
         ),
         scoring=ScoreParams(normalizer="squad"),
-        squad_v2=False,
+        squad_v2=squad_v2,
     )
     for name in ("raw", "features"):
         seal(folder / name, {"inputs": {}, "params": {}})
@@ -107,6 +117,7 @@ def run(
     variant: ModuleType = bert,
     model: Any = None,  # its params, or what makes them of the data
     resumable: bool = False,
+    squad_v2: bool = False,
     **changes: Any,
 ) -> Path:
     """Train on `data` and return `folder`, where everything is written."""
@@ -123,7 +134,7 @@ def run(
         base=base(data),
         params=settings(**changes),
         seed=seed,
-        squad_v2=False,
+        squad_v2=squad_v2,
         settings={"changes": repr(changes), "seed": seed} if resumable else None,
     )
     return folder

@@ -162,7 +162,7 @@ def described(folder: Path) -> tuple[Parts, Base]:
         )
     check_configuration(folder)
     told = read_json(path).get("bundle")
-    if not isinstance(told, dict) or told.get("kind") not in _KINDS:
+    if not isinstance(told, dict) or told.get("kind") not in [*_KINDS]:
         raise RetuneError(
             f"{path}: names no kind of bundle that is known; there are {listed([*_KINDS])}"
         )

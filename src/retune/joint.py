@@ -15,7 +15,9 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from transformers import PreTrainedModel, PrinterCallback, TrainingArguments
 
+from retune.bundles import is_bundle
 from retune.errors import RetuneError
+from retune.launch import SETTING
 from retune.layers.dropout import use_fast_dropout
 from retune.memory import keep_freed_memory, peak_memory_mb
 from retune.precision import resolved_precision
@@ -86,6 +88,9 @@ class JointTrainer(ResumableTrainer):
         collate: makes a batch of some rows; of none, one that counts for nothing.
         score: evaluates what a process has its share of, to figures that are the same in all.
         setup: of the training.
+
+    Raises:
+        RetuneError: ZeRO-3 with a frozen encoder.
     """
 
     def __init__(
@@ -110,6 +115,12 @@ class JointTrainer(ResumableTrainer):
             section=setup.params.section,
             callbacks=training_callbacks(setup.params, setup.arguments, setup.logs),
         )
+        if self._weights_are_shared_out() and is_bundle(model):
+            # A penalty would be that of no weights, and what is read of `model` in the end, too.
+            raise RetuneError(
+                f"{SETTING}: ZeRO-3 shares out the weights, which no training on a frozen encoder "
+                "is made for; use --config_file configs/launch/zero2.yaml"
+            )
         self.remove_callback(PrinterCallback)  # our own Progress speaks instead
         self.rows, self.inner = rows, model  # `self.model` may be of other types
         args = self.args

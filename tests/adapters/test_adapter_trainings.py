@@ -8,8 +8,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import tiny
 import torch
-from adapter_runs import outputs, run_entities, run_language, write_data
+from adapter_runs import (
+    metrics,
+    outputs,
+    run_entities,
+    run_language,
+    write_data,
+    write_masked_checkpoint,
+)
+from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from transformers import AutoModelForMaskedLM, AutoModelForTokenClassification
 
 from retune import bundles
@@ -32,12 +42,6 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def language(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run_language(data, tmp_path_factory.mktemp("language"), epochs=20)
-
-
-def metrics(folder: Path, task: str) -> dict[str, Any]:
-    text = (folder / "metrics.json").read_text(encoding="utf-8")
-    values: dict[str, Any] = json.loads(text)["adapters"][task]
-    return values
 
 
 def costs(folder: Path, task: str) -> dict[str, Any]:
@@ -105,6 +109,20 @@ def test_a_head_that_the_checkpoint_lacks_is_trained_too(tmp_path: Path) -> None
     ]
 
 
+def test_an_output_layer_of_its_own_is_kept_as_it_is(tmp_path: Path) -> None:
+    data = write_data(tmp_path / "data")
+    tiny.write_checkpoint(data / "encoder", tie_word_embeddings=False)
+    write_masked_checkpoint(data / "encoder")
+    folder = run_language(data, tmp_path / "run", epochs=1)
+    (details,) = metrics(folder, "language")["details"]
+    assert details["trained_head"] == []
+    name = "cls.predictions.decoder.weight"
+    own = load_file(data / "encoder/model.safetensors")
+    assert not torch.equal(own[name], own["bert.embeddings.word_embeddings.weight"])
+    model = bundles.load(folder / "bundle", AutoModelForMaskedLM)
+    assert torch.equal(model.get_parameter(name), own[name])
+
+
 def test_entities_are_stacked_on_a_language_which_stays(
     data: Path, language: Path, tmp_path: Path
 ) -> None:
@@ -120,6 +138,22 @@ def test_entities_are_stacked_on_a_language_which_stays(
     assert len(kept) > 4
     assert all(torch.equal(there[name], here[name]) for name in kept)
     (below / "manifest.json").unlink()
+
+
+@pytest.mark.parametrize(("task", "best"), [("entities", "f1"), ("language", "perplexity")])
+def test_the_curves_are_in_tensorboard_too(
+    task: str, best: str, data: Path, tmp_path: Path
+) -> None:
+    folder = RUNS[task][0](data, tmp_path)
+    log = EventAccumulator(str(folder / "logs/tensorboard")).Reload()
+    for part, name, column in (
+        ("train", "train/loss", "loss"),
+        ("validation", f"eval/{best}", best),
+    ):
+        rows = pd.read_csv(folder / f"curves/{part}.csv")
+        events = log.Scalars(name)
+        assert [event.step for event in events] == rows["step"].tolist()
+        assert [event.value for event in events] == pytest.approx(rows[column].tolist())
 
 
 RUNS: dict[str, tuple[Callable[..., Path], type[JointTrainer]]] = {

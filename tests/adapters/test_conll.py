@@ -59,44 +59,6 @@ def test_a_token_may_hold_a_space_behind_which_is_a_tab_and_signs_that_end_lines
     assert sentence.tokens == ["New York", "a\u2028b\x85c", "\u00a0"]
 
 
-LATIN = "é O\n".encode("latin-1")
-BAD = [
-    ("Ada B-PER\nsaw\n", r"x\.conll:2: no tag behind 'saw'; write `token tag`"),
-    ("Ada\tB-PER\nsaw\t\n", r"x\.conll:2: no tag behind 'saw'"),
-    ("\tO\n", r"x\.conll:1: no token before the tag 'O'; take the line away"),
-    ("Ada I-PER\n", r"x\.conll:1: the tag 'I-PER' follows 'O'.* begins every one with 'B-PER'"),
-    ("a B-PER\nb I-LOC\n", r"x\.conll:2: the tag 'I-LOC' follows 'B-PER', .* 'B-LOC'"),
-    ("a B-PER\n\nb I-PER\n", r"x\.conll:3: the tag 'I-PER' follows 'O'"),
-    ("a S-PER\n", r"x\.conll:1: the tag 'S-PER' is of IOBES \(or BILOU\), not of IOB2; replace"),
-    ("a B-PER\nb E-PER\n", r"x\.conll:2: the tag 'E-PER' is of IOBES .* E- and L- by I-"),
-    ("a B-PER\nb L-PER\n", r"x\.conll:2: the tag 'L-PER' is of IOBES"),
-    ("a PER\n", r"x\.conll:1: 'PER' is no tag of IOB2, which are O, B-<type> and I-<type>"),
-    ("a B-\n", r"x\.conll:1: 'B-' is no tag"),
-    ("a b-PER\n", r"x\.conll:1: 'b-PER' is no tag"),
-    ("a o\n", r"x\.conll:1: 'o' is no tag"),
-    ("a O\nNew York B-LOC\n", r"x\.conll:2: 3 columns, while the first line has 2; .* by a tab"),
-    ("# text = a\na O\n", r"x\.conll:1: 'a' is no tag"),
-    ("", r"x\.conll: no sentence; expected lines of a token and its tag"),
-    ("\n \n-DOCSTART-\n", r"x\.conll: no sentence"),
-    (b"a O\n" + LATIN, r"x\.conll:2: not UTF-8; save the file as UTF-8"),
-    ("a O\n".encode("utf-16"), r"x\.conll:1: not UTF-8"),
-    ("a O\rb O\r", r"x\.conll:1: a carriage return within the line"),
-]
-
-
-@pytest.mark.parametrize(("content", "message"), BAD)
-def test_a_bad_line_is_named_with_file_and_line(
-    content: str | bytes, message: str, tmp_path: Path
-) -> None:
-    with pytest.raises(RetuneError, match=message):
-        read_sentences(write(tmp_path, content))
-
-
-def test_a_missing_file_is_a_sentence(tmp_path: Path) -> None:
-    with pytest.raises(RetuneError, match=r"none\.conll: no such file; give a CoNLL file"):
-        read_sentences(tmp_path / "none.conll")
-
-
 def test_all_problems_are_told_the_first_ones_in_words(tmp_path: Path) -> None:
     with pytest.raises(RetuneError) as caught:
         read_sentences(write(tmp_path, "a S-PER\n" * 25 + "b I-PER\nc\n"))
@@ -109,21 +71,6 @@ def test_all_problems_are_told_the_first_ones_in_words(tmp_path: Path) -> None:
 def split(tmp_path: Path, train: str, validation: str) -> tuple[list[Sentence], list[Sentence]]:
     files = write(tmp_path, train, "train.conll"), write(tmp_path, validation, "dev.conll")
     return read_sentences(files[0]), read_sentences(files[1])
-
-
-@pytest.mark.parametrize(
-    ("train", "validation", "message"),
-    [
-        (GOOD, "a O\nb B-ORG\n", r"dev\.conll:2: entities of type 'ORG' are in no train .* LOC, P"),
-        ("a O\n", GOOD, r"train\.conll: no entity; every tag is O, .* nothing to learn"),
-        (GOOD, "a O\n", r"dev\.conll: no entity; every tag is O, .* nothing to measure"),
-    ],
-)
-def test_splits_that_do_not_fit_are_refused(
-    train: str, validation: str, message: str, tmp_path: Path
-) -> None:
-    with pytest.raises(RetuneError, match=message):
-        check_types(*split(tmp_path, train, validation))
 
 
 def test_repetitions_are_counted(tmp_path: Path) -> None:

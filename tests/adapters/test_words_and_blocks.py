@@ -189,10 +189,3 @@ def test_a_loss_that_is_no_number_is_told_with_the_section_to_change(
         RetuneError, match=r"the loss is nan at step 1 .* lower adapters\.entities\.lr"
     ):
         run_entities(data, tmp_path)
-
-
-def test_a_bundle_that_is_no_language_is_refused(data: Path, tmp_path: Path) -> None:
-    one = run_entities(data, tmp_path / "one", epochs=1)
-    two = run_entities(data, tmp_path / "two", epochs=1, language=one / "bundle")
-    with pytest.raises(RetuneError, match="its adapter entities stands on another one"):
-        run_entities(data, tmp_path / "three", epochs=1, language=two / "bundle")

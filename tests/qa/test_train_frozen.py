@@ -1,16 +1,31 @@
 """Training on a frozen encoder: what is trained, what it costs, what is stored."""
 
 import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
+import tiny
 import torch
+import yaml
 from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from training_runs import FROZEN, base, outputs, run, write_features
 
+from retune.manifests import seal
 from retune.qa.models import load
+from retune.qa.postprocess import PostprocessParams, postprocess
+from retune.qa.predict import PredictParams, predict
+from retune.qa.score import ScoreParams, score
 from retune.qa.train import SpanTrainer
+
+ROOT = Path(__file__).resolve().parents[2]
+PREDICT = PredictParams(4, "fp32")
 
 
 @pytest.fixture(scope="module")
@@ -52,10 +67,19 @@ def test_frozen_weights_get_no_gradient_and_no_state_and_stay(
     assert details["model_bytes"] == (tmp_path / "model/bundle.safetensors").stat().st_size
 
 
+@pytest.fixture(scope="module")
+def families(data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Features and an encoder of each family."""
+    roberta = write_features(tmp_path_factory.mktemp("roberta"), family="roberta")
+    return {"bert": data, "roberta": roberta}
+
+
+@pytest.mark.parametrize("family", ["bert", "roberta"])
 @pytest.mark.parametrize("name", FROZEN)
 def test_the_published_model_is_the_bundle_of_the_best_epoch(
-    name: str, data: Path, tmp_path: Path
+    name: str, family: str, families: dict[str, Path], tmp_path: Path
 ) -> None:
+    data = families[family]
     run(data, tmp_path, **FROZEN[name])
     assert sorted(path.name for path in (tmp_path / "model").iterdir()) == [
         "bundle.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json",
@@ -72,7 +96,7 @@ def test_the_published_model_is_the_bundle_of_the_best_epoch(
     assert all(torch.equal(weights[key], value) for key, value in stored.items())
     for key, value in weights.items():
         if key not in stored:
-            own = key.removeprefix("bert.").replace(".base_layer", "")
+            own = key.removeprefix(f"{family}.").replace(".base_layer", "")
             assert torch.equal(value, encoder[own])
 
 
@@ -91,3 +115,72 @@ def test_the_penalty_of_a_fusion_is_part_of_the_loss(
     monkeypatch.setattr(FROZEN["fusion"]["variant"], "fusion_penalty", lambda _: 0.0)
     without = outputs(run(data, tmp_path / "two", epochs=2, **FROZEN["fusion"]))
     assert plain["train.csv"] != without["train.csv"]
+
+
+def answered(data: Path, folder: Path, *, squad_v2: bool) -> tuple[dict[str, str], dict[str, Any]]:
+    """Answers and figures by group, from the logits in `folder`."""
+    places = data / "raw", data / "features", folder / "logits", folder / "predictions"
+    postprocess(*places, PostprocessParams(5, 10, 0.0), squad_v2=squad_v2)
+    score(data / "raw", folder / "predictions", folder / "score.json", ScoreParams("squad"),
+          squad_v2=squad_v2)  # fmt: skip
+    details = json.loads((folder / "score.json").read_bytes())["qa"]["details"]
+    texts = json.loads((folder / "predictions/predictions.json").read_bytes())
+    return texts, {each["group"]: each for each in details}
+
+
+def test_an_adapter_learns_which_questions_have_no_answer(tmp_path: Path) -> None:
+    data = write_features(tmp_path / "data", squad_v2=True)
+    # Such an encoder tells tokens apart, as a random one of the usual small weights does not.
+    tiny.write_checkpoint(data / "encoder", initializer_range=0.2)
+    model = replace(FROZEN["adapter"]["model"], reduction=1, dropout=0.0)
+    changes = {"epochs": 40, "lr": 2e-2, "squad_v2": True}
+    run(data, tmp_path, **FROZEN["adapter"] | {"model": model} | changes)
+    predict(data / "features", load("bert_adapter", tmp_path / "model"), tmp_path / "logits",
+            PREDICT)  # fmt: skip
+    texts, figures = answered(data, tmp_path, squad_v2=True)
+    assert [id_ for id_, text in texts.items() if not text] == [f"{row}-none" for row in range(4)]
+    assert {name: group["questions"] for name, group in figures.items()} == {
+        "all": 12, "HasAns": 8, "NoAns": 4,
+    }  # fmt: skip
+    assert figures["NoAns"]["exact_match"] == 100
+    assert figures["HasAns"]["f1"] > 80
+    curve = pd.read_csv(tmp_path / "curves/validation.csv")
+    assert figures["all"]["f1"] == pytest.approx(curve["f1"].max())
+
+
+@pytest.mark.parametrize("name", FROZEN)
+def test_a_fresh_process_reads_the_bundle_to_the_same_bits(
+    name: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end, seen = SpanTrainer.train_to_the_end, []
+
+    def noted(self: SpanTrainer, *arguments: Any) -> Any:
+        seen.append(self)
+        return end(self, *arguments)
+
+    monkeypatch.setattr(SpanTrainer, "train_to_the_end", noted)
+    run(data, tmp_path, epochs=1, lr=1e-2, **FROZEN[name])
+    predict(data / "features", seen[0].inner, tmp_path / "here", PREDICT)
+    seal(tmp_path / "model", {"inputs": {}, "params": {}})
+    variant = FROZEN[name]["variant"].__name__.rpartition(".")[2]
+    params = {"qa": {"model": variant, "predict": {"batch_size": 4, "precision": "fp32"}}}
+    (tmp_path / "p.yaml").write_text(yaml.safe_dump(params))
+    stage = [sys.executable, "-m", "stages.qa.predict", "--params", "p.yaml"]
+    subprocess.run(
+        [*stage, str(data / "features"), "model", "logits"], check=True, cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    one, two = (tmp_path / place / "logits.npy" for place in ("here", "logits"))
+    assert one.read_bytes() == two.read_bytes()
+    texts, _ = answered(data, tmp_path, squad_v2=False)
+    assert any(texts.values())
+
+
+def test_the_curves_are_in_tensorboard_too(data: Path, tmp_path: Path) -> None:
+    run(data, tmp_path, **FROZEN["adapter"])
+    log = EventAccumulator(str(tmp_path / "logs/tensorboard")).Reload()
+    for part, name, column in (("train", "train/loss", "loss"), ("validation", "eval/f1", "f1")):
+        rows = pd.read_csv(tmp_path / f"curves/{part}.csv")
+        events = log.Scalars(name)
+        assert [event.step for event in events] == rows["step"].tolist()
+        assert [event.value for event in events] == pytest.approx(rows[column].tolist())

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,24 @@ from unittest.mock import patch
 import pandas as pd
 import pytest
 import torch
+from adapter_runs import run_entities, run_language
+from adapter_runs import write_data as write_adapter_data
 from safetensors.torch import load_file
-from training_runs import fusion_params, run, write_features
+from training_runs import FROZEN, fusion_params, run, write_features
 from transformers import TrainerCallback
 
 from retune import training
-from retune.qa.models import bert_adapter_fusion, bilstm_attention, lstm
+from retune.qa.models import bert_adapter, bert_adapter_fusion, bilstm_attention, lstm
 from retune.storage import sha256
+
+
+def entities(data: Path, folder: Path, **changes: Any) -> Path:
+    return run_entities(data / "sentences", folder, **changes)
+
+
+def language(data: Path, folder: Path, **changes: Any) -> Path:
+    return run_language(data / "sentences", folder, **changes)
+
 
 # Seven windows: the last batch is smaller, and where it is one window, one process has none.
 CASES: dict[str, dict[str, Any]] = {
@@ -32,11 +44,18 @@ CASES: dict[str, dict[str, Any]] = {
         "model": bilstm_attention.Params(16, 16, 0.0, True, True),
         "batch_size": 4,
     },
+    "adapter": {
+        "variant": bert_adapter,
+        "model": replace(FROZEN["adapter"]["model"], dropout=0.0),
+        "batch_size": 6,
+    },
     "fusion": {
         "variant": bert_adapter_fusion,
         "model": partial(fusion_params, dropout=0.0),
         "batch_size": 4,
     },
+    "entities": {"train": entities, "dropout": 0.0, "batch_size": 6},
+    "language": {"train": language, "dropout": 0.0, "batch_size": 6},
 }
 
 
@@ -59,7 +78,8 @@ def measure(data: Path, folder: Path) -> None:
             os.environ["MASTER_PORT"] = ports[number]
         gradients = Gradients()
         with patch("retune.joint.training_callbacks", partial(_with, gradients)):
-            run(data, folder / name, max_grad_norm=0.0, **case)
+            train, options = case.get("train", run), {k: case[k] for k in case if k != "train"}
+            train(data, folder / name, max_grad_norm=0.0, **options)
         if os.environ.get("RANK", "0") == "0":
             torch.save(gradients.steps, folder / name / "gradients.pt")
 
@@ -116,7 +136,9 @@ def together(work: Callable[[Path, Path], None], data: Path, folder: Path) -> li
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_features(tmp_path_factory.mktemp("data"), questions=7)
+    data = write_features(tmp_path_factory.mktemp("data"), questions=7)
+    write_adapter_data(data / "sentences", head=True)
+    return data
 
 
 @pytest.fixture(scope="module")
@@ -140,8 +162,7 @@ def test_gradients_are_those_of_the_joint_batch(case: str, results: tuple[Path, 
 
 @pytest.mark.parametrize("case", CASES)
 def test_weights_and_curves_are_those_of_one_process(case: str, results: tuple[Path, Path]) -> None:
-    weights = "bundle" if case == "fusion" else "model"
-    one, two = (load_file(folder / case / f"model/{weights}.safetensors") for folder in results)
+    one, two = (load_file(next((f / case).glob("*/*.safetensors"))) for f in results)
     assert one.keys() == two.keys()
     for name, weight in one.items():
         if name.endswith(("output.bias", "outputs.bias")):

@@ -1,5 +1,6 @@
 """Trainings of adapters on the tiny corpus: data, settings and runs."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +41,9 @@ def conll(rows: range) -> str:
     return "\n\n".join(sentences) + "\n"
 
 
-def write_data(folder: Path, *, head: bool = False) -> Path:
+def write_data(folder: Path, *, head: bool = False, family: str = "bert") -> Path:
     """Write an encoder (with a head for masked tokens), questions, and sentences with entities."""
-    tiny.write_checkpoint(folder / "encoder")
+    tiny.write_checkpoint(folder / "encoder", family)
     if head:
         write_masked_checkpoint(folder / "encoder")
     for name, rows in [("train", range(4)), ("validation", range(3, 6))]:
@@ -60,10 +61,11 @@ def write_data(folder: Path, *, head: bool = False) -> Path:
 
 
 def write_masked_checkpoint(folder: Path) -> None:
-    from transformers import BertConfig, BertForMaskedLM
+    from transformers import AutoConfig, AutoModelForMaskedLM
 
     torch.manual_seed(1)
-    BertForMaskedLM(BertConfig.from_pretrained(folder)).save_pretrained(folder)
+    config = AutoConfig.from_pretrained(folder)
+    AutoModelForMaskedLM.from_config(config).save_pretrained(folder)
 
 
 def base(data: Path) -> CheckpointParams:
@@ -76,7 +78,7 @@ def results(folder: Path) -> tuple[Results, Path]:
 
 
 def run_entities(
-    data: Path, folder: Path, *, seed: int = 1, language: Path | None = None,
+    data: Path, folder: Path, /, *, seed: int = 1, language: Path | None = None,
     resumable: bool = False, **changes: Any,
 ) -> Path:  # fmt: skip
     """Train on `data` and return `folder`, where everything is written."""
@@ -95,7 +97,7 @@ def run_entities(
 
 
 def run_language(
-    data: Path, folder: Path, *, seed: int = 1, resumable: bool = False, **changes: Any
+    data: Path, folder: Path, /, *, seed: int = 1, resumable: bool = False, **changes: Any
 ) -> Path:
     """Train on `data` and return `folder`, where everything is written."""
     torch.set_num_threads(1)
@@ -110,6 +112,12 @@ def run_language(
         settings=settings,
     )  # fmt: skip
     return folder
+
+
+def metrics(folder: Path, task: str) -> dict[str, Any]:
+    """What the training of the adapter `task` says of it."""
+    values: dict[str, Any] = json.loads((folder / "metrics.json").read_bytes())["adapters"][task]
+    return values
 
 
 def outputs(folder: Path) -> dict[str, str]:
