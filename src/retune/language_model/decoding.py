@@ -113,8 +113,6 @@ def sample(
 
     def drawn(scores: Tensor) -> Tensor:
         tokens, probabilities = candidates(scores, params)
-        if probabilities[:, 0].isnan().any():
-            raise _no_number()
         places = torch.multinomial(probabilities, 1, generator=generator)
         return tokens.gather(1, places)[:, 0]
 
@@ -155,25 +153,12 @@ def _extended(
 def ranked(
     tokens: Tensor, logs: Tensor, lengths: Tensor, scores: Tensor, copies: int
 ) -> list[list[Continuation]]:
-    """The continuations of each prompt, best first, out of R rows of tokens (R, N).
-
-    Raises:
-        RetuneError: a log-probability is no number.
-    """
+    """The continuations of each prompt, best first, out of R rows of tokens (R, N)."""
     every = [
         Continuation(some[:length], [math.exp(x) for x in row[:length]], sum(row[:length]), score)
         for some, row, length, score in zip(
             tokens.tolist(), logs.tolist(), lengths.tolist(), scores.tolist(), strict=True
         )
     ]
-    if any(math.isnan(each.log_probability) for each in every):
-        raise _no_number()
     groups = (every[first : first + copies] for first in range(0, len(every), copies))
     return [sorted(group, key=lambda each: -each.score) for group in groups]
-
-
-def _no_number() -> RetuneError:
-    return RetuneError(
-        "the model gives a probability that is no number; its weights are damaged, or its training "
-        "went wrong: train it with a lower learning rate"
-    )

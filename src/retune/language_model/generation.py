@@ -78,7 +78,7 @@ def generate(
         RetuneError: a prompt is empty, too long or not of the model's vocabulary; there are more
             beams than tokens; processors forbid every token.
     """
-    check_tokens(model, prompts, "prompt", params.max_new_tokens)
+    check_tokens(model, prompts, "prompt", more=params.max_new_tokens)
     check_ends(ends, vocabulary_size(model))
     if params.beam_search is not None:
         check_vocabulary(params.beam_search, vocabulary_size(model), len(ends))

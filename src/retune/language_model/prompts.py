@@ -39,7 +39,12 @@ class Padded(NamedTuple):
 
 
 def check_tokens(
-    model: "PreTrainedModel", sequences: Sequence[Tokens], name: str, more: int = 0
+    model: "PreTrainedModel",
+    sequences: Sequence[Tokens],
+    name: str,
+    *,
+    more: int = 0,
+    bounded: bool = True,
 ) -> None:
     """Refuse what `model` cannot read.
 
@@ -48,11 +53,13 @@ def check_tokens(
         sequences: to be read.
         name: what a sequence is called, for messages, which count from 0.
         more: how many tokens shall follow each.
+        bounded: whether each must be within the model's context.
 
     Raises:
         RetuneError: a sequence is empty, too long, or holds tokens that there are not.
     """
-    vocabulary, context = vocabulary_size(model), max_positions(model)
+    vocabulary = vocabulary_size(model)
+    context = max_positions(model) if bounded else None
     for number, sequence in enumerate(sequences):
         if not len(sequence):
             raise RetuneError(

@@ -77,6 +77,16 @@ class Stepper:
             **placed,
             **options,
         )
-        self._cache = output.past_key_values
+        self._cache = getattr(output, "past_key_values", None)
         logits: Tensor = output.logits[:, -1].float()
+        if not logits.amax().isfinite():
+            raise no_number()
         return logits
+
+
+def no_number() -> RetuneError:
+    """The error for a model that gives no numbers."""
+    return RetuneError(
+        "the model gives a probability that is no number; its weights are damaged, or its training "
+        "went wrong: train it with a lower learning rate"
+    )
