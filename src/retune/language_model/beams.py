@@ -144,18 +144,18 @@ class _Search:
 
     def _candidates(self, logits: Tensor, step: int) -> tuple[Beams, Tensor]:
         """The best beams one token longer, and which of the running ones each continues (B, C)."""
-        prompts, beams = self.running.scores.shape
         own = logits.log_softmax(1)  # (R, V)
         generated = self.running.tokens[:, :, :step].flatten(0, 1)
         scores = self._rules.processed(own, self._stepper, generated)
-        totals = scores.view(prompts, beams, -1) + self.running.scores[..., None]
-        vocabulary = totals.shape[2]
-        count = min(self._kept, beams * vocabulary)
-        values, places = totals.flatten(1).topk(count)
-        sources, tokens = places // vocabulary, places % vocabulary
-        found = self.running.at(sources)._replace(scores=values)
-        found.tokens[:, :, step] = tokens
-        found.logs[:, :, step] = own.view(prompts, -1).gather(1, places)
+        # What is not among the best of its own beam is not among the best of all.
+        values, tokens = scores.topk(min(self._kept, scores.shape[1]))  # (R, C)
+        totals = values + self.running.scores.view(-1, 1)
+        prompts, each = len(self.running.scores), values.shape[1]
+        best, places = totals.view(prompts, -1).topk(self._kept)
+        sources = places // each
+        found = self.running.at(sources)._replace(scores=best)
+        found.tokens[:, :, step] = tokens.view(prompts, -1).gather(1, places)
+        found.logs[:, :, step] = own.gather(1, tokens).view(prompts, -1).gather(1, places)
         found.lengths.fill_(step + 1)
         return found, sources
 
