@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from models import PROMPTS, VOCABULARY, generated, gpt2, settings, until_end
+from tiny_decoders import PROMPTS, VOCABULARY, generated, gpt2, settings, until_end
 from transformers import (
     BloomConfig,
     BloomForCausalLM,

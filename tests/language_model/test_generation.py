@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import torch
-from models import PROMPTS, gpt2, settings
+from tiny_decoders import PROMPTS, gpt2, settings
 from pydantic import ValidationError
 from transformers import MambaConfig, MambaForCausalLM
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from models import PROMPTS, gpt2
+from tiny_decoders import PROMPTS, gpt2
 from transformers import GPT2LMHeadModel
 
 from retune.errors import RetuneError
