@@ -1,0 +1,1 @@
+"""Language models: what they say next, by which search, and how good it is."""
