@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from retune.sweep import Outcome
 
 #: Who answers `retune ask`, by task.
-ASKERS = {"qa": "retune.qa.ask"}
+ASKERS = {"qa": "retune.qa.ask", "sentiment": "retune.sentiment.ask"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -88,7 +88,9 @@ def _add_ask(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         ),
         epilog="Example: retune ask --context river.txt 'Where does the river end?'",
     )
-    parser.add_argument("texts", nargs="*", metavar="TEXT", help="questions, for the task qa")
+    parser.add_argument(
+        "texts", nargs="*", metavar="TEXT", help="a question, a sentence (sentiment)"
+    )
     parser.add_argument("--task", choices=ASKERS, default="qa", help="(default: qa)")
     parser.add_argument(
         "--context", type=Path, metavar="FILE", help="the text that the answers stand in (qa)"

@@ -1,0 +1,40 @@
+"""Sentences of one's own to a trained model of sentiment."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from retune.ask import Reply, param_of
+from retune.checkpoints import load_tokenizer
+from retune.errors import RetuneError
+from retune.params import Params
+from retune.sentiment.batches import Collator
+from retune.sentiment.examples import LABELS
+from retune.sentiment.models import load
+from retune.sentiment.predict import PredictParams, on_best_device
+from retune.sentiment.probe import probabilities
+from retune.sentiment.tokenize import TokenizeParams, reader
+
+PARAMS = "pipelines/sentiment/params.yaml"
+MODEL = "data/sentiment/bert/runs/1234/model"
+
+
+def asker(settings: Params, folder: Path, context: str | None) -> Callable[[str], Reply]:
+    """The function that classifies a sentence with the model in `folder`."""
+    if context is not None:
+        raise RetuneError("--context is for questions; a sentence is classified as it stands")
+    with settings as params:
+        lengths = params.section("sentiment.tokenize", TokenizeParams)
+        predicting = params.section("sentiment.predict", PredictParams)
+    variant = param_of(folder, "sentiment.model")
+    model, tokenizer = on_best_device(load(variant, folder)), load_tokenizer(folder)
+    collate = Collator.for_model(model, tokenizer)
+    ask = partial(probabilities, model, reader(tokenizer, lengths), collate, predicting)
+
+    def classify(text: str) -> Reply:
+        (positive,) = ask([text])
+        label = LABELS[positive > 0.5]
+        fields = {"text": text, "label": label, "positive": positive}
+        return Reply(f"{label}  {max(positive, 1 - positive):.1%}  {text}", fields)
+
+    return classify
