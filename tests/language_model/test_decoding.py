@@ -216,3 +216,10 @@ def test_a_model_without_positions_and_with_other_caches_is_read_alike() -> None
 
 def test_no_prompts_have_no_continuations() -> None:
     assert generate(gpt2(), [], settings(), (), torch.Generator()) == []
+
+
+def test_the_smallest_temperature_leaves_the_likeliest_token() -> None:
+    logits = torch.tensor([[1.0, 3.0, -torch.inf, 2.0]])
+    found = candidates(logits, SamplingParams(1e-3, None, None, 1))
+    assert found.tokens[0, 0] == 1
+    assert found.probabilities.tolist() == [[1.0, 0.0, 0.0, 0.0]]

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_decoders import PROMPTS, gpt2, settings
 from pydantic import ValidationError
+from tiny_decoders import PROMPTS, gpt2, settings
 from transformers import MambaConfig, MambaForCausalLM
 
 from retune.errors import RetuneError
@@ -13,6 +13,16 @@ from retune.language_model.beams import BeamParams
 from retune.language_model.decoding import SamplingParams
 from retune.language_model.generation import generate
 from retune.language_model.processors import MinLength, WordBlock
+
+every_search = pytest.mark.parametrize(
+    "search",
+    [
+        {},
+        {"sampling": SamplingParams(1.0, 5, None, 2)},
+        {"beam_search": BeamParams(2, 2, 1.0)},
+    ],
+    ids=["greedy", "sampling", "beams"],
+)
 
 
 def run(prompts: list[list[int]], ends: tuple[int, ...] = (), **changes: Any) -> Any:
@@ -48,15 +58,7 @@ def test_more_beams_than_tokens_are_refused() -> None:
         run([[1]], ends=(2, 3), beam_search=BeamParams(39, 1, 1.0))
 
 
-@pytest.mark.parametrize(
-    "search",
-    [
-        {},
-        {"sampling": SamplingParams(1.0, 5, None, 2)},
-        {"beam_search": BeamParams(2, 2, 1.0)},
-    ],
-    ids=["greedy", "sampling", "beams"],
-)
+@every_search
 def test_a_prompt_that_cannot_go_on_is_told(search: dict[str, Any]) -> None:
     prompts = [[5, 6], list(range(33))]  # 7 tokens are left for the second one
     blocked = {"word_block": WordBlock(None)}
@@ -66,15 +68,21 @@ def test_a_prompt_that_cannot_go_on_is_told(search: dict[str, Any]) -> None:
         run(prompts, processors=blocked, max_new_tokens=8, **search)
 
 
-@pytest.mark.parametrize(
-    "search",
-    [
-        {},
-        {"sampling": SamplingParams(1.0, 5, None, 2)},
-        {"beam_search": BeamParams(2, 2, 1.0)},
-    ],
-    ids=["greedy", "sampling", "beams"],
-)
+@every_search
+def test_a_continuation_that_has_ended_cannot_be_stuck(search: dict[str, Any]) -> None:
+    model = gpt2()
+    with torch.no_grad():
+        model.lm_head.weight[2, 0] = 100.0  # it ends at once, where it may
+    # To the first prompt 0, 1, 39 and the end are left; to the second not the end.
+    prompts = [list(range(3, 39)), [2, 5]]
+    blocked = {"word_block": WordBlock(None)}
+    params = settings(blocked, max_new_tokens=8, **search)
+    found = generate(model, prompts, params, (2,), torch.Generator())
+    assert found[0][0].tokens == [2]
+    assert all(len(each.tokens) == 8 for each in found[1])
+
+
+@every_search
 def test_a_damaged_model_is_told(search: dict[str, Any]) -> None:
     model = gpt2()
     with torch.no_grad():
@@ -94,7 +102,7 @@ def test_a_model_whose_memory_cannot_be_put_in_order_is_refused() -> None:
     [
         (lambda: BeamParams(2, 3, 1.0), "3 continuations are more than the 2 beams"),
         (lambda: BeamParams(0, 0, 1.0), "greater than or equal to 1"),
-        (lambda: SamplingParams(0.0, None, None, 1), "greater than 0"),
+        (lambda: SamplingParams(0.0, None, None, 1), "greater than or equal to 0.001"),
         (lambda: SamplingParams(1.0, None, 1.5, 1), "less than or equal to 1"),
         (
             lambda: settings(

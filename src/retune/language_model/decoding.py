@@ -71,7 +71,7 @@ class SamplingParams:
         continuations: how many are drawn for each prompt.
     """
 
-    temperature: Annotated[float, Field(gt=0.0)]
+    temperature: Annotated[float, Field(ge=1e-3)]  # below that is greedy decoding
     top_k: Positive | None
     top_p: Annotated[float, Field(gt=0.0, le=1.0)] | None
     continuations: Positive
@@ -138,6 +138,7 @@ def _extended(
             stuck = running & (scores.amax(1) == FORBIDDEN)
             if stuck.any():
                 raise rules.no_choice(int(stuck.nonzero()[0]) // stepper.copies)
+            scores = torch.where(running[:, None], scores, logits)  # what has ended may be stuck
         chosen = choose(scores)
         tokens[:, step] = chosen
         logs[:, step] = logits.log_softmax(1).gather(1, chosen[:, None])[:, 0]
