@@ -223,6 +223,41 @@ def methods() -> str:
     )
 
 
+def sentiment() -> str:
+    """What the graph of sentiment has earned, variant by variant."""
+    folder = ROOT / "pipelines/sentiment/metrics"
+    if not (folder / "compare.json").exists():
+        return "Not run yet; `dvc repro pipelines/sentiment/dvc.yaml` does it."
+    compared = read_json(folder / "compare.json")["sentiment"]
+    lines = [
+        "| variant | accuracy | macro F1 | probes passed | parameters | stored | training |",
+        "|---|--:|--:|--:|--:|--:|--:|",
+    ]
+    for row in compared["variants"]:
+        scores = {score["score"]: score for score in row["scores"]}
+        accuracy, macro = (
+            f"{scores[name]['mean']:.2f} ± {scores[name]['half_width']:.2f}"
+            for name in ("accuracy", "macro_f1")
+        )
+        passed = read_json(folder / row["name"] / "probes.json")["sentiment"]["probe_pass_rate"]
+        trained, total = row["trained_parameters"], row["parameters"]
+        lines.append(
+            f"| `{row['name']}` | {accuracy} | {macro} | {passed:.1f} % "
+            f"| {total:,} ({trained / total:.1%} trained) "
+            f"| {row['model_bytes']:,} bytes | {row['train_seconds']:.0f} s |"
+        )
+    first = compared["variants"][0]["scores"][0]
+    noise = [
+        f"- `{test['better']}` over `{test['worse']}`: {test['mean']:+.2f} points of accuracy, "
+        f"{test['low']:+.2f} to {test['high']:+.2f} over resampled sentences "
+        f"(p = {test['p_value']:.2g})"
+        for test in compared["sentence_noise"]
+    ]
+    seeds = len(first["by_seed"])
+    told = f"± is half of the 95 % interval over {seeds} seeds; seconds are of one seed."
+    return "\n".join([*lines, "", told, "", *noise])
+
+
 def profiles() -> str:
     """Operators of one training step by their own time, before and after."""
     figures = _bench("profile")
@@ -255,6 +290,7 @@ DOCUMENTS = {
     "docs/performance.md": (benchmarks, memory, startup, ablation, learning, adapters, profiles),
     "docs/claims.md": (claims,),
     "pipelines/adapters/README.md": (methods,),
+    "pipelines/sentiment/README.md": (sentiment,),
 }
 
 

@@ -18,7 +18,7 @@ from retune.storage import read_json
 
 NAME = "claims.yaml"
 #: Keys that name a row of a list, for `Claim.values`.
-_ROW_NAMES = ("name", "split", "group", "recipe")
+_ROW_NAMES = ("name", "split", "group", "recipe", "score")
 
 
 class Place(BaseModel, frozen=True):
