@@ -12,7 +12,9 @@ from retune.params import Params, Seed, load_yaml
 ROOT = Path(__file__).resolve().parent.parent
 ADAPTERS = ROOT / "pipelines/adapters"
 PRESETS = sorted(path.stem for path in (ROOT / "experiments").glob("*.yaml"))
+SENTIMENT = ROOT / "pipelines/sentiment"
 SISTERS_PRESETS = sorted(path.stem for path in (ADAPTERS / "experiments").glob("*.yaml"))
+SENTIMENTS_PRESETS = sorted(path.stem for path in (SENTIMENT / "experiments").glob("*.yaml"))
 
 
 def test_the_notebooks_presets_are_all_there() -> None:
@@ -20,6 +22,7 @@ def test_the_notebooks_presets_are_all_there() -> None:
         *PRESETS
     }
     assert "n5-large" in SISTERS_PRESETS
+    assert {"n3-cased", "n4-tiny"} <= {*SENTIMENTS_PRESETS}
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -42,6 +45,26 @@ def test_so_does_one_of_the_adapters_for_every_method(name: str, tmp_path: Path)
             params.section("adapters.language", LanguageParams)
             params.section("adapters.entities", EntitiesParams)
             read_qa(params)
+
+
+@pytest.mark.parametrize("name", SENTIMENTS_PRESETS)
+def test_and_one_of_sentiment(name: str, tmp_path: Path) -> None:
+    from retune.checkpoints import CheckpointParams
+    from retune.sentiment.download import DownloadParams
+    from retune.sentiment.tokenize import TokenizeParams
+    from retune.sentiment.train import TrainParams
+
+    path = changed(SENTIMENT, name, tmp_path)
+    for variant in load_yaml(path)["variants"]:
+        with Params(path, variant) as params:
+            params.section("sentiment.checkpoint", CheckpointParams)
+            params.section("sentiment.download", DownloadParams)
+            params.section("sentiment.tokenize", TokenizeParams)
+            params.section("sentiment.train", TrainParams)
+            for kind in ("dataset", "model"):
+                params.variant(
+                    f"sentiment.{kind}", f"retune.sentiment.{kind}s", f"sentiment.{kind}s"
+                )
 
 
 def changed(pipeline: Path, name: str, tmp_path: Path) -> Path:
