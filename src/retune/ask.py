@@ -46,27 +46,19 @@ def replies(
     return (ask(text.strip()) for text in texts if text.strip())
 
 
-def trained_with(folder: Path) -> dict[str, Any]:
-    """The params that a model's manifest names.
+def trained_with(folder: Path, *names: str) -> list[Any]:
+    """The values of the params `names` with which the model in `folder` was trained.
 
     Raises:
-        RetuneError: the folder is not there, or is not what a train stage wrote.
+        RetuneError: the folder is not there, is not what a train stage wrote, or its model was
+            trained for another task.
     """
     if not folder.is_dir():
         raise RetuneError(
             f"{folder}: no such folder; `dvc repro` trains the model, --model names another"
         )
-    found: dict[str, Any] = manifests.read(folder)["params"]
-    return found
-
-
-def param_of(folder: Path, name: str) -> Any:
-    """One of them.
-
-    Raises:
-        RetuneError: the model was trained for another task.
-    """
-    found = trained_with(folder)
-    if name not in found:
-        raise RetuneError(f"{folder}: trained without {name}, so for another task; see --task")
-    return found[name]
+    found = manifests.read(folder)["params"]
+    for name in names:
+        if name not in found:
+            raise RetuneError(f"{folder}: trained without {name}, so for another task; see --task")
+    return [found[name] for name in names]

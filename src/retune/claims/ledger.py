@@ -4,21 +4,16 @@ import ast
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from copy import deepcopy
-from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, cast
 
 import orjson
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError, model_validator
 
+from retune.claims.project import NAME, Project, Sister, value_at
 from retune.errors import RetuneError, listed
 from retune.params import STRICT, load_yaml
 from retune.storage import read_json
-
-NAME = "claims.yaml"
-#: Keys that name a row of a list, for `Claim.values`.
-_ROW_NAMES = ("name", "split", "group", "recipe", "score")
 
 
 class Place(BaseModel, frozen=True):
@@ -108,79 +103,6 @@ def load(root: Path) -> dict[str, Claim]:
     except ValidationError as error:
         lines = [f"{NAME}: {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
         raise RetuneError("\n".join(lines)) from None
-
-
-class Project:
-    """The files that say what was run: read once, when they are needed."""
-
-    #: The output whose hash stands for the data of a run.
-    data = "data/qa/raw"
-
-    def __init__(self, root: Path, folder: str = "") -> None:
-        self.root, self.folder = root, root / folder
-        self.params_file = (Path(folder) / "params.yaml").as_posix()
-
-    @cached_property
-    def stages(self) -> dict[str, Any]:
-        """The stages of dvc.yaml."""
-        return cast(dict[str, Any], load_yaml(self.folder / "dvc.yaml")["stages"])
-
-    @cached_property
-    def params(self) -> dict[str, Any]:
-        """params.yaml."""
-        return load_yaml(self.folder / "params.yaml")
-
-    @cached_property
-    def lock(self) -> dict[str, Any]:
-        """The stages of dvc.lock."""
-        return cast(dict[str, Any], load_yaml(self.folder / "dvc.lock")["stages"])
-
-    def params_of(self, changes: Mapping[str, Any]) -> dict[str, Any]:
-        """Every param that a stage of dvc.yaml reads, with `changes` made to params.yaml."""
-        values = deepcopy(self.params)
-        for key, value in changes.items():
-            section, _, last = key.rpartition(".")
-            _at(values, section.split("."))[last] = value
-        entries = (entry for stage in self.stages.values() for entry in stage.get("params", []))
-        names = (entry for entry in entries if isinstance(entry, str))  # others: of other files
-        resolved = {_resolved(name, values) for name in names}
-        return {name: _at(values, name.split(".")) for name in resolved}
-
-    def params_of_the_last_run(self) -> dict[str, Any]:
-        """Every param that dvc.lock names."""
-        stages = self.lock.values()
-        return {k: v for stage in stages for k, v in stage["params"][self.params_file].items()}
-
-    def params_now(self) -> dict[str, Any]:
-        """The same, as they stand in the file."""
-        return self.params_of({})
-
-    def data_md5(self) -> str:
-        """The hash of the data in dvc.lock."""
-        for stage in self.lock.values():
-            for out in stage["outs"]:
-                if out["path"] == self.data:
-                    return str(out["md5"])
-        raise RetuneError(f"dvc.lock: no stage has written {self.data}; run `dvc repro`")
-
-
-class Sister(Project):
-    """Likewise of the pipeline in another folder, whose stages stand for several methods."""
-
-    def __init__(self, root: Path, folder: str) -> None:
-        super().__init__(root, folder)
-        self.data = f"data/{self.folder.name}/raw"
-
-    def params_of(self, changes: Mapping[str, Any]) -> dict[str, Any]:
-        """The whole file: what a method reads of it is up to its `variants`."""
-        if changes:
-            raise RetuneError(f"{NAME}: `changes` are for the main pipeline, not {self.folder}")
-        return self.params
-
-    def params_now(self) -> dict[str, Any]:
-        """The params that dvc.lock names, as they stand in the file."""
-        names = self.params_of_the_last_run()
-        return {name: _at(self.params, name.split(".")) for name in names}
 
 
 def facts(claim: Claim, project: Project) -> dict[str, Any]:
@@ -280,30 +202,10 @@ def md5(path: Path) -> str:
 def measured(root: Path, key: str) -> float:
     """The number at `file#place`: keys with slashes between them, or the name of a row."""
     file, _, place = key.partition("#")
-    value = _at(read_json(root / file), place.split("/"), key)
+    value = value_at(read_json(root / file), place.split("/"), key)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise RetuneError(f"{NAME}: {key}: expected a number there, found {value!r}")
     return value
-
-
-def _at(value: Any, keys: list[str], whole: str = "") -> Any:
-    for key in filter(None, keys):
-        if isinstance(value, list):
-            rows = [row for row in value if key in (row.get(name) for name in _ROW_NAMES)]
-            value = {key: rows[0]} if len(rows) == 1 else {}
-        if not isinstance(value, dict) or key not in value:
-            raise RetuneError(f"{NAME}: {whole or '.'.join(keys)}: there is no {key}")
-        value = value[key]
-    return value
-
-
-def _resolved(name: str, values: Mapping[str, Any]) -> str:
-    """A param's name with `${qa.model}` and the like filled in."""
-    before, found, rest = name.partition("${")
-    if not found:
-        return name
-    key, _, after = rest.partition("}")
-    return _resolved(f"{before}{_at(values, key.split('.'))}{after}", values)
 
 
 def _constant(root: Path, key: str) -> float:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from retune.ask import Reply, param_of
+from retune.ask import Reply, trained_with
 from retune.checkpoints import load_tokenizer
 from retune.errors import RetuneError
 from retune.params import Params
@@ -35,7 +35,7 @@ def asker(settings: Params, folder: Path, context: str | None) -> Callable[[str]
         lengths = params.section("qa.tokenize", TokenizeParams)
         predicting = params.section("qa.predict", PredictParams)
         reading = params.section("qa.postprocess", PostprocessParams)
-    squad_v2, variant = param_of(folder, "qa.squad_v2"), param_of(folder, "qa.model")
+    squad_v2, variant = trained_with(folder, "qa.squad_v2", "qa.model")
     model, tokenizer = load(variant, folder), load_tokenizer(folder)
     windower = Windower(tokenizer, lengths)
     collator = Collator.for_model(model, tokenizer, resolved_precision(predicting.precision))

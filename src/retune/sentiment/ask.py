@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from retune.ask import Reply, param_of
+from retune.ask import Reply, trained_with
 from retune.checkpoints import load_tokenizer
 from retune.errors import RetuneError
 from retune.params import Params
@@ -26,7 +26,7 @@ def asker(settings: Params, folder: Path, context: str | None) -> Callable[[str]
     with settings as params:
         lengths = params.section("sentiment.tokenize", TokenizeParams)
         predicting = params.section("sentiment.predict", PredictParams)
-    variant = param_of(folder, "sentiment.model")
+    (variant,) = trained_with(folder, "sentiment.model")
     model, tokenizer = on_best_device(load(variant, folder)), load_tokenizer(folder)
     collate = Collator.for_model(model, tokenizer)
     ask = partial(probabilities, model, reader(tokenizer, lengths), collate, predicting)

@@ -9,7 +9,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from retune.claims import ledger
+from retune.claims import ledger, project
 from retune.claims.ledger import Earned
 from retune.errors import RetuneError
 from retune.table import print_table
@@ -71,12 +71,12 @@ def _claims(root: Path, names: Sequence[str], as_json: bool) -> int:
 
 def _tolerances(root: Path) -> dict[str, float]:
     """Those of the run that params.yaml describes."""
-    if not (root / ledger.NAME).is_file():
+    if not (root / project.NAME).is_file():
         return {}
     defaults = (
         claim.tolerance
         for claim in ledger.load(root).values()
-        if isinstance(claim, Earned) and not claim.changes
+        if isinstance(claim, Earned) and not claim.changes and not claim.pipeline
     )
     return {key: value for tolerance in defaults for key, value in tolerance.items()}
 
