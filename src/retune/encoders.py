@@ -11,7 +11,7 @@ from transformers import (
     PreTrainedModel,
 )
 
-from retune.checkpoints import NAME, quiet_transformers, require_vocabulary
+from retune.checkpoints import quiet_transformers, require_vocabulary
 from retune.configuration import check_configuration, explained
 from retune.errors import RetuneError, listed
 
@@ -80,11 +80,32 @@ def load_encoder_and_missing(
     missing = sorted(key for key in report["missing_keys"] if key.startswith(prefix))
     if missing:
         raise RetuneError(
-            f"{NAME}: {checkpoint} lacks weights of the encoder: {listed(missing, 3)}; its "
+            f"{checkpoint} lacks weights of the encoder: {listed(missing, 3)}; its "
             "config.json and model.safetensors do not belong together"
         )
     return model, sorted(report["missing_keys"])
 
 
+def load_trained(auto_class: Any, folder: Path) -> PreTrainedModel:
+    """The trained model of `auto_class` in `folder`, float32, in evaluation mode (no dropout).
+
+    Raises:
+        RetuneError: the folder is incomplete or damaged, or its configuration leads to
+            code or weights elsewhere.
+    """
+    quiet_transformers()
+    check_configuration(folder)
+    with explained(f"{folder}: not a whole model", "; delete it and run the train stage"):
+        model: PreTrainedModel = auto_class.from_pretrained(
+            folder,
+            dtype=torch.float32,
+            use_safetensors=True,
+            local_files_only=True,
+            trust_remote_code=False,
+        )
+    model.eval()
+    return model
+
+
 def _explained(checkpoint: Path) -> Any:
-    return explained(f"{NAME}: transformers cannot load {checkpoint} for this task")
+    return explained(f"transformers cannot load {checkpoint} for this task")

@@ -23,7 +23,7 @@ def main(raw: Path, augmented: Path, features: Path, metrics: Path) -> str:
         settings = params.section("sentiment.tokenize", TokenizeParams)
     reads, writes = {"raw": raw, "augmented": augmented}, {"features": features}
     with sealed(params.read, reads=reads, writes=writes, reports=[metrics]):
-        tokenizer = load_tokenizer(resolve(checkpoint))
+        tokenizer = load_tokenizer(resolve(checkpoint, "sentiment.checkpoint"))
         return tokenize(raw, augmented, features, metrics, tokenizer=tokenizer, params=settings)
 
 

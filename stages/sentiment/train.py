@@ -25,7 +25,7 @@ def main(features: Path, model: Path, curves: Path, costs: Path, times: Path, *,
         chosen, settings = params.variant(
             "sentiment.model", "retune.sentiment.models", "sentiment.models"
         )
-    build = partial(chosen.build, settings, resolve(checkpoint))
+    build = partial(chosen.build, settings, resolve(checkpoint, "sentiment.checkpoint"))
     reads, writes = {"features": features}, {"model": model}
     reports = [curves, costs, times, model.parent / "checkpoints"]
     with sealed(params.read, reads=reads, writes=writes, reports=reports):
