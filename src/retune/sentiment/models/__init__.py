@@ -18,8 +18,6 @@ import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from retune.checkpoints import quiet_transformers
-from retune.configuration import check_configuration, explained
 from retune.sentiment.examples import LABELS
 
 if TYPE_CHECKING:
@@ -39,19 +37,9 @@ def load(name: str, folder: Path) -> "PreTrainedModel":
         RetuneError: the folder is incomplete or damaged, or its configuration leads to
             code or weights elsewhere.
     """
-    import torch
     from transformers import AutoModelForSequenceClassification
 
+    from retune.encoders import load_trained
+
     importlib.import_module(f"{__name__}.{name}")  # registers the model's classes
-    quiet_transformers()
-    check_configuration(folder)
-    with explained(f"{folder}: not a whole model", "; delete it and run the train stage"):
-        model: PreTrainedModel = AutoModelForSequenceClassification.from_pretrained(
-            folder,
-            dtype=torch.float32,
-            use_safetensors=True,
-            local_files_only=True,
-            trust_remote_code=False,
-        )
-    model.eval()
-    return model
+    return load_trained(AutoModelForSequenceClassification, folder)
