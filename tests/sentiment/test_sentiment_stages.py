@@ -10,28 +10,20 @@ from typing import Any
 import pytest
 import yaml
 from sentiment_runs import OPTIMIZATION, write_data
+from stage_runs import ROOT, run_module
 
 from retune.params import SECTIONS, load_yaml
 from retune.storage import sha256
 
-ROOT = Path(__file__).resolve().parents[2]
 NAMES = ["tokenize", "train", "predict", "score", "compare", "probe"]
 PARAMS = ROOT / "pipelines" / "sentiment" / "params.yaml"
-
-
-def run(*arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    return subprocess.run(
-        [sys.executable, "-m", *arguments],
-        cwd=folder, env=environment, capture_output=True, text=True, check=False,
-    )  # fmt: skip
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_scripts_are_thin_and_have_help_with_an_example(name: str) -> None:
     script = ROOT / "stages" / "sentiment" / f"{name}.py"
     assert len(script.read_text(encoding="utf-8").splitlines()) <= 40
-    done = run(f"stages.sentiment.{name}", "--help")
+    done = run_module(f"stages.sentiment.{name}", "--help")
     assert done.returncode == 0
     assert f"Example: python -m stages.sentiment.{name} --params " in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 100
@@ -75,7 +67,7 @@ def write_params(folder: Path, **changes: Any) -> None:
 
 
 def stage(folder: Path, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return run(f"stages.sentiment.{name}", "--params", "p.yaml", *arguments, folder=folder)
+    return run_module(f"stages.sentiment.{name}", "--params", "p.yaml", *arguments, folder=folder)
 
 
 def succeed(folder: Path, name: str, *arguments: str) -> str:
