@@ -42,7 +42,7 @@ class LimitParams:
 
     def __post_init__(self) -> None:
         for split, limit in self.limits.items():
-            _check_limit(f"{split}_limit", limit)
+            check_limit(f"{split}_limit", limit)
 
     @property
     def limits(self) -> dict[str, int | str | None]:
@@ -163,7 +163,7 @@ def _parts(limit: int | str) -> tuple[bool, float, bool]:
     return bool(match[1]), float(match[2]), bool(match[3])
 
 
-def _check_limit(name: str, limit: int | str | None) -> None:
+def check_limit(name: str, limit: int | str | None) -> None:
     """Refuse, by a `ValueError`, what is no limit of `LimitParams`."""
     if limit is None:
         return
