@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 
 from retune import checkpoints
 from retune.checkpoints import CheckpointParams, resolve
+from retune.encoders import load_encoder_embeddings
 from retune.errors import RetuneError
 from retune.params import Params
 from retune.storage import sha256
@@ -348,20 +349,20 @@ def test_tokenizer_without_special_tokens_is_refused(encoder: Path) -> None:
 
 
 def test_embeddings_are_the_matrix_of_the_file(encoder: Path) -> None:
-    words = checkpoints.load_encoder_embeddings(encoder)
+    words = load_encoder_embeddings(encoder)
     assert torch.equal(words, torch.arange(32.0).reshape(8, 4))
 
 
 def test_embeddings_of_another_precision_are_widened(encoder: Path) -> None:
     half = {"embed_tokens.weight": torch.ones(3, 2, dtype=torch.bfloat16)}
     save_file(half, encoder / "model.safetensors")
-    assert checkpoints.load_encoder_embeddings(encoder).dtype == torch.float32
+    assert load_encoder_embeddings(encoder).dtype == torch.float32
 
 
 def test_checkpoint_without_embeddings_is_told(encoder: Path) -> None:
     save_file({"position_embeddings.weight": torch.ones(3, 2)}, encoder / "model.safetensors")
     with pytest.raises(RetuneError, match=r"has no word-piece embeddings.*pretrained_embeddings"):
-        checkpoints.load_encoder_embeddings(encoder)
+        load_encoder_embeddings(encoder)
 
 
 def test_vocabulary_larger_than_the_embeddings_is_refused(encoder: Path) -> None:

@@ -21,7 +21,6 @@ from retune.params import STRICT
 from retune.storage import sha256
 
 if TYPE_CHECKING:
-    import torch
     from transformers import PreTrainedTokenizerFast
 
 WEIGHTS = "model.safetensors"
@@ -38,8 +37,6 @@ _HUB_FILES = [
     "merges.txt",
     *_TOKENIZER_FILES,
 ]
-#: How tensor names of word-piece embeddings end, the most telling first.
-_EMBEDDINGS = ("word_embeddings.weight", "tok_embeddings.weight", "embed_tokens.weight")
 
 
 def _pinned(revision: str) -> str:
@@ -67,11 +64,8 @@ class CheckpointParams:
 def resolve(params: CheckpointParams, section: str = "checkpoint") -> Path:
     """The local folder with the checkpoint's files, verified.
 
-    The network is used only for a hub id that is not whole in the local hub cache.
-
-    Args:
-        params: what to find.
-        section: where `params` were read, for messages.
+    The network is used only for a hub id that is not whole in the local hub cache. `section` is
+    where `params` were read, for messages.
 
     Raises:
         RetuneError: the checkpoint is absent, incomplete, or not the pinned one.
@@ -120,27 +114,6 @@ def load_tokenizer(folder: Path) -> "PreTrainedTokenizerFast":
             "checkpoint, such as one of the BERT or RoBERTa families"
         )
     return cast(PreTrainedTokenizerFast, tokenizer)
-
-
-def load_encoder_embeddings(folder: Path) -> "torch.Tensor":
-    """The word-piece embedding matrix (V, H) of the encoder in `folder`, as float32.
-
-    Raises:
-        RetuneError: no tensor of the checkpoint has a name known for such a matrix.
-    """
-    from safetensors import safe_open
-
-    weights = folder / WEIGHTS
-    with explained(f"cannot read {weights}"), safe_open(weights, framework="pt") as tensors:
-        names = sorted(tensors.keys())
-        for ending in _EMBEDDINGS:
-            for name in names:
-                if name.endswith(ending):
-                    return tensors.get_tensor(name).float()  # type: ignore[no-any-return]
-    raise RetuneError(
-        f"{folder / WEIGHTS} has no word-piece embeddings (a tensor whose name ends in "
-        f"{', '.join(_EMBEDDINGS)}); set `pretrained_embeddings: false`"
-    )
 
 
 def require_vocabulary(rows: int, vocabulary_size: int, folder: Path) -> None:

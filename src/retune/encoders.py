@@ -4,6 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
+from torch import Tensor
 from transformers import (
     AutoConfig,
     AutoModelForQuestionAnswering,
@@ -11,9 +13,12 @@ from transformers import (
     PreTrainedModel,
 )
 
-from retune.checkpoints import quiet_transformers, require_vocabulary
+from retune.checkpoints import WEIGHTS, quiet_transformers, require_vocabulary
 from retune.configuration import check_configuration, explained
 from retune.errors import RetuneError, listed
+
+#: How tensor names of word-piece embeddings end, the most telling first.
+_EMBEDDINGS = ("word_embeddings.weight", "tok_embeddings.weight", "embed_tokens.weight")
 
 
 def span_model(checkpoint: Path, dropout: float | None, vocabulary_size: int) -> PreTrainedModel:
@@ -84,6 +89,25 @@ def load_encoder_and_missing(
             "config.json and model.safetensors do not belong together"
         )
     return model, sorted(report["missing_keys"])
+
+
+def load_encoder_embeddings(folder: Path) -> Tensor:
+    """The word-piece embedding matrix (V, H) of the encoder in `folder`, as float32.
+
+    Raises:
+        RetuneError: no tensor of the checkpoint has a name known for such a matrix.
+    """
+    weights = folder / WEIGHTS
+    with explained(f"cannot read {weights}"), safe_open(weights, framework="pt") as tensors:
+        names = sorted(tensors.keys())
+        for ending in _EMBEDDINGS:
+            for name in names:
+                if name.endswith(ending):
+                    return tensors.get_tensor(name).float()  # type: ignore[no-any-return]
+    raise RetuneError(
+        f"{folder / WEIGHTS} has no word-piece embeddings (a tensor whose name ends in "
+        f"{', '.join(_EMBEDDINGS)}); set `pretrained_embeddings: false`"
+    )
 
 
 def load_trained(auto_class: Any, folder: Path) -> PreTrainedModel:

@@ -6,7 +6,8 @@ import torch
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
-from retune.checkpoints import load_encoder_embeddings, require_vocabulary
+from retune.checkpoints import require_vocabulary
+from retune.encoders import load_encoder_embeddings
 from retune.params import STRICT, Positive
 
 
