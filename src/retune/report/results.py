@@ -1,0 +1,202 @@
+"""Tables of what any pipeline's metrics hold: figures by variant, and the lists beside them.
+
+A metrics file is JSON, nested under its task. What stands in it by name is a figure; lists of
+objects are tables of their own, but for `spread`, which says how far a figure's mean reaches over
+the seeds, and `details`, where what a run costs may stand, too.
+"""
+
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from retune.folding import interval_half_width
+from retune.report.content import Cell, Column, Form, Section, Spread, Table, Told, section
+from retune.report.graph import SEED, Output
+from retune.report.reading import Reader
+
+#: Figures of which more than the name is known, in the order of their columns.
+FIGURES: dict[str, tuple[str, Form]] = {
+    "exact_match": ("EM", "score"),
+    "f1": ("F1", "score"),
+    "accuracy": ("accuracy", "score"),
+    "macro_f1": ("macro F1", "score"),
+    "precision": ("precision", "score"),
+    "recall": ("recall", "score"),
+    "perplexity_before": ("perplexity before", "score"),
+    "perplexity": ("perplexity", "score"),
+    "loss": ("loss", "number"),
+    "probe_pass_rate": ("probes passed, %", "score"),
+    "expected_calibration_error": ("calibration error", "score"),
+    "ceiling_f1": ("F1 ceiling", "score"),
+    "parameters": ("parameters", "count"),
+    "trained_parameters": ("trained", "count"),
+    "model_bytes": ("stored", "bytes"),
+    "bundle_bytes": ("stored", "bytes"),
+    "train_seconds": ("training", "seconds"),
+    "train_windows_per_second": ("windows/s", "number"),
+    "train_texts_per_second": ("texts/s", "number"),
+    "train_blocks_per_second": ("blocks/s", "number"),
+    "train_sentence_parts_per_second": ("parts/s", "number"),
+    "peak_memory_mb": ("peak memory, MB", "count"),
+}
+_ORDER = {name: place for place, name in enumerate(FIGURES)}
+_MOST_ROWS = 80  # of a list that is shown; longer ones stay in their file
+_SPREAD = "spread"
+Key = tuple[str, ...]
+
+
+class Metrics(NamedTuple):
+    """A metrics file and its value."""
+
+    output: Output
+    value: Any
+
+
+class Figures(NamedTuple):
+    """What stands in a metrics file by name."""
+
+    scalars: dict[str, float]
+    half_widths: dict[str, float]
+
+
+def read_metrics(reader: Reader) -> list[Metrics]:
+    """All metrics of the pipeline that are there and can be read."""
+    read = [Metrics(output, reader.json(output)) for output in reader.pipeline.metrics]
+    return [metrics for metrics in read if metrics.value is not None]
+
+
+def results(found: Sequence[Metrics]) -> list[Section]:
+    """A table of figures for each way in which stages stand for several variants."""
+    by_axes: dict[Key, list[Metrics]] = {}
+    for metrics in found:
+        by_axes.setdefault(tuple(metrics.output.variant), []).append(metrics)
+    tables = [_by_variant(axes, group) for axes, group in by_axes.items() if axes]
+    tables += [_by_stage(by_axes[()])] if () in by_axes else []
+    tables.sort(key=lambda table: -len(table.columns) * len(table.rows))
+    return section("Results", [table for table in tables if table.rows])
+
+
+def lists(found: Sequence[Metrics], claimed: Sequence[str] = ()) -> list[Section]:
+    """Every list of objects in the metrics as a table, but for those whose names are `claimed`."""
+    tables: dict[tuple[str, str], list[tuple[Output, Mapping[str, Any]]]] = {}
+    for metrics in found:
+        for name, rows in _lists(metrics.value):
+            if name not in (*claimed, _SPREAD):
+                told = tables.setdefault((metrics.output.stage, name), [])
+                told += [(metrics.output, row) for row in rows]
+    made = [_list_table(f"{stage}: {name}", rows) for (stage, name), rows in tables.items()]
+    kept = [table for table in made if table.rows and len(table.columns) > 1]
+    return section("Details of the metrics", kept, folded=True)
+
+
+def heading(name: str) -> str:
+    """What a column of a figure is called."""
+    return FIGURES[name][0] if name in FIGURES else name.replace("_", " ")
+
+
+def form(name: str) -> Form:
+    """How a figure is told."""
+    return FIGURES[name][1] if name in FIGURES else "number"
+
+
+def figures(value: Any) -> Figures:
+    """The figures of a metrics file by the last part of their name; the outermost one counts."""
+    scalars: dict[str, float] = {}
+    half_widths: dict[str, float] = {}
+    for name, number in sorted(_scalars(value), key=lambda pair: pair[0].count(".")):
+        last = name.rpartition(".")[2]
+        if "[" not in name or last in FIGURES:
+            scalars.setdefault(last, number)
+    for name, rows in _lists(value):
+        for row in rows if name == _SPREAD else ():
+            if isinstance(row.get("half_width"), int | float):
+                half_widths[str(row.get("score"))] = float(row["half_width"])
+    return Figures(scalars, half_widths)
+
+
+def _by_variant(axes: Key, found: Sequence[Metrics]) -> Table:
+    runs: dict[Key, dict[str, list[float]]] = {}
+    widths: dict[tuple[Key, str], float] = {}
+    for metrics in found:
+        key = tuple(metrics.output.variant.values())
+        row, told = runs.setdefault(key, {}), figures(metrics.value)
+        for name, number in told.scalars.items():
+            row.setdefault(name, []).append(number)
+        widths |= {(key, name): width for name, width in told.half_widths.items()}
+    names = _ordered(name for row in runs.values() for name in row)
+    rows = [
+        (*key, *(_folded(row.get(name, []), widths.get((key, name))) for name in names))
+        for key, row in runs.items()
+    ]
+    columns = [Column(axis, "code") for axis in axes]
+    columns += [Column(heading(name), form(name)) for name in names]
+    seeds = {m.output.item[SEED] for m in found if SEED in m.output.item}
+    caption = f"Figures by {' and '.join(axes)}"
+    if seeds:
+        caption += f"; ± is half of the 95 % interval over {len(seeds)} seeds"
+    return Table(caption, tuple(columns), tuple(rows))
+
+
+def _by_stage(found: Sequence[Metrics]) -> Table:
+    """Figures of stages that there is one of, a row each; told by what they are."""
+    rows: dict[tuple[str, str], float] = {}
+    for metrics in found:
+        for name, number in figures(metrics.value).scalars.items():
+            rows[metrics.output.stage, name] = number
+    columns = (Column("stage", "code"), Column("figure"), Column("value", "number"))
+    return Table(
+        "Figures by stage",
+        columns,
+        tuple((stage, heading(name), Told(n, form(name))) for (stage, name), n in rows.items()),
+    )
+
+
+def _folded(values: Sequence[float], half_width: float | None) -> Cell:
+    """One figure, or the mean of several with its interval."""
+    if not values:
+        return None
+    if len(values) == 1:
+        return values[0] if half_width is None else Spread(values[0], half_width)
+    if len(set(values)) == 1:  # as the size of a model, which no seed changes
+        return values[0]
+    return Spread(statistics.fmean(values), interval_half_width(values))
+
+
+def _ordered(names: Iterator[str]) -> list[str]:
+    return sorted(dict.fromkeys(names), key=lambda name: (_ORDER.get(name, len(_ORDER)), name))
+
+
+def _list_table(caption: str, rows: Sequence[tuple[Output, Mapping[str, Any]]]) -> Table:
+    """A row for each object, with its texts and numbers; empty where there are too many."""
+    plain = [{k: v for k, v in row.items() if not isinstance(v, dict | list)} for _, row in rows]
+    names = list(dict.fromkeys(name for row in plain for name in row))
+    axes = list(dict.fromkeys(axis for output, _ in rows for axis in output.item))
+    texts = {n for n in names if any(isinstance(row.get(n), str) for _, row in rows)}
+    ordered = sorted(names, key=lambda name: name not in texts)
+    columns = [Column(axis, "code") for axis in axes]
+    columns += [Column(heading(n), "text" if n in texts else form(n)) for n in ordered]
+    cells = [
+        (*(output.item.get(axis) for axis in axes), *(row.get(name) for name in ordered))
+        for output, row in rows
+    ]
+    return Table(caption, tuple(columns), tuple(cells) if len(cells) <= _MOST_ROWS else ())
+
+
+def _scalars(value: Any, name: str = "") -> Iterator[tuple[str, float]]:
+    """Dotted name of each number; `[]` stands for the only element of a list."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _scalars(item, f"{name}.{key}")
+    elif isinstance(value, list) and len(value) == 1:
+        yield from _scalars(value[0], f"{name}.[]")
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield name, value
+
+
+def _lists(value: Any, name: str = "") -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Name and rows of each list of objects that is in no other list."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _lists(item, str(key))
+    elif isinstance(value, list) and value and all(isinstance(row, dict) for row in value):
+        yield name, value
