@@ -66,9 +66,9 @@ def part(root: Path, name: str, folder: str) -> Part:
     try:
         pipeline = read_pipeline(root, name, folder)
     except RetuneError as error:
-        fault = Remark(str(error), "fault")
-        return Part(name, "", Pipeline(name, folder, "", (), (), ()).command,
-                    tuple(section("Results", [fault])))  # fmt: skip
+        broken = Pipeline(name, folder, "", (), (), (), ())
+        fault = section("Results", [Remark(str(error), "fault")])
+        return Part(name, broken.about, broken.command, tuple(fault))
     reader, lock = Reader(root, pipeline), Lock(root, pipeline)
     found = results.read_metrics(reader)
     task = _additions(name)

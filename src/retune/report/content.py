@@ -204,7 +204,7 @@ def _number(value: float, form: Form) -> str:
             return f"{value:,.1f} s"
     if isinstance(value, int):
         return f"{value:,}" if form == "number" else str(value)
-    return f"{value:,.{_DIGITS}g}" if abs(value) < 10**_DIGITS else f"{value:,.0f}"
+    return f"{value:#,.{_DIGITS}g}" if abs(value) < 10**_DIGITS else f"{value:,.0f}"
 
 
 def _plain(value: Any) -> Any:

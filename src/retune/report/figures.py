@@ -1,7 +1,7 @@
 """Figures of any pipeline: what its dvc.yaml declares under `plots`, with DVC's templates.
 
 `linear` (and any other one of points) is a line chart, `confusion` a matrix of counts,
-`bar_horizontal` bars. Plots of one stage that stands for several variants share a chart, and
+`bar_horizontal` bars; `by_<column>`, one of ours, has a line for each value of that column. Plots of one stage that stands for several variants share a chart, and
 runs that differ by their seed share a colour. Of a folder of learning curves, for which dvc.yaml
 says neither x nor y, each column is a chart over the epochs.
 """
@@ -135,10 +135,24 @@ def _by_template(
             return [_bars(title, style, source, rows) for source, rows in there]
     x = style.get("x")
     y = style.get("y") or [*there[0][1][0]][-1]  # DVC's choice: the last column
-    lines = [_line(source.group, source.path, rows, x, str(y)) for source, rows in there]
+    by = str(style.get("template", "")).partition("by_")[2]
+    lines = [
+        _line(group, source.path, its, x, str(y))
+        for source, rows in there
+        for group, its in _grouped(source.group, rows, by)
+    ]
     labels = (str(style.get("x_label") or x or "row"), str(style.get("y_label") or y))
     # A share against a probability: where the two are equal, the probability is right.
     return [Lines(title, *labels, tuple(lines), diagonal=x == "probability")]
+
+
+def _grouped(group: str, rows: Sequence[Row], column: str) -> list[tuple[str, list[Row]]]:
+    """The rows by their value of `column`, as a template `by_<column>` of one's own has them."""
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        told = f"{row[column]} {column}" if column in row else ""
+        groups.setdefault(" ".join(filter(None, (group, told))), []).append(row)
+    return [*groups.items()]
 
 
 def _line(group: str, path: str, rows: Sequence[Row], x: Any, y: Any) -> Line:

@@ -21,6 +21,7 @@ SISTERS = "pipelines"
 SEED = "seed"
 _SLOT = re.compile(r"\$\{\s*([^}]*?)\s*\}")
 _ITEM = "item"
+_KINDS = ("metrics", "plots", "outs")
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,10 @@ class Pipeline:
     Attributes:
         name: of its folder; that of the main one is its task's.
         folder: from the project's top.
-        about: the comment that its params.yaml, or else its dvc.yaml, begins with.
+        about: the first sentence of the comment that it begins with.
         metrics: that its stages write.
         plots: that its stages write.
+        outs: what else they write.
         declared: figures of its `plots:`, by their title or name, with paths from the top.
     """
 
@@ -65,6 +67,7 @@ class Pipeline:
     about: str
     metrics: tuple[Output, ...]
     plots: tuple[Output, ...]
+    outs: tuple[Output, ...]
     declared: tuple[tuple[str, Mapping[str, Any]], ...]
 
     @property
@@ -96,17 +99,16 @@ def read_pipeline(root: Path, name: str, folder: str) -> Pipeline:
     stages = content.get("stages")
     if not isinstance(stages, dict):
         raise RetuneError(f"{path}: expected `stages:` with a name for each, got {excerpt(stages)}")
-    metrics: list[Output] = []
-    plots: list[Output] = []
+    found: dict[str, list[Output]] = {kind: [] for kind in _KINDS}
     for stage, body in stages.items():
         for target, item, resolved in _instances(f"{path}: stages.{stage}", stage, body, context):
             base = PurePosixPath(folder, str(resolved.get("wdir", ".")))
-            for kind, found in (("metrics", metrics), ("plots", plots)):
+            for kind, outputs in found.items():
                 for told, style in _entries(resolved.get(kind)):
-                    found.append(Output(stage, target, item, _joined(base, told), style))
+                    outputs.append(Output(stage, target, item, _joined(base, told), style))
     declared = tuple(_declared(content.get("plots"), folder))
-    about = _comment(root / folder / "params.yaml") or _comment(path)
-    return Pipeline(name, folder, about, tuple(metrics), tuple(plots), declared)
+    about, outputs = _first_sentence(path), (tuple(found[kind]) for kind in _KINDS)
+    return Pipeline(name, folder, about, *outputs, declared)
 
 
 def _context(folder: Path, content: Mapping[str, Any]) -> dict[str, Any]:
@@ -168,7 +170,7 @@ def _name(value: Any, place: str) -> str:
 
 def _outputs(where: str, body: Mapping[str, Any], context: Mapping[str, Any]) -> dict[str, Any]:
     """Of a stage's body what names outputs, with `${...}` filled in."""
-    kept = {key: body[key] for key in ("wdir", "metrics", "plots") if key in body}
+    kept = {key: body[key] for key in ("wdir", *_KINDS) if key in body}
     resolved: dict[str, Any] = _resolved(where, kept, context)
     return resolved
 
@@ -225,13 +227,12 @@ def _joined(base: PurePosixPath, path: str) -> str:
     return PurePosixPath(os.path.normpath(base / path)).as_posix()
 
 
-def _comment(path: Path) -> str:
-    """The comment at the beginning of a YAML file, as one text."""
-    if not path.is_file():
-        return ""
+def _first_sentence(path: Path) -> str:
+    """Of the comment at the beginning of a YAML file."""
     words = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+    for line in path.read_text(encoding="utf-8").splitlines():
         if not line.startswith("#"):
             break
         words.append(line.lstrip("# "))
-    return " ".join(words)
+    sentence, end, _ = " ".join(words).partition(". ")
+    return sentence + end.rstrip()

@@ -64,7 +64,7 @@ class Reader:
 
     def found(self, name: str) -> Output | None:
         """The output that is a file of this name, or of a folder with one the file alone."""
-        for output in (*self.pipeline.plots, *self.pipeline.metrics):
+        for output in (*self.pipeline.plots, *self.pipeline.metrics, *self.pipeline.outs):
             path = PurePosixPath(output.path)
             if path.name == name:
                 return output

@@ -9,16 +9,28 @@ import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from retune.errors import listed
 from retune.folding import interval_half_width
-from retune.report.content import Cell, Column, Form, Section, Spread, Table, Told, section
+from retune.report.content import (
+    Block,
+    Cell,
+    Column,
+    Form,
+    Remark,
+    Section,
+    Spread,
+    Table,
+    Told,
+    section,
+)
 from retune.report.graph import SEED, Output
 from retune.report.reading import Reader
 
 #: Figures of which more than the name is known, in the order of their columns.
 FIGURES: dict[str, tuple[str, Form]] = {
     "exact_match": ("EM", "score"),
-    "f1": ("F1", "score"),
     "accuracy": ("accuracy", "score"),
+    "f1": ("F1", "score"),
     "macro_f1": ("macro F1", "score"),
     "precision": ("precision", "score"),
     "recall": ("recall", "score"),
@@ -40,7 +52,7 @@ FIGURES: dict[str, tuple[str, Form]] = {
     "peak_memory_mb": ("peak memory, MB", "count"),
 }
 _ORDER = {name: place for place, name in enumerate(FIGURES)}
-_MOST_ROWS = 80  # of a list that is shown; longer ones stay in their file
+_MOST_ROWS = 200  # of a list that is shown; longer ones stay in their file
 _SPREAD = "spread"
 Key = tuple[str, ...]
 
@@ -72,7 +84,6 @@ def results(found: Sequence[Metrics]) -> list[Section]:
         by_axes.setdefault(tuple(metrics.output.variant), []).append(metrics)
     tables = [_by_variant(axes, group) for axes, group in by_axes.items() if axes]
     tables += [_by_stage(by_axes[()])] if () in by_axes else []
-    tables.sort(key=lambda table: -len(table.columns) * len(table.rows))
     return section("Results", [table for table in tables if table.rows])
 
 
@@ -84,9 +95,8 @@ def lists(found: Sequence[Metrics], claimed: Sequence[str] = ()) -> list[Section
             if name not in (*claimed, _SPREAD):
                 told = tables.setdefault((metrics.output.stage, name), [])
                 told += [(metrics.output, row) for row in rows]
-    made = [_list_table(f"{stage}: {name}", rows) for (stage, name), rows in tables.items()]
-    kept = [table for table in made if table.rows and len(table.columns) > 1]
-    return section("Details of the metrics", kept, folded=True)
+    made = [list_table(f"{stage}: {name}", rows) for (stage, name), rows in tables.items()]
+    return section("Details of the metrics", made, folded=True)
 
 
 def heading(name: str) -> str:
@@ -166,8 +176,11 @@ def _ordered(names: Iterator[str]) -> list[str]:
     return sorted(dict.fromkeys(names), key=lambda name: (_ORDER.get(name, len(_ORDER)), name))
 
 
-def _list_table(caption: str, rows: Sequence[tuple[Output, Mapping[str, Any]]]) -> Table:
-    """A row for each object, with its texts and numbers; empty where there are too many."""
+def list_table(caption: str, rows: Sequence[tuple[Output, Mapping[str, Any]]]) -> Block:
+    """A row for each object, with its texts and numbers; a remark where there are too many."""
+    if len(rows) > _MOST_ROWS:
+        files = listed(list(dict.fromkeys(output.path for output, _ in rows)), 3)
+        return Remark(f"{caption}: {len(rows):,} rows are too many for a page; see {files}.")
     plain = [{k: v for k, v in row.items() if not isinstance(v, dict | list)} for _, row in rows]
     names = list(dict.fromkeys(name for row in plain for name in row))
     axes = list(dict.fromkeys(axis for output, _ in rows for axis in output.item))
@@ -179,7 +192,7 @@ def _list_table(caption: str, rows: Sequence[tuple[Output, Mapping[str, Any]]]) 
         (*(output.item.get(axis) for axis in axes), *(row.get(name) for name in ordered))
         for output, row in rows
     ]
-    return Table(caption, tuple(columns), tuple(cells) if len(cells) <= _MOST_ROWS else ())
+    return Table(caption, tuple(columns), tuple(cells))
 
 
 def _scalars(value: Any, name: str = "") -> Iterator[tuple[str, float]]:

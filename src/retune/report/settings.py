@@ -25,10 +25,14 @@ def settings(root: Path, pipeline: Pipeline, lock: Lock) -> list[Section]:
 def _blocks(file: Path, lock: Lock) -> Iterator[Block]:
     now = load_yaml(file)
     used = lock.params(lock.params_file) if lock.there else now
-    shared = {k: v for k, v in flat(used) if k.partition(".")[0] != _VARIANTS}
+    shared = [pair for pair in flat(used) if pair[0].partition(".")[0] != _VARIANTS]
+    sections: dict[str, list[str]] = {}
+    for name, value in sorted(shared):
+        section_, _, key = name.rpartition(".")
+        sections.setdefault(section_, []).append(f"{key}: {_told(value)}")
     told = "of the last run" if lock.there else "as they stand in params.yaml; nothing was run yet"
-    rows = tuple((name, _told(value)) for name, value in sorted(shared.items()))
-    yield Table(f"Settings {told}", (Column("setting", "code"), Column("value")), rows)
+    rows = tuple((name, ", ".join(told_)) for name, told_ in sections.items())
+    yield Table(f"Settings {told}", (Column("section", "code"), Column("settings")), rows)
     variants = now.get(_VARIANTS)
     if isinstance(variants, dict):
         changes = tuple(

@@ -52,7 +52,8 @@ def _comparisons(compared: Mapping[str, Any]) -> Iterator[Block]:
             for row in compared["seed_noise"]
         ),
     )  # fmt: skip
-    for sentence in warnings(variants, scores):
+    headline = dict([*scores.items()][:1])
+    for sentence in warnings(variants, headline):
         yield Remark(sentence)
     yield Table(
         "Would other sentences? Accuracy over resampled sentences (paired bootstrap)",
