@@ -1,9 +1,10 @@
 """Figures of any pipeline: what its dvc.yaml declares under `plots`, with DVC's templates.
 
 `linear` (and any other one of points) is a line chart, `confusion` a matrix of counts,
-`bar_horizontal` bars; `by_<column>`, one of ours, has a line for each value of that column. Plots of one stage that stands for several variants share a chart, and
-runs that differ by their seed share a colour. Of a folder of learning curves, for which dvc.yaml
-says neither x nor y, each column is a chart over the epochs.
+`bar_horizontal` bars; `by_<column>`, one of ours, has a line for each value of that column. Plots
+of one stage that stands for several variants share a chart, and runs that differ by their seed
+share a colour. Of a folder of learning curves, for which dvc.yaml says neither x nor y, each
+column is a chart over the epochs.
 """
 
 import math
@@ -65,7 +66,7 @@ def _declared(
         for column in columns:
             parts = [names[path]] if len(files) > 1 else []
             parts += [str(column)] if len(columns) > 1 or not parts else []
-            series.append(_line(" ".join(parts), path, rows, style.get("x"), column))
+            series.append(line(" ".join(parts), path, rows, style.get("x"), column))
     if series:
         label = str(style.get("x_label") or style.get("x") or "row")
         found.append(Lines(title, label, str(style.get("y_label") or ""), tuple(series)))
@@ -117,11 +118,11 @@ def _curves(reader: Reader, title: str, sources: Sequence[Source]) -> Iterator[B
         if column in _UNDRAWN:
             continue
         drawn = [
-            reader.guarded(lambda: _line(s.group, s.path, rows, time, column))  # noqa: B023
+            reader.guarded(lambda: line(s.group, s.path, rows, time, column))  # noqa: B023
             for s, rows in there
             if column in rows[0]
         ]
-        lines = tuple(line for line in drawn if line)
+        lines = tuple(one for one in drawn if one)
         yield Lines(f"{title} {column}", str(time), column, lines)
 
 
@@ -137,7 +138,7 @@ def _by_template(
     y = style.get("y") or [*there[0][1][0]][-1]  # DVC's choice: the last column
     by = str(style.get("template", "")).partition("by_")[2]
     lines = [
-        _line(group, source.path, its, x, str(y))
+        line(group, source.path, its, x, str(y))
         for source, rows in there
         for group, its in _grouped(source.group, rows, by)
     ]
@@ -155,7 +156,7 @@ def _grouped(group: str, rows: Sequence[Row], column: str) -> list[tuple[str, li
     return [*groups.items()]
 
 
-def _line(group: str, path: str, rows: Sequence[Row], x: Any, y: Any) -> Line:
+def line(group: str, path: str, rows: Sequence[Row], x: Any, y: Any) -> Line:
     """A line; points without a finite place are left out."""
     ys = numbers(path, rows, str(y))
     xs = numbers(path, rows, str(x)) if x else [float(n) for n in range(len(ys))]

@@ -25,7 +25,8 @@ class Axis:
     def __init__(self, values: Sequence[float], start: float, end: float) -> None:
         low, high = (min(values), max(values)) if values else (0.0, 1.0)
         if low == high:
-            low, high = low - 0.5, high + 0.5
+            room = max(0.5, abs(low) / 2)
+            low, high = low - room, high + room
         step = _step((high - low) / _TICKS)
         first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
         self.ticks = [round(n * step, 12) for n in range(first, last + 1)]

@@ -4,9 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
-from retune.report.content import Block, Coloured, Line, Lines, Remark, Section, Token, section
+from retune.report.content import Block, Coloured, Lines, Remark, Section, Token, section
+from retune.report.figures import line
 from retune.report.graph import Output
-from retune.report.reading import Reader, Row, numbers
+from retune.report.reading import Reader, Row
 from retune.report.results import Metrics, list_table
 
 #: Lists of compare.json, with what their tables are called.
@@ -63,7 +64,7 @@ def _token_charts(path: str, rows: Sequence[Row]) -> Iterator[Block]:
     """A chart for each prompt, a line for each number of beams."""
     for prompt, its in _by(rows, "prompt").items():
         lines = [
-            _line(_counted(beams), path, each, "position", "probability")
+            line(_counted(beams), path, each, "position", "probability")
             for beams, each in _by(its, "beams").items()
         ]
         title = f"Probability of each token after “{prompt}”"
@@ -73,7 +74,7 @@ def _token_charts(path: str, rows: Sequence[Row]) -> Iterator[Block]:
 def _beam_chart(path: str, rows: Sequence[Row]) -> Iterator[Block]:
     """A line for each prompt over the number of beams."""
     y = "mean_log_probability"
-    lines = [_line(prompt, path, its, "beams", y) for prompt, its in _by(rows, "prompt").items()]
+    lines = [line(prompt, path, its, "beams", y) for prompt, its in _by(rows, "prompt").items()]
     if lines:
         title = "Mean log-probability after a prompt"
         yield Lines(title, "beams", y.replace("_", " "), tuple(lines))
@@ -84,11 +85,6 @@ def _by(rows: Sequence[Row], column: str) -> dict[str, list[Row]]:
     for row in rows:
         groups.setdefault(row[column], []).append(row)
     return groups
-
-
-def _line(group: str, path: str, rows: Sequence[Row], x: str, y: str) -> Line:
-    pairs = zip(numbers(path, rows, x), numbers(path, rows, y), strict=True)
-    return Line(group, tuple(pairs))
 
 
 def _coloured(text: Mapping[str, Any]) -> Coloured:
