@@ -107,8 +107,8 @@ def read_pipeline(root: Path, name: str, folder: str) -> Pipeline:
                 for told, style in _entries(resolved.get(kind)):
                     outputs.append(Output(stage, target, item, _joined(base, told), style))
     declared = tuple(_declared(content.get("plots"), folder))
-    about, outputs = _first_sentence(path), (tuple(found[kind]) for kind in _KINDS)
-    return Pipeline(name, folder, about, *outputs, declared)
+    metrics, plots, outs = (tuple(found[kind]) for kind in _KINDS)
+    return Pipeline(name, folder, _first_sentence(path), metrics, plots, outs, declared)
 
 
 def _context(folder: Path, content: Mapping[str, Any]) -> dict[str, Any]:
