@@ -99,6 +99,17 @@ def test_sentiment_shows_probes_by_kind_and_the_notebooks_sentences() -> None:
     assert len(blocks_of(report, "matrix")) == 4
 
 
+def test_probes_in_another_form_are_a_fault_of_their_file(tmp_path: Path) -> None:
+    folder = tmp_path / "pipelines/sentiment"
+    write(tmp_path / "dvc.yaml", SCORE)
+    write(folder / "params.yaml", "sentiment: {seeds: [1]}\n")
+    write(folder / "dvc.yaml", "stages: {probe: {cmd: probe, metrics: [metrics/probes.json]}}\n")
+    write(folder / "metrics/probes.json", {"sentiment": {"runs": [], "kinds": [{"kind": "INV"}]}})
+    assert (
+        "pipelines/sentiment/metrics/probes.json: not of the form that its stage writes (KeyError: "
+    ) in remarks(gather(tmp_path, ["sentiment"]))
+
+
 def answers(root: Path, f1: float) -> Path:
     """Two questions: one is answered rightly, one half."""
     context = "Ada built it in 1871 on Sula."
@@ -154,7 +165,7 @@ def test_absent_answers_are_told(tmp_path: Path) -> None:
     (folder / "nbest.jsonl").unlink()
     told = remarks(gather(tmp_path))
     assert "are read from data/qa/predictions and data/qa/raw/validation.jsonl" in told
-    assert "`dvc pull`, or `dvc repro`, brings them" in told
+    assert "`dvc repro` brings them" in told
 
 
 def test_all_models_are_sorted_and_their_noise_is_unknown(tmp_path: Path) -> None:

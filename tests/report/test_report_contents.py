@@ -183,8 +183,32 @@ def test_of_a_broken_graph_the_report_tells_and_goes_on(tmp_path: Path) -> None:
 def test_numbers_are_told_by_their_kind() -> None:
     forms = {"count": "1,234", "score": "1234.00", "bytes": "0.0 MB", "seconds": "1,234.0 s"}
     assert {form: shown(1234, form) for form in forms} == forms  # type: ignore[arg-type]
-    assert [shown(x, "number") for x in (0.123456, 31.9, 12345.6, 7)] == [
-        "0.1235", "31.90", "12,346", "7",
+    assert [shown(x, "number") for x in (0.123456, 31.9, 12345.6, 7, 0.0)] == [
+        "0.1235", "31.90", "12,346", "7", "0",
     ]  # fmt: skip
     assert shown(Spread(1.0, 0.5), "score") == "1.00 ± 0.50"
     assert [shown(None), shown(True), shown(Spread(1.0, None), "score")] == ["-", "true", "1.00"]
+
+
+def test_of_scores_of_one_run_each_the_noise_is_unknown(tmp_path: Path) -> None:
+    project(tmp_path)
+    for method in ("plain", "fancy"):
+        scores = tmp_path / f"pipelines/toy/metrics/{method}/scores.json"
+        write(scores, {"toy": {"accuracy": 60.0}})
+    told = [r.text for r in blocks_of(gather(tmp_path, ["toy"]), "remark")]
+    assert not [text for text in told if "seed noise" in text]  # `train` has seeds
+    graph = tmp_path / "pipelines/toy/dvc.yaml"
+    text = graph.read_text(encoding="utf-8").replace("      seed: ${toy.seeds}\n", "")
+    write(graph, text.replace("/${item.seed}", ""))
+    told = [r.text for r in blocks_of(gather(tmp_path, ["toy"]), "remark")]
+    assert "seed noise is unknown with fewer than 3 seeds in common: plain over fancy" in told
+
+
+def test_columns_may_be_told_by_file(tmp_path: Path) -> None:
+    graph = project(tmp_path) / "dvc.yaml"
+    told = "x: {metrics/qa_curves/train.csv: epoch}"
+    write(graph, graph.read_text(encoding="utf-8").replace("x: step", told))
+    (chart,) = blocks_of(gather(tmp_path, ["qa"]), "lines")
+    assert chart.x_label == "epoch"
+    assert chart.lines[0].points == ((0.5, 3.5), (1.0, 2.5))
+    assert chart.lines[1].points == ((1.0, 2.75),)

@@ -78,7 +78,11 @@ def test_missing_curves_are_named(tmp_path: Path) -> None:
         ),
         ("pipelines/toy/params.yaml", "toy: [", r"params.yaml: while parsing"),
         ("pipelines/toy/dvc.lock", "stages: [", r"dvc.lock: while parsing .*git checkout HEAD"),
-        ("pipelines/toy/dvc.lock", "a: 1", r"dvc.lock: expected `stages:`, got None"),
+        (
+            "pipelines/toy/dvc.lock",
+            "a: 1",
+            r"dvc.lock: expected `stages:` .*, got None",
+        ),
     ],
 )
 def test_a_broken_file_is_named(tmp_path: Path, file: str, content: str, message: str) -> None:
@@ -128,3 +132,11 @@ def test_a_folder_in_place_of_a_file_is_told(tmp_path: Path) -> None:
 
 def test_a_column_without_rows_has_no_numbers() -> None:
     assert numbers("a.csv", [], "loss") == []
+
+
+@pytest.mark.parametrize("stage", ["3", "{params: 3}", "{deps: [{md5: a}]}", "{params: {a: 1}}"])
+def test_a_lock_in_another_form_is_a_fault(tmp_path: Path, stage: str) -> None:
+    write(project(tmp_path) / "dvc.lock", f"stages: {{train: {stage}}}\n")
+    faults = told(tmp_path, "fault", "qa")
+    assert faults
+    assert all("dvc.lock: expected `stages:` as DVC writes them" in fault for fault in faults)

@@ -202,8 +202,8 @@ def _number(value: float, form: Form) -> str:
             return f"{value / 1e6:,.1f} MB"
         case "seconds":
             return f"{value:,.1f} s"
-    if isinstance(value, int):
-        return f"{value:,}" if form == "number" else str(value)
+    if isinstance(value, int) or value == 0:
+        return f"{int(value):,}" if form == "number" else str(int(value))
     return f"{value:#,.{_DIGITS}g}" if abs(value) < 10**_DIGITS else f"{value:,.0f}"
 
 

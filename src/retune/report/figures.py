@@ -62,15 +62,21 @@ def _declared(
             source = Source(names[path], output, path)
             found += _by_template(title, {**style, "y": told}, [(source, rows)])
             continue
-        columns = told if isinstance(told, list) else [told]
+        columns = told if isinstance(told, list) else [told or [*rows[0]][-1]]
+        x = _of_file(style.get("x"), path)
         for column in columns:
             parts = [names[path]] if len(files) > 1 else []
             parts += [str(column)] if len(columns) > 1 or not parts else []
-            series.append(line(" ".join(parts), path, rows, style.get("x"), column))
+            series.append(line(" ".join(parts), path, rows, x, column))
     if series:
-        label = str(style.get("x_label") or style.get("x") or "row")
+        label = str(style.get("x_label") or _of_file(style.get("x"), "") or "row")
         found.append(Lines(title, label, str(style.get("y_label") or ""), tuple(series)))
     return found
+
+
+def _of_file(columns: Any, path: str) -> Any:
+    """The column of a file, where it is told by file; of another file, that of the first."""
+    return columns.get(path, next(iter(columns.values()))) if isinstance(columns, dict) else columns
 
 
 def _of_files(reader: Reader, plots: Sequence[Output]) -> Iterator[Block]:

@@ -220,6 +220,8 @@ def _declared(entries: Any, folder: str) -> Iterator[tuple[str, dict[str, Any]]]
         by_file = columns if isinstance(columns, dict) else {name: columns}
         base = PurePosixPath(folder)
         told["y"] = {_joined(base, file): names for file, names in by_file.items()}
+        if isinstance(told.get("x"), dict):
+            told["x"] = {_joined(base, file): column for file, column in told["x"].items()}
         yield str(told.get("title", name)), told
 
 

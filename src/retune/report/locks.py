@@ -61,9 +61,9 @@ class Lock:
                 f"{self.name}: {' '.join(str(error).split())}; `git checkout HEAD -- {self.name}`"
             ) from None
         stages = value.get("stages") if isinstance(value, dict) else value
-        if not isinstance(stages, dict):
+        if not isinstance(stages, dict) or not all(map(_is_stage, stages.values())):
             raise RetuneError(
-                f"{self.name}: expected `stages:`, got {excerpt(stages)}; "
+                f"{self.name}: expected `stages:` as DVC writes them, got {excerpt(stages)}; "
                 f"`git checkout HEAD -- {self.name}`"
             )
         return stages
@@ -93,6 +93,15 @@ class Lock:
         if file is None or file.stat().st_size > _LARGEST:
             return file is not None
         return hashlib.md5(file.read_bytes(), usedforsecurity=False).hexdigest() == md5
+
+
+def _is_stage(value: Any) -> bool:
+    """Whether it has the form of a stage in a lock, as far as that is read here."""
+    if not isinstance(value, dict) or not isinstance(value.get("params", {}), dict):
+        return False
+    entries = (*value.get("deps", ()), *value.get("outs", ()))
+    params_ = value.get("params", {}).values()
+    return all("path" in entry for entry in entries) and all(isinstance(p, dict) for p in params_)
 
 
 def flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from retune.errors import listed
-from retune.folding import interval_half_width
+from retune.folding import Variant, interval_half_width, warnings
 from retune.report.content import (
     Block,
     Cell,
@@ -54,6 +54,8 @@ FIGURES: dict[str, tuple[str, Form]] = {
 _ORDER = {name: place for place, name in enumerate(FIGURES)}
 _MOST_ROWS = 200  # of a list that is shown; longer ones stay in their file
 _SPREAD = "spread"
+#: Of which one run is one draw.
+_SCORES = ("exact_match", "f1", "accuracy")
 Key = tuple[str, ...]
 
 
@@ -82,9 +84,13 @@ def results(found: Sequence[Metrics]) -> list[Section]:
     by_axes: dict[Key, list[Metrics]] = {}
     for metrics in found:
         by_axes.setdefault(tuple(metrics.output.variant), []).append(metrics)
-    tables = [_by_variant(axes, group) for axes, group in by_axes.items() if axes]
-    tables += [_by_stage(by_axes[()])] if () in by_axes else []
-    return section("Results", [table for table in tables if table.rows])
+    blocks: list[Block] = []
+    for axes, group in by_axes.items():
+        table = _by_variant(axes, group) if axes else None
+        if table and len(table.columns) > len(axes):
+            blocks += [table, *map(Remark, _noise(group))]
+    single = _by_stage(by_axes.get((), ()))
+    return section("Results", [*blocks, single] if single.rows else blocks)
 
 
 def lists(found: Sequence[Metrics], claimed: Sequence[str] = ()) -> list[Section]:
@@ -147,6 +153,20 @@ def _by_variant(axes: Key, found: Sequence[Metrics]) -> Table:
     return Table(caption, tuple(columns), tuple(rows))
 
 
+def _noise(found: Sequence[Metrics]) -> list[str]:
+    """The project's words on scores of one run each; runs of several seeds have intervals."""
+    variants: dict[str, dict[str, dict[int, float]]] = {}
+    for output, value in found:
+        scalars, half_widths = figures(value)
+        if half_widths or SEED in output.item:
+            return []
+        name = " ".join(output.variant.values())
+        scores = {key: {0: scalars[key]} for key in _SCORES if key in scalars}
+        variants.setdefault(name, {}).update(scores)
+    told = [Variant(name, name, values) for name, values in variants.items()]
+    return warnings(told, {key: heading(key) for key in _SCORES})
+
+
 def _by_stage(found: Sequence[Metrics]) -> Table:
     """Figures of stages that there is one of, a row each; told by what they are."""
     rows: dict[tuple[str, str], float] = {}
@@ -181,7 +201,8 @@ def list_table(caption: str, rows: Sequence[tuple[Output, Mapping[str, Any]]]) -
     if len(rows) > _MOST_ROWS:
         files = listed(list(dict.fromkeys(output.path for output, _ in rows)), 3)
         return Remark(f"{caption}: {len(rows):,} rows are too many for a page; see {files}.")
-    plain = [{k: v for k, v in row.items() if not isinstance(v, dict | list)} for _, row in rows]
+    rows = [(output, row) for output, row in rows if any(map(_is_plain, row.values()))]
+    plain = [{k: v for k, v in row.items() if _is_plain(v)} for _, row in rows]
     names = list(dict.fromkeys(name for row in plain for name in row))
     axes = list(dict.fromkeys(axis for output, _ in rows for axis in output.item))
     texts = {n for n in names if any(isinstance(row.get(n), str) for _, row in rows)}
@@ -193,6 +214,10 @@ def list_table(caption: str, rows: Sequence[tuple[Output, Mapping[str, Any]]]) -
         for output, row in rows
     ]
     return Table(caption, tuple(columns), tuple(cells))
+
+
+def _is_plain(value: Any) -> bool:
+    return not isinstance(value, dict | list)
 
 
 def _scalars(value: Any, name: str = "") -> Iterator[tuple[str, float]]:

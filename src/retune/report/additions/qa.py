@@ -45,8 +45,8 @@ def _of_answers(reader: Reader, found: Sequence[Metrics]) -> list[Section]:
     if not _answers.there(reader.root):
         text = (
             f"Answers by kind of question, calibration and examples are read from "
-            f"{_answers.PREDICTIONS} and {_answers.RAW}, which are not here: `dvc pull`, or "
-            "`dvc repro`, brings them."
+            f"{_answers.PREDICTIONS} and {_answers.RAW}, which are not here: `dvc repro` "
+            "brings them."
         )
         return section("Answers", [Remark(text, "missing")])
     scores: Any = next((m.value for m in found if m.output.stage == "score"), {})

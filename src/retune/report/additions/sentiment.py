@@ -19,6 +19,8 @@ _VERDICTS = {
     "below": "below seed noise",
     "unknown": "seed noise is unknown",
 }
+#: Of pass rates: the list of a metrics file, and what names a row of it.
+_GROUPS = {"kinds": "kind", "capabilities": "capability"}
 _N3 = "notebook_n3"
 _MOST = 15  # probes that are listed
 _POINTS = Column("points", "score")
@@ -34,9 +36,10 @@ def add(reader: Reader, found: Sequence[Metrics]) -> list[Section]:
             made = reader.shaped(output.path, lambda: [*_comparisons(value["sentiment"])])  # noqa: B023
             comparisons += made or []
         elif name == "probes.json":
-            probes[" ".join(output.variant.values())] = value
-    told = reader.shaped("probes.json", lambda: [*_probes(probes)]) if probes else []
-    return [*section("Paired comparisons", comparisons), *section("Probes", told or [])]
+            task = reader.shaped(output.path, lambda: _checked(value["sentiment"]))  # noqa: B023
+            probes |= {" ".join(output.variant.values()): task} if task else {}
+    told = [*_probes(probes)] if probes else []
+    return [*section("Paired comparisons", comparisons), *section("Probes", told)]
 
 
 def _comparisons(compared: Mapping[str, Any]) -> Iterator[Block]:
@@ -73,16 +76,24 @@ def _variant(row: Mapping[str, Any]) -> Variant:
     return Variant(row["name"], row["name"], values)
 
 
+def _checked(task: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The same, where it has all that is read of it; else a KeyError."""
+    _failures(task)
+    for key, name in _GROUPS.items():
+        for row in task[key]:
+            _ = row[name], row["total"], row["mean"], row["half_width"]
+    return task
+
+
 def _probes(probes: Mapping[str, Any]) -> Iterator[Block]:
-    told = {name: value["sentiment"] for name, value in probes.items()}
-    for key, name in (("kinds", "kind"), ("capabilities", "capability")):
-        yield _rates(key, name, told)
+    for key, name in _GROUPS.items():
+        yield _rates(key, name, probes)
     yield Remark(
         "MFT: a sentence has a label. INV: a change means nothing. DIR: a change moves the "
         "sentiment (Ribeiro et al. 2020)."
     )
-    failed = {name: _failures(value) for name, value in told.items()}
-    runs = {name: len(value["runs"]) for name, value in told.items()}
+    failed = {name: _failures(value) for name, value in probes.items()}
+    runs = {name: len(value["runs"]) for name, value in probes.items()}
     yield _of_n3(failed, runs)
     yield _most_failed(failed, runs)
 
