@@ -1,6 +1,7 @@
 """The page: its structure, what it needs, hostile texts, equal bytes."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,14 @@ def test_equal_inputs_give_equal_bytes(tmp_path: Path) -> None:
     report = gather(project(tmp_path))
     assert render(report) == render(gather(tmp_path))
     assert render(report).endswith("</html>\n")
+
+
+def test_what_the_page_is_made_of_is_part_of_the_package(root: Path) -> None:
+    told = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+    packed = told["tool"]["setuptools"]["package-data"]["retune.report"]
+    files = (root / "src/retune/report").glob("page.*")
+    assert sorted(packed) == sorted(f.name for f in files if f.suffix != ".py")
+    assert "jinja2" in told["project"]["dependencies"]
 
 
 def test_another_figure_gives_another_page(tmp_path: Path) -> None:

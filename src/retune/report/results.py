@@ -51,6 +51,7 @@ FIGURES: dict[str, tuple[str, Form]] = {
     "train_sentence_parts_per_second": ("parts/s", "number"),
     "peak_memory_mb": ("peak memory, MB", "count"),
 }
+_COSTS = [*FIGURES][[*FIGURES].index("parameters") :]
 _ORDER = {name: place for place, name in enumerate(FIGURES)}
 _MOST_ROWS = 200  # of a list that is shown; longer ones stay in their file
 _SPREAD = "spread"
@@ -86,9 +87,8 @@ def results(found: Sequence[Metrics]) -> list[Section]:
         by_axes.setdefault(tuple(metrics.output.variant), []).append(metrics)
     blocks: list[Block] = []
     for axes, group in by_axes.items():
-        table = _by_variant(axes, group) if axes else None
-        if table and len(table.columns) > len(axes):
-            blocks += [table, *map(Remark, _noise(group))]
+        if axes:
+            blocks += [*_by_variant(axes, group), *map(Remark, _noise(group))]
     single = _by_stage(by_axes.get((), ()))
     return section("Results", [*blocks, single] if single.rows else blocks)
 
@@ -130,7 +130,8 @@ def figures(value: Any) -> Figures:
     return Figures(scalars, half_widths)
 
 
-def _by_variant(axes: Key, found: Sequence[Metrics]) -> Table:
+def _by_variant(axes: Key, found: Sequence[Metrics]) -> list[Table]:
+    """A row for each variant: scores in one table, what they cost in another."""
     runs: dict[Key, dict[str, list[float]]] = {}
     widths: dict[tuple[Key, str], float] = {}
     for metrics in found:
@@ -140,17 +141,23 @@ def _by_variant(axes: Key, found: Sequence[Metrics]) -> Table:
             row.setdefault(name, []).append(number)
         widths |= {(key, name): width for name, width in told.half_widths.items()}
     names = _ordered(name for row in runs.values() for name in row)
-    rows = [
-        (*key, *(_folded(row.get(name, []), widths.get((key, name))) for name in names))
-        for key, row in runs.items()
-    ]
-    columns = [Column(axis, "code") for axis in axes]
-    columns += [Column(heading(name), form(name)) for name in names]
     seeds = {m.output.item[SEED] for m in found if SEED in m.output.item}
-    caption = f"Figures by {' and '.join(axes)}"
-    if seeds:
-        caption += f"; ± is half of the 95 % interval over {len(seeds)} seeds"
-    return Table(caption, tuple(columns), tuple(rows))
+    told_ = f"; ± is half of the 95 % interval over {len(seeds)} seeds" if seeds else ""
+    by = f"by {' and '.join(axes)}{told_}"
+    scores, costs = ([n for n in names if (n in _COSTS) is cost] for cost in (False, True))
+    columns = [Column(axis, "code") for axis in axes]
+    return [
+        Table(
+            f"{what} {by}",
+            (*columns, *(Column(heading(name), form(name)) for name in chosen)),
+            tuple(
+                (*key, *(_folded(row.get(n, []), widths.get((key, n))) for n in chosen))
+                for key, row in runs.items()
+            ),
+        )
+        for what, chosen in (("Figures", scores), ("Costs", costs))
+        if chosen
+    ]
 
 
 def _noise(found: Sequence[Metrics]) -> list[str]:
