@@ -50,8 +50,9 @@ def test_the_same_texts_give_the_same_bytes_and_a_saved_one_reads_alike(tmp_path
 
 
 def test_the_checkpoints_own_is_that_of_its_folder(tmp_path: Path) -> None:
-    folder = Path(tiny.write_checkpoint(tmp_path / "encoder"))
-    pinned = CheckpointParams(str(folder), sha256(folder / "model.safetensors"))
+    pinned = CheckpointParams(
+        str(tmp_path / "encoder"), tiny.write_checkpoint(tmp_path / "encoder")
+    )
     tokenizer = checkpoint.tokenizer(checkpoint.Params(), pinned, iter(TEXTS))
     assert tokenizer.get_vocab() == tiny.wordpiece().get_vocab()
 
