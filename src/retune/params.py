@@ -42,7 +42,8 @@ SECTIONS = {
     "adapters": ("language", "entities"),
     "sentiment": (
         *("dataset", "datasets", "model", "models", "checkpoint", "seeds", "download"),
-        *("augment", "tokenize", "train", "predict", "score", "probe"),
+        *("augment", "vocabulary", "vocabularies", "tokenize"),
+        *("train", "predict", "score", "probe"),
     ),
 }
 #: Beside the tasks: by name, what takes the place of parts of a task (`--variant NAME`).

@@ -2,7 +2,8 @@
 
 To add one, write `sentiment/models/<name>.py` with
 
-- `Params`, a frozen dataclass: the params section `sentiment.models.<name>`;
+- `Params`, a frozen dataclass: the params section `sentiment.models.<name>`; its property
+  `pretrained` says whether the model begins with weights of the checkpoint;
 - `build(params, checkpoint, vocabulary_size, pad_token_id)`, which gives a `PreTrainedModel`
   with fresh weights (the caller has seeded torch). Its `forward(input_ids, attention_mask)`
   takes integers (B, T), where mask 1 = real token, and returns `SequenceClassifierOutput`

@@ -27,6 +27,11 @@ class EmbeddingParams:
         if self.freeze_embeddings and not self.pretrained_embeddings:
             raise ValueError("freeze_embeddings would keep random embeddings; set one of the two")
 
+    @property
+    def pretrained(self) -> bool:
+        """Whether the model begins with weights of the checkpoint."""
+        return self.pretrained_embeddings
+
 
 def pretrained_embeddings(
     params: EmbeddingParams, checkpoint: Path, vocabulary_size: int
