@@ -4,7 +4,7 @@ PYTHON ?= python3.11
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: repro test unit lint fuzz newest variants readme clean environment
+.PHONY: repro test unit lint fuzz newest variants readme report clean environment
 
 repro: environment
 	dvc repro
@@ -45,6 +45,9 @@ variants: environment
 
 readme: environment
 	python docs/generate.py
+
+report: environment
+	retune report
 
 environment: $(VENV)/installed
 

@@ -157,7 +157,7 @@ def ablation() -> str:
 def learning() -> str:
     """F1 of the plain recipe and of retune's, seed by seed."""
     if not (ROOT / "bench" / "results" / "learning.json").exists():
-        return "Not measured yet; `python -m bench.learning` does it."
+        return "Not measured yet; `python -m bench.learning --save` does it."
     figures = _bench("learning")
     seeds = sorted({run["seed"] for run in figures["runs"]})
     lines = [
@@ -169,7 +169,7 @@ def learning() -> str:
         lines.append(
             f"| {recipe} | {' | '.join(f1s)} | {summary['mean']:.2f} | {summary['deviation']:.2f} |"
         )
-    return "\n".join([*lines, "", f"{figures['machine']}; `python -m bench.learning`"])
+    return "\n".join([*lines, "", f"{figures['machine']}; `python -m bench.learning --save`"])
 
 
 def adapters() -> str:
