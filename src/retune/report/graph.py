@@ -1,6 +1,6 @@
 """What a pipeline's dvc.yaml declares: metrics, plots, and the stage that earns each of them.
 
-DVC's own reading of it takes seconds, and stops at the first fault of any pipeline. Here is the
+DVC's own reading of it stops at the first fault of any pipeline. Here is the
 part of its language that names files: `vars`, `${...}`, `foreach` and `matrix`.
 """
 
