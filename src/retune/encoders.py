@@ -1,5 +1,6 @@
 """Pretrained encoders with the head of a task, whole or refused."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ from transformers import (
 from retune.checkpoints import NAME, quiet_transformers, require_vocabulary
 from retune.configuration import check_configuration, explained
 from retune.errors import RetuneError, listed
+
+#: In the names of a configuration's dropout probabilities; GPT-2's are `resid_pdrop` and the like.
+_DROPOUT = re.compile("dropout|pdrop$")
 
 
 def span_model(checkpoint: Path, dropout: float | None, vocabulary_size: int) -> PreTrainedModel:
@@ -45,7 +49,7 @@ def encoder_config(checkpoint: Path, dropout: float | None, **changes: Any) -> P
         )
     if dropout is not None:
         for name, value in config.to_dict().items():
-            if "dropout" in name and isinstance(value, float):
+            if _DROPOUT.search(name) and isinstance(value, float):
                 setattr(config, name, dropout)
     return config
 

@@ -46,7 +46,7 @@ SECTIONS = {
     ),
     "language_model": (
         *("dataset", "datasets", "model", "models", "checkpoint", "seed", "download"),
-        *("tokenize", "train", "generate", "score", "plots"),
+        *("tokenize", "train", "generate", "perplexity", "score", "plots"),
     ),
 }
 #: Beside the tasks: by name, what takes the place of parts of a task (`--variant NAME`).

@@ -1,1 +1,1 @@
-"""The stages of language models: texts, blocks of their tokens, and what goes on from a prompt."""
+"""The stages of the language model: texts, a model of them, and how it continues them."""
