@@ -8,7 +8,7 @@ To add one, write `language_model/models/<name>.py` with
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from retune.checkpoints import quiet_transformers
 from retune.configuration import check_configuration, explained
@@ -31,8 +31,9 @@ def load(folder: Path) -> "PreTrainedModel":
     quiet_transformers()
     check_configuration(folder)
     again = "; delete it and run `dvc repro`"
+    auto_class: Any = AutoModelForCausalLM  # whose types do not tell of the loading info
     with explained(f"{folder}: not a whole language model", again):
-        model, report = AutoModelForCausalLM.from_pretrained(
+        model, report = auto_class.from_pretrained(
             folder,
             dtype=torch.float32,
             use_safetensors=True,
