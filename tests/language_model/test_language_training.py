@@ -191,7 +191,7 @@ def test_training_stops_and_the_best_epoch_by_loss_is_kept(
     assert curve["loss"].tolist() == [3, 1, 2, 1]
 
 
-def test_steps_of_accumulated_batches_are_those_of_a_whole_one(data: Path, tmp_path: Path) -> None:
+def test_steps_of_accumulated_batches_are_those_of_a_whole_one(tmp_path: Path) -> None:
     """Of eight blocks each, so that both are the same mean; as far as rounding lets them."""
     small = write_data(tmp_path / "data", train_blocks=8)
     changes = {"epochs": 2, "max_grad_norm": 0.0}
