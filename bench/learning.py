@@ -27,7 +27,7 @@ import torch
 from tqdm import tqdm
 
 from bench.inputs import ROOT
-from bench.measure import RESULTS, machine
+from bench.measure import RESULTS, machine, plain_parser
 from bench.windows import checkpoint_folder, checkpoint_params
 from retune.params import Params
 from retune.qa.batches import Collator
@@ -38,7 +38,10 @@ SEEDS = (1, 2, 3)
 
 
 def main() -> None:
-    """Train every seed both ways, and keep the scores in bench/results/learning.json."""
+    """Train every seed both ways, and show or keep the scores."""
+    parser = plain_parser("learning", str(__doc__), "--save")
+    parser.add_argument("--save", action="store_true", help="keep the scores in bench/results/")
+    options = parser.parse_args()
     recipes = list(itertools.product(SEEDS, ("retune", "plain")))
     with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as pool:
         runs = list(tqdm(pool.map(_run, *zip(*recipes, strict=True)), total=len(recipes)))
@@ -48,7 +51,8 @@ def main() -> None:
     }
     figures = {"machine": machine(), "runs": [run._asdict() for run in runs], "f1": means}
     text = json.dumps(figures, indent=2) + "\n"
-    (RESULTS / "learning.json").write_text(text, encoding="utf-8")
+    if options.save:
+        (RESULTS / "learning.json").write_text(text, encoding="utf-8")
     print(text, end="")
 
 

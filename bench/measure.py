@@ -91,13 +91,19 @@ def alternate(
     return Comparison(title, unit, rates, goals or {})
 
 
-def parser(module: str, description: str) -> argparse.ArgumentParser:
-    """The options that every script here has."""
-    made = argparse.ArgumentParser(
+def plain_parser(module: str, description: str, example: str) -> argparse.ArgumentParser:
+    """The command line of a script here, without options but `--help`; others are refused."""
+    return argparse.ArgumentParser(
         prog=f"python -m bench.{module}",
         description=description,
-        epilog=f"Example: python -m bench.{module} --rounds 5 --save",
+        epilog=f"Example: python -m bench.{module} {example}".rstrip(),
+        allow_abbrev=False,
     )
+
+
+def parser(module: str, description: str) -> argparse.ArgumentParser:
+    """The same with the options of every script that measures in rounds."""
+    made = plain_parser(module, description, "--rounds 5 --save")
     made.add_argument("--rounds", type=int, default=3, help="measured rounds (default: 3)")
     made.add_argument("--json", action="store_true", help="print the figures as JSON")
     made.add_argument("--save", action="store_true", help="keep them in bench/results/")

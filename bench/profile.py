@@ -1,6 +1,5 @@
 """One training step under torch's profiler: where the notebooks' recipe and retune's spend it."""
 
-import argparse
 import json
 import sys
 from typing import Any
@@ -9,7 +8,7 @@ import torch
 from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
-from bench.measure import RESULTS, machine
+from bench.measure import RESULTS, machine, plain_parser
 from bench.recipes import NOTEBOOK, RETUNE, Recipe, collator_of, set_dropout, set_memory
 from bench.training import BATCH, ENCODERS, encoder
 from bench.windows import shuffled_windows
@@ -21,12 +20,10 @@ _ROWS = 12
 
 def main() -> None:
     """Profile one step of each recipe, and keep the tables in bench/results/profile.json."""
-    parser = argparse.ArgumentParser(
-        prog="python -m bench.profile",
-        description=__doc__,
-        epilog="Example: python -m bench.profile --model bert-mini",
+    parser = plain_parser("profile", str(__doc__), "--model bert-mini")
+    parser.add_argument(
+        "--model", choices=ENCODERS, default="minilm", help="to train (default: minilm)"
     )
-    parser.add_argument("--model", choices=ENCODERS, default="minilm")
     options = parser.parse_args()
     figures: dict[str, Any] = {"machine": machine(), "model": options.model, "steps": {}}
     with shuffled_windows(500) as rows:

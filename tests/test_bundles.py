@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ from transformers import (
 )
 
 from retune.borrowing import adapter_params, load_adapter
-from retune.bundles import AdapterParts, insert, load, publish
+from retune.bundles import AdapterParts, insert, load, publish, weights_sum
 from retune.layers.adapters import AdapterParams
 from retune.storage import sha256
 
@@ -166,3 +167,23 @@ def test_the_notebooks_counts_are_reproduced() -> None:
     assert (before, added, before + added) == (333_348_866, 78_478_208, 411_827_074)
     assert round(100 * added / before, 2) == 23.54
     assert model.num_parameters(only_trainable=True) == added + 2 * 1024 + 2
+
+
+@pytest.mark.parametrize("revision", [40, 64])
+def test_the_base_is_hashed_once_where_the_pin_is_its_sum(
+    revision: int, encoders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed = []
+
+    def counting(path: Path) -> str:
+        hashed.append(path)
+        return sha256(path)
+
+    for module in ("checkpoints", "bundles"):
+        monkeypatch.setattr(f"retune.{module}.sha256", counting)
+    base = pin(encoders / "bert")
+    if revision == 40:  # as of a checkpoint of the hub
+        monkeypatch.setattr("retune.bundles.resolve", lambda _: encoders / "bert")
+        base = replace(base, revision=40 * "a")
+    assert weights_sum(base) == sha256(encoders / "bert" / "model.safetensors")
+    assert hashed == [encoders / "bert" / "model.safetensors"]

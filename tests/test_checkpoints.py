@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 
 from retune import checkpoints
 from retune.checkpoints import CheckpointParams, resolve
+from retune.encoders import load_encoder_embeddings
 from retune.errors import RetuneError
 from retune.params import Params
 from retune.storage import sha256
@@ -178,15 +179,23 @@ def test_folder_may_be_relative_and_look_like_a_hub_id(
 
 def test_wrong_sum_is_told_with_both_sums_and_what_to_write(encoder: Path) -> None:
     actual = sha256(encoder / "model.safetensors")
-    message = rf"qa\.checkpoint\.revision: .*{actual}.*{EMPTY_SUM}.*`revision: {actual}`"
+    message = rf"^checkpoint\.revision: .*{actual}.*{EMPTY_SUM}.*`revision: {actual}`"
     with pytest.raises(RetuneError, match=message):
         resolve(CheckpointParams(str(encoder), EMPTY_SUM))
 
 
 @pytest.mark.parametrize("name", ["./absent", "../absent", "/absent/x", "~/absent-x", "a/b/c"])
 def test_missing_path_is_never_asked_of_the_hub(name: str, no_network: None) -> None:
-    with pytest.raises(RetuneError, match=r"qa\.checkpoint\.name: no such folder: .*(absent|a/b)"):
+    with pytest.raises(RetuneError, match=r"^checkpoint\.name: no such folder: .*(absent|a/b)"):
         resolve(CheckpointParams(name, COMMIT))
+
+
+@pytest.mark.parametrize("section", ["qa.checkpoint", "sentiment.checkpoint", "bundle.base"])
+def test_a_message_names_the_section_that_was_read(section: str, encoder: Path) -> None:
+    with pytest.raises(RetuneError, match=rf"^{section}\.name: no such folder: absent;"):
+        resolve(CheckpointParams("./absent", COMMIT), section)
+    with pytest.raises(RetuneError, match=rf"^{section}\.revision: {encoder}/model\.saf"):
+        resolve(CheckpointParams(str(encoder), EMPTY_SUM), section)
 
 
 def test_missing_folder_that_looks_like_a_hub_id_is_told_by_its_sum(no_network: None) -> None:
@@ -198,7 +207,7 @@ def test_missing_folder_that_looks_like_a_hub_id_is_told_by_its_sum(no_network: 
 def test_folder_without_a_needed_file_is_refused(encoder: Path, file: str) -> None:
     (encoder / file).unlink()
     (encoder / "pytorch_model.bin").write_bytes(b"a pickle")
-    with pytest.raises(RetuneError, match=rf"qa\.checkpoint\.name: .* has no {file}"):
+    with pytest.raises(RetuneError, match=rf"^checkpoint\.name: .* has no {file}"):
         resolve(CheckpointParams(str(encoder), EMPTY_SUM))
 
 
@@ -218,7 +227,7 @@ def test_package_gives_its_model_folder(
 
 @pytest.mark.parametrize("module", ["surely_not_installed", "os.path", "", "../up"])
 def test_missing_package_is_told(module: str) -> None:
-    with pytest.raises(RetuneError, match=r"qa\.checkpoint\.name: package .* is not installed"):
+    with pytest.raises(RetuneError, match=r"^checkpoint\.name: package .* is not installed"):
         resolve(CheckpointParams(f"package:{module}", EMPTY_SUM))
 
 
@@ -239,7 +248,7 @@ def test_damaged_blob_in_the_cache_is_refused(
     data = bytearray(weights.read_bytes())
     data[-1] ^= 1
     weights.resolve().write_bytes(data)
-    with pytest.raises(RetuneError, match=r"qa\.checkpoint\.revision: .* is damaged .*delete it"):
+    with pytest.raises(RetuneError, match=r"^checkpoint\.revision: .* is damaged .*delete it"):
         resolve(hub())
 
 
@@ -275,16 +284,14 @@ def test_hub_model_without_safetensors_is_refused(hub_cache: Path, fake_hub: typ
 
 
 def test_model_that_the_hub_does_not_have_is_told(hub_cache: Path, fake_hub: type[FakeHub]) -> None:
-    with pytest.raises(
-        RetuneError, match=r"qa\.checkpoint\.name: the hub shows no model 'owner/x'"
-    ):
+    with pytest.raises(RetuneError, match=r"^checkpoint\.name: the hub shows no model 'owner/x'"):
         resolve(CheckpointParams("owner/x", COMMIT))
 
 
 def test_commit_that_the_hub_does_not_have_is_told(
     hub_cache: Path, fake_hub: type[FakeHub]
 ) -> None:
-    with pytest.raises(RetuneError, match=r"qa\.checkpoint\.revision: owner/name has no commit"):
+    with pytest.raises(RetuneError, match=r"^checkpoint\.revision: owner/name has no commit"):
         resolve(hub("a" * 40))
 
 
@@ -294,7 +301,7 @@ def test_without_network_the_offline_recipe_is_told(
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))  # bound and not listening: connections are refused
         use_hub(monkeypatch, f"http://127.0.0.1:{unused.getsockname()[1]}")
-        recipe = rf"qa\.checkpoint\.name: .*hf download owner/name --revision {COMMIT}.*package:"
+        recipe = rf"^checkpoint\.name: .*hf download owner/name --revision {COMMIT}.*package:"
         with pytest.raises(RetuneError, match=recipe):
             resolve(hub())
 
@@ -314,13 +321,13 @@ def test_tokenizer_is_fast_and_has_its_special_tokens(tokenizer_folder: Path) ->
 
 
 def test_folder_without_tokenizer_is_refused(encoder: Path) -> None:
-    with pytest.raises(RetuneError, match="has no tokenizer; save one"):
+    with pytest.raises(RetuneError, match=rf"^{encoder} has no tokenizer; save one"):
         checkpoints.load_tokenizer(encoder)
 
 
 def test_broken_tokenizer_is_refused(tokenizer_folder: Path) -> None:
     (tokenizer_folder / "tokenizer.json").write_text("{}")
-    with pytest.raises(RetuneError, match="cannot read the tokenizer in"):
+    with pytest.raises(RetuneError, match=r"^cannot read the tokenizer in"):
         checkpoints.load_tokenizer(tokenizer_folder)
 
 
@@ -342,20 +349,20 @@ def test_tokenizer_without_special_tokens_is_refused(encoder: Path) -> None:
 
 
 def test_embeddings_are_the_matrix_of_the_file(encoder: Path) -> None:
-    words = checkpoints.load_encoder_embeddings(encoder)
+    words = load_encoder_embeddings(encoder)
     assert torch.equal(words, torch.arange(32.0).reshape(8, 4))
 
 
 def test_embeddings_of_another_precision_are_widened(encoder: Path) -> None:
     half = {"embed_tokens.weight": torch.ones(3, 2, dtype=torch.bfloat16)}
     save_file(half, encoder / "model.safetensors")
-    assert checkpoints.load_encoder_embeddings(encoder).dtype == torch.float32
+    assert load_encoder_embeddings(encoder).dtype == torch.float32
 
 
 def test_checkpoint_without_embeddings_is_told(encoder: Path) -> None:
     save_file({"position_embeddings.weight": torch.ones(3, 2)}, encoder / "model.safetensors")
     with pytest.raises(RetuneError, match=r"has no word-piece embeddings.*pretrained_embeddings"):
-        checkpoints.load_encoder_embeddings(encoder)
+        load_encoder_embeddings(encoder)
 
 
 def test_vocabulary_larger_than_the_embeddings_is_refused(encoder: Path) -> None:

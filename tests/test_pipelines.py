@@ -78,6 +78,7 @@ CHOICES = {
     "qa.model": "model",
     "sentiment.model": "model",
     "sentiment.augment.method": "augment",
+    "sentiment.vocabulary": "vocabulary",
 }
 
 
@@ -155,12 +156,13 @@ def test_what_a_method_of_adapters_is_built_on_is_a_dep_of_its_training() -> Non
         assert told == {bundle["path"] for bundle in needed}
 
 
-def test_the_methods_of_sentiment_say_how_sentences_are_augmented() -> None:
+def test_the_methods_of_sentiment_say_how_sentences_are_augmented_and_read() -> None:
     methods, params = methods_and_params(ROOT / "pipelines" / "sentiment")
-    usual = params["sentiment"]["augment"]["method"]
+    usual = params["sentiment"]
     for name, changes in params["variants"].items():
-        augment = changes.get("augment", {}).get("method", usual)
+        augment = changes.get("augment", {}).get("method", usual["augment"]["method"])
         assert methods[name]["augment"] == augment
+        assert methods[name]["vocabulary"] == changes.get("vocabulary", usual["vocabulary"])
 
 
 def test_sentiment_is_trained_once_for_each_variant_and_seed() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from retune.errors import RetuneError
-from retune.table import experiment_rows, render, workspace_row
+from retune.table import experiment_rows, print_table, render, workspace_row
 
 METRICS = {
     "qa.json": {"exact_match": 40.0, "f1": 51.25, "details": []},
@@ -63,6 +63,20 @@ def test_trained_weights_are_shown_where_they_are_not_all(
     printed = capsys.readouterr().out
     assert "weights  trained" in printed
     assert "1.2M     0.3M" in printed
+
+
+@pytest.mark.parametrize("names", [1, 2])
+def test_beside_long_names_figures_stay_whole(
+    names: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    long, figure = "a_name_that_is_much_longer_than_those_of_all_other_variants", "91.25 ± 10.50"
+    texts, figures = ["variant", "model"][:names], ["accuracy", "F1", "macro F1", "M weights"]
+    print_table(texts, figures, [[long] * names + [figure] * 4, ["lstm"] * names + [figure] * 4])
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert [line.count(figure) for line in lines if figure in line] == [4, 4]
+    columns = [line.split(figure)[0].split() for line in lines[1:-1]]
+    assert ["".join(parts) for parts in zip(*columns, strict=True)] == [long] * names
 
 
 def test_json_is_read_back_as_it_was(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,6 +8,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 from transformers import PreTrainedModel
 
+from retune import manifests
 from retune.bundles import (
     FILE,
     AdapterParts,
@@ -31,7 +32,7 @@ LANGUAGE = "language"
 class BundleParams:
     """A bundle in params: its folder, and the SHA-256 of its bundle.safetensors.
 
-    Where that is null, DVC must watch the folder.
+    Where that is null, DVC must watch the folder. A manifest in there is believed either way.
     """
 
     path: Annotated[str, Field(min_length=1)]
@@ -57,7 +58,7 @@ def bundle_folder(params: BundleParams) -> Path:
     """The folder that `params` name, verified where they pin it.
 
     Raises:
-        RetuneError: no bundle is there, or another one than the pinned.
+        RetuneError: no bundle is there, another one than the pinned, or not what was sealed.
     """
     folder = Path(params.path)
     described(folder)
@@ -66,6 +67,11 @@ def bundle_folder(params: BundleParams) -> Path:
             f"{folder / FILE} has SHA-256 {found}, but params ask for {params.sha256}; if this "
             f"file is the one you want, put `sha256: {found}` into params.yaml"
         )
+    if (folder / manifests.NAME).is_file():  # a bundle that was handed on may have none
+        try:
+            manifests.read(folder)
+        except RetuneError as error:
+            raise RetuneError(f"{error}; train it again, or bring it here anew") from None
     return folder
 
 

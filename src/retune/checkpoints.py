@@ -7,6 +7,8 @@ safetensors only; nothing here unpickles a file or runs a checkpoint's own code.
 
 import importlib.util
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -19,11 +21,8 @@ from retune.params import STRICT
 from retune.storage import sha256
 
 if TYPE_CHECKING:
-    import torch
     from transformers import PreTrainedTokenizerFast
 
-NAME = "qa.checkpoint.name"
-REVISION = "qa.checkpoint.revision"
 WEIGHTS = "model.safetensors"
 
 #: Special tokens that tasks need: of an encoder, and of a decoder, which ends texts.
@@ -46,8 +45,6 @@ _HUB_FILES = [
     "merges.txt",
     *_TOKENIZER_FILES,
 ]
-#: How tensor names of word-piece embeddings end, the most telling first.
-_EMBEDDINGS = ("word_embeddings.weight", "tok_embeddings.weight", "embed_tokens.weight")
 
 
 def _pinned(revision: str) -> str:
@@ -61,7 +58,7 @@ def _pinned(revision: str) -> str:
 
 @dataclass(frozen=True, config=STRICT)
 class CheckpointParams:
-    """Section `qa.checkpoint`: which pretrained encoder and tokenizer, pinned.
+    """Section `checkpoint` of a task: which pretrained encoder and tokenizer, pinned.
 
     `name` is `package:<module>` (an installed package with the files in its folder
     `model/`), the path of a folder, or a hub id `owner/name`. `revision` is the SHA-256
@@ -72,34 +69,26 @@ class CheckpointParams:
     revision: Annotated[str, AfterValidator(_pinned)]
 
 
-def resolve(params: CheckpointParams) -> Path:
+def resolve(params: CheckpointParams, section: str = "checkpoint") -> Path:
     """The local folder with the checkpoint's files, verified.
 
-    The network is used only for a hub id that is not whole in the local hub cache.
+    The network is used only for a hub id that is not whole in the local hub cache. `section` is
+    where `params` were read, for messages.
 
     Raises:
         RetuneError: the checkpoint is absent, incomplete, or not the pinned one.
     """
-    folder = locate(params)
+    folder = locate(params, section)
     if params.name.startswith(_PACKAGE) or _means_folder(params):
-        _verify_sum(folder / WEIGHTS, params.revision)
+        with _said_of(section):
+            _verify_sum(folder / WEIGHTS, params.revision)
     return folder
 
 
-def locate(params: CheckpointParams) -> Path:
+def locate(params: CheckpointParams, section: str = "checkpoint") -> Path:
     """As `resolve`, but the sum of a folder's or package's weights is not compared."""
-    if params.name.startswith(_PACKAGE):
-        folder = _package_folder(params.name.removeprefix(_PACKAGE))
-    elif _means_folder(params):
-        folder = Path(params.name).expanduser()
-    else:
-        return _hub_snapshot(params)
-    if not folder.is_dir():
-        raise RetuneError(
-            f"{NAME}: no such folder: {folder}; give a folder with {WEIGHTS}, an id of the "
-            "hub (`owner/name`) with a commit as revision, or `package:<module>`"
-        )
-    _require_files(folder)
+    with _said_of(section):
+        folder = _found(params)
     check_configuration(folder)
     return folder
 
@@ -117,45 +106,24 @@ def load_tokenizer(
     quiet_transformers()
     if not any(path for pattern in _TOKENIZER_FILES for path in folder.glob(pattern)):
         # transformers would make an empty vocabulary instead of saying so.
-        raise RetuneError(f"{NAME}: {folder} has no tokenizer; save one there, too")
+        raise RetuneError(f"{folder} has no tokenizer; save one there, too")
     check_configuration(folder)
-    with explained(f"{NAME}: cannot read the tokenizer in {folder}"):
+    with explained(f"cannot read the tokenizer in {folder}"):
         tokenizer = AutoTokenizer.from_pretrained(
             folder, local_files_only=True, trust_remote_code=False
         )
     if not tokenizer.is_fast:
         raise RetuneError(
-            f"{NAME}: {folder} has a slow tokenizer ({type(tokenizer).__name__}), which knows "
-            "no character offsets; choose a checkpoint with a fast tokenizer"
+            f"{folder} has a slow tokenizer ({type(tokenizer).__name__}), which knows no "
+            "character offsets; choose a checkpoint with a fast tokenizer"
         )
     absent = [token for token in needed if getattr(tokenizer, token) is None]
     if absent:
         families = _FAMILIES[needed]
         raise RetuneError(
-            f"{NAME}: the tokenizer in {folder} has no {', '.join(absent)}; choose {families}"
+            f"the tokenizer in {folder} has no {', '.join(absent)}; choose {families}"
         )
     return cast(PreTrainedTokenizerFast, tokenizer)
-
-
-def load_encoder_embeddings(folder: Path) -> "torch.Tensor":
-    """The word-piece embedding matrix (V, H) of the encoder in `folder`, as float32.
-
-    Raises:
-        RetuneError: no tensor of the checkpoint has a name known for such a matrix.
-    """
-    from safetensors import safe_open
-
-    weights = folder / WEIGHTS
-    with explained(f"{NAME}: cannot read {weights}"), safe_open(weights, framework="pt") as tensors:
-        names = sorted(tensors.keys())
-        for ending in _EMBEDDINGS:
-            for name in names:
-                if name.endswith(ending):
-                    return tensors.get_tensor(name).float()  # type: ignore[no-any-return]
-    raise RetuneError(
-        f"{NAME}: {folder / WEIGHTS} has no word-piece embeddings (a tensor whose name ends in "
-        f"{', '.join(_EMBEDDINGS)}); set `pretrained_embeddings: false`"
-    )
 
 
 def require_vocabulary(rows: int, vocabulary_size: int, folder: Path) -> None:
@@ -166,7 +134,7 @@ def require_vocabulary(rows: int, vocabulary_size: int, folder: Path) -> None:
     """
     if rows < vocabulary_size:
         raise RetuneError(
-            f"{NAME}: {folder} has embeddings for {rows} tokens, but its tokenizer has "
+            f"{folder} has embeddings for {rows} tokens, but its tokenizer has "
             f"{vocabulary_size}; the two do not belong together"
         )
 
@@ -177,6 +145,31 @@ def quiet_transformers() -> None:
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()
+
+
+@contextmanager
+def _said_of(section: str) -> Iterator[None]:
+    """Let a sentence about a field of `CheckpointParams` begin with where that was read."""
+    try:
+        yield
+    except RetuneError as error:
+        raise RetuneError(f"{section}.{error}") from None
+
+
+def _found(params: CheckpointParams) -> Path:
+    if params.name.startswith(_PACKAGE):
+        folder = _package_folder(params.name.removeprefix(_PACKAGE))
+    elif _means_folder(params):
+        folder = Path(params.name).expanduser()
+    else:
+        return _hub_snapshot(params)
+    if not folder.is_dir():
+        raise RetuneError(
+            f"name: no such folder: {folder}; give a folder with {WEIGHTS}, an id of the "
+            "hub (`owner/name`) with a commit as revision, or `package:<module>`"
+        )
+    _require_files(folder)
+    return folder
 
 
 def _means_folder(params: CheckpointParams) -> bool:
@@ -194,7 +187,7 @@ def _package_folder(module: str) -> Path:
     spec = importlib.util.find_spec(module) if module.isidentifier() else None
     if spec is None:
         raise RetuneError(
-            f"{NAME}: package {excerpt(module)} is not installed in this environment; install "
+            f"name: package {excerpt(module)} is not installed in this environment; install "
             "it with `make`, or name a folder or a hub id"
         )
     places = spec.submodule_search_locations or []
@@ -206,7 +199,7 @@ def _require_files(folder: Path) -> None:
     for file in (WEIGHTS, "config.json"):
         if not (folder / file).is_file():
             raise RetuneError(
-                f"{NAME}: {folder} has no {file}; the layout of `save_pretrained` with one "
+                f"name: {folder} has no {file}; the layout of `save_pretrained` with one "
                 "safetensors file is needed (pickled weights are never loaded)"
             )
 
@@ -215,7 +208,7 @@ def _verify_sum(weights: Path, expected: str) -> None:
     actual = sha256(weights)
     if actual != expected:
         raise RetuneError(
-            f"{REVISION}: {weights} has SHA-256 {actual}, but params ask for {expected}; if "
+            f"revision: {weights} has SHA-256 {actual}, but params ask for {expected}; if "
             f"this file is the one you want, put `revision: {actual}` into params.yaml"
         )
 
@@ -238,7 +231,6 @@ def _hub_snapshot(params: CheckpointParams) -> Path:
         complete = False
     if not complete:
         folder = _download(params)
-    check_configuration(folder)
     _verify_blob(folder / WEIGHTS)
     return folder
 
@@ -259,11 +251,11 @@ def _download(params: CheckpointParams) -> Path:
         folder = Path(snapshot_download(name, revision=revision, allow_patterns=_HUB_FILES))
     except RepositoryNotFoundError:
         raise RetuneError(
-            f"{NAME}: the hub shows no model {name!r} to you; check the spelling, or set "
+            f"name: the hub shows no model {name!r} to you; check the spelling, or set "
             "HF_TOKEN if it is private or gated"
         ) from None
     except RevisionNotFoundError:
-        raise RetuneError(f"{REVISION}: {name} has no commit {revision} on the hub") from None
+        raise RetuneError(f"revision: {name} has no commit {revision} on the hub") from None
     except (HTTPError, OSError) as error:
         raise RetuneError(_offline_recipe(params, error)) from None
     _require_files(folder)
@@ -272,7 +264,7 @@ def _download(params: CheckpointParams) -> Path:
 
 def _offline_recipe(params: CheckpointParams, error: Exception) -> str:
     return (
-        f"{NAME}: {params.name} at {params.revision} is not in the local hub cache and cannot "
+        f"name: {params.name} at {params.revision} is not in the local hub cache and cannot "
         f"be downloaded ({type(error).__name__}: {excerpt(str(error), 200)}). Without network: "
         f"on a machine that has it run `hf download {params.name} --revision {params.revision} "
         "--local-dir encoder`, copy the folder `encoder` here and set `name: ./encoder` and "
@@ -286,6 +278,6 @@ def _verify_blob(weights: Path) -> None:
     blob = weights.resolve()
     if re.fullmatch(r"[0-9a-f]{64}", blob.name) and sha256(blob) != blob.name:
         raise RetuneError(
-            f"{REVISION}: {blob} in the hub cache is damaged (SHA-256 {sha256(blob)}, expected "
+            f"revision: {blob} in the hub cache is damaged (SHA-256 {sha256(blob)}, expected "
             f"{blob.name}); delete it and run again"
         )

@@ -39,6 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_ask(commands)
     _add_doctor(commands)
     _add_verify(commands)
+    _add_report(commands)
     return parser
 
 
@@ -159,6 +160,28 @@ def _add_verify(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     parser.set_defaults(run=_verify, failure=2)
 
 
+def _add_report(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser(
+        "report",
+        help="write one page on what all pipelines have earned",
+        description=(
+            "Write a self-contained HTML page: results with their cost and spread, comparisons, "
+            "learning curves, settings and provenance of each pipeline, as its metrics have them. "
+            "What is missing is named there, with the command that earns it. No model is run."
+        ),
+        epilog="Example: retune report --pipeline qa sentiment --out sentiment.html",
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("report.html"), metavar="FILE",
+        help="(default: report.html)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--pipeline", nargs="+", default=[], metavar="NAME", help="qa, or a folder of pipelines/"
+    )
+    parser.add_argument("--json", action="store_true", help="print the same content as JSON")
+    parser.set_defaults(run=_report, failure=1)
+
+
 def _sweep(arguments: argparse.Namespace) -> int:
     from retune.errors import RetuneError
     from retune.experiments import FOLDER, planned
@@ -245,6 +268,12 @@ def _doctor_environment(arguments: argparse.Namespace) -> int:
 
 def _verify(arguments: argparse.Namespace) -> int:
     from retune.verify.command import run
+
+    return run(arguments)
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    from retune.report.command import run
 
     return run(arguments)
 

@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
+from torch import Tensor
 from transformers import (
     AutoConfig,
     AutoModelForQuestionAnswering,
@@ -12,12 +14,14 @@ from transformers import (
     PreTrainedModel,
 )
 
-from retune.checkpoints import NAME, quiet_transformers, require_vocabulary
+from retune.checkpoints import WEIGHTS, quiet_transformers, require_vocabulary
 from retune.configuration import check_configuration, explained
 from retune.errors import RetuneError, listed
 
 #: In the names of a configuration's dropout probabilities; GPT-2's are `resid_pdrop` and the like.
 _DROPOUT = re.compile("dropout|pdrop$")
+#: How tensor names of word-piece embeddings end, the most telling first.
+_EMBEDDINGS = ("word_embeddings.weight", "tok_embeddings.weight", "embed_tokens.weight")
 
 
 def span_model(checkpoint: Path, dropout: float | None, vocabulary_size: int) -> PreTrainedModel:
@@ -84,11 +88,51 @@ def load_encoder_and_missing(
     missing = sorted(key for key in report["missing_keys"] if key.startswith(prefix))
     if missing:
         raise RetuneError(
-            f"{NAME}: {checkpoint} lacks weights of the encoder: {listed(missing, 3)}; its "
+            f"{checkpoint} lacks weights of the encoder: {listed(missing, 3)}; its "
             "config.json and model.safetensors do not belong together"
         )
     return model, sorted(report["missing_keys"])
 
 
+def load_encoder_embeddings(folder: Path) -> Tensor:
+    """The word-piece embedding matrix (V, H) of the encoder in `folder`, as float32.
+
+    Raises:
+        RetuneError: no tensor of the checkpoint has a name known for such a matrix.
+    """
+    weights = folder / WEIGHTS
+    with explained(f"cannot read {weights}"), safe_open(weights, framework="pt") as tensors:
+        names = sorted(tensors.keys())
+        for ending in _EMBEDDINGS:
+            for name in names:
+                if name.endswith(ending):
+                    return tensors.get_tensor(name).float()  # type: ignore[no-any-return]
+    raise RetuneError(
+        f"{folder / WEIGHTS} has no word-piece embeddings (a tensor whose name ends in "
+        f"{', '.join(_EMBEDDINGS)}); set `pretrained_embeddings: false`"
+    )
+
+
+def load_trained(auto_class: Any, folder: Path) -> PreTrainedModel:
+    """The trained model of `auto_class` in `folder`, float32, in evaluation mode (no dropout).
+
+    Raises:
+        RetuneError: the folder is incomplete or damaged, or its configuration leads to
+            code or weights elsewhere.
+    """
+    quiet_transformers()
+    check_configuration(folder)
+    with explained(f"{folder}: not a whole model", "; delete it and run the train stage"):
+        model: PreTrainedModel = auto_class.from_pretrained(
+            folder,
+            dtype=torch.float32,
+            use_safetensors=True,
+            local_files_only=True,
+            trust_remote_code=False,
+        )
+    model.eval()
+    return model
+
+
 def _explained(checkpoint: Path) -> Any:
-    return explained(f"{NAME}: transformers cannot load {checkpoint} for this task")
+    return explained(f"transformers cannot load {checkpoint} for this task")

@@ -4,18 +4,21 @@ A task brings its model, its batches, its loss and its evaluation; all else is t
 what is proved of one training (`tests/faults`) holds for all.
 """
 
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import torch
 from accelerate.data_loader import prepare_data_loader
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from transformers import PreTrainedModel, PrinterCallback, TrainingArguments
 
 from retune.bundles import is_bundle
+from retune.checkpoints import WEIGHTS
 from retune.errors import RetuneError
 from retune.launch import SETTING
 from retune.layers.dropout import use_fast_dropout
@@ -24,14 +27,19 @@ from retune.precision import resolved_precision
 from retune.processes import JointBatches, Share
 from retune.resuming import Checkpoint, Checkpoints, ResumableTrainer, run_key
 from retune.seeding import random_state_kept, seed_everything
-from retune.storage import remove
+from retune.storage import atomic_path, remove, write_json
 from retune.training import (
+    Curves,
     OptimizationParams,
     distributed_launch,
     environment,
+    require_finite,
     training_arguments,
     training_callbacks,
 )
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
 
 
 class Setup(NamedTuple):
@@ -126,6 +134,7 @@ class JointTrainer(ResumableTrainer):
         self.model_accepts_loss_kwargs = False
         self.remove_callback(PrinterCallback)  # our own Progress speaks instead
         self.rows, self.inner = rows, model  # `self.model` may be of other types
+        self.sizes = parameter_counts(model)  # before weights are shared out
         args = self.args
         size = args.per_device_train_batch_size * self.share.count
         grouped = args.train_sampling_strategy == "group_by_length"
@@ -192,6 +201,69 @@ class JointTrainer(ResumableTrainer):
 
     def _weights_are_shared_out(self) -> bool:
         return self.is_deepspeed_enabled and self.accelerator.deepspeed_plugin.zero_stage == 3
+
+
+class Reports(NamedTuple):
+    """Where a training tells its curves (a folder), its costs and its times."""
+
+    curves: Path
+    costs: Path
+    times: Path
+
+
+def publish_model(
+    checkpoint: Path, target: Path, tokenizer: "PreTrainedTokenizerFast", section: str
+) -> Path:
+    """Make a model folder of a checkpoint's weights; return the file that has them.
+
+    Raises:
+        RetuneError: a weight is not a number; `section` of the params is to be changed.
+    """
+    require_finite(load_file(checkpoint / WEIGHTS), section)
+    with atomic_path(target) as folder:
+        folder.mkdir(parents=True)
+        for name in ("config.json", WEIGHTS):
+            shutil.copyfile(checkpoint / name, folder / name)
+        tokenizer.save_pretrained(folder)
+    return target / WEIGHTS
+
+
+def write_reports(
+    reports: Reports,
+    trainer: JointTrainer,
+    setup: Setup,
+    end: Checkpoint,
+    *,
+    unit: str,
+    details: Mapping[str, int],
+) -> tuple[Curves, dict[str, Any]]:
+    """Write what the training has told of itself, and what it has cost.
+
+    Args:
+        reports: where to.
+        trainer: which has done it.
+        setup: which it was done by.
+        end: its last checkpoint.
+        unit: what a row is.
+        details: more of what it has cost.
+
+    Returns:
+        the curves, and the times.
+    """
+    curves = Curves.of(end.state.log_history)
+    curves.write(reports.curves)
+    count = round((end.state.epoch or 0) * len(trainer.rows))
+    costs = {**trainer.sizes, "details": [{**details, f"train_{unit}": count}]}
+    times = times_of(count, unit, end.seconds, setup.surroundings)
+    for path, figures in ((reports.costs, costs), (reports.times, times)):
+        write_json(path, _below(setup.params.section, figures))
+    return curves, times
+
+
+def _below(section: str, figures: dict[str, Any]) -> dict[str, Any]:
+    """Figures under the task whose training has a `section`: `qa.train`, `adapters.entities`."""
+    task, name = section.split(".")
+    return {task: figures if name == "train" else {name: figures}}
 
 
 def parameter_counts(model: PreTrainedModel) -> dict[str, int]:

@@ -42,7 +42,8 @@ SECTIONS = {
     "adapters": ("language", "entities"),
     "sentiment": (
         *("dataset", "datasets", "model", "models", "checkpoint", "seeds", "download"),
-        *("augment", "tokenize", "train", "predict", "score", "probe"),
+        *("augment", "vocabulary", "vocabularies", "tokenize"),
+        *("train", "predict", "score", "probe"),
     ),
     "language_model": (
         *("dataset", "datasets", "model", "models", "checkpoint", "seed", "download"),

@@ -95,7 +95,8 @@ def print_table(
 ) -> None:
     """Print `rows` under the headings, `texts` to the left and then `figures` to the right.
 
-    The table is as wide as the terminal, or at most 80 columns where there is none.
+    The table is as wide as the terminal, or at most 80 columns where there is none. Where it would
+    be wider, long texts go on in the next line; figures stay whole.
     """
     from rich.console import Console
     from rich.table import Table
@@ -104,7 +105,7 @@ def print_table(
     for heading in texts:
         table.add_column(heading, overflow="fold")
     for heading in figures:
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
         table.add_row(*row)
     console = Console(width=None if sys.stdout.isatty() else 80, markup=False, highlight=False)

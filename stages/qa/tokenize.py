@@ -26,7 +26,7 @@ def main(raw: Path, features: Path, metrics: Path) -> str:
             raw,
             features,
             metrics,
-            tokenizer=load_tokenizer(resolve(checkpoint)),
+            tokenizer=load_tokenizer(resolve(checkpoint, "qa.checkpoint")),
             params=settings,
             scoring=scoring,
             squad_v2=squad_v2,

@@ -24,7 +24,7 @@ def main(raw: Path, features: Path, model: Path, curves: Path, costs: Path, time
         seed = params.section("qa.seed", Seed)
         squad_v2 = params.section("qa.squad_v2", bool)
         variant, settings = params.variant("qa.model", "retune.qa.models", "qa.models")
-    build = partial(variant.build, settings, resolve(checkpoint))
+    build = partial(variant.build, settings, resolve(checkpoint, "qa.checkpoint"))
     paths = raw, features, model, curves, costs, times
     reads, writes = {"raw": raw, "features": features}, {"model": model}
     reports = [curves, costs, times, model.parent / "checkpoints"]

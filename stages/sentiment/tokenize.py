@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from retune.checkpoints import CheckpointParams, load_tokenizer, resolve
+from retune.checkpoints import CheckpointParams
 from retune.lineage import sealed
 from retune.params import Params
+from retune.sentiment.examples import read_examples
 from retune.sentiment.tokenize import TokenizeParams, tokenize
 from retune.stage import run_stage
 
@@ -20,11 +21,15 @@ def main(raw: Path, augmented: Path, features: Path, metrics: Path) -> str:
     """
     with Params() as params:
         checkpoint = params.section("sentiment.checkpoint", CheckpointParams)
-        settings = params.section("sentiment.tokenize", TokenizeParams)
+        lengths = params.section("sentiment.tokenize", TokenizeParams)
+        vocabulary, settings = params.variant(
+            "sentiment.vocabulary", "retune.sentiment.vocabularies", "sentiment.vocabularies"
+        )
     reads, writes = {"raw": raw, "augmented": augmented}, {"features": features}
     with sealed(params.read, reads=reads, writes=writes, reports=[metrics]):
-        tokenizer = load_tokenizer(resolve(checkpoint))
-        return tokenize(raw, augmented, features, metrics, tokenizer=tokenizer, params=settings)
+        texts = (example.text for example in read_examples(augmented / "train.jsonl"))
+        tokenizer = vocabulary.tokenizer(settings, checkpoint, texts)
+        return tokenize(raw, augmented, features, metrics, tokenizer=tokenizer, params=lengths)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from retune.launch import run_launched
 from retune.lineage import sealed
 from retune.params import Params
 from retune.sentiment.train import TrainParams, train
+from retune.sentiment.vocabularies import require_own_ids
 
 
 def main(features: Path, model: Path, curves: Path, costs: Path, times: Path, *, seed: int) -> str:
@@ -22,10 +23,12 @@ def main(features: Path, model: Path, curves: Path, costs: Path, times: Path, *,
     with Params() as params:
         checkpoint = params.section("sentiment.checkpoint", CheckpointParams)
         training = params.section("sentiment.train", TrainParams)
+        vocabulary = params.section("sentiment.vocabulary", str)
         chosen, settings = params.variant(
             "sentiment.model", "retune.sentiment.models", "sentiment.models"
         )
-    build = partial(chosen.build, settings, resolve(checkpoint))
+    require_own_ids(vocabulary, params.read["sentiment.model"], pretrained=settings.pretrained)
+    build = partial(chosen.build, settings, resolve(checkpoint, "sentiment.checkpoint"))
     reads, writes = {"features": features}, {"model": model}
     reports = [curves, costs, times, model.parent / "checkpoints"]
     with sealed(params.read, reads=reads, writes=writes, reports=reports):

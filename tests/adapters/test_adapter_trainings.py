@@ -19,6 +19,7 @@ from adapter_runs import (
     write_data,
     write_masked_checkpoint,
 )
+from kills import killed_at
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from transformers import (
@@ -33,10 +34,6 @@ from retune.adapters.entity_f1 import EntityScores, Score
 from retune.adapters.language import Guessing, MaskTrainer
 from retune.joint import JointTrainer
 from retune.resuming import Checkpoints
-
-
-class Killed(BaseException):
-    """The end of a process, which nothing catches."""
 
 
 @pytest.fixture(scope="module")
@@ -204,17 +201,7 @@ def test_a_killed_training_goes_on_to_the_same_bytes(
     run, trainer = RUNS[task]
     call, method = kill
     owner: Any = Checkpoints if method == "remove" else trainer
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
-        original, calls = getattr(owner, method), 0
-
-        def killing(*arguments: Any, **options: Any) -> Any:
-            nonlocal calls
-            calls += 1
-            if calls == call:
-                raise Killed
-            return original(*arguments, **options)
-
-        patch.setattr(owner, method, killing)
+    with killed_at(call, owner, method):
         run(data, tmp_path, resumable=True)
     capsys.readouterr()
     assert outputs(run(data, tmp_path, resumable=True)) == unbroken[task]

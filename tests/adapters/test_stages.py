@@ -1,9 +1,6 @@
 """The stage scripts of the adapters, run as a pipeline would run them."""
 
 import json
-import os
-import subprocess
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,24 +8,16 @@ from typing import Any
 import pytest
 import yaml
 from adapter_runs import LANGUAGE, OPTIMIZATION, PFEIFFER, base, write_data
+from stage_runs import ROOT, run_module
 
-ROOT = Path(__file__).resolve().parents[2]
 STAGES = ["language", "entities"]
-
-
-def run(*arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    return subprocess.run(
-        [sys.executable, "-m", *arguments],
-        cwd=folder, env=environment, capture_output=True, text=True, check=False,
-    )  # fmt: skip
 
 
 @pytest.mark.parametrize("name", STAGES)
 def test_scripts_are_thin_and_have_help_with_an_example(name: str) -> None:
     script = ROOT / "stages" / "adapters" / f"{name}.py"
     assert len(script.read_text(encoding="utf-8").splitlines()) <= 40
-    done = run(f"stages.adapters.{name}", "--help")
+    done = run_module(f"stages.adapters.{name}", "--help")
     assert done.returncode == 0
     assert f"Example: python -m stages.adapters.{name} --params " in done.stdout
     assert "--variant NAME" in done.stdout
@@ -57,7 +46,7 @@ def outputs(name: str) -> list[str]:
 def test_a_language_and_entities_on_top_of_it(tmp_path: Path) -> None:
     write_data(tmp_path)
     write_params(tmp_path)
-    done = run(
+    done = run_module(
         "stages.adapters.language", "--params", "p.yaml", "raw", *outputs("language"),
         folder=tmp_path,
     )  # fmt: skip
@@ -68,7 +57,7 @@ def test_a_language_and_entities_on_top_of_it(tmp_path: Path) -> None:
         "stages.adapters.entities", "--params", "p.yaml", "--language", "data/language",
         *outputs("entities"),
     ]  # fmt: skip
-    done = run(*entities, folder=tmp_path)
+    done = run_module(*entities, folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("entities: precision ")
     manifest = json.loads((tmp_path / "data/entities/manifest.json").read_text())
@@ -80,7 +69,7 @@ def test_a_language_and_entities_on_top_of_it(tmp_path: Path) -> None:
     write_params(tmp_path)
     text = (tmp_path / "p.yaml").read_text().replace("./encoder", "./other")
     (tmp_path / "p.yaml").write_text(text)
-    done = run(*entities, folder=tmp_path)
+    done = run_module(*entities, folder=tmp_path)
     assert done.returncode == 1
     assert "data/language: made with qa.checkpoint {'name': './encoder'" in done.stderr
 
@@ -89,14 +78,14 @@ def test_problems_of_all_sections_and_files_are_sentences(tmp_path: Path) -> Non
     write_data(tmp_path)
     write_params(tmp_path, epoch=3, max_length=0)
     command = ["stages.adapters.entities", "--params", "p.yaml", *outputs("entities")]
-    done = run(*command, folder=tmp_path)
+    done = run_module(*command, folder=tmp_path)
     assert done.returncode == 1
     assert "p.yaml: adapters.entities.epoch: unknown key, did you mean `epochs`?" in done.stderr
     assert "(allowed: lr, " in done.stderr
     assert "p.yaml: adapters.entities.max_length: input should be greater" in done.stderr
     write_params(tmp_path)
     (tmp_path / "conll/train.conll").write_text("Ada S-PER\nsaw\n", encoding="utf-8")
-    done = run(*command, folder=tmp_path)
+    done = run_module(*command, folder=tmp_path)
     assert done.returncode == 1
     assert "conll/train.conll:1: the tag 'S-PER' is of IOBES" in done.stderr
     assert "conll/train.conll:2: no tag behind 'saw'" in done.stderr

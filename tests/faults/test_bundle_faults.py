@@ -83,7 +83,7 @@ def parts_say(**changes: Any) -> Spoil:
         case("B01 no description", lambda bundle, _: (bundle / "config.json").unlink(),
              "no bundle there"),
         case("B02 no base", lambda _, base: shutil.rmtree(base),
-             "trained on the encoder .*, which is not there: .* no such folder"),
+             "trained on the encoder .*, which is not there: bundle.base.name: no such"),
         case("B02 a base without weights",
              lambda _, base: (base / "model.safetensors").unlink(), "has no model.safetensors"),
         case("B03 another base",
@@ -260,6 +260,23 @@ def test_a_bundle_may_be_pinned(other: str, encoders: Path, tmp_path: Path) -> N
         assert bundle_folder(BundleParams(str(folder), given)) == folder
     with pytest.raises(RetuneError, match=f"has SHA-256 {pin}, but params ask for {other}"):
         bundle_folder(BundleParams(str(folder), other))
+
+
+@pytest.mark.parametrize(
+    "file", [case("B05 a bit", "bundle.safetensors"), case("B05 a bit elsewhere", "config.json")]
+)
+def test_a_bit_flipped_in_a_sealed_bundle_is_noticed_where_no_sum_is_pinned(
+    file: str, encoders: Path, tmp_path: Path
+) -> None:
+    folder = stored(made(encoders / "bert", LORA), encoders / "bert", tmp_path / "bundle")
+    seal(folder, {})
+    lent = BundleParams(str(folder), None)
+    assert bundle_folder(lent) == folder
+    data = (folder / file).read_bytes()
+    # The line end of config.json becomes a space: what it says stays the same.
+    (folder / file).write_bytes(data[:-1] + bytes([data[-1] ^ 42]))
+    with pytest.raises(RetuneError, match=rf"{file}: damaged or changed .*; train it again, or"):
+        bundle_folder(lent)
 
 
 @pytest.mark.parametrize("pinned", [case("B01 no bundle", None), case("B01 pinned", "0" * 64)])

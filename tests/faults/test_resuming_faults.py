@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kills import killed_at
 from safetensors import SafetensorError
 from training_runs import FROZEN, outputs, run, write_features
 
@@ -16,10 +17,6 @@ from retune.qa.evaluation import Evaluation
 from retune.qa.models import bilstm_attention, transformer_encoder
 from retune.qa.train import SpanTrainer
 from retune.resuming import Checkpoints, run_key
-
-
-class Killed(BaseException):
-    """The end of a process, which nothing catches."""
 
 
 @pytest.fixture(scope="module")
@@ -72,29 +69,9 @@ def unbroken(
     return train
 
 
-def kill_at(call: int, owner: type, method: str) -> Any:
-    """Patch `method` so that its `call`-th call, from 1, kills."""
-    original, calls = getattr(owner, method), 0
-
-    def killing(self: Any, *arguments: Any, **options: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        if calls == call:
-            raise Killed
-        return original(self, *arguments, **options)
-
-    patch = pytest.MonkeyPatch()
-    patch.setattr(owner, method, killing)
-    return patch
-
-
 def train_killed(data: Path, folder: Path, kill: tuple[int, type, str], **case: Any) -> None:
-    patch = kill_at(*kill)
-    try:
-        with pytest.raises(Killed):
-            run(data, folder, resumable=True, **case)
-    finally:
-        patch.undo()
+    with killed_at(*kill):
+        run(data, folder, resumable=True, **case)
 
 
 STEP, SAVE = (SpanTrainer, "training_step"), (SpanTrainer, "_save_rng_state")

@@ -93,7 +93,7 @@ def test_a_missing_folder_is_never_asked_of_the_hub(
     asked: list[object] = []
     monkeypatch.setattr(socket.socket, "connect", lambda *arguments: asked.append(arguments))
     monkeypatch.setattr(socket, "getaddrinfo", lambda *arguments, **_: asked.append(arguments))
-    with pytest.raises(RetuneError, match=r"qa\.checkpoint\.name: no such folder: "):
+    with pytest.raises(RetuneError, match=r"^checkpoint\.name: no such folder: "):
         resolve(CheckpointParams(name, revision))
     assert asked == []
 

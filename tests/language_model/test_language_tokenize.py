@@ -218,7 +218,7 @@ def test_a_tokenizer_that_ends_no_text_is_refused(data: Path) -> None:
         ({"block_size": 150}, r"validation: language_model\.tokenize\.block_size: \d+ tokens"),
         ({"vocabulary_size": 256}, r"vocabulary_size: 256 is less than 257, one for each byte"),
         ({"pairs": "full_stops"}, r"tokenize\.pairs: none of the 1 validation texts has two s"),
-        ({"tokenizer": "checkpoint"}, "checkpoint.name: no such folder: none"),
+        ({"tokenizer": "checkpoint"}, r"^language_model\.checkpoint\.name: no such folder: none"),
     ],
 )  # fmt: skip
 def test_settings_that_do_not_fit_the_texts_are_refused(

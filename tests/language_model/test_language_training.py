@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import tiny
 import torch
+from kills import killed_at
 from language_runs import OPTIMIZATION, outputs, run, write_data
 from pydantic import ValidationError
 from torch import nn
@@ -23,10 +24,6 @@ from retune.language_model.scores import text_likelihoods
 from retune.language_model.train import BlockTrainer, Evaluation, TrainParams, next_token_loss
 from retune.processes import Share
 from retune.resuming import Checkpoints
-
-
-class Killed(BaseException):
-    """The end of a process, which nothing catches."""
 
 
 @pytest.fixture(scope="module")
@@ -155,17 +152,7 @@ def test_a_killed_training_goes_on_to_the_same_bytes(
     monkeypatch.setenv("RETUNE_CHECKPOINT_SECONDS", "0")
     call, method = kill
     owner: Any = Checkpoints if method == "remove" else BlockTrainer
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
-        original, calls = getattr(owner, method), 0
-
-        def killing(*arguments: Any, **options: Any) -> Any:
-            nonlocal calls
-            calls += 1
-            if calls == call:
-                raise Killed
-            return original(*arguments, **options)
-
-        patch.setattr(owner, method, killing)
+    with killed_at(call, owner, method):
         run(data, tmp_path, resumable=True)
     # A run with another seed never goes on from these checkpoints.
     if kill == (8, "training_step"):

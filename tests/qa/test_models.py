@@ -474,7 +474,7 @@ def test_bert_with_weights_missing_is_refused(checkpoint: Path, tmp_path: Path) 
 @pytest.mark.parametrize("config", ['{"model_type": "unheard-of"}', '{"model_type": "vit"}', "{"])
 def test_checkpoint_of_no_question_answering_model_is_refused(config: str, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(config)
-    refusal = r"qa\.checkpoint\.name: transformers cannot load|config\.json: not valid JSON"
+    refusal = r"^transformers cannot load|config\.json: not valid JSON"
     with pytest.raises(RetuneError, match=refusal):
         build("bert", tmp_path)
 

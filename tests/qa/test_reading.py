@@ -1,10 +1,14 @@
 import contextlib
 import csv
+import hashlib
 import io
 import json
 import random
 import re
+import threading
 from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +16,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from retune.fetching import url_source
 from retune.qa.checking import Checker, Rules
 from retune.qa.examples import Answer, Example
 from retune.qa.findings import Finding
@@ -108,10 +113,45 @@ def read(path: Path) -> list[Record | Finding]:
 
 @pytest.mark.parametrize("name", FORMS)
 def test_every_form_gives_the_same_examples(tmp_path: Path, name: str) -> None:
+    require_examples(read(write(tmp_path, name, FORMS[name])))
+
+
+def require_examples(records: list[Record | Finding]) -> None:
     checker = Checker(Rules(squad_v2=True, realign=False, drop_unanswerable=False))
-    checker.add(read(write(tmp_path, name, FORMS[name])))
+    checker.add(records)
     assert [finding for finding in checker.findings if finding.severity == "error"] == []
     assert checker.examples == EXAMPLES
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """Serves a folder without a log."""
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Of a server that has all forms."""
+    monkeypatch.setenv("RETUNE_CACHE", str(tmp_path / "cache"))
+    served = tmp_path / "served"
+    served.mkdir()
+    for name, data in FORMS.items():
+        write(served, name, data)
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=served)) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,)).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.mark.parametrize("name", FORMS)
+@pytest.mark.parametrize("query", ["", "?download=1.json"])
+def test_every_form_is_told_by_its_name_where_it_came_from_the_web(
+    name: str, query: str, address: str
+) -> None:
+    sum_ = hashlib.sha256(FORMS[name]).hexdigest()
+    source = url_source(f"{address}/{name}{query}", sum_)
+    require_examples(read_records(source.path, source.name))
 
 
 def test_csv_may_have_the_answer_in_two_columns(tmp_path: Path) -> None:

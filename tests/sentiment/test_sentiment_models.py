@@ -149,7 +149,7 @@ def test_the_bag_knows_no_order_and_the_others_do(checkpoint: Path) -> None:
 
 @pytest.mark.parametrize("name", ["lstm", "bag_of_embeddings"])
 def test_embeddings_are_the_checkpoints_or_random(name: str, checkpoint: Path) -> None:
-    from retune.checkpoints import load_encoder_embeddings
+    from retune.encoders import load_encoder_embeddings
 
     words = load_encoder_embeddings(checkpoint)
     model = build(name, checkpoint, pretrained_embeddings=True, freeze_embeddings=True)

@@ -203,13 +203,14 @@ def test_variants_that_say_the_same_are_not_told_apart() -> None:
     assert (found.mean, found.low, found.high, found.p_value) == (0, 0, 0, 1)
 
 
+@pytest.mark.parametrize("best", ["near", f"near_{'x' * 40}"])
 def test_a_comparison_tells_scores_costs_and_what_is_noise(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    best: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     raw = write_raw(tmp_path / "raw")
     wrong = {seed: [1 - p for p in positive] for seed, positive in RUNS.items()}
     near = {1: RUNS[2], 2: RUNS[1], 3: RUNS[3]}
-    for name, runs in (("good", RUNS), ("near", near), ("bad", wrong)):
+    for name, runs in (("good", RUNS), (best, near), ("bad", wrong)):
         write_predictions(tmp_path / "predictions" / name, runs, model=name)
         for seed in runs:
             folder = tmp_path / "runs" / name / str(seed)
@@ -220,24 +221,24 @@ def test_a_comparison_tells_scores_costs_and_what_is_noise(
     table, flat = tmp_path / "compare.json", tmp_path / "compare.csv"
     said = compare(
         raw, tmp_path / "predictions", tmp_path / "runs", table, flat,
-        names=["bad", "near", "good"], seeds=[1, 2, 3], params=PARAMS,
+        names=["bad", best, "good"], seeds=[1, 2, 3], params=PARAMS,
     )  # fmt: skip
-    assert said == "near is first, with accuracy 87.50 ± 31.05"
+    assert said == f"{best} is first, with accuracy 87.50 ± 31.05"
     told = read(table)
-    assert [row["name"] for row in told["variants"]] == ["near", "good", "bad"]
+    assert [row["name"] for row in told["variants"]] == [best, "good", "bad"]
     assert told["variants"][0]["train_seconds"] == 2.0
     gaps = [gap for gap in told["seed_noise"] if gap["key"] == "accuracy"]
     assert [(gap["better"], gap["worse"], gap["verdict"]) for gap in gaps] == [
-        ("near", "good", "below"), ("near", "bad", "above"), ("good", "bad", "above"),
+        (best, "good", "below"), (best, "bad", "above"), ("good", "bad", "above"),
     ]  # fmt: skip
     assert len(told["sentence_noise"]) == 3
     with flat.open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    assert [row["variant"] for row in rows] == ["near", "good", "bad"]
+    assert [row["variant"] for row in rows] == [best, "good", "bad"]
     assert rows[2]["accuracy_mean"] == "12.5"
     assert rows[2]["model_bytes"] == "4000000"
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 80
     printed = " ".join(" ".join(lines).split())
-    assert "warning: accuracy of near over good is below seed noise: +0.00 ±" in printed
+    assert f"warning: accuracy of {best} over good is below seed noise: +0.00 ±" in printed
     assert "over resampled sentences (p = " in printed

@@ -10,28 +10,22 @@ from typing import Any
 import pytest
 import yaml
 from sentiment_runs import OPTIMIZATION, write_data
+from stage_runs import ROOT, run_module
 
+from retune.checkpoints import load_tokenizer
 from retune.params import SECTIONS, load_yaml
+from retune.sentiment.models import load
 from retune.storage import sha256
 
-ROOT = Path(__file__).resolve().parents[2]
 NAMES = ["tokenize", "train", "predict", "score", "compare", "probe"]
 PARAMS = ROOT / "pipelines" / "sentiment" / "params.yaml"
-
-
-def run(*arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    return subprocess.run(
-        [sys.executable, "-m", *arguments],
-        cwd=folder, env=environment, capture_output=True, text=True, check=False,
-    )  # fmt: skip
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_scripts_are_thin_and_have_help_with_an_example(name: str) -> None:
     script = ROOT / "stages" / "sentiment" / f"{name}.py"
     assert len(script.read_text(encoding="utf-8").splitlines()) <= 40
-    done = run(f"stages.sentiment.{name}", "--help")
+    done = run_module(f"stages.sentiment.{name}", "--help")
     assert done.returncode == 0
     assert f"Example: python -m stages.sentiment.{name} --params " in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 100
@@ -58,8 +52,8 @@ def test_the_params_of_the_pipeline_are_whole() -> None:
     assert len(set(values["sentiment"]["seeds"])) == 4
 
 
-def write_params(folder: Path, **changes: Any) -> None:
-    """The pipeline's own params, smaller, with the tiny encoder and two of its variants."""
+def write_params(folder: Path, *more: str, **changes: Any) -> None:
+    """The pipeline's params, smaller, with a tiny encoder, two variants, and `more` of its own."""
     values = load_yaml(PARAMS)
     pin = sha256(folder / "encoder" / "model.safetensors")
     values["sentiment"] |= {
@@ -67,7 +61,7 @@ def write_params(folder: Path, **changes: Any) -> None:
         "train": OPTIMIZATION | {"epochs": 2, "lr": 2e-2}, "tokenize": {"max_length": 12},
     } | changes  # fmt: skip
     values["sentiment"]["models"]["lstm"] |= {"hidden_size": 8}
-    values["variants"] = {
+    values["variants"] = {name: values["variants"][name] for name in more} | {
         "lstm": {"model": "lstm"},
         "bag": {"model": "bag_of_embeddings", "train": {"epochs": 1}},
     }
@@ -75,7 +69,7 @@ def write_params(folder: Path, **changes: Any) -> None:
 
 
 def stage(folder: Path, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return run(f"stages.sentiment.{name}", "--params", "p.yaml", *arguments, folder=folder)
+    return run_module(f"stages.sentiment.{name}", "--params", "p.yaml", *arguments, folder=folder)
 
 
 def succeed(folder: Path, name: str, *arguments: str) -> str:
@@ -140,3 +134,22 @@ def test_problems_of_all_sections_are_told_together(tmp_path: Path) -> None:
     assert "p.yaml: sentiment.tokenize.max_length: input should be greater" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "f").exists()
+
+
+def test_a_vocabulary_of_the_train_texts_keeps_upper_case_and_takes_no_pretrained_weights(
+    tmp_path: Path,
+) -> None:
+    write_data(tmp_path)
+    write_params(tmp_path, "lstm_cased")
+    one = ("--variant", "lstm_cased")
+    succeed(tmp_path, "tokenize", *one, "raw", "augmented", "features", "m/texts.json")
+    tokenizer = load_tokenizer(tmp_path / "features" / "tokenizer")
+    assert tokenizer.tokenize("SHIPS") != tokenizer.tokenize("ships")
+    outputs = ("model", "curves", "costs.json", "times.json")
+    succeed(tmp_path, "train", *one, "--seed", "1", "features", *outputs)
+    assert load("lstm", tmp_path / "model").config.vocab_size == len(tokenizer)
+
+    write_params(tmp_path, vocabulary="trained")
+    done = stage(tmp_path, "train", "--variant", "bag", "--seed", "1", "features", *outputs)
+    assert done.returncode == 1
+    assert "sentiment.vocabulary: 'trained' has other ids than the checkpoint" in done.stderr

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from kills import killed_at
 from sentiment_runs import MODULES, SENTENCES, outputs, run, write_data, write_features
 
 from retune.checkpoints import load_tokenizer
@@ -22,10 +23,6 @@ from retune.sentiment.predict import PredictParams, logits_of, predict
 from retune.sentiment.reading import positive_probabilities
 from retune.sentiment.train import Evaluation, LabelTrainer
 from retune.storage import read_json_lines
-
-
-class Killed(BaseException):
-    """The end of a process, which nothing catches."""
 
 
 @pytest.fixture(scope="module")
@@ -98,17 +95,7 @@ def test_a_killed_training_goes_on_to_the_same_bytes(
     monkeypatch.setenv("RETUNE_CHECKPOINT_SECONDS", "0")
     call, method = kill
     owner: Any = Checkpoints if method == "remove" else LabelTrainer
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
-        original, calls = getattr(owner, method), 0
-
-        def killing(*arguments: Any, **options: Any) -> Any:
-            nonlocal calls
-            calls += 1
-            if calls == call:
-                raise Killed
-            return original(*arguments, **options)
-
-        patch.setattr(owner, method, killing)
+    with killed_at(call, owner, method):
         run(data, tmp_path, model="lstm", resumable=True)
     # A run with another seed never goes on from these checkpoints.
     if kill == (6, "training_step"):

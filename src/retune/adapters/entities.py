@@ -94,7 +94,7 @@ def train_entities(
     train, validation = map(read_sentences, files)
     check_types(train, validation)
     tags = ["O", *(f"{prefix}-{kind}" for kind in entity_types(train) for prefix in "BI")]
-    checkpoint = resolve(base)
+    checkpoint = resolve(base, "qa.checkpoint")
     seed_everything(seed)  # before building: adapters and head are drawn at random
     model = build(params, checkpoint, language, tags)
     setting = "adapters.entities.max_length"

@@ -12,10 +12,9 @@ from retune import bundles
 from retune.adapters.words import NO_LABEL
 from retune.checkpoints import WEIGHTS, CheckpointParams, load_tokenizer, require_vocabulary
 from retune.errors import RetuneError
-from retune.joint import JointTrainer, Setup, parameter_counts, times_of
+from retune.joint import JointTrainer, Reports, Setup, write_reports
 from retune.qa.models import max_positions
 from retune.resuming import Checkpoint
-from retune.storage import write_json
 from retune.training import Curves, require_finite
 
 if TYPE_CHECKING:
@@ -81,22 +80,11 @@ def publish(
     Returns:
         the curves, and what the times say.
     """
-    _, task = setup.params.section.split(".")
     best = setup.checkpoints[end.best_step]
     weights = load_file(best / WEIGHTS)
     require_finite(weights, setup.params.section)
     bundles.publish(best, results.bundle, base, tokenizer)
-    model = trainer.inner
-    model.load_state_dict(weights, strict=False)
-    curves = Curves.of(end.state.log_history)
-    curves.write(results.curves)
-    count = round((end.state.epoch or 0) * len(trainer.rows))
-    size = sum(file.stat().st_size for file in results.bundle.glob("*.safetensors"))
-    costs = {
-        **parameter_counts(model),
-        "details": [{"bundle_bytes": size, f"train_{unit}": count}],
-    }
-    write_json(results.costs, {"adapters": {task: costs}})
-    figures = times_of(count, unit, end.seconds, setup.surroundings)
-    write_json(results.times, {"adapters": {task: figures}})
-    return curves, figures
+    trainer.inner.load_state_dict(weights, strict=False)
+    details = {"bundle_bytes": (results.bundle / bundles.FILE).stat().st_size}
+    reports = Reports(results.curves, results.costs, results.times)
+    return write_reports(reports, trainer, setup, end, unit=unit, details=details)

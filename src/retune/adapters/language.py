@@ -27,13 +27,7 @@ from retune.adapters.fitting import (
 )
 from retune.adapters.words import NO_LABEL
 from retune.bundles import AdapterParts, insert
-from retune.checkpoints import (
-    NAME as CHECKPOINT,
-)
-from retune.checkpoints import (
-    CheckpointParams,
-    resolve,
-)
+from retune.checkpoints import CheckpointParams, resolve
 from retune.encoders import encoder_config, load_encoder_and_missing
 from retune.errors import RetuneError, listed
 from retune.joint import JointTrainer, Setup
@@ -98,7 +92,7 @@ def train_language(
     files = [file_inside(folder, name, params.section) for name in params.files]
     train, validation = _contexts(raw, "train"), _contexts(raw, "validation")
     known = set(train := list(dict.fromkeys([*train, *(t for f in files for t in read_texts(f))])))
-    checkpoint = resolve(base)
+    checkpoint = resolve(base, "qa.checkpoint")
     seed_everything(seed)  # before building: the adapter is drawn at random
     model, trained_head = build(params, checkpoint)
     setting = "adapters.language.block_size"
@@ -154,7 +148,7 @@ def build(params: LanguageParams, checkpoint: Path) -> tuple["PreTrainedModel", 
     output = [name for name in missing if name.endswith("decoder.weight")]
     if output:
         raise RetuneError(
-            f"{CHECKPOINT}: {checkpoint} has no output layer over the vocabulary ("
+            f"{checkpoint} has no output layer over the vocabulary ("
             f"{listed(output)}), and its config.json does not tie it to the embeddings; choose a "
             "checkpoint that was trained by masked language modelling"
         )

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from retune.checkpoints import DECODER_TOKENS, WEIGHTS, load_tokenizer
+from retune.checkpoints import DECODER_TOKENS, load_tokenizer
 from retune.errors import RetuneError
 from retune.language_model.features import read_blocks
 from retune.qa.models import max_positions
@@ -12,9 +12,6 @@ from retune.storage import atomic_path, remove
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
-
-#: What a folder of a model has besides the files of its tokenizer.
-MODEL_FILES = ("config.json", WEIGHTS)
 
 
 class Build(Protocol):

@@ -150,7 +150,8 @@ def _tokenizer(
     params: TokenizeParams, checkpoint: CheckpointParams, texts: Sequence[Text]
 ) -> "PreTrainedTokenizerFast":
     if params.tokenizer == "checkpoint":
-        return load_tokenizer(resolve(checkpoint), DECODER_TOKENS)
+        folder = resolve(checkpoint, "language_model.checkpoint")
+        return load_tokenizer(folder, DECODER_TOKENS)
     every: Iterator[str] = (text.text for text in texts)
     return learn_tokenizer(every, params.vocabulary_size, params.min_frequency)
 

@@ -1,36 +1,28 @@
 """Stage `train`: teach a model to tell the next token of blocks of text, keep the best epoch."""
 
 import math
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 from numpy.typing import NDArray
 from pydantic.dataclasses import dataclass
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from retune.checkpoints import DECODER_TOKENS, WEIGHTS, load_tokenizer
-from retune.joint import JointTrainer, Setup, parameter_counts, times_of
+from retune.checkpoints import DECODER_TOKENS, load_tokenizer
+from retune.joint import JointTrainer, Reports, Setup, publish_model, write_reports
 from retune.language_model.features import read_blocks
 from retune.language_model.models import load
-from retune.language_model.start import MODEL_FILES
 from retune.params import STRICT
 from retune.precision import evaluating
 from retune.processes import Share
 from retune.qa.batches import Batch
-from retune.resuming import Checkpoint
 from retune.seeding import seed_everything
-from retune.storage import atomic_path, write_json
-from retune.training import Curves, OptimizationParams, require_finite
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerFast
+from retune.training import OptimizationParams
 
 _SPLITS = ("train", "validation")
 # Beyond this an exponential is no number any more; a model that untrained says nothing.
@@ -72,10 +64,10 @@ def train(
     end = trainer.train_to_the_end(setup.begun)
     if not setup.arguments.should_save:
         return ""  # the first process writes for all
-    _publish(setup.checkpoints[end.best_step], tokenizer, after)
-    curves = Curves.of(end.state.log_history)
-    curves.write(curves_folder)
-    taken = _write_costs(costs, times, trainer, setup, end, after)
+    weights = publish_model(setup.checkpoints[end.best_step], after, tokenizer, params.section)
+    details = {"model_bytes": weights.stat().st_size}
+    reports = Reports(curves_folder, costs, times)
+    curves, taken = write_reports(reports, trainer, setup, end, unit="blocks", details=details)
     setup.checkpoints.remove()
     best = min(curves.validation, key=lambda row: row["loss"])
     return (
@@ -136,25 +128,3 @@ def next_token_loss(model: nn.Module, ids: Tensor) -> Tensor:
     """Of blocks (B, T), the summed cross-entropy, in float32, of all tokens but each first one."""
     logits = model(input_ids=ids, use_cache=False).logits[:, :-1]
     return F.cross_entropy(logits.flatten(0, 1).float(), ids[:, 1:].flatten(), reduction="sum")
-
-
-def _publish(checkpoint: Path, tokenizer: "PreTrainedTokenizerFast", target: Path) -> None:
-    """Make a model folder of a checkpoint's weights."""
-    require_finite(load_file(checkpoint / WEIGHTS), TrainParams.section)
-    with atomic_path(target) as folder:
-        folder.mkdir(parents=True)
-        for name in MODEL_FILES:
-            shutil.copyfile(checkpoint / name, folder / name)
-        tokenizer.save_pretrained(folder)
-
-
-def _write_costs(
-    costs: Path, times: Path, trainer: BlockTrainer, setup: Setup, end: Checkpoint, after: Path
-) -> dict[str, Any]:
-    """Write what the training has cost; returns the times."""
-    blocks = round((end.state.epoch or 0) * len(trainer.rows))
-    details = {"model_bytes": (after / WEIGHTS).stat().st_size, "train_blocks": blocks}
-    write_json(costs, {"language_model": {**parameter_counts(trainer.inner), "details": [details]}})
-    taken = times_of(blocks, "blocks", end.seconds, setup.surroundings)
-    write_json(times, {"language_model": taken})
-    return taken

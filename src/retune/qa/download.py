@@ -28,28 +28,40 @@ _LIMIT = re.compile(r"(sample )?([0-9]+(?:\.[0-9]+)?)(%?)", re.ASCII)
 
 
 @dataclass(frozen=True, config=STRICT)
-class DownloadParams:
-    """Section `qa.download`.
+class LimitParams:
+    """How much of each split is kept, whatever the task.
 
     A limit is null for all questions, `1000` or `"1%"` for the first of them in file
     order, `"sample 1000"` or `"sample 1%"` for a sample drawn by `sample_seed`, kept in
     file order. Percentages are rounded to the nearest question.
+    """
+
+    train_limit: int | str | None
+    validation_limit: int | str | None
+    sample_seed: Seed
+
+    def __post_init__(self) -> None:
+        for split, limit in self.limits.items():
+            check_limit(f"{split}_limit", limit)
+
+    @property
+    def limits(self) -> dict[str, int | str | None]:
+        """By split."""
+        return {"train": self.train_limit, "validation": self.validation_limit}
+
+
+@dataclass(frozen=True, config=STRICT)
+class DownloadParams(LimitParams):
+    """Section `qa.download`.
 
     `realign` moves misaligned answers whose place is certain; `unanswerable` is for
     questions without an answer in a run with `qa.squad_v2: false`; `shared_contexts` is
     for contexts of train that stand in validation too. Ids in both are always an error.
     """
 
-    train_limit: int | str | None
-    validation_limit: int | str | None
-    sample_seed: Seed
     realign: bool
     unanswerable: Literal["error", "drop"]
     shared_contexts: Literal["error", "allow"]
-
-    def __post_init__(self) -> None:
-        for name in ("train_limit", "validation_limit"):
-            check_limit(name, getattr(self, name))
 
 
 def download(
@@ -71,23 +83,23 @@ def download(
     Raises:
         RetuneError: for a file that cannot be read, and once for all errors in the data.
     """
-    limits = {"train": params.train_limit, "validation": params.validation_limit}
     report = []
     with atomic_path(raw) as folder:
         folder.mkdir()  # before the work, so that a read-only disk is known at once
         checkers = _checked(sources, params, squad_v2)
         for split in SPLITS:
-            kept = limited(checkers[split].examples, limits[split], params.sample_seed)
+            limit = params.limits[split]
+            kept = limited(checkers[split].examples, limit, params.sample_seed)
             if not kept:
                 raise RetuneError(f"{split}: no question is left; see limits and `unanswerable`")
             write_examples(folder / f"{split}.jsonl", kept)
             files = [{"name": source.name, "sha256": source.sha256} for source in sources[split]]
             counts = _counts(kept, checkers[split])
-            report.append({"split": split, "files": files, "limit": limits[split], **counts})
+            report.append({"split": split, "files": files, "limit": limit, **counts})
         rows = (_row(split, f) for split in SPLITS for f in checkers[split].findings)
         write_json_lines(folder / "findings.jsonl", rows)
     write_json(metrics, {"qa": {"download": report}})
-    return _closing_line(report)
+    return closing_line(report, "questions", "questions")
 
 
 class _Named(Protocol):
@@ -99,7 +111,7 @@ _Item = TypeVar("_Item", bound=_Named)
 
 
 def limited(examples: list[_Item], limit: int | str | None, seed: int) -> list[_Item]:
-    """The part of `examples` that a limit of `DownloadParams` names, in their order.
+    """The part of `examples` that a limit of `LimitParams` names, in their order.
 
     A sample takes the questions with the lowest SHA-256 of seed and id, so that it
     depends neither on their order nor on any library's random numbers.
@@ -152,7 +164,7 @@ def _parts(limit: int | str) -> tuple[bool, float, bool]:
 
 
 def check_limit(name: str, limit: int | str | None) -> None:
-    """Refuse, by a `ValueError`, what is no limit of `DownloadParams`."""
+    """Refuse, by a `ValueError`, what is no limit of `LimitParams`."""
     if limit is None:
         return
     try:
@@ -190,8 +202,9 @@ def _row(split: str, finding: Finding) -> dict[str, str]:
     }
 
 
-def _closing_line(report: list[dict[str, Any]]) -> str:
-    parts = [f"{entry['split']} {entry['questions']:,} questions" for entry in report]
+def closing_line(report: Sequence[Mapping[str, Any]], key: str, noun: str) -> str:
+    """For people: of each split in `report` the count `key` of a `noun`, and its faults."""
+    parts = [f"{entry['split']} {entry[key]:,} {noun}" for entry in report]
     for entry in report:
         parts += [f"{n:,} {kind} in {entry['split']}" for kind, n in entry["findings"].items()]
     return ", ".join(parts)

@@ -2,7 +2,7 @@
 
 The form is told by the content: nested JSON as SQuAD 1.1 and 2.0 have it (`data` >
 `paragraphs` > `qas`), flat JSON (a list of questions, with or without a `data` field),
-JSON lines, and Parquet; only CSV and TSV are told by the suffix.
+JSON lines, and Parquet; only CSV and TSV are told by the suffix of the name.
 """
 
 from collections.abc import Iterable, Iterator
@@ -63,22 +63,24 @@ def read_records(path: Path, file: str) -> list[Record | Finding]:
 
     Args:
         path: the file to read.
-        file: the name to show in findings and errors.
+        file: its name, for its suffix and to show in findings and errors; `path` is another one
+            where the file lies in a cache.
 
     Raises:
         UnreadableError: if nothing can be told about the questions: broken JSON, another
             encoding than UTF-8, an unknown form, no question at all.
     """
-    if is_parquet(path):
+    suffix = Path(file).suffix
+    if is_parquet(path, suffix):
         return parquet_records(path, file)
-    return text_records(decoded(path.read_bytes(), file), file, path.suffix)
+    return text_records(decoded(path.read_bytes(), file), file, suffix)
 
 
-def is_parquet(path: Path) -> bool:
-    """Whether a file is, or claims to be, a Parquet table."""
+def is_parquet(path: Path, suffix: str) -> bool:
+    """Whether a file is, or by its `suffix` claims to be, a Parquet table."""
     with path.open("rb") as stream:
         head = stream.read(8)
-    return head.startswith(b"PAR1") or path.suffix.lower() == ".parquet"
+    return head.startswith(b"PAR1") or suffix.lower() == ".parquet"
 
 
 def parquet_records(path: Path, file: str) -> list[Record | Finding]:

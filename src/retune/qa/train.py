@@ -5,7 +5,6 @@ Every variant has the same loss, the same evaluation and the same training loop
 processes (`retune.processes`) do the same steps as one: `batch_size` is that of all together.
 """
 
-import shutil
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -21,7 +20,7 @@ from transformers import PreTrainedModel
 from retune import bundles
 from retune.checkpoints import WEIGHTS, CheckpointParams, load_tokenizer
 from retune.errors import RetuneError
-from retune.joint import JointTrainer, Setup, parameter_counts, times_of
+from retune.joint import JointTrainer, Reports, Setup, publish_model, write_reports
 from retune.params import STRICT
 from retune.precision import resolved_precision
 from retune.qa.batches import ANSWER, Batch, Collator, span_logits
@@ -30,8 +29,7 @@ from retune.qa.features import read_rows
 from retune.qa.models import max_positions
 from retune.qa.predict import PredictParams
 from retune.seeding import seed_everything
-from retune.storage import atomic_path, write_json
-from retune.training import Curves, OptimizationParams, require_finite
+from retune.training import OptimizationParams, require_finite
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -92,19 +90,14 @@ def train(
     prediction = PredictParams(params.eval_batch_size, params.precision)
     evaluation = Evaluation(raw, features, prediction, params.evaluation, squad_v2)
     trainer = SpanTrainer(model, collator, rows, evaluation, setup)
-    figures = parameter_counts(model)
     end = trainer.train_to_the_end(setup.begun)
     if not setup.arguments.should_save:
         return ""  # the first process writes for all
     weights = _publish(model, setup.checkpoints[end.best_step], base, tokenizer, model_folder)
-    curves = Curves.of(end.state.log_history)
-    curves.write(curves_folder)
-    windows = round((end.state.epoch or 0) * len(rows))
-    size, whole = weights.stat().st_size, 4 * figures["parameters"]  # float32
-    details = {"full_model_bytes": whole, "model_bytes": size, "train_windows": windows}
-    write_json(costs, {"qa": {**figures, "details": [details]}})
-    taken = times_of(windows, "windows", end.seconds, setup.surroundings)
-    write_json(times, {"qa": taken})
+    whole = 4 * trainer.sizes["parameters"]  # float32
+    details = {"full_model_bytes": whole, "model_bytes": weights.stat().st_size}
+    reports = Reports(curves_folder, costs, times)
+    curves, taken = write_reports(reports, trainer, setup, end, unit="windows", details=details)
     setup.checkpoints.remove()
     best = max(curves.validation, key=lambda row: row["f1"])
     return (
@@ -154,17 +147,12 @@ def _publish(
     tokenizer: "PreTrainedTokenizerFast",
     target: Path,
 ) -> Path:
-    """Make a model folder of a checkpoint's weights; return the file that has them."""
+    """Make a model or a bundle of a checkpoint's weights; return the file that has them."""
+    if not bundles.is_bundle(model):
+        return publish_model(checkpoint, target, tokenizer, TrainParams.section)
     require_finite(load_file(checkpoint / WEIGHTS), TrainParams.section)
-    if bundles.is_bundle(model):
-        bundles.publish(checkpoint, target, base, tokenizer)
-        return target / bundles.FILE
-    with atomic_path(target) as folder:
-        folder.mkdir()
-        for name in ("config.json", WEIGHTS):
-            shutil.copyfile(checkpoint / name, folder / name)
-        tokenizer.save_pretrained(folder)
-    return target / WEIGHTS
+    bundles.publish(checkpoint, target, base, tokenizer)
+    return target / bundles.FILE
 
 
 def _check_length(model: PreTrainedModel, longest: int) -> None:

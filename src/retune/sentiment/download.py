@@ -12,8 +12,8 @@ from pydantic.dataclasses import dataclass
 
 from retune.errors import RetuneError
 from retune.fetching import Source
-from retune.params import STRICT, Seed
-from retune.qa.download import check_limit, limited
+from retune.params import STRICT
+from retune.qa.download import LimitParams, closing_line, limited
 from retune.qa.findings import Finding, count_kinds, raise_errors
 from retune.sentiment.checking import Policy, Split, contradictions, duplicates, overlap
 from retune.sentiment.examples import LABELS, Example, write_examples
@@ -24,28 +24,18 @@ SPLITS = ("train", "validation")
 
 
 @dataclass(frozen=True, config=STRICT)
-class DownloadParams:
+class DownloadParams(LimitParams):
     """Section `sentiment.download`.
 
-    A limit is null for all rows, `1000` or `"1%"` for the first of them in file order,
-    `"sample 1000"` or `"sample 1%"` for a sample drawn by `sample_seed`, kept in file order.
-
-    The other three say what to do about texts that are the same but for case and white space:
+    These three say what to do about texts that are the same but for case and white space:
     `error`, `drop` or `keep` them. `contradictions` are those with both labels in one split
     (dropped are all of them), `duplicates` those with one label (dropped are all but the
     first), `overlap` those in train and validation (dropped from train).
     """
 
-    train_limit: int | str | None
-    validation_limit: int | str | None
-    sample_seed: Seed
     contradictions: Policy
     duplicates: Policy
     overlap: Policy
-
-    def __post_init__(self) -> None:
-        for name in ("train_limit", "validation_limit"):
-            check_limit(name, getattr(self, name))
 
 
 def download(
@@ -67,23 +57,23 @@ def download(
     Raises:
         RetuneError: for a file that cannot be read, and once for all errors in the data.
     """
-    limits = {"train": params.train_limit, "validation": params.validation_limit}
     report = []
     with atomic_path(raw) as folder:
         folder.mkdir()  # before the work, so that a read-only disk is known at once
         splits = _checked(sources, layout, params)
         for name, split in splits.items():
-            kept = limited(split.examples, limits[name], params.sample_seed)
+            limit = params.limits[name]
+            kept = limited(split.examples, limit, params.sample_seed)
             if not kept:
                 raise RetuneError(f"{name}: no text is left; see sentiment.download in the params")
             write_examples(folder / f"{name}.jsonl", kept)
             files = [{"name": source.name, "sha256": source.sha256} for source in sources[name]]
             counts = _counts(kept, split)
-            report.append({"split": name, "files": files, "limit": limits[name], **counts})
+            report.append({"split": name, "files": files, "limit": limit, **counts})
         rows = (_row(name, f) for name, split in splits.items() for f in split.findings)
         write_json_lines(folder / "findings.jsonl", rows)
     write_json(metrics, {"sentiment": {"download": report}})
-    return _closing_line(report)
+    return closing_line(report, "rows", "texts")
 
 
 def _checked(
@@ -132,10 +122,3 @@ def _row(split: str, finding: Finding) -> dict[str, str]:
         "kind": finding.kind,
         "detail": finding.message,
     }
-
-
-def _closing_line(report: list[dict[str, Any]]) -> str:
-    parts = [f"{entry['split']} {entry['rows']:,} texts" for entry in report]
-    for entry in report:
-        parts += [f"{n:,} {kind} in {entry['split']}" for kind, n in entry["findings"].items()]
-    return ", ".join(parts)

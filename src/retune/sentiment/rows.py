@@ -102,6 +102,7 @@ def _rows(rows: Any, file: str, layout: Layout) -> Iterator[Record | Finding]:
             width = len(cells)
             text, label = (_index(c, cells, file, layout) for c in (layout.text, layout.label))
             if layout.header:
+                _require_heading(cells[label], file, layout)
                 continue
         if len(cells) == width:
             yield Record(file, where, cells[text], cells[label])
@@ -109,6 +110,13 @@ def _rows(rows: Any, file: str, layout: Layout) -> Iterator[Record | Finding]:
             said = "a header" if layout.header else "a first row"
             message = f"{len(cells)} cells under {said} of {width}; mend the row"
             yield Finding("malformed", "error", file, where, "", message)
+
+
+def _require_heading(cell: str, file: str, layout: Layout) -> None:
+    """A first row that is taken for a header, but has a label, would be lost in silence."""
+    if cell in layout.labels and cell != layout.label:
+        why = f"its first row has the label {excerpt(cell)}, so that it is no header"
+        raise UnreadableError("missing_column", file, f"{why}; set `header: false`")
 
 
 def _index(column: str | int, cells: Sequence[str], file: str, layout: Layout) -> int:

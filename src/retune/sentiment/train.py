@@ -1,36 +1,29 @@
 """Stage `train`: fit one model on the train texts, keep the epoch with the best accuracy."""
 
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import torch
 from pydantic.dataclasses import dataclass
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from retune.adapters.fitting import loss_sum, mean_loss
-from retune.checkpoints import WEIGHTS, load_tokenizer
+from retune.checkpoints import load_tokenizer
 from retune.errors import RetuneError
-from retune.joint import JointTrainer, Setup, parameter_counts, times_of
+from retune.joint import JointTrainer, Reports, Setup, publish_model, write_reports
 from retune.params import STRICT
 from retune.processes import Share
 from retune.qa.batches import Batch
 from retune.qa.models import max_positions
-from retune.resuming import Checkpoint
 from retune.seeding import seed_everything
 from retune.sentiment.batches import Collator, label_logits
 from retune.sentiment.features import Rows, read_rows
 from retune.sentiment.predict import PredictParams, logits_of
 from retune.sentiment.reading import answers, positive_probabilities
-from retune.storage import atomic_path, write_json
-from retune.training import Curves, OptimizationParams, require_finite
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerFast
+from retune.training import OptimizationParams
 
 _SPLITS = ("train", "validation")
 
@@ -85,10 +78,11 @@ def train(
     end = trainer.train_to_the_end(setup.begun)
     if not setup.arguments.should_save:
         return ""  # the first process writes for all
-    _publish(setup.checkpoints[end.best_step], tokenizer, model_folder)
-    curves = Curves.of(end.state.log_history)
-    curves.write(curves_folder)
-    taken = _write_costs(costs, times, trainer, setup, end, model_folder)
+    best_checkpoint = setup.checkpoints[end.best_step]
+    weights = publish_model(best_checkpoint, model_folder, tokenizer, params.section)
+    details = {"model_bytes": weights.stat().st_size}
+    reports = Reports(curves_folder, costs, times)
+    curves, taken = write_reports(reports, trainer, setup, end, unit="texts", details=details)
     setup.checkpoints.remove()
     best = max(curves.validation, key=lambda row: row["accuracy"])
     return (
@@ -122,28 +116,6 @@ class Evaluation:
         loss = loss_sum(torch.from_numpy(logits), torch.from_numpy(labels)).item()
         right = int((answers(positive_probabilities(logits)) == labels).sum())
         return {"loss": loss / len(labels), "accuracy": 100.0 * right / len(labels)}
-
-
-def _publish(checkpoint: Path, tokenizer: "PreTrainedTokenizerFast", target: Path) -> None:
-    """Make a model folder of a checkpoint's weights."""
-    require_finite(load_file(checkpoint / WEIGHTS), TrainParams.section)
-    with atomic_path(target) as folder:
-        folder.mkdir(parents=True)
-        for name in ("config.json", WEIGHTS):
-            shutil.copyfile(checkpoint / name, folder / name)
-        tokenizer.save_pretrained(folder)
-
-
-def _write_costs(
-    costs: Path, times: Path, trainer: LabelTrainer, setup: Setup, end: Checkpoint, model: Path
-) -> dict[str, Any]:
-    """Write what the training has cost; returns the times."""
-    texts = round((end.state.epoch or 0) * len(trainer.rows))
-    details = {"model_bytes": (model / WEIGHTS).stat().st_size, "train_texts": texts}
-    write_json(costs, {"sentiment": {**parameter_counts(trainer.inner), "details": [details]}})
-    taken = times_of(texts, "texts", end.seconds, setup.surroundings)
-    write_json(times, {"sentiment": taken})
-    return taken
 
 
 def _require_positions(model: PreTrainedModel, longest: int) -> None:

@@ -40,7 +40,7 @@ def build(
         RetuneError: the tokenizer is not the checkpoint's, transformers cannot read the checkpoint
             so, weights are missing, or it has fewer embeddings than the tokenizer has tokens.
     """
-    folder = resolve(checkpoint)
+    folder = resolve(checkpoint, "language_model.checkpoint")
     if load_tokenizer(folder, DECODER_TOKENS).get_vocab() != tokenizer.get_vocab():
         raise RetuneError(
             "language_model.tokenize.tokenizer: the blocks are of another vocabulary than that of "

@@ -28,7 +28,7 @@ def lenient_records(path: Path, file: str) -> tuple[list[Record], list[Finding]]
             be read after certain mends.
     """
     findings: list[Finding] = []
-    if is_parquet(path):
+    if is_parquet(path, path.suffix):
         items = parquet_records(path, file)
     else:
         data, findings = _as_utf8(path.read_bytes(), file)

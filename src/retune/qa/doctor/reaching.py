@@ -28,7 +28,7 @@ def window_findings(checker: Checker, squad_v2: bool) -> list[Finding]:
     with Params() as params:
         settings = params.section("qa.tokenize", TokenizeParams)
         checkpoint = params.section("qa.checkpoint", CheckpointParams)
-    windower = Windower(load_tokenizer(resolve(checkpoint)), settings)
+    windower = Windower(load_tokenizer(resolve(checkpoint, "qa.checkpoint")), settings)
     notes: list[dict[str, Any]] = []
     audit = Audit("data", notes.append, None, squad_v2=squad_v2)
     examples = iter(checker.examples)

@@ -24,9 +24,6 @@ import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from retune.checkpoints import quiet_transformers
-from retune.configuration import check_configuration, explained
-
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
@@ -38,26 +35,15 @@ def load(variant: str, folder: Path) -> "PreTrainedModel":
         RetuneError: the folder is incomplete or damaged, or its configuration leads to
             code or weights elsewhere.
     """
-    import torch
     from transformers import AutoModelForQuestionAnswering
 
     from retune import bundles
+    from retune.encoders import load_trained
 
     importlib.import_module(f"{__name__}.{variant}")  # registers the variant's classes
-    quiet_transformers()
-    check_configuration(folder)
     if (folder / bundles.FILE).is_file():
         return bundles.load(folder, AutoModelForQuestionAnswering)
-    with explained(f"{folder}: not a whole model", "; delete it and run `dvc repro train`"):
-        model: PreTrainedModel = AutoModelForQuestionAnswering.from_pretrained(
-            folder,
-            dtype=torch.float32,
-            use_safetensors=True,
-            local_files_only=True,
-            trust_remote_code=False,
-        )
-    model.eval()
-    return model
+    return load_trained(AutoModelForQuestionAnswering, folder)
 
 
 def accepts_token_types(model: "PreTrainedModel") -> bool:

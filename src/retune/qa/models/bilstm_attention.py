@@ -21,7 +21,8 @@ from transformers import (
 )
 from transformers.modeling_outputs import QuestionAnsweringModelOutput
 
-from retune.checkpoints import load_encoder_embeddings, require_vocabulary
+from retune.checkpoints import require_vocabulary
+from retune.encoders import load_encoder_embeddings
 from retune.errors import RetuneError
 from retune.layers.recurrent import LSTM
 from retune.params import STRICT, Positive

@@ -20,7 +20,8 @@ from transformers import (
 )
 from transformers.modeling_outputs import QuestionAnsweringModelOutput
 
-from retune.checkpoints import load_encoder_embeddings, require_vocabulary
+from retune.checkpoints import require_vocabulary
+from retune.encoders import load_encoder_embeddings
 from retune.errors import RetuneError
 from retune.layers.attention import Packing
 from retune.layers.encoder import EncoderLayer, key_mask

@@ -51,7 +51,7 @@ def translated(
     # Neighbours of one length are padded little; the order does not depend on the data set's.
     missing = sorted({*texts} - known.keys(), key=lambda text: (len(text), text))
     if missing:
-        translator = _Translator(_folder(checkpoint, section), section, decoding)
+        translator = _Translator(resolve(checkpoint, section), section, decoding)
     for begin in range(0, len(missing), _PART):
         part = missing[begin : begin + _PART]
         known |= zip(part, translator.translations(part), strict=True)
@@ -65,13 +65,6 @@ def _cache_file(checkpoint: CheckpointParams, decoding: Decoding) -> Path:
     told = f"{checkpoint.revision} {decoding.beams} {decoding.max_length}"
     digest = hashlib.sha256(told.encode()).hexdigest()
     return cache_folder() / "translations" / f"{digest}.jsonl"
-
-
-def _folder(checkpoint: CheckpointParams, section: str) -> Path:
-    try:
-        return resolve(checkpoint)
-    except RetuneError as error:
-        raise RetuneError(str(error).replace("qa.checkpoint", section)) from None
 
 
 class _Translator:

@@ -2,7 +2,8 @@
 
 To add one, write `sentiment/models/<name>.py` with
 
-- `Params`, a frozen dataclass: the params section `sentiment.models.<name>`;
+- `Params`, a frozen dataclass: the params section `sentiment.models.<name>`; its property
+  `pretrained` says whether the model begins with weights of the checkpoint;
 - `build(params, checkpoint, vocabulary_size, pad_token_id)`, which gives a `PreTrainedModel`
   with fresh weights (the caller has seeded torch). Its `forward(input_ids, attention_mask)`
   takes integers (B, T), where mask 1 = real token, and returns `SequenceClassifierOutput`
@@ -18,8 +19,6 @@ import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from retune.checkpoints import quiet_transformers
-from retune.configuration import check_configuration, explained
 from retune.sentiment.examples import LABELS
 
 if TYPE_CHECKING:
@@ -39,19 +38,9 @@ def load(name: str, folder: Path) -> "PreTrainedModel":
         RetuneError: the folder is incomplete or damaged, or its configuration leads to
             code or weights elsewhere.
     """
-    import torch
     from transformers import AutoModelForSequenceClassification
 
+    from retune.encoders import load_trained
+
     importlib.import_module(f"{__name__}.{name}")  # registers the model's classes
-    quiet_transformers()
-    check_configuration(folder)
-    with explained(f"{folder}: not a whole model", "; delete it and run the train stage"):
-        model: PreTrainedModel = AutoModelForSequenceClassification.from_pretrained(
-            folder,
-            dtype=torch.float32,
-            use_safetensors=True,
-            local_files_only=True,
-            trust_remote_code=False,
-        )
-    model.eval()
-    return model
+    return load_trained(AutoModelForSequenceClassification, folder)

@@ -6,7 +6,8 @@ import torch
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
-from retune.checkpoints import load_encoder_embeddings, require_vocabulary
+from retune.checkpoints import require_vocabulary
+from retune.encoders import load_encoder_embeddings
 from retune.params import STRICT, Positive
 
 
@@ -25,6 +26,11 @@ class EmbeddingParams:
     def __post_init__(self) -> None:
         if self.freeze_embeddings and not self.pretrained_embeddings:
             raise ValueError("freeze_embeddings would keep random embeddings; set one of the two")
+
+    @property
+    def pretrained(self) -> bool:
+        """Whether the model begins with weights of the checkpoint."""
+        return self.pretrained_embeddings
 
 
 def pretrained_embeddings(

@@ -22,6 +22,11 @@ class Params:
 
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)] | None
 
+    @property
+    def pretrained(self) -> bool:
+        """Whether the model begins with weights of the checkpoint."""
+        return True
+
 
 def build(
     params: Params, checkpoint: Path, vocabulary_size: int, pad_token_id: int

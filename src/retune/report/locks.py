@@ -1,0 +1,114 @@
+"""What dvc.lock says of the last run: params, versions, sums of files."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from retune import params
+from retune.errors import RetuneError, excerpt
+from retune.report.graph import Pipeline
+
+VERSIONS = "versions.yaml"
+_LARGEST = 2**24  # bytes of a file that is summed; code and figures are smaller
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """`retune.params`'s rules for scalars with the parser in C: a lock has thousands of lines."""
+
+    yaml_implicit_resolvers = params._Yaml12Loader.yaml_implicit_resolvers
+    yaml_constructors = params._Yaml12Loader.yaml_constructors
+
+
+class Lock:
+    """dvc.lock of one pipeline, read when it is needed.
+
+    Args:
+        root: the project's top.
+        pipeline: whose lock it is.
+    """
+
+    def __init__(self, root: Path, pipeline: Pipeline) -> None:
+        self.root, self.folder = root, root / pipeline.folder
+        self.name = f"{pipeline.folder}/dvc.lock".lstrip("/")
+        self.params_file = f"{pipeline.folder}/params.yaml".lstrip("/")
+
+    @property
+    def there(self) -> bool:
+        """Whether anything has been run."""
+        return (self.root / self.name).is_file()
+
+    @property
+    def sha256(self) -> str:
+        """Of the file."""
+        return hashlib.sha256((self.root / self.name).read_bytes()).hexdigest()
+
+    @cached_property
+    def stages(self) -> dict[str, Any]:
+        """Its stages.
+
+        Raises:
+            RetuneError: it cannot be read, or has none.
+        """
+        try:
+            text = (self.root / self.name).read_text(encoding="utf-8")
+            value = yaml.load(text, Loader=_Loader)
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise RetuneError(
+                f"{self.name}: {' '.join(str(error).split())}; `git checkout HEAD -- {self.name}`"
+            ) from None
+        stages = value.get("stages") if isinstance(value, dict) else value
+        if not isinstance(stages, dict) or not all(map(_is_stage, stages.values())):
+            raise RetuneError(
+                f"{self.name}: expected `stages:` as DVC writes them, got {excerpt(stages)}; "
+                f"`git checkout HEAD -- {self.name}`"
+            )
+        return stages
+
+    def params(self, file: str) -> dict[str, Any]:
+        """What the last run read of a params file, by dotted name."""
+        read = (stage.get("params", {}).get(file, {}) for stage in self.stages.values())
+        return {name: value for each in read for name, value in each.items()}
+
+    def changed(self) -> list[str]:
+        """Files of code and figures that are not what they were in the last run."""
+        return [path for path, md5 in self._sums() if not self._is(path, md5)]
+
+    def _sums(self) -> Iterator[tuple[str, str]]:
+        seen: dict[str, str] = {}
+        for stage in self.stages.values():
+            for entry in (*stage.get("deps", ()), *stage.get("outs", ())):
+                if str(entry.get("md5", ".dir")).endswith(".dir"):
+                    continue
+                seen[str(entry["path"])] = str(entry["md5"])
+        # Data is often absent, and is not what the report shows.
+        yield from ((path, md5) for path, md5 in seen.items() if not path.startswith("data/"))
+
+    def _is(self, path: str, md5: str) -> bool:
+        """Whether a file has this sum; its path is from a stage's `wdir` or the lock's folder."""
+        file = next((f for f in (self.root / path, self.folder / path) if f.is_file()), None)
+        if file is None or file.stat().st_size > _LARGEST:
+            return file is not None
+        return hashlib.md5(file.read_bytes(), usedforsecurity=False).hexdigest() == md5
+
+
+def _is_stage(value: Any) -> bool:
+    """Whether it has the form of a stage in a lock, as far as that is read here."""
+    if not isinstance(value, dict) or not isinstance(value.get("params", {}), dict):
+        return False
+    entries = (*value.get("deps", ()), *value.get("outs", ()))
+    params_ = value.get("params", {}).values()
+    return all("path" in entry for entry in entries) and all(isinstance(p, dict) for p in params_)
+
+
+def flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted name and value of every leaf; lists are leaves."""
+    for key, value in tree.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, dict) and value:
+            yield from flat(value, f"{name}.")
+        else:
+            yield name, value

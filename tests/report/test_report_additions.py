@@ -1,0 +1,245 @@
+"""What only one task shows: sentiment's noise and probes, answers, a language model's tokens."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from report_projects import Page, blocks_of, write
+
+from retune.qa.examples import Answer, Example, write_examples
+from retune.report.command import gather
+from retune.report.content import Report, Spread
+from retune.report.page import render
+from retune.storage import write_json_lines
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+SCORE = "stages:\n  score:\n    cmd: score\n    metrics:\n      - metrics/qa.json\n"
+TOKENS = """\
+stages:
+  compare:
+    cmd: compare
+    metrics: [metrics/compare.json]
+  plots:
+    cmd: plots
+    outs: [metrics/plots/texts.json, metrics/plots/coloured.html]
+    plots:
+      - metrics/plots/token_probabilities.csv: {template: by_beams, x: position, y: probability}
+      - metrics/plots/beams.csv: {template: scatter, x: beams, y: mean_log_probability}
+"""
+
+
+def captions(report: Report) -> dict[str, Any]:
+    return {table.caption: table for table in blocks_of(report, "table")}
+
+
+def titles(report: Report) -> list[str]:
+    return [section.title for section in report.parts[0].sections]
+
+
+def remarks(report: Report) -> str:
+    return "\n".join(remark.text for remark in blocks_of(report, "remark"))
+
+
+@pytest.mark.parametrize(
+    ("name", "figure"),
+    [
+        ("qa", ("metrics/qa.json", ("qa", "f1"))),
+        ("adapters", ("pipelines/adapters/metrics/stack/scores.json", ("qa", "f1"))),
+        (
+            "sentiment",
+            ("pipelines/sentiment/metrics/bert/scores.json", ("sentiment", "accuracy")),
+        ),
+    ],
+)
+def test_of_each_pipeline_of_the_project_all_figures_are_shown(
+    name: str, figure: tuple[str, tuple[str, str]]
+) -> None:
+    report = gather(ROOT, [name])
+    assert [r.text for r in blocks_of(report, "remark") if r.tone == "fault"] == []
+    assert "Not earned yet" not in remarks(report)
+    path, (task, key) = figure
+    value = json.loads((ROOT / path).read_text(encoding="utf-8"))[task][key]
+    assert f"{value:.2f}" in Page(render(report)).text
+    assert {"Results", "Figures", "Settings", "Provenance"} <= {*titles(report)}
+
+
+def test_every_pipeline_of_the_project_is_in_the_report() -> None:
+    folders = sorted(path.parent.name for path in ROOT.glob("pipelines/*/dvc.yaml"))
+    assert [part.name for part in gather(ROOT).parts] == ["qa", *folders]
+    assert len(folders) >= 2
+
+
+def test_sentiment_tells_which_gaps_are_noise() -> None:
+    report = gather(ROOT, ["sentiment"])
+    path = ROOT / "pipelines/sentiment/metrics/compare.json"
+    told = json.loads(path.read_text(encoding="utf-8"))["sentiment"]["seed_noise"]
+    table = next(t for c, t in captions(report).items() if c.startswith("Would other seeds"))
+    verdicts = [row[-1] for row in table.rows]
+    expected = {"below": "below seed noise", "above": "more than seed noise"}
+    assert verdicts == [expected[row["verdict"]] for row in told]
+    below = [row for row in told if row["verdict"] == "below" and row["key"] == "accuracy"]
+    sentences = re.findall(r"accuracy of (\w+) over (\w+) is below seed noise", remarks(report))
+    assert sentences == [(row["better"], row["worse"]) for row in below]
+
+
+def test_sentiment_shows_probes_by_kind_and_the_notebooks_sentences() -> None:
+    report = gather(ROOT, ["sentiment"])
+    tables = captions(report)
+    path = ROOT / "pipelines/sentiment/metrics/bert/probes.json"
+    kinds = json.loads(path.read_text(encoding="utf-8"))["sentiment"]["kinds"]
+    table = tables["Probes passed, in percent, by kind"]
+    column = [c.heading for c in table.columns].index("bert")
+    shown = {row[0]: row[column] for row in table.rows}
+    assert shown == {row["kind"]: Spread(row["mean"], row["half_width"]) for row in kinds}
+    sentences = tables["Notebook N3's sentences: seeds that pass"].rows
+    assert sentences[0][0] == "not a bad movie"
+    assert sentences[-1][:2] == ("Today, the weather is good.", "The weather is good today")
+    assert len(blocks_of(report, "matrix")) == 4
+
+
+def test_probes_in_another_form_are_a_fault_of_their_file(tmp_path: Path) -> None:
+    folder = tmp_path / "pipelines/sentiment"
+    write(tmp_path / "dvc.yaml", SCORE)
+    write(folder / "params.yaml", "sentiment: {seeds: [1]}\n")
+    write(folder / "dvc.yaml", "stages: {probe: {cmd: probe, metrics: [metrics/probes.json]}}\n")
+    write(folder / "metrics/probes.json", {"sentiment": {"runs": [], "kinds": [{"kind": "INV"}]}})
+    assert (
+        "pipelines/sentiment/metrics/probes.json: not of the form that its stage writes (KeyError: "
+    ) in remarks(gather(tmp_path, ["sentiment"]))
+
+
+def answers(root: Path, f1: float) -> Path:
+    """Two questions: one is answered rightly, one half."""
+    context = "Ada built it in 1871 on Sula."
+    examples = [
+        Example("a", "t", context, "Who built <it>?", (Answer("Ada", 0),)),
+        Example("b", "t", context, "On which island is it?", (Answer("on Sula", 21),)),
+    ]
+    write(root / "dvc.yaml", SCORE)
+    write(root / "params.yaml", "qa: {model: bert}\n")
+    details = [{"normalizer": "plain"}]
+    write(root / "metrics/qa.json", {"qa": {"f1": f1, "details": details}})
+    (root / "data/qa/raw").mkdir(parents=True)
+    write_examples(root / "data/qa/raw/validation.jsonl", examples)
+    folder = root / "data/qa/predictions"
+    write(folder / "manifest.json", {"params": {"qa.squad_v2": False}})
+    write(folder / "predictions.json", {"a": "Ada", "b": "Sula"})
+    rows = [
+        {"id": "a", "candidates": [{"text": "Ada", "probability": 0.95}]},
+        {"id": "b", "candidates": [{"text": "Sula", "probability": 0.45}]},
+    ]
+    write_json_lines(folder / "nbest.jsonl", rows)
+    return root
+
+
+F1 = 100 * (1 + 2 / 3) / 2
+
+
+def test_answers_are_told_by_kind_with_calibration_and_examples(tmp_path: Path) -> None:
+    report = gather(answers(tmp_path, F1))
+    tables = captions(report)
+    words = tables["By word of the question"].rows
+    assert words == (("which", 1, 0.0, 100 * (2 / 3)), ("who", 1, 100.0, 100.0))
+    lengths = tables["By words of the shortest reference"].rows
+    assert [row[:2] for row in lengths] == [("1", 1), ("2 to 3", 1)]
+    bins = next(t for c, t in tables.items() if c.startswith("Probability of the answer")).rows
+    assert bins == (("0.4 to 0.5", 1, 0.45, 0.0), ("0.9 to 1.0", 1, 0.95, 1.0))
+    assert "The expected calibration error is 25.00 points" in remarks(report)
+    right = tables["Right, and surest of it"].rows
+    assert right == (("Who built <it>?", "Ada", "Ada", 0.95, 100.0),)
+    assert "Who built <it>?" in Page(render(report)).text
+    assert [row[1] for row in tables["Nearly right"].rows] == ["Sula"]
+    assert "Wrong, and surest of it" not in tables
+
+
+def test_answers_of_another_run_are_not_told(tmp_path: Path) -> None:
+    report = gather(answers(tmp_path, 12.5))
+    assert "data/qa/predictions: of another run than the scores in the metrics" in remarks(report)
+    assert "Calibration" not in titles(report)
+
+
+def test_absent_answers_are_told(tmp_path: Path) -> None:
+    folder = answers(tmp_path, F1) / "data/qa/predictions"
+    (folder / "nbest.jsonl").unlink()
+    told = remarks(gather(tmp_path))
+    assert "are read from data/qa/predictions and data/qa/raw/validation.jsonl" in told
+    assert "`dvc repro` brings them" in told
+
+
+def test_all_models_are_sorted_and_their_noise_is_unknown(tmp_path: Path) -> None:
+    rows = [
+        {"qa.model": name, "qa.exact_match": 1.0, "qa.f1": f1, "qa.parameters": 5.0}
+        for name, f1 in (("lstm", 1.5), ("bert", 2.5))
+    ]
+    write(answers(tmp_path, F1) / "metrics/qa_variants.json", rows)
+    report = gather(tmp_path)
+    table = captions(report)["Every model, all else as in params.yaml"]
+    assert [row[:4] for row in table.rows] == [("bert", 1.0, 2.5, 5.0), ("lstm", 1.0, 1.5, 5.0)]
+    assert "seed noise is unknown with fewer than 3 seeds in common: " in remarks(report)
+
+
+def language_model(root: Path) -> Path:
+    write(root / "dvc.yaml", SCORE)
+    folder = root / "pipelines/language_model"
+    write(folder / "dvc.yaml", TOKENS)
+    write(folder / "params.yaml", "language_model: {seed: 1}\n")
+    changes = [
+        {"of": "texts", "before": 9.0, "after": 5.0, "difference": -4.0, "low": -5.0, "high": -3.0},
+        {"of": "pairs", "before": 9.0, "after": 8.0, "difference": -1.0, "low": -3.0, "high": 1.0},
+    ]
+    write(folder / "metrics/compare.json", {"language_model": {"perplexity": changes}})
+    plots = folder / "metrics/plots"
+    heading = "prompt,beams,position,token,probability\n"
+    rows = 'Once,1,1," a",0.5\nOnce,1,2,b,0.25\nOnce,3,1,c,0.75\nThe fox,1,1,d,1\n'
+    write(plots / "token_probabilities.csv", heading + rows)
+    heading = "prompt,beams,length,log_probability,mean_log_probability\n"
+    write(plots / "beams.csv", f"{heading}Once,1,2,-2.0,-1.0\nOnce,3,1,-0.5,-0.5\n")
+    tokens = [{"text": " <a>", "probability": 0.5}]
+    text = {"prompt": "Once", "beams": 1, "mean_log_probability": -1.0, "tokens": tokens}
+    write(plots / "texts.json", [text])
+    write(plots / "coloured.html", "<script>alert(1)</script>")
+    return root
+
+
+def test_a_language_model_has_comparisons_beams_and_coloured_texts(tmp_path: Path) -> None:
+    report = gather(language_model(tmp_path), ["language_model"])
+    assert [r.text for r in blocks_of(report, "remark") if r.tone == "fault"] == []
+    table = next(t for c, t in captions(report).items() if c.startswith("Perplexity before"))
+    column = [c.heading for c in table.columns].index("verdict")
+    told = [row[column] for row in table.rows]
+    assert told == ["more than noise of texts", "within noise of texts"]
+    once, fox, beams = blocks_of(report, "lines")
+    assert once.title == "Probability of each token after “Once”"
+    assert [(one.group, one.points) for one in once.lines] == [
+        ("1 beam", ((1.0, 0.5), (2.0, 0.25))),
+        ("3 beams", ((1.0, 0.75),)),
+    ]
+    assert fox.groups == ["1 beam"]
+    assert [one.points for one in beams.lines] == [((1.0, -1.0), (3.0, -0.5))]
+    (text,) = blocks_of(report, "coloured")
+    assert text.title == "1 beam, mean log-probability -1.000"
+    seen = Page(render(report))
+    assert "<a> 50" in seen.text
+    assert not seen.all("script")
+
+
+def test_what_a_language_model_has_not_earned_is_named(tmp_path: Path) -> None:
+    for file in (language_model(tmp_path) / "pipelines/language_model/metrics").rglob("*.*"):
+        file.unlink()
+    told = remarks(gather(tmp_path, ["language_model"]))
+    assert "pipelines/language_model/metrics/plots/texts.json" in told
+    assert "`dvc repro pipelines/language_model/dvc.yaml` does it" in told
+    write(tmp_path / "pipelines/language_model/dvc.yaml", "stages: {}\n")
+    told = remarks(gather(tmp_path, ["language_model"]))
+    assert "Not earned yet: texts.json. `dvc repro pipelines/language_model/dvc.yaml`" in told
+    assert "Not earned yet: beams.csv." in told
+
+
+def test_texts_in_another_form_are_a_fault(tmp_path: Path) -> None:
+    plots = language_model(tmp_path) / "pipelines/language_model/metrics/plots"
+    write(plots / "texts.json", [{"prompt": "Once"}])
+    assert "texts.json: not of the form that its stage writes (KeyError: " in (
+        remarks(gather(tmp_path, ["language_model"]))
+    )

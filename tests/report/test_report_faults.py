@@ -1,0 +1,142 @@
+"""What is missing or broken becomes a sentence, and ends nothing."""
+
+import re
+from pathlib import Path
+
+import pytest
+from report_projects import blocks_of, project, write
+
+from retune.errors import RetuneError
+from retune.report.command import gather
+from retune.report.reading import numbers, read_json, read_rows
+
+DOWNLOAD = "pipelines/toy/metrics/download.json"
+
+
+def told(root: Path, tone: str, name: str = "toy") -> list[str]:
+    remarks = blocks_of(gather(root, [name]), "remark")
+    return [remark.text for remark in remarks if remark.tone == tone]
+
+
+def test_a_whole_project_has_no_gap_but_its_lock(tmp_path: Path) -> None:
+    assert told(project(tmp_path), "fault") == []
+    assert [text.split(":")[0] for text in told(tmp_path, "missing")] == [
+        "There is no git commit here, so that no state is named.",
+        "pipelines/toy/dvc.lock is not there",
+    ]
+
+
+def test_a_missing_file_is_named_with_the_command_that_earns_it(tmp_path: Path) -> None:
+    (project(tmp_path) / DOWNLOAD).unlink()
+    assert (
+        f"Not earned yet: {DOWNLOAD}. `dvc repro pipelines/toy/dvc.yaml:download` does it, "
+        "from the project's top."
+    ) in told(tmp_path, "missing")
+
+
+def test_of_many_missing_files_some_are_named_with_the_command_for_all(tmp_path: Path) -> None:
+    for path in (project(tmp_path) / "pipelines/toy/metrics/plain").iterdir():
+        path.unlink()
+    (tmp_path / DOWNLOAD).unlink()
+    (text,) = (text for text in told(tmp_path, "missing") if text.startswith("Not earned"))
+    assert "and 1 more" in text
+    assert "`dvc repro pipelines/toy/dvc.yaml` does it" in text
+
+
+def test_missing_curves_are_named(tmp_path: Path) -> None:
+    for file in (project(tmp_path) / "metrics/qa_curves").iterdir():
+        file.unlink()
+    (tmp_path / "metrics/qa_curves").rmdir()
+    found = told(tmp_path, "missing", "qa")
+    (text,) = (t for t in found if t.startswith("Not earned yet: metrics/qa_curves/train.csv"))
+    assert "`dvc repro train` does it" in text
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        (DOWNLOAD, "{", r"download.json: not valid JSON \("),
+        (
+            "pipelines/toy/metrics/compare.csv",
+            "variant,accuracy_mean\nplain,high\n",
+            r"compare.csv:2: accuracy_mean is 'high', not a number; mend the row",
+        ),
+        (
+            "pipelines/toy/metrics/compare.csv",
+            "variant,accuracy_mean\nplain\n",
+            r"compare.csv:2: 1 cells under a heading of 2",
+        ),
+        (
+            "pipelines/toy/metrics/compare.csv",
+            "name,accuracy_mean\nplain,1\n",
+            r"compare.csv: no column `variant`, which dvc.yaml draws; there are: name, accur",
+        ),
+        (
+            "pipelines/toy/metrics/plain/reliability.csv",
+            "probability\n0.5\n",
+            r"reliability.csv: no column `positive`; there are: probability",
+        ),
+        ("pipelines/toy/params.yaml", "toy: [", r"params.yaml: while parsing"),
+        ("pipelines/toy/dvc.lock", "stages: [", r"dvc.lock: while parsing .*git checkout HEAD"),
+        (
+            "pipelines/toy/dvc.lock",
+            "a: 1",
+            r"dvc.lock: expected `stages:` .*, got None",
+        ),
+    ],
+)
+def test_a_broken_file_is_named(tmp_path: Path, file: str, content: str, message: str) -> None:
+    write(project(tmp_path) / file, content)
+    faults = told(tmp_path, "fault")
+    assert [text for text in faults if re.search(message, text)], faults
+    main, _ = gather(tmp_path).parts
+    assert len(main.sections) > 3
+
+
+def test_a_figure_of_a_file_that_no_stage_writes_is_a_fault(tmp_path: Path) -> None:
+    graph = project(tmp_path) / "dvc.yaml"
+    text = graph.read_text(encoding="utf-8").replace("metrics/qa_curves/train.csv", "other.csv")
+    write(graph, text)
+    (fault,) = told(tmp_path, "fault", "qa")
+    assert fault.startswith("other.csv: dvc.yaml draws it, but no stage has it under `plots`")
+
+
+def test_of_a_file_in_another_form_the_form_is_told(tmp_path: Path) -> None:
+    write(project(tmp_path) / "metrics/qa_variants.json", [{"qa.model": "bert"}])
+    (fault,) = told(tmp_path, "fault", "qa")
+    assert fault == (
+        "metrics/qa_variants.json: not of the form that its stage writes (KeyError: 'qa.f1'); "
+        "remove it, and run the stage"
+    )
+
+
+def test_a_table_in_json_is_a_list_of_objects(tmp_path: Path) -> None:
+    write(tmp_path / "rows.json", [{"a": 1}, {"a": 2}])
+    assert read_rows(tmp_path, "rows.json") == [{"a": "1"}, {"a": "2"}]
+    write(tmp_path / "rows.json", {"a": 1})
+    with pytest.raises(RetuneError, match=r"^rows.json: expected a list of objects"):
+        read_rows(tmp_path, "rows.json")
+
+
+def test_a_table_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_bytes(b"a,b\n\xff\xfe,1\n")
+    with pytest.raises(RetuneError, match=r"^rows.csv: not a table in UTF-8 \("):
+        read_rows(tmp_path, "rows.csv")
+
+
+def test_a_folder_in_place_of_a_file_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a.json").mkdir()
+    with pytest.raises(RetuneError, match=r"^a.json: cannot be read: Is a directory"):
+        read_json(tmp_path, "a.json")
+
+
+def test_a_column_without_rows_has_no_numbers() -> None:
+    assert numbers("a.csv", [], "loss") == []
+
+
+@pytest.mark.parametrize("stage", ["3", "{params: 3}", "{deps: [{md5: a}]}", "{params: {a: 1}}"])
+def test_a_lock_in_another_form_is_a_fault(tmp_path: Path, stage: str) -> None:
+    write(project(tmp_path) / "dvc.lock", f"stages: {{train: {stage}}}\n")
+    faults = told(tmp_path, "fault", "qa")
+    assert faults
+    assert all("dvc.lock: expected `stages:` as DVC writes them" in fault for fault in faults)

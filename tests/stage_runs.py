@@ -1,0 +1,17 @@
+"""Stage scripts in processes of their own, as a pipeline runs them."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def run_module(*arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """Run a module of the project with `arguments` in a `folder`."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        [sys.executable, "-m", *arguments],
+        cwd=folder, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
