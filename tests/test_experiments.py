@@ -14,7 +14,12 @@ ADAPTERS = ROOT / "pipelines/adapters"
 PRESETS = sorted(path.stem for path in (ROOT / "experiments").glob("*.yaml"))
 SENTIMENT = ROOT / "pipelines/sentiment"
 SISTERS_PRESETS = sorted(path.stem for path in (ADAPTERS / "experiments").glob("*.yaml"))
+LANGUAGE_MODEL = ROOT / "pipelines/language_model"
 SENTIMENTS_PRESETS = sorted(path.stem for path in (SENTIMENT / "experiments").glob("*.yaml"))
+
+LANGUAGE_MODELS_PRESETS = sorted(
+    path.stem for path in (LANGUAGE_MODEL / "experiments").glob("*.yaml")
+)
 
 
 def test_the_notebooks_presets_are_all_there() -> None:
@@ -23,6 +28,7 @@ def test_the_notebooks_presets_are_all_there() -> None:
     }
     assert "n5-large" in SISTERS_PRESETS
     assert {"n3-cased", "n4-tiny"} <= {*SENTIMENTS_PRESETS}
+    assert "n4" in LANGUAGE_MODELS_PRESETS
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -65,6 +71,27 @@ def test_and_one_of_sentiment(name: str, tmp_path: Path) -> None:
                 params.variant(
                     f"sentiment.{kind}", f"retune.sentiment.{kind}s", f"sentiment.{kind}s"
                 )
+
+
+@pytest.mark.parametrize("name", LANGUAGE_MODELS_PRESETS)
+def test_and_one_of_the_language_model(name: str, tmp_path: Path) -> None:
+    from retune.checkpoints import CheckpointParams
+    from retune.language_model.download import DownloadParams
+    from retune.language_model.tokenize import TokenizeParams
+    from retune.language_model.train import TrainParams
+
+    with Params(changed(LANGUAGE_MODEL, name, tmp_path)) as params:
+        params.section("language_model.seed", Seed)
+        params.section("language_model.checkpoint", CheckpointParams)
+        params.section("language_model.download", DownloadParams)
+        params.section("language_model.tokenize", TokenizeParams)
+        params.section("language_model.train", TrainParams)
+        for kind in ("dataset", "model"):
+            params.variant(
+                f"language_model.{kind}",
+                f"retune.language_model.{kind}s",
+                f"language_model.{kind}s",
+            )
 
 
 def changed(pipeline: Path, name: str, tmp_path: Path) -> Path:

@@ -1,5 +1,6 @@
 """Pretrained encoders with the head of a task, whole or refused."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from retune.checkpoints import WEIGHTS, quiet_transformers, require_vocabulary
 from retune.configuration import check_configuration, explained
 from retune.errors import RetuneError, listed
 
+#: In the names of a configuration's dropout probabilities; GPT-2's are `resid_pdrop` and the like.
+_DROPOUT = re.compile("dropout|pdrop$")
 #: How tensor names of word-piece embeddings end, the most telling first.
 _EMBEDDINGS = ("word_embeddings.weight", "tok_embeddings.weight", "embed_tokens.weight")
 
@@ -50,7 +53,7 @@ def encoder_config(checkpoint: Path, dropout: float | None, **changes: Any) -> P
         )
     if dropout is not None:
         for name, value in config.to_dict().items():
-            if "dropout" in name and isinstance(value, float):
+            if _DROPOUT.search(name) and isinstance(value, float):
                 setattr(config, name, dropout)
     return config
 

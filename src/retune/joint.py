@@ -129,6 +129,9 @@ class JointTrainer(ResumableTrainer):
                 f"{SETTING}: ZeRO-3 shares out the weights, which no training on a frozen encoder "
                 "is made for; use --config_file configs/launch/zero2.yaml"
             )
+        # Else `Trainer` takes the loss of accumulated batches that have `labels` for their part of
+        # the mean already, and adds them up.
+        self.model_accepts_loss_kwargs = False
         self.remove_callback(PrinterCallback)  # our own Progress speaks instead
         self.rows, self.inner = rows, model  # `self.model` may be of other types
         self.sizes = parameter_counts(model)  # before weights are shared out

@@ -1,6 +1,5 @@
-"""Stories from files, blocks of their tokens, and their first two sentences."""
+"""Blocks of the tokens of stories, and their first two sentences."""
 
-import json
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
@@ -10,25 +9,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retune.errors import RetuneError
+from retune.language_model.reading import Record, read_records
 from retune.language_model.sentences import Pair, sentence_pairs, sentences
-from retune.language_model.stories import Story, pack_tokens, read_stories
+from retune.language_model.stories import Story, pack_tokens
 
 BUNDLED = Path(str(files("retune.corpora") / "stories"))
 
 
-def test_bundled_stories_are_read_whole() -> None:
-    for name, count in (("train", 106), ("validation", 24)):
-        path = BUNDLED / f"{name}.jsonl"
-        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        found = read_stories(path, "story")
-        assert len(found) == count
-        assert [story.text for story in found] == [row["story"] for row in rows]
-        assert found[1].place == f"{path}:2"
+def stories_of(path: Path) -> list[Story]:
+    records = read_records(path, path.name, "story")
+    assert all(isinstance(record, Record) for record in records)
+    return [Story(record.where, record.text) for record in records if isinstance(record, Record)]
 
 
 def test_every_bundled_story_has_two_sentences() -> None:
-    stories = [s for name in ("train", "validation")
-               for s in read_stories(BUNDLED / f"{name}.jsonl", "story")]  # fmt: skip
+    train, validation = (stories_of(BUNDLED / f"{name}.jsonl") for name in ("train", "validation"))
+    stories = train + validation
     found = sentence_pairs(stories, "sentences")
     assert (len(found.pairs), found.skipped) == (130, [])
     for pair, story in zip(found.pairs, stories, strict=True):
@@ -36,47 +32,11 @@ def test_every_bundled_story_has_two_sentences() -> None:
 
 
 def test_fairy_tales_are_read(shared_data: Callable[[str], Path]) -> None:
-    stories = read_stories(shared_data("fairytales") / "train.jsonl", "story")
+    stories = stories_of(shared_data("fairytales") / "train.jsonl")
     assert len(stories) == 232
     found = sentence_pairs(stories, "sentences")
     assert len(found.pairs) + len(found.skipped) == 232
     assert len(found.skipped) < 5
-
-
-def test_a_text_file_is_one_story(tmp_path: Path) -> None:
-    (tmp_path / "a.txt").write_bytes(b"\xef\xbb\xbfOne. Two.\n\nThree.\n")
-    assert read_stories(tmp_path / "a.txt", "story") == [
-        Story(str(tmp_path / "a.txt"), "One. Two.\n\nThree.\n")
-    ]
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "message"),
-    [
-        ("a.txt", None, r"a\.txt: no such file; give a file of stories"),
-        ("a.csv", "x", r"a\.csv: \.csv is not \.txt or \.jsonl; rename it"),
-        ("a", "x", "a: no suffix is not"),
-        ("a.txt", " \n", r"a\.txt: no text in it; take it out"),
-        (
-            "a.jsonl",
-            '{"story": "A."}\n{"text": "B."}',
-            r"a\.jsonl:2: no field 'story'; there are t",
-        ),
-        ("a.jsonl", '{"story": "A."}\n{}', r"a\.jsonl:2: no field 'story'; there are none"),
-        ("a.jsonl", '["A."]', r"a\.jsonl:1: expected an object, as \{\"story\": \"\.\.\.\"\}, got"),
-        ("a.jsonl", '{"story": 3}\n{"story": " "}', r"a\.jsonl:1: story: expected a text .* got 3"),
-        ("a.jsonl", '{"story": 3}\n{"story": " "}', r"\n.*a\.jsonl:2: story: .*, got ' '"),
-        ("a.jsonl", '{"story": "A."}\n{"story', r"a\.jsonl:2:"),
-        ("a.jsonl", '{"story": 3}\n' * 25, r"a\.jsonl:20: .* got 3\nand 5 more of the like$"),
-    ],
-)
-def test_files_that_cannot_be_read_are_refused(
-    name: str, content: str | None, message: str, tmp_path: Path
-) -> None:
-    if content is not None:
-        (tmp_path / name).write_text(content, encoding="utf-8")
-    with pytest.raises(RetuneError, match=message):
-        read_stories(tmp_path / name, "story")
 
 
 @given(

@@ -17,6 +17,9 @@ import pytest
 import torch
 from adapter_runs import run_entities, run_language
 from adapter_runs import write_data as write_adapter_data
+from language_runs import SMALL
+from language_runs import run as run_blocks
+from language_runs import write_data as write_stories
 from safetensors.torch import load_file
 from training_runs import FROZEN, fusion_params, run, write_features
 from transformers import TrainerCallback
@@ -32,6 +35,10 @@ def entities(data: Path, folder: Path, **changes: Any) -> Path:
 
 def language(data: Path, folder: Path, **changes: Any) -> Path:
     return run_language(data / "sentences", folder, **changes)
+
+
+def blocks(data: Path, folder: Path, **changes: Any) -> Path:
+    return run_blocks(data / "stories", folder, **changes)
 
 
 # Seven windows: the last batch is smaller, and where it is one window, one process has none.
@@ -56,6 +63,7 @@ CASES: dict[str, dict[str, Any]] = {
     },
     "entities": {"train": entities, "dropout": 0.0, "batch_size": 6},
     "language": {"train": language, "dropout": 0.0, "batch_size": 6},
+    "blocks": {"train": blocks, "batch_size": 2, "gradient_accumulation": 2},
 }
 
 
@@ -138,6 +146,7 @@ def together(work: Callable[[Path, Path], None], data: Path, folder: Path) -> li
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     data = write_features(tmp_path_factory.mktemp("data"), questions=7)
     write_adapter_data(data / "sentences", head=True)
+    write_stories(data / "stories", model=replace(SMALL, dropout=0.0), train_blocks=7)
     return data
 
 

@@ -1,0 +1,138 @@
+"""The download stage: verified source files to texts in one checked, canonical form.
+
+Everything is read and checked before limits are applied, so that a run on 1 % of the
+data meets the same errors as a run on all of it.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic.dataclasses import dataclass
+
+from retune.errors import RetuneError
+from retune.fetching import Source
+from retune.language_model.checking import Policy, Split, duplicates, overlap
+from retune.language_model.reading import Record, read_records
+from retune.language_model.texts import Text, write_texts
+from retune.params import STRICT, Seed
+from retune.qa.download import check_limit, limited
+from retune.qa.findings import Finding, count_kinds, raise_errors
+from retune.storage import atomic_path, write_json, write_json_lines
+
+SPLITS = ("train", "validation")
+
+
+@dataclass(frozen=True, config=STRICT)
+class DownloadParams:
+    """Section `language_model.download`.
+
+    A limit is null for all texts, `1000` or `"1%"` for the first of them in file order,
+    `"sample 1000"` or `"sample 1%"` for a sample drawn by `sample_seed`, kept in file order.
+
+    The other two say what to do about texts that are the same but for case and white space:
+    `error`, `drop` or `keep` them. `duplicates` are those in one split (dropped are all but the
+    first), `overlap` those in train and validation (dropped from train).
+    """
+
+    train_limit: int | str | None
+    validation_limit: int | str | None
+    sample_seed: Seed
+    duplicates: Policy
+    overlap: Policy
+
+    def __post_init__(self) -> None:
+        for name in ("train_limit", "validation_limit"):
+            check_limit(name, getattr(self, name))
+
+
+def download(
+    raw: Path,
+    metrics: Path,
+    *,
+    sources: Mapping[str, Sequence[Source]],
+    field: str,
+    params: DownloadParams,
+) -> str:
+    """Read, check and limit the source files of both splits, and write them to `raw`.
+
+    The folder `raw` gets train.jsonl, validation.jsonl and findings.jsonl, whole or not
+    at all; `metrics` gets the counts. `field` is the name of the text in rows.
+
+    Returns:
+        The closing line.
+
+    Raises:
+        RetuneError: for a file that cannot be read, and once for all errors in the data.
+    """
+    limits = {"train": params.train_limit, "validation": params.validation_limit}
+    report = []
+    with atomic_path(raw) as folder:
+        folder.mkdir()  # before the work, so that a read-only disk is known at once
+        splits = _checked(sources, field, params)
+        for name, split in splits.items():
+            kept = limited(split.texts, limits[name], params.sample_seed)
+            if not kept:
+                raise RetuneError(
+                    f"{name}: no text is left; see language_model.download in the params"
+                )
+            write_texts(folder / f"{name}.jsonl", kept)
+            files = [{"name": source.name, "sha256": source.sha256} for source in sources[name]]
+            counts = _counts(kept, split)
+            report.append({"split": name, "files": files, "limit": limits[name], **counts})
+        rows = (_row(name, f) for name, split in splits.items() for f in split.findings)
+        write_json_lines(folder / "findings.jsonl", rows)
+    write_json(metrics, {"language_model": {"texts": report}})
+    return _closing_line(report)
+
+
+def _checked(
+    sources: Mapping[str, Sequence[Source]], field: str, params: DownloadParams
+) -> dict[str, Split]:
+    """Both splits, sound: any error in either of them has been raised."""
+    splits = {name: Split(name) for name in SPLITS}
+    for name, split in splits.items():
+        for source in sources[name]:
+            split.add(_read(source, field))
+        split.settle("duplicate", duplicates(split), params.duplicates, "duplicates")
+    train, validation = splits["train"], splits["validation"]
+    train.settle("overlap", overlap(train, validation), params.overlap, "overlap")
+    raise_errors(train.findings + validation.findings)
+    return splits
+
+
+def _read(source: Source, field: str) -> list[Record | Finding]:
+    items = read_records(source.path, source.name, field)
+    if source.questions not in (None, len(items)):
+        raise RetuneError(
+            f"{source.name}: {len(items):,} rows, but this data set has "
+            f"{source.questions:,}; the file is not the one it should be"
+        )
+    return items
+
+
+def _counts(kept: list[Text], split: Split) -> dict[str, Any]:
+    return {
+        "texts_read": split.read,
+        "texts": len(kept),
+        "characters": sum(len(text.text) for text in kept),
+        "words": sum(len(text.text.split()) for text in kept),
+        "findings": count_kinds(split.findings),
+    }
+
+
+def _row(split: str, finding: Finding) -> dict[str, str]:
+    return {
+        "split": split,
+        "file": finding.file,
+        "where": finding.where,
+        "kind": finding.kind,
+        "detail": finding.message,
+    }
+
+
+def _closing_line(report: list[dict[str, Any]]) -> str:
+    parts = [f"{entry['split']} {entry['texts']:,} texts" for entry in report]
+    for entry in report:
+        parts += [f"{n:,} {kind} in {entry['split']}" for kind, n in entry["findings"].items()]
+    return ", ".join(parts)

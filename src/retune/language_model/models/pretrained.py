@@ -1,0 +1,58 @@
+"""Any pretrained decoder that transformers knows as a causal language model, such as GPT-2."""
+
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+from transformers import AutoModelForCausalLM, PreTrainedModel
+
+from retune.checkpoints import (
+    DECODER_TOKENS,
+    CheckpointParams,
+    load_tokenizer,
+    require_vocabulary,
+    resolve,
+)
+from retune.encoders import encoder_config, load_encoder_and_missing
+from retune.errors import RetuneError, listed
+from retune.params import STRICT
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+
+@dataclass(frozen=True, config=STRICT)
+class Params:
+    """Section `language_model.models.pretrained`.
+
+    `dropout` replaces every dropout probability of the decoder; null keeps its own.
+    """
+
+    dropout: Annotated[float, Field(ge=0.0, lt=1.0)] | None
+
+
+def build(
+    params: Params, checkpoint: CheckpointParams, tokenizer: "PreTrainedTokenizerFast"
+) -> PreTrainedModel:
+    """The decoder of the checkpoint, whole.
+
+    Raises:
+        RetuneError: the tokenizer is not the checkpoint's, transformers cannot read the checkpoint
+            so, weights are missing, or it has fewer embeddings than the tokenizer has tokens.
+    """
+    folder = resolve(checkpoint, "language_model.checkpoint")
+    if load_tokenizer(folder, DECODER_TOKENS).get_vocab() != tokenizer.get_vocab():
+        raise RetuneError(
+            "language_model.tokenize.tokenizer: the blocks are of another vocabulary than that of "
+            f"{checkpoint.name}, to which their tokens would mean something else; set it to "
+            "`checkpoint`, or language_model.model to one with fresh weights"
+        )
+    config = encoder_config(folder, params.dropout)
+    model, missing = load_encoder_and_missing(AutoModelForCausalLM, folder, config)
+    if missing:  # transformers draws them at random
+        raise RetuneError(
+            f"{checkpoint.name} lacks weights of a language model: {listed(missing, 3)}; choose a "
+            "checkpoint that was trained to tell the next token"
+        )
+    require_vocabulary(model.config.get_text_config().vocab_size, len(tokenizer), folder)
+    return model

@@ -1,0 +1,97 @@
+"""Data files to records of a text each, as the file gives it, with its place.
+
+The form is told by the suffix of the name: plain text, JSON lines or Parquet.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from retune.errors import excerpt
+from retune.qa.findings import Finding
+from retune.qa.reading import decoded
+from retune.qa.reading_json import UnreadableError, parse_json
+
+#: Suffixes of the supported forms.
+SUFFIXES = (".txt", ".jsonl", ".parquet")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One text; where it comes from a field, it may be anything."""
+
+    file: str
+    where: str
+    text: Any
+
+
+def read_records(path: Path, file: str, field: str) -> list[Record | Finding]:
+    """Read a file in its order, faults of its rows among it.
+
+    Args:
+        path: the file to read.
+        file: its name, whose suffix tells the form, for findings and errors.
+        field: the name of the text in a row; a plain text file is one text.
+
+    Raises:
+        UnreadableError: nothing can be told about the texts: another form, another encoding than
+            UTF-8, a column that is not there, no row at all.
+    """
+    suffix = Path(file).suffix.lower()
+    if suffix not in SUFFIXES:
+        why = f"a file of this suffix is not read; allowed: {', '.join(SUFFIXES)}"
+        raise UnreadableError("unknown_form", file, why)
+    if suffix == ".txt":
+        return [Record(file, "line 1", decoded(path.read_bytes(), file))]
+    rows = _parquet if suffix == ".parquet" else _json_lines
+    items = list(rows(path, file, field))
+    if not items:
+        raise UnreadableError("empty_file", file, "the file has no rows; take it out of the list")
+    return items
+
+
+def _json_lines(path: Path, file: str, field: str) -> Iterator[Record | Finding]:
+    # Not `splitlines`, for which many a rare character ends a line.
+    for number, line in enumerate(decoded(path.read_bytes(), file).split("\n"), 1):
+        if not line.strip():
+            continue
+        where = f"line {number}"
+        try:
+            value = parse_json(line)
+        except (ValueError, RecursionError) as error:
+            reason = " ".join(str(error).split())
+            message = f"not a JSON object ({reason}); a file holds one on each line"
+            yield Finding("malformed", "error", file, where, "", message)
+            continue
+        yield _record_of(value, file, where, field)
+
+
+def _record_of(value: Any, file: str, where: str, field: str) -> Record | Finding:
+    if not isinstance(value, dict):
+        message = f"{excerpt(value)} is not an object; write one on each line"
+        return Finding("malformed", "error", file, where, "", message)
+    if field not in value:
+        message = f"no field {excerpt(field)}; its fields are {excerpt([*value])}"
+        return Finding("missing_field", "error", file, where, "", message)
+    return Record(file, where, value[field])
+
+
+def _parquet(path: Path, file: str, field: str) -> Iterator[Record | Finding]:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        with parquet.ParquetFile(path) as table:
+            if field not in (names := table.schema_arrow.names):
+                why = f"no column {excerpt(field)}; its columns are {', '.join(names)}"
+                raise UnreadableError("missing_column", file, why)
+            number = 0
+            for batch in table.iter_batches(columns=[field]):
+                for text in batch.column(0).to_pylist():
+                    yield Record(file, f"row {number}", text)
+                    number += 1
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        why = f"not a readable Parquet file ({reason})"
+        raise UnreadableError("invalid_parquet", file, why) from None

@@ -1,0 +1,30 @@
+"""Cut texts into blocks of token ids."""
+
+from pathlib import Path
+
+from retune.checkpoints import CheckpointParams
+from retune.language_model.tokenize import TokenizeParams, tokenize
+from retune.lineage import sealed
+from retune.params import Params
+from retune.stage import run_stage
+
+
+def main(raw: Path, features: Path, metrics: Path) -> str:
+    r"""Cut the texts of RAW into blocks, and the validation texts into pairs of sentences, too.
+
+    They go to the folder FEATURES with their tokenizer, what was left over is told in METRICS.
+
+    Example: python -m stages.language_model.tokenize \
+        --params pipelines/language_model/params.yaml \
+        data/language_model/raw data/language_model/features metrics/blocks.json
+    """
+    with Params() as params:
+        checkpoint = params.section("language_model.checkpoint", CheckpointParams)
+        settings = params.section("language_model.tokenize", TokenizeParams)
+    writes = {"features": features}
+    with sealed(params.read, reads={"raw": raw}, writes=writes, reports=[metrics]):
+        return tokenize(raw, features, metrics, params=settings, checkpoint=checkpoint)
+
+
+if __name__ == "__main__":
+    run_stage(main)
