@@ -209,7 +209,7 @@ def test_the_known_sections_are_those_of_the_params_file(root: Path) -> None:
         ("{model: bert, sede: 7}", r"qa\.sede: unknown key, did you mean `seed`\? \(allowed: "),
         (
             "{model: bert}\ntrain: {lrr: 1}",
-            r"params\.yaml: train: unknown key \(allowed: qa, adapters, sentiment, variants\)",
+            r"train: unknown key \(allowed: qa, adapters, sentiment, language_model, variants\)",
         ),
         ("{model: bert, models: {bert: {}, lsmt: {}}}", r"qa\.models\.lsmt: .* `lstm`\?"),
     ],

@@ -19,6 +19,7 @@ from retune.storage import locked, require_writable
 _SHARED = (
     *("qa.checkpoint", "qa.model", "qa.squad_v2"),
     *("sentiment.checkpoint", "sentiment.model"),
+    *("language_model.checkpoint", "language_model.model"),
 )
 
 

@@ -44,6 +44,10 @@ SECTIONS = {
         *("dataset", "datasets", "model", "models", "checkpoint", "seeds", "download"),
         *("augment", "tokenize", "train", "predict", "score", "probe"),
     ),
+    "language_model": (
+        *("dataset", "datasets", "model", "models", "checkpoint", "seed", "download"),
+        *("tokenize", "train", "generate", "perplexity", "score", "plots"),
+    ),
 }
 #: Beside the tasks: by name, what takes the place of parts of a task (`--variant NAME`).
 _VARIANTS = "variants"
@@ -63,8 +67,8 @@ class Params:
 
     Args:
         path: the file; without one, that of the command line (`retune.stage`).
-        variant: which of the file's `variants` to merge over its `sentiment`, or else over its
-            `qa`, before anything is read.
+        variant: which of the file's `variants` to merge over its `sentiment` or its
+            `language_model`, or else over its `qa`, before anything is read.
     """
 
     #: The file and the variant that `Params()` reads.
@@ -235,7 +239,7 @@ def _unknown_sections(values: dict[str, Any]) -> Iterator[str]:
 
 def _task_of_variants(values: Mapping[str, Any]) -> str:
     """The task that variants are merged over: one, so that a key of theirs means one thing."""
-    return "sentiment" if "sentiment" in values else "qa"
+    return next((task for task in ("sentiment", "language_model") if task in values), "qa")
 
 
 def _unknown_keys(where: str, values: Any, allowed: Sequence[str]) -> Iterator[str]:

@@ -150,7 +150,7 @@ TEXTS = [
     ),
     pytest.param(
         f"{TEXT}train:\n  lrr: 1\n",
-        "train: unknown key (allowed: qa, adapters, sentiment, variants)",
+        "train: unknown key (allowed: qa, adapters, sentiment, language_model, variants)",
         id="P04 a section without its task",
     ),
     pytest.param(
