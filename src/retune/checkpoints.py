@@ -26,6 +26,14 @@ NAME = "qa.checkpoint.name"
 REVISION = "qa.checkpoint.revision"
 WEIGHTS = "model.safetensors"
 
+#: Special tokens that tasks need: of an encoder, and of a decoder, which ends texts.
+ENCODER_TOKENS = ("cls_token", "sep_token", "pad_token")
+DECODER_TOKENS = ("eos_token",)
+_FAMILIES = {
+    ENCODER_TOKENS: "an encoder checkpoint, such as one of the BERT or RoBERTa families",
+    DECODER_TOKENS: "a decoder checkpoint, such as one of the GPT-2 family",
+}
+
 _PACKAGE = "package:"
 _HUB_NAME = re.compile(r"(?!\.)[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)?")
 _TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model")
@@ -96,11 +104,13 @@ def locate(params: CheckpointParams) -> Path:
     return folder
 
 
-def load_tokenizer(folder: Path) -> "PreTrainedTokenizerFast":
-    """The fast tokenizer in `folder`, which has CLS, SEP and PAD tokens.
+def load_tokenizer(
+    folder: Path, needed: tuple[str, ...] = ENCODER_TOKENS
+) -> "PreTrainedTokenizerFast":
+    """The fast tokenizer in `folder`, which has the special tokens that are `needed`.
 
     Raises:
-        RetuneError: there is none, or it cannot make question answering windows.
+        RetuneError: there is none, or it lacks what the task needs.
     """
     from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
@@ -118,11 +128,11 @@ def load_tokenizer(folder: Path) -> "PreTrainedTokenizerFast":
             f"{NAME}: {folder} has a slow tokenizer ({type(tokenizer).__name__}), which knows "
             "no character offsets; choose a checkpoint with a fast tokenizer"
         )
-    absent = [t for t in ("cls_token", "sep_token", "pad_token") if getattr(tokenizer, t) is None]
+    absent = [token for token in needed if getattr(tokenizer, token) is None]
     if absent:
+        families = _FAMILIES[needed]
         raise RetuneError(
-            f"{NAME}: the tokenizer in {folder} has no {', '.join(absent)}; choose an encoder "
-            "checkpoint, such as one of the BERT or RoBERTa families"
+            f"{NAME}: the tokenizer in {folder} has no {', '.join(absent)}; choose {families}"
         )
     return cast(PreTrainedTokenizerFast, tokenizer)
 

@@ -67,8 +67,8 @@ class Params:
 
     Args:
         path: the file; without one, that of the command line (`retune.stage`).
-        variant: which of the file's `variants` to merge over its `sentiment` or its
-            `language_model`, or else over its `qa`, before anything is read.
+        variant: which of the file's `variants` to merge over its `sentiment` or `language_model`,
+            or else over its `qa`, before anything is read.
     """
 
     #: The file and the variant that `Params()` reads.

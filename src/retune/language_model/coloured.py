@@ -28,7 +28,7 @@ LEVELS = (
     Level(0.3, "#fbc58a", "10 to 30 %"),
     Level(0.6, "#fdf0a8", "30 to 60 %"),
     Level(0.9, "#d3eaf5", "60 to 90 %"),
-    Level(1.0, "#93c6e8", "90 % and more"),
+    Level(1.0, "#93c6e8", "from 90 %"),
 )
 INK = "#111111"
 #: A control character could steer a terminal; HTML does not allow it. The symbols stand for them.

@@ -10,7 +10,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from retune.language_model.reading import (
+from retune.language_model.records import (
     PAIRS,
     TEXTS,
     ReferencePair,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from retune.language_model.decoding import Continuation
 from retune.language_model.generation import GenerationParams
 from retune.language_model.prompts import check_tokens
-from retune.language_model.reading import CONTINUATIONS, ReferencePair, of_pairs, read_pairs
+from retune.language_model.records import CONTINUATIONS, ReferencePair, of_pairs, read_pairs
 from retune.language_model.speaking import Speaker, seeded, speaker
 from retune.storage import atomic_path, write_json_lines
 

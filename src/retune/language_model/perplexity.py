@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pydantic.dataclasses import dataclass
 
 from retune.language_model.likelihoods import perplexity
-from retune.language_model.reading import (
+from retune.language_model.records import (
     PAIRS,
     TEXTS,
     likelihood_rows,

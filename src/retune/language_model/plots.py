@@ -27,7 +27,7 @@ from retune.language_model.generation import GenerationParams
 from retune.language_model.pieces import Piece
 from retune.language_model.processors import ProcessorParams
 from retune.language_model.prompts import Tokens, check_tokens
-from retune.language_model.reading import ReferencePair, of_pairs, read_pairs
+from retune.language_model.records import ReferencePair, of_pairs, read_pairs
 from retune.language_model.scores import continuation_log_probabilities
 from retune.language_model.speaking import Speaker, seeded, speaker
 from retune.params import STRICT, Positive

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from pydantic.dataclasses import dataclass
 
-from retune.language_model.reading import ReferencePair, Said, read_continuations, read_pairs
+from retune.language_model.records import ReferencePair, Said, read_continuations, read_pairs
 from retune.language_model.rouge import distinct_n, ngram_hits, ngrams, rouge_n, words
 from retune.params import STRICT, Positive, Seed
 from retune.storage import write_json

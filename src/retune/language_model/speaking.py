@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import nn
 
-from retune.checkpoints import load_tokenizer
+from retune.checkpoints import DECODER_TOKENS, load_tokenizer
 from retune.errors import RetuneError
 from retune.language_model.decoding import Continuation
 from retune.language_model.generation import GenerationParams, generate
@@ -27,9 +27,8 @@ class Speaker(NamedTuple):
 
     @property
     def ends(self) -> list[int]:
-        """The token of end of text, if there is one."""
-        end = self.tokenizer.eos_token_id
-        return [end] if isinstance(end, int) else []
+        """The token of end of text, which ends a continuation."""
+        return [int(self.tokenizer.convert_tokens_to_ids(str(self.tokenizer.eos_token)))]
 
     def read(self, text: str) -> list[int]:
         """The tokens of a text, without any around it."""
@@ -69,7 +68,7 @@ def speaker(model: "PreTrainedModel", tokenizer_folder: Path) -> Speaker:
     Raises:
         RetuneError: the tokenizer is none, or has tokens that the model does not know.
     """
-    tokenizer = load_tokenizer(tokenizer_folder)
+    tokenizer = load_tokenizer(tokenizer_folder, DECODER_TOKENS)
     if vocabulary_size(model) < len(tokenizer):
         raise RetuneError(
             f"the model knows {vocabulary_size(model)} tokens, but the tokenizer in "
