@@ -28,7 +28,7 @@ class Speaker(NamedTuple):
     @property
     def ends(self) -> list[int]:
         """The token of end of text, which ends a continuation."""
-        return [int(self.tokenizer.convert_tokens_to_ids(str(self.tokenizer.eos_token)))]
+        return [int(self.tokenizer.eos_token_id)]
 
     def read(self, text: str) -> list[int]:
         """The tokens of a text, without any around it."""
