@@ -41,8 +41,8 @@ _STYLE = "\n".join(
         ":root { color-scheme: light dark; }",
         "body { font-family: sans-serif; line-height: 1.7; max-width: 50em; margin: 2em auto; }",
         "p { white-space: pre-wrap; overflow-wrap: break-word; }",
-        f"span {{ color: {INK}; padding: 0.1em 0; }}",
-        *(f".p{number} {{ background: {level.colour}; }}" for number, level in enumerate(LEVELS)),
+        f"span {{ color: {INK}; padding: 0.1em 0; box-shadow: inset -1px 0 #0003; }}",
+        *(f".p{number} {{ background: {each.colour}; }}" for number, each in enumerate(LEVELS)),
     ]
 )
 
