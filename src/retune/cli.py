@@ -13,7 +13,11 @@ if TYPE_CHECKING:
     from retune.sweep import Outcome
 
 #: Who answers `retune ask`, by task.
-ASKERS = {"qa": "retune.qa.ask", "sentiment": "retune.sentiment.ask"}
+ASKERS = {
+    "qa": "retune.qa.ask",
+    "sentiment": "retune.sentiment.ask",
+    "generate": "retune.language_model.ask",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -90,7 +94,10 @@ def _add_ask(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         epilog="Example: retune ask --context river.txt 'Where does the river end?'",
     )
     parser.add_argument(
-        "texts", nargs="*", metavar="TEXT", help="a question, a sentence (sentiment)"
+        "texts",
+        nargs="*",
+        metavar="TEXT",
+        help="a question, a sentence (sentiment), the beginning of a text (generate)",
     )
     parser.add_argument("--task", choices=ASKERS, default="qa", help="(default: qa)")
     parser.add_argument(

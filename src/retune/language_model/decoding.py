@@ -19,9 +19,18 @@ class Continuation(NamedTuple):
     """What follows a prompt; the token that ends it is its last one, where it came to an end."""
 
     tokens: list[int]
-    probabilities: list[float]  # of each token, as the model itself gives it
-    log_probability: float  # the sum of their logarithms
+    log_probabilities: list[float]  # of each token, as the model itself gives it
     score: float  # by which the continuations of a prompt are ranked
+
+    @property
+    def probabilities(self) -> list[float]:
+        """The model's probability of each token."""
+        return [math.exp(log) for log in self.log_probabilities]
+
+    @property
+    def log_probability(self) -> float:
+        """That of the whole continuation."""
+        return sum(self.log_probabilities)
 
     @property
     def mean_log_probability(self) -> float:
@@ -156,7 +165,7 @@ def ranked(
 ) -> list[list[Continuation]]:
     """The continuations of each prompt, best first, out of R rows of tokens (R, N)."""
     every = [
-        Continuation(some[:length], [math.exp(x) for x in row[:length]], sum(row[:length]), score)
+        Continuation(some[:length], row[:length], score)
         for some, row, length, score in zip(
             tokens.tolist(), logs.tolist(), lengths.tolist(), scores.tolist(), strict=True
         )

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from pydantic.dataclasses import dataclass
+from tqdm import tqdm
 
 from retune.errors import RetuneError
 from retune.language_model.beams import BeamParams, beam_search, check_vocabulary
@@ -66,6 +67,7 @@ def generate(
     """The continuations of each prompt, best first.
 
     Prompts of similar length are taken together. Computes in the precision of the model's weights.
+    If it takes long, a bar shows how far it is.
 
     Args:
         model: a causal language model.
@@ -87,7 +89,8 @@ def generate(
     with evaluating(model, "fp32") as device:
         stops = torch.tensor(list(ends), dtype=torch.long, device=device)
         processors = params.processors.chosen()
-        for first in range(0, len(order), params.batch_size):
+        parts = range(0, len(order), params.batch_size)
+        for first in tqdm(parts, desc="generate", unit=" batches", leave=False, delay=2):
             numbers = order[first : first + params.batch_size]
             batch = Padded.left([prompts[number] for number in numbers], device)
             rules = Rules(numbers, params.max_new_tokens, stops, processors)

@@ -1,16 +1,18 @@
-"""How likely a language model finds texts: log-probabilities of tokens, and perplexity.
+"""How likely a language model finds texts: the log-probabilities of their tokens.
 
 A text longer than the model's context is read in windows that overlap. Each of its tokens counts
 once, with as many tokens before it as its window has.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from torch import Tensor
+from tqdm import tqdm
 
 from retune.errors import RetuneError
+from retune.language_model.likelihoods import Likelihood
 from retune.language_model.prompts import Padded, Tokens, check_tokens, takes
 from retune.language_model.stepping import no_number
 from retune.precision import evaluating
@@ -18,13 +20,6 @@ from retune.qa.models import max_positions
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
-
-
-class Likelihood(NamedTuple):
-    """The log-probability of some tokens, and how many they are."""
-
-    log_probability: float
-    tokens: int
 
 
 class Stretch(NamedTuple):
@@ -40,24 +35,22 @@ class _Piece(NamedTuple):
     asked: int  # how many of the last tokens are told
 
 
-def perplexity(likelihoods: Iterable[Likelihood]) -> float:
-    """The exponential of the mean negative log-probability of a token, over all tokens.
-
-    Raises:
-        RetuneError: there is no token.
-    """
-    every = list(likelihoods)
-    count = sum(each.tokens for each in every)
-    if count == 0:
-        raise RetuneError("no token to take the perplexity of; give texts of two tokens or more")
-    mean = -math.fsum(each.log_probability for each in every) / count
-    return math.exp(mean) if mean < 700 else math.inf
-
-
 def continuation_likelihoods(
     model: "PreTrainedModel", pairs: Sequence[tuple[Tokens, Tokens]], batch_size: int
 ) -> list[Likelihood]:
     """How likely each continuation is, given its prompt, which itself does not count.
+
+    Raises:
+        RetuneError: a prompt or a continuation is empty, or the two are too long together.
+    """
+    every = continuation_log_probabilities(model, pairs, batch_size)
+    return [_likelihood(logs) for logs in every]
+
+
+def continuation_log_probabilities(
+    model: "PreTrainedModel", pairs: Sequence[tuple[Tokens, Tokens]], batch_size: int
+) -> list[list[float]]:
+    """The log-probability of each token of each continuation, given its prompt.
 
     Args:
         model: a causal language model.
@@ -73,7 +66,7 @@ def continuation_likelihoods(
                 raise RetuneError(f"{name} {number} is empty; leave the pair out, and count it")
     pieces = [_Piece([*prompt, *after], len(after)) for prompt, after in pairs]
     check_tokens(model, [piece.tokens for piece in pieces], "prompt and continuation")
-    return [_likelihood(logs) for logs in _log_probabilities(model, pieces, batch_size)]
+    return _log_probabilities(model, pieces, batch_size)
 
 
 def text_likelihoods(
@@ -145,7 +138,8 @@ def _log_probabilities(
     order = sorted(range(len(pieces)), key=lambda number: -len(pieces[number].tokens))
     found: dict[int, list[float]] = {}
     with evaluating(model, "fp32") as device:
-        for first in range(0, len(order), batch_size):
+        parts = range(0, len(order), batch_size)
+        for first in tqdm(parts, desc="read", unit=" batches", leave=False, delay=2):
             numbers = order[first : first + batch_size]
             batch = Padded.left([pieces[number].tokens for number in numbers], device)
             asked = max(pieces[number].asked for number in numbers)

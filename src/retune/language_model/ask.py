@@ -1,0 +1,65 @@
+"""Beginnings of one's own, which a language model continues."""
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from retune.ask import Reply, trained_with
+from retune.errors import RetuneError
+from retune.language_model.coloured import terminal, terminal_legend
+from retune.language_model.generation import GenerationParams
+from retune.language_model.models import load
+from retune.language_model.speaking import seeded, speaker
+from retune.params import Params, Seed
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+PARAMS = "pipelines/language_model/params.yaml"
+MODEL = "data/language_model/after"
+
+
+def asker(settings: Params, folder: Path, context: str | None) -> Callable[[str], Reply]:
+    """The function that continues a text with the model in `folder`, as the generate stage does."""
+    if context is not None:
+        raise RetuneError("--context is for questions; a text is continued as it stands")
+    with settings as params:
+        search = params.section("language_model.generate", GenerationParams)
+        seed = params.section("language_model.seed", Seed)
+    trained_with(folder, "language_model.model")
+    voice = speaker(load(folder), folder)
+    generator, legend = seeded(voice.model, seed), _legend()
+
+    def continued(prompt: str) -> Reply:
+        tokens = voice.read(prompt)
+        (found,) = voice.continued([tokens], search, generator)
+        pieces, text = voice.pieces(tokens, found), voice.text(found)
+        fields = {
+            "prompt": prompt, "continuation": text,
+            "tokens": [{"text": p.text, "probability": p.probability} for p in pieces],
+            "log_probability": found.log_probability,
+            "mean_log_probability": found.mean_log_probability, "ended": voice.has_ended(found),
+        }  # fmt: skip
+        if sys.stdout.isatty():
+            return Reply(next(legend) + _in_colours(terminal(prompt, pieces)), fields)
+        return Reply(f"{prompt}{text}", fields)
+
+    return continued
+
+
+def _legend() -> Iterator[str]:
+    """What the colours mean, for the first reply; then nothing."""
+    yield f"{_in_colours(terminal_legend())}\n"
+    while True:
+        yield ""
+
+
+def _in_colours(text: "Text") -> str:
+    """As the terminal at hand shows colours, if it does; lines are left to its width."""
+    from rich.console import Console
+
+    console = Console(soft_wrap=True)
+    with console.capture() as captured:
+        console.print(text, end="")
+    return captured.get()

@@ -1,0 +1,91 @@
+"""A language model and its tokenizer together: texts in, continuations of texts out."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import nn
+
+from retune.checkpoints import DECODER_TOKENS, load_tokenizer
+from retune.errors import RetuneError
+from retune.language_model.decoding import Continuation
+from retune.language_model.generation import GenerationParams, generate
+from retune.language_model.pieces import Piece, pieces
+from retune.language_model.prompts import Tokens, vocabulary_size
+from retune.memory import keep_freed_memory
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+
+class Speaker(NamedTuple):
+    """A model that says what comes next, and the tokenizer that it was trained with."""
+
+    model: "PreTrainedModel"
+    tokenizer: "PreTrainedTokenizerFast"
+
+    @property
+    def ends(self) -> list[int]:
+        """The token of end of text, which ends a continuation."""
+        return [int(self.tokenizer.eos_token_id)]
+
+    def read(self, text: str) -> list[int]:
+        """The tokens of a text, without any around it."""
+        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def decode(self, tokens: list[int]) -> str:
+        """The text of tokens, those of end of text among it, as it stands."""
+        return str(
+            self.tokenizer.decode(
+                tokens, skip_special_tokens=False, clean_up_tokenization_spaces=False
+            )
+        )
+
+    def has_ended(self, found: Continuation) -> bool:
+        """Whether a continuation came to its end, and was not cut."""
+        return found.tokens[-1] in self.ends
+
+    def text(self, found: Continuation) -> str:
+        """That of a continuation, without the token that ends it."""
+        return self.decode(found.tokens[:-1] if self.has_ended(found) else found.tokens)
+
+    def pieces(self, prompt: Tokens, found: Continuation) -> list[Piece]:
+        """The text of a continuation, piece by piece; the token that ends it is the last one."""
+        return pieces(self.decode, prompt, found.tokens, found.probabilities)
+
+    def continued(
+        self, prompts: Sequence[Tokens], params: GenerationParams, generator: torch.Generator
+    ) -> list[Continuation]:
+        """The best continuation of each prompt."""
+        found = generate(self.model, prompts, params, self.ends, generator)
+        return [every[0] for every in found]
+
+
+def speaker(model: "PreTrainedModel", tokenizer_folder: Path) -> Speaker:
+    """`model`, on the GPU where there is one, with the tokenizer in a folder.
+
+    Raises:
+        RetuneError: the tokenizer is none, or has tokens that the model does not know.
+    """
+    tokenizer = load_tokenizer(tokenizer_folder, DECODER_TOKENS)
+    if vocabulary_size(model) < len(tokenizer):
+        raise RetuneError(
+            f"the model knows {vocabulary_size(model)} tokens, but the tokenizer in "
+            f"{tokenizer_folder} has {len(tokenizer)}; use the tokenizer that the model was "
+            "trained with"
+        )
+    return Speaker(on_best_device(model), tokenizer)
+
+
+def on_best_device(model: "PreTrainedModel") -> "PreTrainedModel":
+    """`model` on the GPU where there is one."""
+    module: nn.Module = model
+    module.to("cuda" if torch.cuda.is_available() else "cpu")
+    keep_freed_memory()
+    return model
+
+
+def seeded(model: "PreTrainedModel", seed: int) -> torch.Generator:
+    """A generator of random numbers that draws on the model's device."""
+    return torch.Generator(model.device).manual_seed(seed)

@@ -1,0 +1,32 @@
+"""Put both states of the model, and all methods of continuing, beside each other."""
+
+from pathlib import Path
+from typing import Any
+
+from retune.language_model.compare import compare, state_folders
+from retune.language_model.score import ScoreParams
+from retune.lineage import sealed
+from retune.params import Params
+from retune.stage import run_stage
+
+
+def main(features: Path, likelihoods: Path, generated: Path, table: Path, csv: Path) -> str:
+    r"""Compare before and after, and all variants of the params; write TABLE (JSON) and CSV.
+
+    LIKELIHOODS has a folder for each state, GENERATED one for each state and variant.
+
+    Example: python -m stages.language_model.compare \
+        --params pipelines/language_model/params.yaml data/language_model/features \
+        data/language_model/likelihoods data/language_model/generated compare.json compare.csv
+    """
+    with Params() as params:
+        settings = params.section("language_model.score", ScoreParams)
+        variants = params.section("variants", dict[str, dict[str, Any]])
+    reads = {"features": features, **state_folders(likelihoods, generated, list(variants))}
+    with sealed(params.read, reads=reads, writes={}, reports=[table, csv]):
+        return compare(features, likelihoods, generated, table, csv, methods=list(variants),
+                       params=settings)  # fmt: skip
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,33 @@
+"""Show how probable each token is, by the number of beams."""
+
+from pathlib import Path
+
+from retune.language_model.models import load
+from retune.language_model.plots import Plots, PlotsParams, plots
+from retune.lineage import sealed
+from retune.params import Params
+from retune.stage import run_stage
+
+
+def main(features: Path, model: Path, token_probabilities: Path, beams: Path, by_position: Path,
+         pair_beams: Path, texts: Path, coloured: Path) -> str:  # fmt: skip
+    r"""Continue the prompts of `language_model.plots` and of FEATURES with MODEL, and tell how.
+
+    Tables for plots are TOKEN_PROBABILITIES, BEAMS, BY_POSITION and PAIR_BEAMS; TEXTS (JSON) and
+    COLOURED (HTML) hold the continuations of the prompts.
+
+    Example: python -m stages.language_model.plots \
+        --params pipelines/language_model/params.yaml data/language_model/features \
+        data/language_model/after token_probabilities.csv beams.csv by_position.csv \
+        pair_beams.csv texts.json coloured.html
+    """
+    with Params() as params:
+        settings = params.section("language_model.plots", PlotsParams)
+    files = Plots(token_probabilities, beams, by_position, pair_beams, texts, coloured)
+    reads = {"features": features, "model": model}
+    with sealed(params.read, reads=reads, writes={}, reports=list(files)):
+        return plots(features, load(model), files, settings)
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,27 @@
+"""Score what a model said by one method: ROUGE, n-gram hits, repetition, length."""
+
+from pathlib import Path
+
+from retune.language_model.score import ScoreParams, score
+from retune.lineage import sealed
+from retune.params import Params
+from retune.stage import run_stage
+
+
+def main(features: Path, generated: Path, metrics: Path) -> str:
+    r"""Score the continuations in GENERATED against the pairs of FEATURES; write METRICS.
+
+    Example: python -m stages.language_model.score \
+        --params pipelines/language_model/params.yaml --variant greedy \
+        data/language_model/features data/language_model/generated/after/greedy \
+        metrics/scores.json
+    """
+    with Params() as params:
+        settings = params.section("language_model.score", ScoreParams)
+    reads = {"features": features, "generated": generated}
+    with sealed(params.read, reads=reads, writes={}, reports=[metrics]):
+        return score(features, generated, metrics, settings)
+
+
+if __name__ == "__main__":
+    run_stage(main)
