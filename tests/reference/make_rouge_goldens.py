@@ -1,7 +1,7 @@
 """Write rouge_goldens.json: what rouge-score computes for a few pairs of texts.
 
 rouge-score brings nltk, which nothing here needs, so that the script is for an environment of its
-own. The figures that the file holds now were worked out by hand; the script must write the same.
+own. The file is what it wrote.
 
     python -m venv rouge-env
     rouge-env/bin/pip install rouge-score==0.1.2
