@@ -115,7 +115,8 @@ def write_method(metrics: Path, method: str, place: int) -> None:
     write(metrics / method / "scores.json", {"toy": scores})
     write(metrics / method / "confusion.csv", "actual,predicted\na,a\na,b\nb,b\n")
     write(metrics / method / "reliability.csv", "probability,positive\n0.1,0.2\n0.9,0.8\n")
-    write(metrics / method / "beams.csv", "beams,position,share\n1,1,0.5\n1,2,0.25\n2,1,0.75\n")
+    shares = "1,1,0.5\n1,2,0.25\n2,1,0.75\nreference,1,0.9\n"
+    write(metrics / method / "beams.csv", f"beams,position,share\n{shares}")
 
 
 class Page(HTMLParser):

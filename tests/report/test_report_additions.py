@@ -18,6 +18,9 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 SCORE = "stages:\n  score:\n    cmd: score\n    metrics:\n      - metrics/qa.json\n"
 TOKENS = """\
 stages:
+  download:
+    cmd: download
+    metrics: [metrics/texts.json]
   compare:
     cmd: compare
     metrics: [metrics/compare.json]
@@ -190,9 +193,10 @@ def language_model(root: Path) -> Path:
         {"of": "pairs", "before": 9.0, "after": 8.0, "difference": -1.0, "low": -3.0, "high": 1.0},
     ]
     write(folder / "metrics/compare.json", {"language_model": {"perplexity": changes}})
+    write(folder / "metrics/texts.json", {"language_model": {"download": [{"texts": 3}]}})
     plots = folder / "metrics/plots"
     heading = "prompt,beams,position,token,probability\n"
-    rows = 'Once,1,1," a",0.5\nOnce,1,2,b,0.25\nOnce,3,1,c,0.75\nThe fox,1,1,d,1\n'
+    rows = 'Once,1,1," a",0.5\nOnce,1,2,b,0.25\nOnce,3,1,\r,0.75\nThe fox,1,1,d,1\n'
     write(plots / "token_probabilities.csv", heading + rows)
     heading = "prompt,beams,length,log_probability,mean_log_probability\n"
     write(plots / "beams.csv", f"{heading}Once,1,2,-2.0,-1.0\nOnce,3,1,-0.5,-0.5\n")
@@ -225,15 +229,29 @@ def test_a_language_model_has_comparisons_beams_and_coloured_texts(tmp_path: Pat
     assert not seen.all("script")
 
 
+def test_methods_of_each_state_have_a_table_of_their_own(tmp_path: Path) -> None:
+    of = [(s, f"method {n}") for s in ("before", "after") for n in range(110)]
+    rows = [{"state": s, "one": one, "other": "x", "low": 0.5, "high": 1.0} for s, one in of]
+    path = language_model(tmp_path) / "pipelines/language_model/metrics/compare.json"
+    write(path, {"language_model": {"methods": rows}})
+    report = gather(tmp_path, ["language_model"])
+    told = {c: t for c, t in captions(report).items() if c.startswith("Methods of continuing")}
+    assert [c.partition(", ")[2] for c in told] == ["before training", "after training"]
+    assert [{row[0] for row in t.rows} for t in told.values()] == [{"before"}, {"after"}]
+    assert [len(t.rows) for t in told.values()] == [110, 110]
+    assert "too many for a page" not in remarks(report)
+
+
 def test_what_a_language_model_has_not_earned_is_named(tmp_path: Path) -> None:
-    for file in (language_model(tmp_path) / "pipelines/language_model/metrics").rglob("*.*"):
+    metrics = language_model(tmp_path) / "pipelines/language_model/metrics"
+    for file in (metrics / "compare.json", *(metrics / "plots").iterdir()):
         file.unlink()
     told = remarks(gather(tmp_path, ["language_model"]))
     assert "pipelines/language_model/metrics/plots/texts.json" in told
     assert "`dvc repro pipelines/language_model/dvc.yaml` does it" in told
     write(tmp_path / "pipelines/language_model/dvc.yaml", "stages: {}\n")
     told = remarks(gather(tmp_path, ["language_model"]))
-    assert "Not earned yet: texts.json. `dvc repro pipelines/language_model/dvc.yaml`" in told
+    assert "Not earned yet: plots/texts.json. `dvc repro pipelines/language_model/dvc.yaml`" in told
     assert "Not earned yet: beams.csv." in told
 
 

@@ -9,6 +9,9 @@ from retune.errors import RetuneError
 from retune.report.command import gather
 from retune.report.content import Remark, Spread, shown
 from retune.report.graph import read_pipeline
+from retune.report.page import render
+
+FORM = r"dvc.yaml: not of the form that DVC reads \("
 
 
 def test_figures_of_variants_are_a_table_with_their_spread(tmp_path: Path) -> None:
@@ -42,6 +45,15 @@ def test_lists_of_objects_are_tables(tmp_path: Path) -> None:
     assert table.rows == (("train", 5), ("validation", 3))
 
 
+def test_of_a_list_only_the_plain_cells_are_shown(tmp_path: Path) -> None:
+    rows = [{"split": "train", "rows": 5}, {"split": "validation", "rows": [1, 2]}]
+    write(project(tmp_path) / "pipelines/toy/metrics/download.json", {"toy": {"download": rows}})
+    report = gather(tmp_path, ["toy"])
+    (table,) = (t for t in blocks_of(report, "table") if t.caption == "download: download")
+    assert table.rows == (("train", 5), ("validation", None))
+    assert "validation" in render(report)
+
+
 def test_a_list_that_is_too_long_is_a_remark(tmp_path: Path) -> None:
     rows = [{"row": n} for n in range(201)]
     write(project(tmp_path) / "pipelines/toy/metrics/download.json", {"toy": {"download": rows}})
@@ -71,7 +83,7 @@ def test_plots_of_a_stage_share_a_chart_and_seeds_a_colour(tmp_path: Path) -> No
     reliability = next(c for c in charts if c.title == "Reliability")
     assert (reliability.diagonal, reliability.groups) == (True, ["plain", "fancy"])
     beams = next(c for c in charts if c.title == "By beams")
-    assert beams.groups[:2] == ["plain 1 beams", "plain 2 beams"]
+    assert beams.groups[:3] == ["plain 1 beam", "plain 2 beams", "plain reference"]
 
 
 def test_confusions_are_counted_and_bars_have_intervals(tmp_path: Path) -> None:
@@ -166,6 +178,17 @@ stages:
             r"stages.a: \$\{no.such\} is neither in its params.yaml nor in `vars`",
         ),
         ("a: [\n", r"dvc.yaml: while parsing"),
+        (
+            "stages: {a: {matrix: [x]}}\n",
+            f"{FORM}'list' object has no attribute 'items'\\); `vars`",
+        ),
+        ("stages: {a: {matrix: {b: cd}}}\n", f"{FORM}expected a list, got 'cd'"),
+        ("stages: {a: {foreach: 3}}\n", f"{FORM}expected a list, got 3"),
+        ("stages: {}\nvars: {b: 3}\n", f"{FORM}expected a list, got {{'b': 3}}"),
+        ("stages: {a: {metrics: 3}}\n", f"{FORM}expected a list, got 3"),
+        ("stages: {a: {metrics: [{m.json: abc}]}}\n", f"{FORM}dictionary update sequence"),
+        ("stages: {}\nplots: 3\n", f"{FORM}expected a list, got 3"),
+        ("stages: {}\nvars: [.]\n", f"{FORM}.*Is a directory"),
     ],
 )
 def test_a_graph_that_cannot_be_read_is_refused(tmp_path: Path, graph: str, message: str) -> None:
@@ -174,8 +197,15 @@ def test_a_graph_that_cannot_be_read_is_refused(tmp_path: Path, graph: str, mess
         read_pipeline(tmp_path, "qa", "")
 
 
-def test_of_a_broken_graph_the_report_tells_and_goes_on(tmp_path: Path) -> None:
-    write(project(tmp_path) / "pipelines/toy/dvc.yaml", "stages: 3\n")
+def test_a_graph_may_declare_no_figure(tmp_path: Path) -> None:
+    write(tmp_path / "dvc.yaml", "stages: {a: {metrics: }}\nplots: {}\n")
+    pipeline = read_pipeline(tmp_path, "qa", "")
+    assert (pipeline.metrics, pipeline.declared) == ((), ())
+
+
+@pytest.mark.parametrize("graph", ["stages: 3\n", "stages: {a: {matrix: [x]}}\n"])
+def test_of_a_broken_graph_the_report_tells_and_goes_on(tmp_path: Path, graph: str) -> None:
+    write(project(tmp_path) / "pipelines/toy/dvc.yaml", graph)
     main, toy = gather(tmp_path).parts
     assert len(main.sections) > 3
     ((fault,),) = (section.blocks for section in toy.sections)
@@ -215,3 +245,14 @@ def test_columns_may_be_told_by_file(tmp_path: Path) -> None:
     assert chart.x_label == "epoch"
     assert chart.lines[0].points == ((0.5, 3.5), (1.0, 2.5))
     assert chart.lines[1].points == ((1.0, 2.75),)
+
+
+@pytest.mark.parametrize("y", ["loss", "{metrics/qa_curves/train.csv: loss}"])
+def test_a_figure_of_bars_may_have_its_columns_told_by_file(tmp_path: Path, y: str) -> None:
+    x = "{metrics/qa_curves/train.csv: epoch}"
+    style = f"{{template: bar_horizontal, x: {x}, y: {y}}}"
+    text = (project(tmp_path) / "dvc.yaml").read_text(encoding="utf-8")
+    graph = text.partition("\nplots:\n")[0]
+    write(tmp_path / "dvc.yaml", f"{graph}\nplots:\n  - metrics/qa_curves/train.csv: {style}\n")
+    (bars,) = blocks_of(gather(tmp_path, ["qa"]), "bars")
+    assert [(bar.name, bar.value) for bar in bars.bars] == [("3.5", 0.5), ("2.5", 1.0)]

@@ -13,6 +13,13 @@ from retune.report.reading import numbers, read_json, read_rows
 DOWNLOAD = "pipelines/toy/metrics/download.json"
 
 
+#: Of a lock, in forms that DVC does not write.
+STAGES = [
+    *("3", "{params: 3}", "{params: {a: 1}}", "{params: {a: {1: b}}}", "{deps: [{md5: a}]}"),
+    *("{deps: null}", "{deps: ['path']}", "{outs: 3}", "{outs: {path: a}}"),
+]
+
+
 def told(root: Path, tone: str, name: str = "toy") -> list[str]:
     remarks = blocks_of(gather(root, [name]), "remark")
     return [remark.text for remark in remarks if remark.tone == tone]
@@ -78,6 +85,9 @@ def test_missing_curves_are_named(tmp_path: Path) -> None:
         ),
         ("pipelines/toy/params.yaml", "toy: [", r"params.yaml: while parsing"),
         ("pipelines/toy/dvc.lock", "stages: [", r"dvc.lock: while parsing .*git checkout HEAD"),
+        ("pipelines/toy/dvc.lock", "stages: !!int x", r"dvc.lock: .*git checkout HEAD"),
+        ("pipelines/toy/dvc.lock", "stages: !!bool x", r"dvc.lock: .*git checkout HEAD"),
+        ("pipelines/toy/dvc.lock", "!!timestamp x", r"dvc.lock: .*git checkout HEAD"),
         (
             "pipelines/toy/dvc.lock",
             "a: 1",
@@ -99,6 +109,29 @@ def test_a_figure_of_a_file_that_no_stage_writes_is_a_fault(tmp_path: Path) -> N
     write(graph, text)
     (fault,) = told(tmp_path, "fault", "qa")
     assert fault.startswith("other.csv: dvc.yaml draws it, but no stage has it under `plots`")
+
+
+@pytest.mark.parametrize("style", ["{y: {}}", "{y: {}, x: {}}"])
+def test_a_figure_of_no_file_is_a_fault(tmp_path: Path, style: str) -> None:
+    graph = (project(tmp_path) / "dvc.yaml").read_text(encoding="utf-8")
+    write(tmp_path / "dvc.yaml", f"{graph}  - empty: {style}\n")
+    assert told(tmp_path, "fault", "qa") == [
+        "dvc.yaml: plots: empty: `y` names no file; expected `y: {file: column}`"
+    ]
+    assert len(blocks_of(gather(tmp_path, ["qa"]), "lines")) == 1
+
+
+def test_a_figure_whose_x_names_no_file_counts_the_rows(tmp_path: Path) -> None:
+    graph = (project(tmp_path) / "dvc.yaml").read_text(encoding="utf-8")
+    write(tmp_path / "dvc.yaml", graph.replace("x: step", "x: {}"))
+    (chart,) = blocks_of(gather(tmp_path, ["qa"]), "lines")
+    assert (chart.x_label, chart.lines[0].points) == ("row", ((0.0, 3.5), (1.0, 2.5)))
+
+
+def test_a_bar_named_by_several_columns_is_a_fault(tmp_path: Path) -> None:
+    graph = (project(tmp_path) / "pipelines/toy/dvc.yaml").read_text(encoding="utf-8")
+    write(tmp_path / "pipelines/toy/dvc.yaml", graph.replace("y: variant", "y: [variant]"))
+    assert [text for text in told(tmp_path, "fault") if "no column `['variant']`" in text]
 
 
 def test_of_a_file_in_another_form_the_form_is_told(tmp_path: Path) -> None:
@@ -124,6 +157,38 @@ def test_a_table_that_is_no_text_is_refused(tmp_path: Path) -> None:
         read_rows(tmp_path, "rows.csv")
 
 
+RETURNS = ["\r", "\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\u2029"]
+
+
+@pytest.mark.parametrize("token", RETURNS)
+def test_a_cell_may_hold_what_other_readers_end_lines_at(tmp_path: Path, token: str) -> None:
+    """As `csv` writes it, which in Python 3.11 leaves a return without quotes."""
+    (tmp_path / "a.csv").write_bytes(f'token,n\n{token},1\n"{token}",2\n'.encode())
+    rows = [{"token": token, "n": "1"}, {"token": token, "n": "2"}]
+    assert read_rows(tmp_path, "a.csv") == rows
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_the_newlines_of_quoted_cells_are_kept(tmp_path: Path, end: str) -> None:
+    lines = ["token,n", '"a\nb",1', '"\r\n",2', "c", ""]
+    (tmp_path / "a.csv").write_bytes(end.join(lines[:3]).encode())
+    assert [row["token"] for row in read_rows(tmp_path, "a.csv")] == ["a\nb", "\r\n"]
+    (tmp_path / "a.csv").write_bytes(end.join(lines).encode())
+    with pytest.raises(RetuneError, match=r"^a.csv:6: 1 cells under a heading of 2; run the"):
+        read_rows(tmp_path, "a.csv")
+
+
+def test_a_table_without_a_line_has_no_rows(tmp_path: Path) -> None:
+    write(tmp_path / "a.csv", "")
+    assert read_rows(tmp_path, "a.csv") == []
+
+
+def test_a_quote_without_an_end_is_refused(tmp_path: Path) -> None:
+    write(tmp_path / "a.csv", 'a\n"b\n')
+    with pytest.raises(RetuneError, match=r"^a.csv: not a table in UTF-8 \(unexpected end of data"):
+        read_rows(tmp_path, "a.csv")
+
+
 def test_a_folder_in_place_of_a_file_is_told(tmp_path: Path) -> None:
     (tmp_path / "a.json").mkdir()
     with pytest.raises(RetuneError, match=r"^a.json: cannot be read: Is a directory"):
@@ -134,7 +199,7 @@ def test_a_column_without_rows_has_no_numbers() -> None:
     assert numbers("a.csv", [], "loss") == []
 
 
-@pytest.mark.parametrize("stage", ["3", "{params: 3}", "{deps: [{md5: a}]}", "{params: {a: 1}}"])
+@pytest.mark.parametrize("stage", STAGES)
 def test_a_lock_in_another_form_is_a_fault(tmp_path: Path, stage: str) -> None:
     write(project(tmp_path) / "dvc.lock", f"stages: {{train: {stage}}}\n")
     faults = told(tmp_path, "fault", "qa")

@@ -13,6 +13,10 @@ from retune.report.content import Coloured, Line, Lines, Part, Report, Section, 
 from retune.report.page import render
 
 HOSTILE = "</td></svg></style><script>alert(1)</script><img src=x onerror=alert(1)>\"'&{{ 7 * 7 }}"
+VALUES = [
+    *((), (3.0,), (2.0, 2.0), (1e300, 1e300), (-1e-9, 1e-9), (0.0, 5e-13), (1.0, 1.0 + 1e-13)),
+    *((1.0, 1.0 + 1e-11), (1.0, 1.0 + 2e-9), (-1e6, -1e6 + 1e-3), (1e300, 1e300 * (1 + 1e-15))),
+]
 UNSHOWABLE = "a\x00b\x1b[31mc\u202ed"
 
 
@@ -142,7 +146,7 @@ def test_a_long_line_is_thinned_and_keeps_its_ends() -> None:
     assert drawn[-1].startswith("625.")
 
 
-@pytest.mark.parametrize("values", [(), (3.0,), (2.0, 2.0), (1e300, 1e300), (-1e-9, 1e-9)])
+@pytest.mark.parametrize("values", VALUES)
 def test_lines_of_any_values_are_drawn(values: tuple[float, ...]) -> None:
     points = tuple((float(n), value) for n, value in enumerate(values))
     drawn = svg.lines(Lines("t", "x", "y", (Line("a", points),)))

@@ -8,6 +8,7 @@ column is a chart over the epochs.
 """
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -51,6 +52,10 @@ def _of_declared(reader: Reader, claimed: Sequence[str]) -> Iterator[Block]:
 def _declared(
     reader: Reader, title: str, style: Mapping[str, Any], files: Mapping[str, Any]
 ) -> list[Block]:
+    if not files:
+        raise RetuneError(
+            f"dvc.yaml: plots: {title}: `y` names no file; expected `y: {{file: column}}`"
+        )
     names = _differing([*files])
     template, found, series = style.get("template", "linear"), list[Block](), list[Line]()
     for path, told in files.items():
@@ -58,12 +63,12 @@ def _declared(
         rows = reader.rows(replace(output, path=path))
         if not rows:
             continue
+        x = _of_file(style.get("x"), path)
         if template != "linear" and not isinstance(told, list):
             source = Source(names[path], output, path)
-            found += _by_template(title, {**style, "y": told}, [(source, rows)])
+            found += _by_template(title, {**style, "x": x, "y": told}, [(source, rows)])
             continue
         columns = told if isinstance(told, list) else [told or [*rows[0]][-1]]
-        x = _of_file(style.get("x"), path)
         for column in columns:
             parts = [names[path]] if len(files) > 1 else []
             parts += [str(column)] if len(columns) > 1 or not parts else []
@@ -76,7 +81,9 @@ def _declared(
 
 def _of_file(columns: Any, path: str) -> Any:
     """The column of a file, where it is told by file; of another file, that of the first."""
-    return columns.get(path, next(iter(columns.values()))) if isinstance(columns, dict) else columns
+    if not isinstance(columns, dict):
+        return columns
+    return columns.get(path, next(iter(columns.values()), None))
 
 
 def _of_files(reader: Reader, plots: Sequence[Output]) -> Iterator[Block]:
@@ -157,9 +164,17 @@ def _grouped(group: str, rows: Sequence[Row], column: str) -> list[tuple[str, li
     """The rows by their value of `column`, as a template `by_<column>` of one's own has them."""
     groups: dict[str, list[Row]] = {}
     for row in rows:
-        told = f"{row[column]} {column}" if column in row else ""
+        told = counted(row[column], column) if column in row else ""
         groups.setdefault(" ".join(filter(None, (group, told))), []).append(row)
     return [*groups.items()]
+
+
+def counted(value: object, noun: str) -> str:
+    """A number of what `noun` names in the plural; what is no number has a name of its own."""
+    told = str(value)
+    if not re.fullmatch(r"-?[0-9.]+", told):
+        return told
+    return f"{told} {noun.removesuffix('s') if told == '1' else noun}"
 
 
 def line(group: str, path: str, rows: Sequence[Row], x: Any, y: Any) -> Line:
@@ -194,7 +209,7 @@ def _bars(title: str, style: Mapping[str, Any], source: Source, rows: Sequence[R
 
 
 def _column(path: str, rows: Sequence[Row], name: Any) -> str:
-    if name not in rows[0]:
+    if str(name) not in rows[0]:
         raise RetuneError(
             f"{path}: no column `{name}`, which dvc.yaml draws; there are: {listed([*rows[0]])}"
         )

@@ -22,6 +22,11 @@ SEED = "seed"
 _SLOT = re.compile(r"\$\{\s*([^}]*?)\s*\}")
 _ITEM = "item"
 _KINDS = ("metrics", "plots", "outs")
+#: Of dvc.yaml, as far as it is read here.
+_FORM = (
+    "`vars`, `metrics`, `plots` and `outs` are lists of paths or of `path: {...}`, `matrix` has a "
+    "list for each axis, and `foreach` is a list or has names"
+)
 
 
 @dataclass(frozen=True)
@@ -91,9 +96,18 @@ def read_pipeline(root: Path, name: str, folder: str) -> Pipeline:
     """Read the dvc.yaml in `folder`.
 
     Raises:
-        RetuneError: it cannot be read, or names what is not there.
+        RetuneError: it cannot be read, is of another form, or names what is not there.
     """
     path = root / folder / "dvc.yaml"
+    try:
+        return _read(root, path, name, folder)
+    except (AttributeError, OSError, TypeError, ValueError) as error:
+        raise RetuneError(
+            f"{path}: not of the form that DVC reads ({error}); {_FORM}; mend it"
+        ) from None
+
+
+def _read(root: Path, path: Path, name: str, folder: str) -> Pipeline:
     content = load_yaml(path)
     context = _context(root / folder, content)
     stages = content.get("stages")
@@ -115,7 +129,7 @@ def _context(folder: Path, content: Mapping[str, Any]) -> dict[str, Any]:
     """What `${...}` may name: params.yaml beside dvc.yaml, and its `vars`."""
     params = folder / "params.yaml"
     context: dict[str, Any] = load_yaml(params) if params.is_file() else {}
-    for entry in content.get("vars") or ():
+    for entry in _listed(content.get("vars")):
         context |= entry if isinstance(entry, dict) else load_yaml(folder / str(entry))
     return context
 
@@ -141,7 +155,7 @@ def _of_matrix(
     where: str, stage: str, body: Mapping[str, Any], context: Mapping[str, Any]
 ) -> Iterator[tuple[str, dict[str, str], dict[str, Any]]]:
     axes = {
-        axis: [*enumerate(_resolved(where, values, context))]
+        axis: [*enumerate(_listed(_resolved(where, values, context)))]
         for axis, values in body["matrix"].items()
     }
     for point in product(*axes.values()):
@@ -159,7 +173,7 @@ def _of_matrix(
 def _keyed(choices: Any) -> list[tuple[str, Any]]:
     if isinstance(choices, dict):
         return list(choices.items())
-    plain = [not isinstance(value, dict | list) for value in choices]
+    plain = [not isinstance(value, dict | list) for value in _listed(choices)]
     keys = [str(value) if plain[n] else str(n) for n, value in enumerate(choices)]
     return list(zip(keys, choices, strict=True))
 
@@ -204,7 +218,7 @@ def _looked_up(where: str, name: str, context: Mapping[str, Any]) -> Any:
 
 def _entries(entries: Any) -> Iterator[tuple[str, dict[str, Any]]]:
     """Path and settings of each entry of `metrics:` or `plots:`."""
-    for entry in entries or ():
+    for entry in _listed(entries):
         if isinstance(entry, dict):
             yield from ((str(path), dict(style or {})) for path, style in entry.items())
         else:
@@ -213,8 +227,7 @@ def _entries(entries: Any) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _declared(entries: Any, folder: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """The figures of `plots:` at the top level, with their `y` as columns by file."""
-    items = entries.items() if isinstance(entries, dict) else None
-    for name, style in items or _entries(entries):
+    for name, style in entries.items() if isinstance(entries, dict) else _entries(entries):
         told = dict(style or {})
         columns = told.get("y")
         by_file = columns if isinstance(columns, dict) else {name: columns}
@@ -223,6 +236,13 @@ def _declared(entries: Any, folder: str) -> Iterator[tuple[str, dict[str, Any]]]
         if isinstance(told.get("x"), dict):
             told["x"] = {_joined(base, file): column for file, column in told["x"].items()}
         yield str(told.get("title", name)), told
+
+
+def _listed(value: Any) -> list[Any]:
+    """A list, or what stands empty; of a text the letters would be taken for the elements."""
+    if not isinstance(value, list | None):
+        raise TypeError(f"expected a list, got {excerpt(value)}")
+    return value or []
 
 
 def _joined(base: PurePosixPath, path: str) -> str:

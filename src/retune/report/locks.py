@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Mapping
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ class Lock:
         try:
             text = (self.root / self.name).read_text(encoding="utf-8")
             value = yaml.load(text, Loader=_Loader)
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
+        except (yaml.YAMLError, AttributeError, KeyError, ValueError) as error:
             raise RetuneError(
                 f"{self.name}: {' '.join(str(error).split())}; `git checkout HEAD -- {self.name}`"
             ) from None
@@ -99,9 +100,19 @@ def _is_stage(value: Any) -> bool:
     """Whether it has the form of a stage in a lock, as far as that is read here."""
     if not isinstance(value, dict) or not isinstance(value.get("params", {}), dict):
         return False
-    entries = (*value.get("deps", ()), *value.get("outs", ()))
+    files = (value.get("deps", []), value.get("outs", []))
+    if not all(isinstance(entries, list) for entries in files):
+        return False
     params_ = value.get("params", {}).values()
-    return all("path" in entry for entry in entries) and all(isinstance(p, dict) for p in params_)
+    return all(map(_is_entry, chain(*files))) and all(map(_has_names, params_))
+
+
+def _is_entry(value: Any) -> bool:
+    return isinstance(value, dict) and "path" in value
+
+
+def _has_names(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(name, str) for name in value)
 
 
 def flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

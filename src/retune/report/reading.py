@@ -1,10 +1,12 @@
 """Files of figures, read so that a fault becomes a sentence of the report and ends nothing."""
 
 import csv
+import io
 import math
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, TypeVar
 
 import orjson
@@ -15,6 +17,8 @@ from retune.report.graph import Output, Pipeline
 
 T = TypeVar("T")
 Row = dict[str, str]
+#: A carriage return that ends no line, and what no text in UTF-8 holds.
+_RETURN, _STAND_IN = re.compile("\r(?!\n)"), "\udc0d"
 
 
 @dataclass
@@ -63,13 +67,12 @@ class Reader:
             return None
 
     def found(self, name: str) -> Output | None:
-        """The output that is a file of this name, or of a folder with one the file alone."""
+        """The output whose path ends so, or of a folder with such a file the file alone."""
         for output in (*self.pipeline.plots, *self.pipeline.metrics, *self.pipeline.outs):
-            path = PurePosixPath(output.path)
-            if path.name == name:
+            if f"/{output.path}".endswith(f"/{name}"):
                 return output
-            if (self.root / path / name).is_file():
-                return replace(output, path=str(path / name))
+            if (self.root / output.path / name).is_file():
+                return replace(output, path=f"{output.path}/{name}")
         return None
 
     def _read(self, output: Output, read: Callable[[Path, str], T]) -> T | None:
@@ -118,18 +121,24 @@ def read_rows(root: Path, path: str) -> list[Row]:
         return [{str(key): str(cell) for key, cell in row.items()} for row in value]
     try:
         text = _bytes(root, path).decode("utf-8")
-        tabs = "\t" if path.endswith(".tsv") else ","
-        lines = list(csv.reader(text.splitlines(), delimiter=tabs, strict=True))
+        return [*_csv_rows(path, text, "\t" if path.endswith(".tsv") else ",")]
     except (UnicodeDecodeError, csv.Error) as error:
         raise RetuneError(
             f"{path}: not a table in UTF-8 ({error}); remove it, and run the stage that writes it"
         ) from None
-    heading, *rows = lines or [[]]
-    for number, row in enumerate(rows, 2):
+
+
+def _csv_rows(path: str, text: str, delimiter: str) -> Iterator[Row]:
+    # `csv` of Python 3.11 writes such a return without quotes, but in reading ends a row at it.
+    lines = io.StringIO(_RETURN.sub(_STAND_IN, text), newline="")
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    heading = next(reader, [])
+    for row in reader:
         if len(row) != len(heading):
             what = f"{len(row)} cells under a heading of {len(heading)}"
-            raise RetuneError(f"{path}:{number}: {what}; run the stage that writes it")
-    return [dict(zip(heading, row, strict=True)) for row in rows]
+            raise RetuneError(f"{path}:{reader.line_num}: {what}; run the stage that writes it")
+        cells = (cell.replace(_STAND_IN, "\r") for cell in row)
+        yield dict(zip(heading, cells, strict=True))
 
 
 def numbers(path: str, rows: Sequence[Row], column: str) -> list[float]:

@@ -218,7 +218,7 @@ def list_table(caption: str, rows: Sequence[tuple[Output, Mapping[str, Any]]]) -
     columns += [Column(heading(n), "text" if n in texts else form(n)) for n in ordered]
     cells = [
         (*(output.item.get(axis) for axis in axes), *(row.get(name) for name in ordered))
-        for output, row in rows
+        for (output, _), row in zip(rows, plain, strict=True)
     ]
     return Table(caption, tuple(columns), tuple(cells))
 

@@ -13,6 +13,7 @@ COLOURS = 8  # of series in the page's style; then they come again, with other d
 _WIDTH, _HEIGHT = 640, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 60, 14, 10, 40
 _TICKS = 5
+_LEAST_SPAN = 1e-9  # by the size of the values; ticks of a lesser one would fall together
 _MOST_POINTS = 400  # of a line that is drawn
 _BAR = 30
 _CELL_WIDTH, _CELL_HEIGHT = 110, 44
@@ -24,7 +25,7 @@ class Axis:
 
     def __init__(self, values: Sequence[float], start: float, end: float) -> None:
         low, high = (min(values), max(values)) if values else (0.0, 1.0)
-        if low == high:
+        if high - low < _LEAST_SPAN * max(1.0, abs(low)):
             room = max(0.5, abs(low) / 2)
             low, high = low - room, high + room
         step = _step((high - low) / _TICKS)

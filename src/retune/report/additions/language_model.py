@@ -5,7 +5,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from retune.report.content import Block, Coloured, Lines, Remark, Section, Token, section
-from retune.report.figures import line
+from retune.report.figures import counted, line
 from retune.report.graph import Output
 from retune.report.reading import Reader, Row
 from retune.report.results import Metrics, list_table
@@ -16,8 +16,9 @@ _COMPARED = {
     "states": "After training over before it, by method",
     "methods": "Methods of continuing against each other",
 }
-_TOKENS, _BEAMS, _TEXTS = "token_probabilities.csv", "beams.csv", "texts.json"
-CLAIMED = (_TOKENS, _BEAMS, _TEXTS, *_COMPARED)
+_TOKENS, _BEAMS = "token_probabilities.csv", "beams.csv"
+_TEXTS = "plots/texts.json"  # metrics/texts.json tells of the download
+CLAIMED = (_TOKENS, _BEAMS, *_COMPARED)
 
 
 def add(reader: Reader, found: Sequence[Metrics]) -> list[Section]:
@@ -39,9 +40,11 @@ def add(reader: Reader, found: Sequence[Metrics]) -> list[Section]:
 def _compared(output: Output, value: Mapping[str, Any]) -> Iterator[Block]:
     task = value["language_model"]
     for name, caption in _COMPARED.items():
-        rows = [(output, {**row, **_verdict(row)}) for row in task.get(name, ())]
-        if rows:
-            yield list_table(caption, rows)
+        by_state: dict[Any, list[tuple[Output, Mapping[str, Any]]]] = {}
+        for row in task.get(name, ()):
+            by_state.setdefault(row.get("state"), []).append((output, {**row, **_verdict(row)}))
+        for state, rows in by_state.items():
+            yield list_table(f"{caption}, {state} training" if state else caption, rows)
 
 
 def _verdict(row: Mapping[str, Any]) -> dict[str, str]:
@@ -64,7 +67,7 @@ def _token_charts(path: str, rows: Sequence[Row]) -> Iterator[Block]:
     """A chart for each prompt, a line for each number of beams."""
     for prompt, its in _by(rows, "prompt").items():
         lines = [
-            line(_counted(beams), path, each, "position", "probability")
+            line(counted(beams, "beams"), path, each, "position", "probability")
             for beams, each in _by(its, "beams").items()
         ]
         title = f"Probability of each token after “{prompt}”"
@@ -90,11 +93,7 @@ def _by(rows: Sequence[Row], column: str) -> dict[str, list[Row]]:
 def _coloured(text: Mapping[str, Any]) -> Coloured:
     mean = f", mean log-probability {text['mean_log_probability']:.3f}"
     tokens = tuple(Token(str(t["text"]), float(t["probability"])) for t in text["tokens"])
-    return Coloured(f"{_counted(text['beams'])}{mean}", str(text["prompt"]), tokens)
-
-
-def _counted(beams: Any) -> str:
-    return "1 beam" if str(beams) == "1" else f"{beams} beams"
+    return Coloured(f"{counted(text['beams'], 'beams')}{mean}", str(text["prompt"]), tokens)
 
 
 def _missing(reader: Reader, name: str) -> Remark:
