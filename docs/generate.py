@@ -258,6 +258,74 @@ def sentiment() -> str:
     return "\n".join([*lines, "", told, "", *noise])
 
 
+def probes() -> str:
+    """Pass rates of the probes of sentiment: what they are about, variant by variant."""
+    folder = ROOT / "pipelines/sentiment/metrics"
+    if not (folder / "compare.json").exists():
+        return "Not run yet; `dvc repro pipelines/sentiment/dvc.yaml` does it."
+    names = list(_yaml("pipelines/sentiment/params.yaml")["variants"])
+    found = [read_json(folder / name / "probes.json")["sentiment"] for name in names]
+    lines = [
+        f"| probes | | {' | '.join(f'`{name}`' for name in names)} |",
+        f"|---|--:|{'--:|' * len(names)}",
+    ]
+    for group, key in (("kinds", "kind"), ("capabilities", "capability")):
+        for rows in zip(*(each[group] for each in found), strict=True):
+            rates = " | ".join(f"{row['mean']:.1f}" for row in rows)
+            lines.append(f"| {rows[0][key]} | {rows[0]['total']} | {rates} |")
+    return "\n".join(lines)
+
+
+def language_model() -> str:
+    """What the graph of the language model has earned: before and after, method by method."""
+    folder = ROOT / "pipelines/language_model/metrics"
+    if not (folder / "compare.json").exists():
+        return "Not run yet; `dvc repro pipelines/language_model/dvc.yaml` does it."
+    compared = read_json(folder / "compare.json")["language_model"]
+    lines = [
+        "| perplexity of | texts | before | after | difference, 95 % interval |",
+        "|---|--:|--:|--:|--:|",
+    ]
+    for row in compared["perplexity"]:
+        interval = f"{row['low']:+,.2f} to {row['high']:+,.2f}"
+        lines.append(
+            f"| {row['of']} | {row['texts']} | {row['before']:,.2f} | {row['after']:,.2f} "
+            f"| {row['difference']:+,.2f} ({interval}) |"
+        )
+    shown = [name for name in compared["scores"][0] if name.startswith(("rouge", "ngram"))]
+    shown += [name for name in compared["scores"][0] if name.startswith(("distinct", "repetition"))]
+    lines += [
+        "",
+        f"| model | method | {' | '.join(f'`{name}`' for name in shown)} | tokens |",
+        f"|---|---|{'--:|' * (len(shown) + 1)}",
+    ]
+    for row in compared["scores"]:
+        values = " | ".join(f"{row[name]:.3f}" for name in shown)
+        lines.append(f"| {row['state']} | `{row['method']}` | {values} | {row['tokens']:.1f} |")
+    return "\n".join([*lines, "", *_beams(), "", _training("language_model")])
+
+
+def _beams() -> list[str]:
+    lines = [
+        "| beams | mean log-probability of a token | above one beam less | below |",
+        "|--:|--:|--:|--:|",
+    ]
+    for row in _csv("pipelines/language_model/metrics/plots/pair_beams.csv"):
+        shares = [f"{float(row[name]):.0%}" if row[name] else "" for name in ("above", "below")]
+        mean = float(row["mean_log_probability"])
+        lines.append(f"| {row['beams']} | {mean:.3f} | {' | '.join(shares)} |")
+    return lines
+
+
+def _training(task: str) -> str:
+    folder = ROOT / "pipelines" / task / "metrics"
+    costs, times = (read_json(folder / f"{name}.json")[task] for name in ("costs", "times"))
+    return (
+        f"{costs['parameters']:,} parameters; trained in {times['train_seconds']:.0f} s. Intervals "
+        "are over resampled texts."
+    )
+
+
 def profiles() -> str:
     """Operators of one training step by their own time, before and after."""
     figures = _bench("profile")
@@ -290,7 +358,8 @@ DOCUMENTS = {
     "docs/performance.md": (benchmarks, memory, startup, ablation, learning, adapters, profiles),
     "docs/claims.md": (claims,),
     "pipelines/adapters/README.md": (methods,),
-    "pipelines/sentiment/README.md": (sentiment,),
+    "pipelines/sentiment/README.md": (sentiment, probes),
+    "pipelines/language_model/README.md": (language_model,),
 }
 
 
