@@ -75,4 +75,5 @@ def _sees_what_follows(model: nn.Module, vocabulary_size: int) -> bool:
     ids = torch.tensor([[0, 0], [0, vocabulary_size - 1]])
     with torch.no_grad():
         one, other = model.eval()(input_ids=ids, use_cache=False).logits[:, 0]
-    return not torch.allclose(one, other, rtol=1e-3, atol=1e-5, equal_nan=True)
+    # Two rows of a batch may be rounded differently, by far less than that.
+    return bool((one - other).abs().max() > 1e-4 * one.abs().max())
