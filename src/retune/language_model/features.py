@@ -33,7 +33,7 @@ def read_blocks(path: Path, vocabulary_size: int) -> NDArray[np.int64]:
             table = pa.ipc.open_stream(file).read_all()
     except FileNotFoundError:
         raise RetuneError(f"{path}: no such file; run the tokenize stage first") from None
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowInvalid, OSError) as error:  # the latter where the end is cut off
         raise RetuneError(f"{path}: damaged ({error}); {again}") from None
     if table.schema.names != [_COLUMN] or not pa.types.is_fixed_size_list(table.schema.types[0]):
         raise RetuneError(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from retune.errors import RetuneError, excerpt
 from retune.language_model.beams import BeamParams
 from retune.language_model.coloured import Coloured, page
 from retune.language_model.curves import (
@@ -129,7 +130,11 @@ def plots(features: Path, model: "PreTrainedModel", files: Plots, params: PlotsP
 def _continued(voice: Speaker, prompt: PromptParams, params: PlotsParams) -> Iterator[Shown]:
     tokens = voice.read(prompt.text)
     for beams in prompt.beams:
-        (found,) = _beam_search(voice, [tokens], params, beams, prompt.max_new_tokens)
+        try:
+            (found,) = _beam_search(voice, [tokens], params, beams, prompt.max_new_tokens)
+        except RetuneError as error:
+            place = f"language_model.plots.prompts: {excerpt(prompt.text)}"
+            raise RetuneError(f"{place}: {error}") from None
         yield Shown(prompt.text, beams, found, voice.pieces(tokens, found))
 
 

@@ -126,7 +126,8 @@ def require_one_model(folders: Mapping[str, Path]) -> None:
 def _columns(path: Path, *names: str) -> Iterator[list[Any]]:
     """The values of fields in each line of a file."""
     for number, row in enumerate(read_json_lines(path), 1):
-        if absent := [name for name in names if name not in row]:
+        fields = row if isinstance(row, dict) else {}
+        if absent := [name for name in names if name not in fields]:
             raise RetuneError(
                 f"{path}:{number}: no field {absent[0]!r}; run the stage that writes it again"
             )

@@ -2,8 +2,10 @@
 
 from typing import TYPE_CHECKING, Annotated
 
+import torch
 from pydantic import Field
 from pydantic.dataclasses import dataclass
+from torch import nn
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from retune.checkpoints import (
@@ -38,7 +40,8 @@ def build(
 
     Raises:
         RetuneError: the tokenizer is not the checkpoint's, transformers cannot read the checkpoint
-            so, weights are missing, or it has fewer embeddings than the tokenizer has tokens.
+            so, weights are missing, it has fewer embeddings than the tokenizer has tokens, or is
+            an encoder.
     """
     folder = resolve(checkpoint, "language_model.checkpoint")
     if load_tokenizer(folder, DECODER_TOKENS).get_vocab() != tokenizer.get_vocab():
@@ -55,4 +58,22 @@ def build(
             "checkpoint that was trained to tell the next token"
         )
     require_vocabulary(model.config.get_text_config().vocab_size, len(tokenizer), folder)
+    if _sees_what_follows(model, len(tokenizer)):
+        raise RetuneError(
+            f"{checkpoint.name}: its model sees the tokens that follow, as an encoder does, so it "
+            "would not learn to tell the next one; choose a decoder checkpoint, such as one of the "
+            "GPT-2 family"
+        )
     return model
+
+
+def _sees_what_follows(model: nn.Module, vocabulary_size: int) -> bool:
+    """Whether what `model` says of a token depends on the next one.
+
+    transformers takes an encoder with a masked head for a causal model, and merely warns.
+    """
+    ids = torch.tensor([[0, 0], [0, vocabulary_size - 1]])
+    with torch.no_grad():
+        one, other = model.eval()(input_ids=ids, use_cache=False).logits[:, 0]
+    # Two rows of a batch may be rounded differently, by far less than that.
+    return bool((one - other).abs().max() > 1e-4 * one.abs().max())
