@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from retune.errors import RetuneError
 from retune.language_model.beams import BeamParams
 from retune.language_model.coloured import Coloured, page
 from retune.language_model.curves import (
@@ -101,7 +102,7 @@ def plots(features: Path, model: "PreTrainedModel", files: Plots, params: PlotsP
         RetuneError: a prompt cannot be read or continued, or there are more beams than tokens.
     """
     voice = speaker(model, features / "tokenizer")
-    shown = [each for prompt in params.prompts for each in _continued(voice, prompt, params)]
+    shown = _all_continued(voice, params)
     positions, sizes = _curves(voice, features, params)
     write_csv(
         files.token_probabilities,
@@ -124,6 +125,16 @@ def plots(features: Path, model: "PreTrainedModel", files: Plots, params: PlotsP
         f"{len(shown)} continuations of {len(params.prompts)} prompts; over {best.pairs:,} pairs "
         f"{best.beams} beams have the highest mean log-probability, {best.mean_log_probability:.3f}"
     )
+
+
+def _all_continued(voice: Speaker, params: PlotsParams) -> list[Shown]:
+    shown: list[Shown] = []
+    for place, prompt in enumerate(params.prompts):
+        try:
+            shown += _continued(voice, prompt, params)
+        except RetuneError as error:
+            raise RetuneError(f"language_model.plots.prompts[{place}]: {error}") from None
+    return shown
 
 
 def _continued(voice: Speaker, prompt: PromptParams, params: PlotsParams) -> Iterator[Shown]:
@@ -150,13 +161,20 @@ def _curves(
         rows = by_position("reference", _references_seen(voice, pairs, params), most)
     found = {}
     for beams in params.pairs.beams:
-        found[beams] = _beam_search(voice, prompts, params, beams, most)
-        seen = [
-            tokens_seen(prompt, each.tokens, each.probabilities, params.pairs.repeated_ngram)
-            for prompt, each in zip(prompts, found[beams], strict=True)
-        ]
+        with of_pairs(features):
+            found[beams] = _beam_search(voice, prompts, params, beams, most)
+        seen = [_seen(voice, *each, params) for each in zip(prompts, found[beams], strict=True)]
         rows += by_position(str(beams), seen, most)
     return rows, by_beams(found)
+
+
+def _seen(
+    voice: Speaker, prompt: Tokens, found: Continuation, params: PlotsParams
+) -> list[TokenSeen]:
+    """The tokens of a continuation without the one that ends it, which no reference has."""
+    count = len(found.tokens) - voice.has_ended(found)
+    tokens, probabilities = found.tokens[:count], found.probabilities[:count]
+    return tokens_seen(prompt, tokens, probabilities, params.pairs.repeated_ngram)
 
 
 def _references_seen(
