@@ -29,7 +29,7 @@ def write_continuations(
     prompts = [pair.prompt_tokens for pair in pairs]
     with of_pairs(features):
         check_tokens(model, prompts, "prompt", more=params.max_new_tokens)
-        found = voice.continued(prompts, params, seeded(model, seed))
+    found = voice.continued(prompts, params, seeded(model, seed))
     with atomic_path(generated) as folder:
         folder.mkdir(parents=True)
         rows = (_row(voice, *each) for each in zip(pairs, found, strict=True))

@@ -161,8 +161,7 @@ def _curves(
         rows = by_position("reference", _references_seen(voice, pairs, params), most)
     found = {}
     for beams in params.pairs.beams:
-        with of_pairs(features):
-            found[beams] = _beam_search(voice, prompts, params, beams, most)
+        found[beams] = _beam_search(voice, prompts, params, beams, most)
         seen = [_seen(voice, *each, params) for each in zip(prompts, found[beams], strict=True)]
         rows += by_position(str(beams), seen, most)
     return rows, by_beams(found)
