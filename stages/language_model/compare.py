@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from retune.language_model.compare import compare, state_folders
+from retune.language_model.compare import compare, require_generate_only, state_folders
 from retune.language_model.score import ScoreParams
 from retune.lineage import sealed
 from retune.params import Params
@@ -22,6 +22,7 @@ def main(features: Path, likelihoods: Path, generated: Path, table: Path, csv: P
     with Params() as params:
         settings = params.section("language_model.score", ScoreParams)
         variants = params.section("variants", dict[str, dict[str, Any]])
+    require_generate_only(variants)
     reads = {"features": features, **state_folders(likelihoods, generated, list(variants))}
     with sealed(params.read, reads=reads, writes={}, reports=[table, csv]):
         return compare(features, likelihoods, generated, table, csv, methods=list(variants),

@@ -21,6 +21,7 @@ def main(features: Path, before: Path, after: Path, curves: Path, costs: Path, t
     with Params() as params:
         seed = params.section("language_model.seed", Seed)
         training = params.section("language_model.train", TrainParams)
+        params.section("language_model.model", str)  # told with the model; `retune ask` asks for it
     reads, writes = {"features": features, "before": before}, {"after": after}
     reports = [curves, costs, times, after.parent / "checkpoints"]
     with sealed(params.read, reads=reads, writes=writes, reports=reports):

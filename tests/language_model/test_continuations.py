@@ -151,7 +151,7 @@ def test_pairs_longer_than_the_context_have_no_perplexity(states: Path, tmp_path
         write_perplexities(features, load(states / "after"), tmp_path / "l", metrics, WINDOWS)
     features = with_pair(tmp_path)
     long = PerplexityParams(window=CONTEXT + 1, stride=8, batch_size=2)
-    with pytest.raises(RetuneError, match=f"window: {CONTEXT + 1} tokens are more than the"):
+    with pytest.raises(RetuneError, match=rf"\.perplexity\.window: {CONTEXT + 1} tokens are"):
         write_perplexities(features, load(states / "after"), tmp_path / "l", metrics, long)
     assert not metrics.exists()
 

@@ -100,6 +100,7 @@ def test_the_stages_run_one_after_the_other(ended: tuple[Path, dict[str, str]]) 
     assert sorted(manifests["before"]["params"]) == [
         "language_model.checkpoint", "language_model.model",
     ]  # fmt: skip
+    assert list(manifests["after"]["params"]) == ["language_model.model"]  # for `retune ask`
 
 
 def test_two_processes_train_by_the_setting_of_the_launch(

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retune.errors import RetuneError
-from retune.language_model.compare import compare
+from retune.language_model.compare import compare, require_generate_only
 from retune.language_model.likelihoods import Likelihood, perplexity
 from retune.language_model.records import (
     ReferencePair,
@@ -280,3 +280,9 @@ def test_continuations_of_other_pairs_are_refused(tmp_path: Path) -> None:
     path.write_text(json.dumps({"id": "0", "tokens": 1}), encoding="utf-8")
     with pytest.raises(RetuneError, match=r"l\.jsonl:1: no field 'log_probability'; run the stage"):
         read_likelihoods(path, ["0"])
+
+
+def test_variants_change_only_how_texts_are_continued() -> None:
+    require_generate_only({"greedy": {"generate": {"beam_search": None}}, "beams3": {}})
+    with pytest.raises(RetuneError, match=r"variants\.odd\.score: .* may change `generate` alone"):
+        require_generate_only({"odd": {"generate": {}, "score": {"longest_ngram": 2}}})

@@ -61,9 +61,8 @@ def test_a_prompt_is_continued_by_the_search_of_the_params(
     with Params(trained / "params.yaml", variant) as params:
         search = params.section("language_model.generate", GenerationParams)
     voice = voice_of(trained)
-    generator = seeded(voice.model, 1)
     for prompt, reply in zip(prompts, replies, strict=True):
-        (found,) = voice.continued([voice.read(prompt)], search, generator)
+        (found,) = voice.continued([voice.read(prompt)], search, seeded(voice.model, 1))
         assert reply["prompt"] == prompt
         assert reply["continuation"] == voice.text(found)
         assert [token["text"] for token in reply["tokens"]] == [

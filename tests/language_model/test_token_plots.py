@@ -163,7 +163,10 @@ def test_what_the_text_ends_with_is_shown(made: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"prompts": [PromptParams("Once " * 50, [1], 4)]}, "prompt 0: 250 tokens and 4 new"),
+        (
+            {"prompts": [PromptParams("Once " * 50, [1], 4)]},
+            "plots.prompts: .* 250 tokens and 4 new",
+        ),
         ({"prompts": [PromptParams("Once", [1000], 4)]}, "beams: 1000 are more than the"),
         ({"pairs": PairsParams([1], 90, 3)}, r"pairs\.jsonl: prompt 0: \d+ tokens and 90 new ones"),
     ],

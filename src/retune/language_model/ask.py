@@ -28,18 +28,20 @@ def asker(settings: Params, folder: Path, context: str | None) -> Callable[[str]
         search = params.section("language_model.generate", GenerationParams)
         seed = params.section("language_model.seed", Seed)
     trained_with(folder, "language_model.model")
-    voice = speaker(load(folder), folder)
-    generator, legend = seeded(voice.model, seed), _legend()
+    voice, legend = speaker(load(folder), folder), _legend()
 
     def continued(prompt: str) -> Reply:
         tokens = voice.read(prompt)
-        (found,) = voice.continued([tokens], search, generator)
-        pieces, text = voice.pieces(tokens, found), voice.text(found)
+        # Drawn anew for each, so that an answer does not depend on what was asked before.
+        (found,) = voice.continued([tokens], search, seeded(voice.model, seed))
+        pieces, ended = voice.pieces(tokens, found), voice.has_ended(found)
+        # Piece by piece: a tokenizer that marks spaces would drop the first one of a text.
+        text = "".join(piece.text for piece in (pieces[:-1] if ended else pieces))
         fields = {
             "prompt": prompt, "continuation": text,
             "tokens": [{"text": p.text, "probability": p.probability} for p in pieces],
             "log_probability": found.log_probability,
-            "mean_log_probability": found.mean_log_probability, "ended": voice.has_ended(found),
+            "mean_log_probability": found.mean_log_probability, "ended": ended,
         }  # fmt: skip
         if sys.stdout.isatty():
             return Reply(next(legend) + _in_colours(terminal(prompt, pieces)), fields)

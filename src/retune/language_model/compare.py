@@ -10,6 +10,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+from retune.errors import RetuneError
 from retune.language_model.records import (
     PAIRS,
     TEXTS,
@@ -43,6 +44,20 @@ def state_folders(likelihoods: Path, generated: Path, methods: Sequence[str]) ->
         found[f"{state} likelihoods"] = likelihoods / state
         found |= {f"{state} {method}": generated / state / method for method in methods}
     return found
+
+
+def require_generate_only(variants: Mapping[str, Mapping[str, Any]]) -> None:
+    """Refuse variants that would be compared by other settings than they were scored by.
+
+    Raises:
+        RetuneError: one changes more than how texts are continued.
+    """
+    for name, changes in variants.items():
+        if more := [section for section in changes if section != "generate"]:
+            raise RetuneError(
+                f"variants.{name}.{more[0]}: variants are compared by the same settings, so that "
+                "they may change `generate` alone; change it for all, under `language_model`"
+            )
 
 
 def compare(

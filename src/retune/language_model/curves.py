@@ -22,7 +22,11 @@ class TokenSeen(NamedTuple):
 
 
 class PositionRow(NamedTuple):
-    """The tokens at one place of all continuations; `fresh` ones repeat no n-gram."""
+    """The tokens at one place of all continuations; `fresh` ones repeat no n-gram.
+
+    A reference is one sentence, where a search may go on to a second one: far places have few
+    references, the long ones. The token that ends a continuation is not among these.
+    """
 
     beams: str  # how many, or "reference": the sentences that people wrote
     position: int  # from 1

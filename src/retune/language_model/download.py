@@ -15,8 +15,8 @@ from retune.fetching import Source
 from retune.language_model.checking import Policy, Split, duplicates, overlap
 from retune.language_model.reading import Record, read_records
 from retune.language_model.texts import Text, write_texts
-from retune.params import STRICT, Seed
-from retune.qa.download import check_limit, limited
+from retune.params import STRICT
+from retune.qa.download import LimitParams, closing_line, limited
 from retune.qa.findings import Finding, count_kinds, raise_errors
 from retune.storage import atomic_path, write_json, write_json_lines
 
@@ -24,26 +24,16 @@ SPLITS = ("train", "validation")
 
 
 @dataclass(frozen=True, config=STRICT)
-class DownloadParams:
+class DownloadParams(LimitParams):
     """Section `language_model.download`.
 
-    A limit is null for all texts, `1000` or `"1%"` for the first of them in file order,
-    `"sample 1000"` or `"sample 1%"` for a sample drawn by `sample_seed`, kept in file order.
-
-    The other two say what to do about texts that are the same but for case and white space:
-    `error`, `drop` or `keep` them. `duplicates` are those in one split (dropped are all but the
-    first), `overlap` those in train and validation (dropped from train).
+    `duplicates` and `overlap` say what to do about texts that are the same but for case and white
+    space: `error`, `drop` or `keep` them. The first are those in one split (dropped are all but
+    the first), the second those in train and validation (dropped from train).
     """
 
-    train_limit: int | str | None
-    validation_limit: int | str | None
-    sample_seed: Seed
     duplicates: Policy
     overlap: Policy
-
-    def __post_init__(self) -> None:
-        for name in ("train_limit", "validation_limit"):
-            check_limit(name, getattr(self, name))
 
 
 def download(
@@ -65,13 +55,12 @@ def download(
     Raises:
         RetuneError: for a file that cannot be read, and once for all errors in the data.
     """
-    limits = {"train": params.train_limit, "validation": params.validation_limit}
     report = []
     with atomic_path(raw) as folder:
         folder.mkdir()  # before the work, so that a read-only disk is known at once
         splits = _checked(sources, field, params)
         for name, split in splits.items():
-            kept = limited(split.texts, limits[name], params.sample_seed)
+            kept = limited(split.texts, params.limits[name], params.sample_seed)
             if not kept:
                 raise RetuneError(
                     f"{name}: no text is left; see language_model.download in the params"
@@ -79,11 +68,11 @@ def download(
             write_texts(folder / f"{name}.jsonl", kept)
             files = [{"name": source.name, "sha256": source.sha256} for source in sources[name]]
             counts = _counts(kept, split)
-            report.append({"split": name, "files": files, "limit": limits[name], **counts})
+            report.append({"split": name, "files": files, "limit": params.limits[name], **counts})
         rows = (_row(name, f) for name, split in splits.items() for f in split.findings)
         write_json_lines(folder / "findings.jsonl", rows)
     write_json(metrics, {"language_model": {"texts": report}})
-    return _closing_line(report)
+    return closing_line(report, "texts", "texts")
 
 
 def _checked(
@@ -129,10 +118,3 @@ def _row(split: str, finding: Finding) -> dict[str, str]:
         "kind": finding.kind,
         "detail": finding.message,
     }
-
-
-def _closing_line(report: list[dict[str, Any]]) -> str:
-    parts = [f"{entry['split']} {entry['texts']:,} texts" for entry in report]
-    for entry in report:
-        parts += [f"{n:,} {kind} in {entry['split']}" for kind, n in entry["findings"].items()]
-    return ", ".join(parts)

@@ -25,7 +25,7 @@ class GenerationParams:
     """How prompts are continued: by beam search, by sampling, or greedily where both are null.
 
     Args:
-        batch_size: how many prompts are continued together.
+        batch_size: how many prompts are continued together; it changes what sampling draws.
         max_new_tokens: where a continuation is cut that has not come to its end.
         beam_search: its settings, or null.
         sampling: its settings, or null.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pydantic.dataclasses import dataclass
 
+from retune.errors import RetuneError
 from retune.language_model.likelihoods import perplexity
 from retune.language_model.records import (
     PAIRS,
@@ -17,7 +18,7 @@ from retune.language_model.records import (
     read_pairs,
     read_texts,
 )
-from retune.language_model.scores import continuation_likelihoods, text_likelihoods
+from retune.language_model.scores import check_window, continuation_likelihoods, text_likelihoods
 from retune.language_model.speaking import speaker
 from retune.params import STRICT, Positive
 from retune.storage import atomic_path, write_json, write_json_lines
@@ -66,6 +67,10 @@ def write_perplexities(
     with of_pairs(features):
         sequences = [(pair.prompt_tokens, pair.continuation_tokens) for pair in pairs]
         second = continuation_likelihoods(voice.model, sequences, params.batch_size)
+    try:
+        check_window(voice.model, params.window)
+    except RetuneError as error:
+        raise RetuneError(f"language_model.perplexity.{error}") from None
     whole = text_likelihoods(
         voice.model, [tokens for _, tokens in texts], params.window, params.stride,
         params.batch_size,

@@ -156,12 +156,18 @@ def _curves(
     found = {}
     for beams in params.pairs.beams:
         found[beams] = _beam_search(voice, prompts, params, beams, most)
-        seen = [
-            tokens_seen(prompt, each.tokens, each.probabilities, params.pairs.repeated_ngram)
-            for prompt, each in zip(prompts, found[beams], strict=True)
-        ]
+        seen = [_seen(voice, *each, params) for each in zip(prompts, found[beams], strict=True)]
         rows += by_position(str(beams), seen, most)
     return rows, by_beams(found)
+
+
+def _seen(
+    voice: Speaker, prompt: Tokens, found: Continuation, params: PlotsParams
+) -> list[TokenSeen]:
+    """The tokens of a continuation without the one that ends it, which no reference has."""
+    count = len(found.tokens) - voice.has_ended(found)
+    tokens, probabilities = found.tokens[:count], found.probabilities[:count]
+    return tokens_seen(prompt, tokens, probabilities, params.pairs.repeated_ngram)
 
 
 def _references_seen(

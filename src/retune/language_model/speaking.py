@@ -31,8 +31,9 @@ class Speaker(NamedTuple):
         return [int(self.tokenizer.eos_token_id)]
 
     def read(self, text: str) -> list[int]:
-        """The tokens of a text, without any around it."""
-        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+        """The tokens of a text, without any around it; "<|endoftext|>" in it is text."""
+        found = self.tokenizer(text, add_special_tokens=False, split_special_tokens=True)
+        return list(found["input_ids"])
 
     def decode(self, tokens: list[int]) -> str:
         """The text of tokens, those of end of text among it, as it stands."""
