@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from report_projects import blocks_of, project, write
+from report_projects import METHODS, blocks_of, project, write
 
 from retune.errors import RetuneError
 from retune.report.command import gather
@@ -141,6 +141,22 @@ def test_of_a_file_in_another_form_the_form_is_told(tmp_path: Path) -> None:
         "metrics/qa_variants.json: not of the form that its stage writes (KeyError: 'qa.f1'); "
         "remove it, and run the stage"
     )
+
+
+def test_a_table_in_json_whose_rows_lack_a_column_is_a_fault(tmp_path: Path) -> None:
+    graph = (project(tmp_path) / "pipelines/toy/dvc.yaml").read_text(encoding="utf-8")
+    write(tmp_path / "pipelines/toy/dvc.yaml", graph.replace("confusion.csv", "c.json"))
+    for name in METHODS:
+        rows = [{"actual": "a", "predicted": "a"}, {"actual": "b"}]
+        write(tmp_path / f"pipelines/toy/metrics/{name}/c.json", rows)
+    (fault,) = told(tmp_path, "fault")
+    assert fault.startswith("pipelines/toy/metrics/plain/c.json: not of the form")
+
+
+def test_a_variant_that_changes_nothing_by_name_is_left_to_the_stages(tmp_path: Path) -> None:
+    params = "toy: {seeds: [1, 2, 3], lr: 0.1}\nvariants: {plain: {}, fancy: 3}\n"
+    write(project(tmp_path) / "pipelines/toy/params.yaml", params)
+    assert told(tmp_path, "fault") == []
 
 
 def test_a_table_in_json_is_a_list_of_objects(tmp_path: Path) -> None:

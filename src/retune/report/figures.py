@@ -99,7 +99,8 @@ def _of_files(reader: Reader, plots: Sequence[Output]) -> Iterator[Block]:
         if there:
             style = group[0].style
             title = str(style.get("title") or PurePosixPath(group[0].path).stem)
-            yield from reader.guarded(lambda: _by_template(title, style, there)) or ()  # noqa: B023
+            drawn = reader.shaped(group[0].path, lambda: _by_template(title, style, there))  # noqa: B023
+            yield from drawn or ()
 
 
 def _of_folders(reader: Reader, plots: Sequence[Output], claimed: Sequence[str]) -> Iterator[Block]:

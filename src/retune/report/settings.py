@@ -36,8 +36,9 @@ def _blocks(file: Path, lock: Lock) -> Iterator[Block]:
     variants = now.get(_VARIANTS)
     if isinstance(variants, dict):
         changes = tuple(
-            (name, ", ".join(f"{key}: {_told(value)}" for key, value in flat(changed or {})))
+            (name, ", ".join(f"{key}: {_told(value)}" for key, value in flat(changed)))
             for name, changed in variants.items()
+            if isinstance(changed, dict)  # others are refused by the stages
         )
         yield Table(
             "What each variant changes", (Column("variant", "code"), Column("changes")), changes
