@@ -172,6 +172,17 @@ def learning() -> str:
     return "\n".join([*lines, "", f"{figures['machine']}; `python -m bench.learning --save`"])
 
 
+def decoding() -> str:
+    """Searches of our own against transformers' `generate`."""
+    figures = _bench("decoding")
+    lines: list[str] = []
+    for comparison in figures["comparisons"]:
+        lines += [*_comparison("decoding", figures, comparison), ""]
+    same = figures["identical_continuations"]
+    told = ", ".join(f"{name} {share:.0%}" for name, share in same.items())
+    return "\n".join([*lines, f"Continuations that are the same, token for token: {told}."])
+
+
 def adapters() -> str:
     """Training on a frozen encoder against full fine-tuning: rates, ratios, peak memory."""
     if not (ROOT / "bench" / "results" / "adapters.json").exists():
@@ -355,7 +366,10 @@ BENCHMARKS = ("training", "prediction", "tokenize", "postprocess")
 #: The generated parts of each document.
 DOCUMENTS = {
     "README.md": (stages, graph, results, curve, presets, speed),
-    "docs/performance.md": (benchmarks, memory, startup, ablation, learning, adapters, profiles),
+    "docs/performance.md": (
+        *(benchmarks, memory, startup, ablation, learning),
+        *(adapters, decoding, profiles),
+    ),
     "docs/claims.md": (claims,),
     "pipelines/adapters/README.md": (methods,),
     "pipelines/sentiment/README.md": (sentiment, probes),
