@@ -6,8 +6,10 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
+from huggingface_hub import constants
 from hypothesis import settings
 
 # No test measures time: a slow machine must not fail one.
@@ -55,3 +57,18 @@ def shared_data() -> Callable[[str], Path]:
 def root() -> Path:
     """The project's top folder."""
     return ROOT
+
+
+@pytest.fixture
+def empty_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """An empty cache of the hub, and no network beyond it."""
+
+    def refuse(*args: Any) -> NoReturn:
+        raise OSError("no network in this test")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setenv("RETUNE_CACHE", str(tmp_path / "own"))
+    return tmp_path / "hub"

@@ -15,3 +15,17 @@ def run_module(*arguments: str, folder: Path = ROOT) -> subprocess.CompletedProc
         [sys.executable, "-m", *arguments],
         cwd=folder, env=environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
+
+
+def run_stage(
+    task: str, folder: Path, name: str, *arguments: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a stage of a task in a `folder`, with the params in its p.yaml."""
+    return run_module(f"stages.{task}.{name}", "--params", "p.yaml", *arguments, folder=folder)
+
+
+def said_by_stage(task: str, folder: Path, name: str, *arguments: str) -> str:
+    """What a stage says that ends well."""
+    done = run_stage(task, folder, name, *arguments)
+    assert done.returncode == 0, done.stderr
+    return done.stdout

@@ -3,13 +3,11 @@
 import hashlib
 import io
 import json
-import socket
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pyarrow as pa
 import pytest
-from huggingface_hub import constants
 from pyarrow import parquet
 from pydantic import ValidationError
 
@@ -54,21 +52,6 @@ def test_a_missing_corpus_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
         bundled.sources(bundled.Params())
 
 
-@pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """An empty cache of the hub, and no network beyond it."""
-
-    def refuse(*args: Any) -> NoReturn:
-        raise OSError("no network in this test")
-
-    monkeypatch.setattr(socket.socket, "connect", refuse)
-    monkeypatch.setattr(socket, "getaddrinfo", refuse)
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setenv("RETUNE_CACHE", str(tmp_path / "own"))
-    return tmp_path / "hub"
-
-
 def in_hub_cache(hub: Path, split: str, data: bytes) -> None:
     path = hub / "datasets--stanfordnlp--coqa" / "snapshots" / COMMIT / f"default/{split}"
     path.mkdir(parents=True)
@@ -89,12 +72,12 @@ def conversations(stories: list[str]) -> bytes:
 
 
 def test_coqa_is_the_stories_of_both_splits_and_nothing_else(
-    hub: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    empty_hub: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stories = {"train": ["One. Two.", "Three. Four."], "validation": ["Five. Six."]}
     data = {split: conversations(texts) for split, texts in stories.items()}
     for split, content in data.items():
-        in_hub_cache(hub, split, content)
+        in_hub_cache(empty_hub, split, content)
     params = coqa.Params(COMMIT, sum_of(data["train"]), sum_of(data["validation"]))
     found = coqa.sources(params)
     assert {s: [source.questions for source in sources] for s, sources in found.items()} == {
@@ -113,13 +96,13 @@ def test_coqa_is_the_stories_of_both_splits_and_nothing_else(
         assert [text.text for text in read_texts(tmp_path / f"raw/{split}.jsonl")] == texts
 
 
-def test_a_damaged_hub_cache_is_refused(hub: Path) -> None:
-    in_hub_cache(hub, "train", b"damaged")
+def test_a_damaged_hub_cache_is_refused(empty_hub: Path) -> None:
+    in_hub_cache(empty_hub, "train", b"damaged")
     with pytest.raises(RetuneError, match=f"Hugging Face cache: SHA-256 is {sum_of(b'damaged')}"):
         coqa.sources(coqa.Params(COMMIT, sum_of(b"train"), sum_of(b"validation")))
 
 
-@pytest.mark.usefixtures("hub")
+@pytest.mark.usefixtures("empty_hub")
 def test_without_network_and_cache_the_offline_recipe_names_this_task() -> None:
     recipe = f"(?s)--revision {COMMIT} stanfordnlp/coqa default.*`language_model.dataset: files`"
     with pytest.raises(RetuneError, match=recipe):

@@ -4,12 +4,14 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import speaking_runs
 import yaml
+from stage_runs import ROOT, run_module, run_stage, said_by_stage
 
 from retune.language_model.generation import GenerationParams
 from retune.language_model.perplexity import PerplexityParams
@@ -17,24 +19,15 @@ from retune.language_model.plots import Plots, PlotsParams
 from retune.language_model.score import ScoreParams
 from retune.params import Params, load_yaml
 
-ROOT = Path(__file__).resolve().parents[2]
 NAMES = ["generate", "perplexity", "score", "compare", "plots"]
 PARAMS = ROOT / "pipelines" / "language_model" / "params.yaml"
-
-
-def run(*arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    return subprocess.run(
-        [sys.executable, "-m", *arguments],
-        cwd=folder, env=environment, capture_output=True, text=True, check=False,
-    )  # fmt: skip
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_scripts_are_thin_and_have_help_with_an_example(name: str) -> None:
     script = ROOT / "stages" / "language_model" / f"{name}.py"
     assert len(script.read_text(encoding="utf-8").splitlines()) <= 40
-    done = run(f"stages.language_model.{name}", "--help")
+    done = run_module(f"stages.language_model.{name}", "--help")
     assert done.returncode == 0
     assert f"Example: python -m stages.language_model.{name} " in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 100
@@ -82,14 +75,8 @@ def write_params(folder: Path, **changes: Any) -> None:
     (folder / "p.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
 
 
-def stage(folder: Path, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return run(f"stages.language_model.{name}", "--params", "p.yaml", *arguments, folder=folder)
-
-
-def succeed(folder: Path, name: str, *arguments: str) -> str:
-    done = stage(folder, name, *arguments)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+stage = partial(run_stage, "language_model")
+succeed = partial(said_by_stage, "language_model")
 
 
 @pytest.mark.slow

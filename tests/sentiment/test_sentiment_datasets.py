@@ -1,12 +1,10 @@
 """Where sentences come from: the package, the hub, and files of one's own."""
 
 import hashlib
-import socket
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
-from huggingface_hub import constants
 from pydantic import ValidationError
 
 from retune.errors import RetuneError
@@ -47,43 +45,28 @@ def test_a_missing_corpus_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
         bundled.sources(bundled.Params())
 
 
-@pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """An empty cache of the hub, and no network beyond it."""
-
-    def refuse(*args: Any) -> NoReturn:
-        raise OSError("no network in this test")
-
-    monkeypatch.setattr(socket.socket, "connect", refuse)
-    monkeypatch.setattr(socket, "getaddrinfo", refuse)
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setenv("RETUNE_CACHE", str(tmp_path / "own"))
-    return tmp_path / "hub"
-
-
 def in_hub_cache(hub: Path, file: str, data: bytes) -> None:
     path = hub / "datasets--nyu-mll--glue" / "snapshots" / COMMIT / file
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
 
 
-def test_sst2_is_the_pinned_files_of_train_and_validation_alone(hub: Path) -> None:
+def test_sst2_is_the_pinned_files_of_train_and_validation_alone(empty_hub: Path) -> None:
     for split in ("train", "validation", "test"):
-        in_hub_cache(hub, f"sst2/{split}-00000-of-00001.parquet", split.encode())
+        in_hub_cache(empty_hub, f"sst2/{split}-00000-of-00001.parquet", split.encode())
     found = sst2.sources(sst2.Params(COMMIT, sum_of(b"train"), sum_of(b"validation")))
     told = {split: [(s.path.read_bytes(), s.questions) for s in s_] for split, s_ in found.items()}
     assert told == {"train": [(b"train", 67_349)], "validation": [(b"validation", 872)]}
     assert sst2.layout(sst2.Params(COMMIT, "0" * 64, "0" * 64)).labels.get("-1") is None
 
 
-def test_a_damaged_hub_cache_is_refused(hub: Path) -> None:
-    in_hub_cache(hub, "sst2/train-00000-of-00001.parquet", b"damaged")
+def test_a_damaged_hub_cache_is_refused(empty_hub: Path) -> None:
+    in_hub_cache(empty_hub, "sst2/train-00000-of-00001.parquet", b"damaged")
     with pytest.raises(RetuneError, match=f"Hugging Face cache: SHA-256 is {sum_of(b'damaged')}"):
         sst2.sources(sst2.Params(COMMIT, sum_of(b"train"), sum_of(b"validation")))
 
 
-@pytest.mark.usefixtures("hub")
+@pytest.mark.usefixtures("empty_hub")
 def test_without_network_and_cache_the_offline_recipe_names_this_task() -> None:
     recipe = f"(?s)--revision {COMMIT} nyu-mll/glue sst2.*`sentiment.dataset: files` and name your"
     with pytest.raises(RetuneError, match=recipe):

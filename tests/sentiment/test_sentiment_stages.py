@@ -4,13 +4,14 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from sentiment_runs import OPTIMIZATION, write_data
-from stage_runs import ROOT, run_module
+from stage_runs import ROOT, run_module, run_stage, said_by_stage
 
 from retune.checkpoints import load_tokenizer
 from retune.params import SECTIONS, load_yaml
@@ -68,14 +69,8 @@ def write_params(folder: Path, *more: str, **changes: Any) -> None:
     (folder / "p.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
 
 
-def stage(folder: Path, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return run_module(f"stages.sentiment.{name}", "--params", "p.yaml", *arguments, folder=folder)
-
-
-def succeed(folder: Path, name: str, *arguments: str) -> str:
-    done = stage(folder, name, *arguments)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+stage = partial(run_stage, "sentiment")
+succeed = partial(said_by_stage, "sentiment")
 
 
 @pytest.mark.slow

@@ -12,13 +12,15 @@ from pydantic.dataclasses import dataclass
 
 from retune.errors import RetuneError
 from retune.fetching import Source
-from retune.language_model.checking import Policy, Split, duplicates, overlap
+from retune.language_model.checking import add, duplicates
 from retune.language_model.reading import Record, read_records
 from retune.language_model.texts import Text, write_texts
 from retune.params import STRICT
 from retune.qa.download import LimitParams, closing_line, limited
 from retune.qa.findings import Finding, count_kinds, raise_errors
+from retune.splits import Policy, Split, finding_row, overlap
 from retune.storage import atomic_path, write_json, write_json_lines
+from retune.text_rows import require_count
 
 SPLITS = ("train", "validation")
 
@@ -60,7 +62,7 @@ def download(
         folder.mkdir()  # before the work, so that a read-only disk is known at once
         splits = _checked(sources, field, params)
         for name, split in splits.items():
-            kept = limited(split.texts, params.limits[name], params.sample_seed)
+            kept = limited(split.rows, params.limits[name], params.sample_seed)
             if not kept:
                 raise RetuneError(
                     f"{name}: no text is left; see language_model.download in the params"
@@ -69,7 +71,7 @@ def download(
             files = [{"name": source.name, "sha256": source.sha256} for source in sources[name]]
             counts = _counts(kept, split)
             report.append({"split": name, "files": files, "limit": params.limits[name], **counts})
-        rows = (_row(name, f) for name, split in splits.items() for f in split.findings)
+        rows = (finding_row(name, f) for name, split in splits.items() for f in split.findings)
         write_json_lines(folder / "findings.jsonl", rows)
     write_json(metrics, {"language_model": {"texts": report}})
     return closing_line(report, "texts", "texts")
@@ -77,44 +79,34 @@ def download(
 
 def _checked(
     sources: Mapping[str, Sequence[Source]], field: str, params: DownloadParams
-) -> dict[str, Split]:
+) -> dict[str, Split[Text]]:
     """Both splits, sound: any error in either of them has been raised."""
-    splits = {name: Split(name) for name in SPLITS}
+    splits = {name: Split[Text](name) for name in SPLITS}
     for name, split in splits.items():
         for source in sources[name]:
-            split.add(_read(source, field))
-        split.settle("duplicate", duplicates(split), params.duplicates, "duplicates")
+            add(split, _read(source, field))
+        split.settle("duplicate", duplicates(split), params.duplicates, _remedy("duplicates"))
     train, validation = splits["train"], splits["validation"]
-    train.settle("overlap", overlap(train, validation), params.overlap, "overlap")
+    train.settle("overlap", overlap(train, validation), params.overlap, _remedy("overlap"))
     raise_errors(train.findings + validation.findings)
     return splits
 
 
+def _remedy(setting: str) -> str:
+    return f"delete one, or set `language_model.download.{setting}: drop`"
+
+
 def _read(source: Source, field: str) -> list[Record | Finding]:
     items = read_records(source.path, source.name, field)
-    if source.questions not in (None, len(items)):
-        raise RetuneError(
-            f"{source.name}: {len(items):,} rows, but this data set has "
-            f"{source.questions:,}; the file is not the one it should be"
-        )
+    require_count(source, items)
     return items
 
 
-def _counts(kept: list[Text], split: Split) -> dict[str, Any]:
+def _counts(kept: list[Text], split: Split[Text]) -> dict[str, Any]:
     return {
         "texts_read": split.read,
         "texts": len(kept),
         "characters": sum(len(text.text) for text in kept),
         "words": sum(len(text.text.split()) for text in kept),
         "findings": count_kinds(split.findings),
-    }
-
-
-def _row(split: str, finding: Finding) -> dict[str, str]:
-    return {
-        "split": split,
-        "file": finding.file,
-        "where": finding.where,
-        "kind": finding.kind,
-        "detail": finding.message,
     }

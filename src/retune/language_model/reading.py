@@ -11,7 +11,8 @@ from typing import Any
 from retune.errors import excerpt
 from retune.qa.findings import Finding
 from retune.qa.reading import decoded
-from retune.qa.reading_json import UnreadableError, parse_json
+from retune.qa.reading_json import UnreadableError
+from retune.text_rows import json_objects, parquet_file
 
 #: Suffixes of the supported forms.
 SUFFIXES = (".txt", ".jsonl", ".parquet")
@@ -52,25 +53,11 @@ def read_records(path: Path, file: str, field: str) -> list[Record | Finding]:
 
 
 def _json_lines(path: Path, file: str, field: str) -> Iterator[Record | Finding]:
-    # Not `splitlines`, for which many a rare character ends a line.
-    for number, line in enumerate(decoded(path.read_bytes(), file).split("\n"), 1):
-        if not line.strip():
-            continue
-        where = f"line {number}"
-        try:
-            value = parse_json(line)
-        except (ValueError, RecursionError) as error:
-            reason = " ".join(str(error).split())
-            message = f"not a JSON object ({reason}); a file holds one on each line"
-            yield Finding("malformed", "error", file, where, "", message)
-            continue
-        yield _record_of(value, file, where, field)
+    for item in json_objects(decoded(path.read_bytes(), file), file):
+        yield item if isinstance(item, Finding) else _record_of(item[1], file, item[0], field)
 
 
-def _record_of(value: Any, file: str, where: str, field: str) -> Record | Finding:
-    if not isinstance(value, dict):
-        message = f"{excerpt(value)} is not an object; write one on each line"
-        return Finding("malformed", "error", file, where, "", message)
+def _record_of(value: dict[Any, Any], file: str, where: str, field: str) -> Record | Finding:
     if field not in value:
         message = f"no field {excerpt(field)}; its fields are {excerpt([*value])}"
         return Finding("missing_field", "error", file, where, "", message)
@@ -78,20 +65,12 @@ def _record_of(value: Any, file: str, where: str, field: str) -> Record | Findin
 
 
 def _parquet(path: Path, file: str, field: str) -> Iterator[Record | Finding]:
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    try:
-        with parquet.ParquetFile(path) as table:
-            if field not in (names := table.schema_arrow.names):
-                why = f"no column {excerpt(field)}; its columns are {', '.join(names)}"
-                raise UnreadableError("missing_column", file, why)
-            number = 0
-            for batch in table.iter_batches(columns=[field]):
-                for text in batch.column(0).to_pylist():
-                    yield Record(file, f"row {number}", text)
-                    number += 1
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        why = f"not a readable Parquet file ({reason})"
-        raise UnreadableError("invalid_parquet", file, why) from None
+    with parquet_file(path, file) as table:
+        if field not in (names := table.schema_arrow.names):
+            why = f"no column {excerpt(field)}; its columns are {', '.join(names)}"
+            raise UnreadableError("missing_column", file, why)
+        number = 0
+        for batch in table.iter_batches(columns=[field]):
+            for text in batch.column(0).to_pylist():
+                yield Record(file, f"row {number}", text)
+                number += 1

@@ -15,10 +15,12 @@ from retune.fetching import Source
 from retune.params import STRICT
 from retune.qa.download import LimitParams, closing_line, limited
 from retune.qa.findings import Finding, count_kinds, raise_errors
-from retune.sentiment.checking import Policy, Split, contradictions, duplicates, overlap
+from retune.sentiment.checking import add, contradictions, duplicates
 from retune.sentiment.examples import LABELS, Example, write_examples
 from retune.sentiment.rows import Layout, Record, read_records
+from retune.splits import Policy, Split, finding_row, overlap
 from retune.storage import atomic_path, write_json, write_json_lines
+from retune.text_rows import require_count
 
 SPLITS = ("train", "validation")
 
@@ -63,14 +65,14 @@ def download(
         splits = _checked(sources, layout, params)
         for name, split in splits.items():
             limit = params.limits[name]
-            kept = limited(split.examples, limit, params.sample_seed)
+            kept = limited(split.rows, limit, params.sample_seed)
             if not kept:
                 raise RetuneError(f"{name}: no text is left; see sentiment.download in the params")
             write_examples(folder / f"{name}.jsonl", kept)
             files = [{"name": source.name, "sha256": source.sha256} for source in sources[name]]
             counts = _counts(kept, split)
             report.append({"split": name, "files": files, "limit": limit, **counts})
-        rows = (_row(name, f) for name, split in splits.items() for f in split.findings)
+        rows = (finding_row(name, f) for name, split in splits.items() for f in split.findings)
         write_json_lines(folder / "findings.jsonl", rows)
     write_json(metrics, {"sentiment": {"download": report}})
     return closing_line(report, "rows", "texts")
@@ -78,47 +80,38 @@ def download(
 
 def _checked(
     sources: Mapping[str, Sequence[Source]], layout: Layout, params: DownloadParams
-) -> dict[str, Split]:
+) -> dict[str, Split[Example]]:
     """Both splits, sound: any error in either of them has been raised."""
-    splits = {name: Split(name) for name in SPLITS}
+    splits = {name: Split[Example](name) for name in SPLITS}
     for name, split in splits.items():
         for source in sources[name]:
-            split.add(_read(source, layout), layout.labels)
-        split.settle(
-            "contradiction", contradictions(split), params.contradictions, "contradictions"
-        )
-        split.settle("duplicate", duplicates(split), params.duplicates, "duplicates")
+            add(split, _read(source, layout), layout.labels)
+        for kind, found, policy in (
+            ("contradiction", contradictions, params.contradictions),
+            ("duplicate", duplicates, params.duplicates),
+        ):
+            split.settle(kind, found(split), policy, _remedy(f"{kind}s"))
     train, validation = splits["train"], splits["validation"]
-    train.settle("overlap", overlap(train, validation), params.overlap, "overlap")
+    train.settle("overlap", overlap(train, validation), params.overlap, _remedy("overlap"))
     raise_errors(train.findings + validation.findings)
     return splits
 
 
+def _remedy(setting: str) -> str:
+    return f"delete or change one, or set `sentiment.download.{setting}: drop`"
+
+
 def _read(source: Source, layout: Layout) -> list[Record | Finding]:
     items = read_records(source.path, source.name, layout)
-    if source.questions not in (None, len(items)):
-        raise RetuneError(
-            f"{source.name}: {len(items):,} rows, but this data set has "
-            f"{source.questions:,}; the file is not the one it should be"
-        )
+    require_count(source, items)
     return items
 
 
-def _counts(kept: list[Example], split: Split) -> dict[str, Any]:
+def _counts(kept: list[Example], split: Split[Example]) -> dict[str, Any]:
     labels = [example.label for example in kept]
     return {
         "rows_read": split.read,
         "rows": len(kept),
         **{name: labels.count(number) for number, name in enumerate(LABELS)},
         "findings": count_kinds(split.findings),
-    }
-
-
-def _row(split: str, finding: Finding) -> dict[str, str]:
-    return {
-        "split": split,
-        "file": finding.file,
-        "where": finding.where,
-        "kind": finding.kind,
-        "detail": finding.message,
     }

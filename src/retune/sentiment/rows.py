@@ -14,7 +14,8 @@ from typing import Any
 from retune.errors import excerpt
 from retune.qa.findings import Finding
 from retune.qa.reading import decoded
-from retune.qa.reading_json import UnreadableError, parse_json
+from retune.qa.reading_json import UnreadableError
+from retune.text_rows import json_objects, parquet_file
 
 #: Suffixes of the supported forms.
 SUFFIXES = (".tsv", ".csv", ".jsonl", ".parquet")
@@ -133,24 +134,11 @@ def _index(column: str | int, cells: Sequence[str], file: str, layout: Layout) -
 
 
 def _json_lines(text: str, file: str, layout: Layout) -> Iterator[Record | Finding]:
-    for number, line in enumerate(text.split("\n"), 1):
-        if not line.strip():
-            continue
-        where = f"line {number}"
-        try:
-            value = parse_json(line)
-        except (ValueError, RecursionError) as error:
-            reason = " ".join(str(error).split())
-            message = f"not a JSON object ({reason}); a file holds one on each line"
-            yield Finding("malformed", "error", file, where, "", message)
-            continue
-        yield _record_of(value, file, where, layout)
+    for item in json_objects(text, file):
+        yield item if isinstance(item, Finding) else _record_of(item[1], file, item[0], layout)
 
 
-def _record_of(value: Any, file: str, where: str, layout: Layout) -> Record | Finding:
-    if not isinstance(value, dict):
-        message = f"{excerpt(value)} is not an object; write one on each line"
-        return Finding("malformed", "error", file, where, "", message)
+def _record_of(value: dict[Any, Any], file: str, where: str, layout: Layout) -> Record | Finding:
     if absent := [name for name in (layout.text, layout.label) if name not in value]:
         message = f"no {' and no '.join(map(excerpt, absent))}; its keys are {excerpt([*value])}"
         return Finding("missing_field", "error", file, where, "", message)
@@ -158,21 +146,13 @@ def _record_of(value: Any, file: str, where: str, layout: Layout) -> Record | Fi
 
 
 def _parquet(path: Path, file: str, layout: Layout) -> Iterator[Record | Finding]:
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    try:
-        with parquet.ParquetFile(path) as table:
-            names = table.schema_arrow.names
-            text, label = (
-                names[_index(column, names, file, layout)] for column in (layout.text, layout.label)
-            )
-            number = 0
-            for batch in table.iter_batches(columns=[text, label]):
-                for row in batch.to_pylist():
-                    yield Record(file, f"row {number}", row[text], row[label])
-                    number += 1
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        why = f"not a readable Parquet file ({reason})"
-        raise UnreadableError("invalid_parquet", file, why) from None
+    with parquet_file(path, file) as table:
+        names = table.schema_arrow.names
+        text, label = (
+            names[_index(column, names, file, layout)] for column in (layout.text, layout.label)
+        )
+        number = 0
+        for batch in table.iter_batches(columns=[text, label]):
+            for row in batch.to_pylist():
+                yield Record(file, f"row {number}", row[text], row[label])
+                number += 1

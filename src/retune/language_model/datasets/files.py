@@ -6,10 +6,9 @@ from typing import Annotated
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from retune.errors import RetuneError
-from retune.fetching import Source, local_source
-from retune.own_files import file_inside
+from retune.fetching import Source
 from retune.params import STRICT
+from retune.splits import own_sources
 
 _SECTION = "language_model.datasets.files"
 _SUFFIXES = (".txt", ".jsonl")
@@ -38,14 +37,7 @@ class Params:
 def sources(params: Params) -> dict[str, list[Source]]:
     """The files; each split needs at least one."""
     splits = {"train": params.train, "validation": params.validation}
-    for split, names in splits.items():
-        if not names:
-            raise RetuneError(f"{_SECTION}.{split} in the params names no file; add some")
-    folder = Path(params.folder)
-    return {
-        split: [local_source(file_inside(folder, name, _SECTION), None) for name in names]
-        for split, names in splits.items()
-    }
+    return own_sources(Path(params.folder), splits, _SECTION)
 
 
 def field(params: Params) -> str:

@@ -6,12 +6,11 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from retune.errors import RetuneError
-from retune.fetching import Source, local_source
-from retune.own_files import file_inside
+from retune.fetching import Source
 from retune.params import STRICT, Positive
 from retune.sentiment.examples import LABELS
 from retune.sentiment.rows import Layout
+from retune.splits import own_sources
 
 _SECTION = "sentiment.datasets.files"
 _SUFFIXES = (".tsv", ".csv", ".jsonl")
@@ -58,14 +57,7 @@ class Params:
 def sources(params: Params) -> dict[str, list[Source]]:
     """The files; each split needs at least one."""
     splits = {"train": params.train, "validation": params.validation}
-    for split, names in splits.items():
-        if not names:
-            raise RetuneError(f"{_SECTION}.{split} in the params names no file; add some")
-    folder = Path(params.folder)
-    return {
-        split: [local_source(file_inside(folder, name, _SECTION), None) for name in names]
-        for split, names in splits.items()
-    }
+    return own_sources(Path(params.folder), splits, _SECTION)
 
 
 def layout(params: Params) -> Layout:
