@@ -263,6 +263,17 @@ def test_download_brings_the_files_but_no_pickle(
     assert {path.name for path in folder.iterdir()} == {"config.json", "model.safetensors"}
 
 
+def test_download_brings_the_tokenizer_of_a_translator(
+    hub_cache: Path, fake_hub: type[FakeHub]
+) -> None:
+    names = {"source.spm", "target.spm", "vocab.json", "target_vocab.json", "README.md"}
+    for name in names:
+        fake_hub.files[name] = name.encode()
+        fake_hub.sums[name] = hashlib.sha256(name.encode()).hexdigest()
+    folder = resolve(hub())
+    assert {path.name for path in folder.iterdir()} & names == names - {"README.md"}
+
+
 def test_downloaded_snapshot_serves_without_network_afterwards(
     hub_cache: Path, fake_hub: type[FakeHub], request: pytest.FixtureRequest
 ) -> None:

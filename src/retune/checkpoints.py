@@ -43,6 +43,8 @@ _HUB_FILES = [
     "special_tokens_map.json",
     "added_tokens.json",
     "merges.txt",
+    "*.spm",  # of translators, as is the next
+    "target_vocab.json",
     *_TOKENIZER_FILES,
 ]
 

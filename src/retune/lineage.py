@@ -18,7 +18,7 @@ from retune.storage import locked, require_writable
 #: Params that a folder depends on and that later stages read as well.
 _SHARED = (
     *("qa.checkpoint", "qa.model", "qa.squad_v2"),
-    *("sentiment.checkpoint", "sentiment.model"),
+    *("sentiment.checkpoint", "sentiment.model", "sentiment.vocabulary"),
     *("language_model.checkpoint", "language_model.model"),
 )
 

@@ -1,5 +1,6 @@
 """Back-translation, by tiny random translators: the search, the cache, and what is refused."""
 
+import importlib.util
 import json
 import os
 import shutil
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 from pydantic import TypeAdapter, ValidationError
-from translators import WORDS, write_translator
+from translators import WORDS, write_sentencepiece_translator, write_translator
 
 from retune import manifests
 from retune.checkpoints import CheckpointParams
@@ -51,9 +52,12 @@ def run(
 def greedy(folder: Path, text: str) -> str:
     """The translation by the definition: the likeliest token, time after time."""
     import torch
-    from transformers import MarianMTModel, PreTrainedTokenizerFast
+    from transformers import MarianMTModel, MarianTokenizer, PreTrainedTokenizerFast
 
-    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
+    if (folder / "tokenizer.json").exists():
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
+    else:
+        tokenizer = MarianTokenizer.from_pretrained(folder, sp_model_kwargs={})
     model: Any = MarianMTModel.from_pretrained(folder).eval()
     source = tokenizer(text, return_tensors="pt")["input_ids"]
     tokens, pad = [model.config.decoder_start_token_id], model.config.pad_token_id
@@ -156,6 +160,40 @@ def test_a_text_that_is_too_long_is_not_cut_but_left_out(translator: CheckpointP
     assert run([long], translator) == {long: ""}
 
 
+def test_marians_own_tokenizer_is_read(tmp_path: Path) -> None:
+    translator = write_sentencepiece_translator(tmp_path / "own")
+    found = run(TEXTS, translator, max_length=LONGEST)
+    some = sorted(text for text in found if found[text])[:4]
+    assert len(some) == 4
+    assert not any("▁" in found[text] for text in some)
+    for text in some:
+        assert found[text] == greedy(tmp_path / "own", text)
+
+
+def test_without_sentencepiece_it_is_told_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    translator = write_sentencepiece_translator(tmp_path / "own")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(RetuneError, match=r"^section: .* run `pip install sentencepiece`, or save"):
+        run(TEXTS, translator)
+
+
+def test_a_damaged_sentencepiece_file_is_told(tmp_path: Path) -> None:
+    translator = write_sentencepiece_translator(tmp_path / "own")
+    (tmp_path / "own/target.spm").write_bytes(b"nothing")
+    with pytest.raises(RetuneError, match=r"^section: cannot read the tokenizer in .*own: "):
+        run(TEXTS, translator)
+
+
+def test_a_translator_into_several_languages_is_refused(tmp_path: Path) -> None:
+    translator = write_sentencepiece_translator(tmp_path / "own", ">>fra<<", ">>ita<<")
+    with pytest.raises(
+        RetuneError, match=r"into the languages >>fra<<, >>ita<<, of which none can"
+    ):
+        run(TEXTS, translator)
+
+
 def spoilt(folder: Path, how: str) -> CheckpointParams:
     checkpoint = write_translator(folder, seed=1)
     if how == "no tokenizer":
@@ -181,7 +219,7 @@ def spoilt(folder: Path, how: str) -> CheckpointParams:
 @pytest.mark.parametrize(
     ("how", "message"),
     [
-        ("no tokenizer", r"^section: .* has no tokenizer\.json; the SentencePiece files of Marian"),
+        ("no tokenizer", r"^section: .* has no tokenizer: neither tokenizer\.json nor source\.spm"),
         ("no pad", r"^section: the tokenizer in .* names no pad_token or no eos_token; name them"),
         ("other type", r"^section: .* is of type 'bert'; allowed: marian"),
         ("more layers", r"^section: .* lacks weights: model\.encoder\.layers\.1\.\S+, .* more;"),

@@ -148,3 +148,8 @@ def test_a_vocabulary_of_the_train_texts_keeps_upper_case_and_takes_no_pretraine
     done = stage(tmp_path, "train", "--variant", "bag", "--seed", "1", "features", *outputs)
     assert done.returncode == 1
     assert "sentiment.vocabulary: 'trained' has other ids than the checkpoint" in done.stderr
+
+    write_params(tmp_path)
+    done = stage(tmp_path, "train", "--variant", "bag", "--seed", "1", "features", *outputs)
+    assert done.returncode == 1
+    assert "features: made with sentiment.vocabulary 'trained', while the params" in done.stderr

@@ -114,6 +114,13 @@ def test_features_that_are_not_whole_are_refused(tmp_path: Path) -> None:
     path.write_bytes(b"\x00\x01")
     with pytest.raises(RetuneError, match=r"train\.arrow: damaged"):
         read_rows(path)
+    with row_writer(path) as writer:
+        writer.write([[1, 2, 3]] * 100, [0] * 100)
+    whole = path.read_bytes()
+    for end in (1, 8, 100, len(whole) // 2, len(whole) - 20):
+        path.write_bytes(whole[:end])
+        with pytest.raises(RetuneError, match=r"train\.arrow: damaged"):
+            read_rows(path)
     schema = pa.schema({"x": pa.int8()})
     with pa.ipc.new_stream(str(path), schema):
         pass

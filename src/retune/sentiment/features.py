@@ -80,7 +80,7 @@ def read_rows(path: Path) -> Rows:
             table = pa.ipc.open_stream(file).read_all()
     except FileNotFoundError:
         raise RetuneError(f"{path}: no such file; run the tokenize stage first") from None
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowInvalid, OSError) as error:  # the latter where the end is cut off
         raise RetuneError(f"{path}: damaged ({error}); {again}") from None
     if not table.schema.equals(_SCHEMA):
         raise RetuneError(

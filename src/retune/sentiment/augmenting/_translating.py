@@ -1,6 +1,9 @@
 """Texts from one language to another by MarianMT checkpoints, each text once."""
 
 import hashlib
+import importlib.util
+import re
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +16,14 @@ from retune.fetching import cache_folder
 from retune.storage import read_json_lines, write_json_lines
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerFast
+    from transformers import PreTrainedTokenizerBase
 
 #: After so many texts those that are done are kept, whatever happens to the rest.
 _PART = 512
+#: What MarianMT's own tokenizer consists of.
+_SENTENCEPIECE_FILES = ("source.spm", "target.spm", "vocab.json")
+#: A word of the vocabulary that tells a model which language to translate into.
+_TARGET = re.compile(r">>[^<>]+<<")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,25 +123,56 @@ class _Translator:
         return found
 
 
-def _tokenizer(folder: Path, section: str) -> "PreTrainedTokenizerFast":
-    from transformers import PreTrainedTokenizerFast
-
+def _tokenizer(folder: Path, section: str) -> "PreTrainedTokenizerBase":
     quiet_transformers()
-    if not (folder / "tokenizer.json").is_file():
-        raise RetuneError(
-            f"{section}: {folder} has no tokenizer.json; the SentencePiece files of Marian are not "
-            "read: convert its tokenizer to a fast one, and save that beside the weights"
-        )
     with explained(f"{section}: cannot read the tokenizer in {folder}"):
-        tokenizer = PreTrainedTokenizerFast.from_pretrained(
-            folder, local_files_only=True, trust_remote_code=False
-        )
+        read = _fast if (folder / "tokenizer.json").is_file() else _sentencepiece
+        tokenizer = read(folder, section)
     if tokenizer.pad_token is None or tokenizer.eos_token is None:
         raise RetuneError(
             f"{section}: the tokenizer in {folder} names no pad_token or no eos_token; name them "
             "in its tokenizer_config.json"
         )
-    return tokenizer  # type: ignore[no-any-return]
+    targets = sorted(filter(_TARGET.fullmatch, tokenizer.get_vocab()))
+    if targets:  # without a code such a model says something of any language
+        raise RetuneError(
+            f"{section}: {folder} translates into the languages {listed(targets)}, of which none "
+            "can be chosen; name a checkpoint of one language"
+        )
+    return tokenizer
+
+
+def _fast(folder: Path, _: str) -> "PreTrainedTokenizerBase":
+    from transformers import PreTrainedTokenizerFast
+
+    return PreTrainedTokenizerFast.from_pretrained(  # type: ignore[no-any-return]
+        folder, local_files_only=True, trust_remote_code=False
+    )
+
+
+def _sentencepiece(folder: Path, section: str) -> "PreTrainedTokenizerBase":
+    """Marian's own tokenizer, as most of its checkpoints on the hub bring it."""
+    absent = [name for name in _SENTENCEPIECE_FILES if not (folder / name).is_file()]
+    if absent:
+        raise RetuneError(
+            f"{section}: {folder} has no tokenizer: neither tokenizer.json nor {listed(absent)}; "
+            "save one there, too"
+        )
+    if importlib.util.find_spec("sentencepiece") is None:
+        raise RetuneError(
+            f"{section}: {folder} has the SentencePiece files of Marian; to read them run "
+            "`pip install sentencepiece`, or save its tokenizer as tokenizer.json"
+        )
+    from transformers import MarianTokenizer
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of sacremoses, which changes nothing here
+        return MarianTokenizer.from_pretrained(  # type: ignore[no-any-return]
+            folder,
+            sp_model_kwargs={},  # a checkpoint's own might sample
+            local_files_only=True,
+            trust_remote_code=False,
+        )
 
 
 def _model(folder: Path, section: str) -> Any:

@@ -1,8 +1,10 @@
 """Augmentation by back-translation: into another language and back, as notebook N4 did.
 
-Each pivot language is two MarianMT checkpoints, pinned as any other. Each needs its tokenizer
-as tokenizer.json beside its weights. What was translated once is kept in the user's cache
-(RETUNE_CACHE) under the revision of the checkpoint, so that a second run translates nothing.
+Each pivot language is two MarianMT checkpoints, pinned as any other, of one language into one.
+The tokenizer is read from tokenizer.json or, where `sentencepiece` is installed, from the
+SentencePiece files that most of them have on the hub. What was translated once is kept in the
+user's cache (RETUNE_CACHE) under the revision of the checkpoint, so that a second run translates
+nothing.
 """
 
 from collections.abc import Iterator, Sequence
