@@ -58,6 +58,11 @@ def _pinned(revision: str) -> str:
     return revision
 
 
+def is_commit(revision: str) -> bool:
+    """Whether a revision is a commit of the hub, which pins all files, or a sum of the weights."""
+    return len(revision) == 40
+
+
 @dataclass(frozen=True, config=STRICT)
 class CheckpointParams:
     """Section `checkpoint` of a task: which pretrained encoder and tokenizer, pinned.
@@ -179,7 +184,7 @@ def _means_folder(params: CheckpointParams) -> bool:
     # as revision tells that `models/mine` is meant as a folder even while it is missing.
     return (
         _HUB_NAME.fullmatch(params.name) is None
-        or len(params.revision) == 64
+        or not is_commit(params.revision)
         or Path(params.name).exists()
     )
 

@@ -4,7 +4,7 @@ A task says what else a row has, and which rows stand in each other's way.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, Literal, Protocol, TypeVar
@@ -12,8 +12,10 @@ from typing import Any, Generic, Literal, Protocol, TypeVar
 from retune.errors import RetuneError, excerpt
 from retune.fetching import Source, local_source
 from retune.own_files import file_inside
+from retune.qa.download import LimitParams, limited
 from retune.qa.findings import Finding
 from retune.sentiment.texts import sameness
+from retune.storage import atomic_path, write_json_lines
 
 #: What to do about rows that stand in each other's way.
 Policy = Literal["error", "drop", "keep"]
@@ -81,6 +83,50 @@ class Split(Generic[T]):
     def place(self, row: T) -> str:
         """Where one of the sound rows stands."""
         return ": ".join(self.places[row.id])
+
+
+def write_splits(
+    raw: Path,
+    checked: Callable[[], Mapping[str, Split[T]]],
+    *,
+    sources: Mapping[str, Sequence[Source]],
+    params: LimitParams,
+    section: str,
+    write: Callable[[Path, list[T]], object],
+    counts: Callable[[list[T], Split[T]], dict[str, Any]],
+) -> list[dict[str, Any]]:
+    """Make the folder `raw`: each split, limited, as <name>.jsonl, and what was found of all.
+
+    Args:
+        raw: appears whole or not at all.
+        checked: reads the splits, and raises what is wrong with them.
+        sources: the files of each split.
+        params: the limits.
+        section: what names `params`, for a message.
+        write: writes rows to a file.
+        counts: what to tell of the rows that are kept of a split.
+
+    Returns:
+        The counts, an entry a split, with its files and its limit.
+
+    Raises:
+        RetuneError: no row of a split is left.
+    """
+    report = []
+    with atomic_path(raw) as folder:
+        folder.mkdir()  # before the work, so that a read-only disk is known at once
+        splits = checked()
+        for name, split in splits.items():
+            limit = params.limits[name]
+            kept = limited(split.rows, limit, params.sample_seed)
+            if not kept:
+                raise RetuneError(f"{name}: no text is left; see {section} in the params")
+            write(folder / f"{name}.jsonl", kept)
+            files = [{"name": source.name, "sha256": source.sha256} for source in sources[name]]
+            report.append({"split": name, "files": files, "limit": limit, **counts(kept, split)})
+        rows = (finding_row(name, f) for name, split in splits.items() for f in split.findings)
+        write_json_lines(folder / "findings.jsonl", rows)
+    return report
 
 
 def overlap(train: Split[T], validation: Split[T]) -> dict[str, str]:

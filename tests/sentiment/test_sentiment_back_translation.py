@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import asdict
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from retune.storage import read_json, sha256
 
 ROOT = Path(__file__).resolve().parents[2]
 LONGEST = 12
+END = 0  # the token's id
 WAYS = {"there": 8.0, "back": 7.0}  # and how brief its translator is
 TEXTS = [f"{a} {b}" for a in WORDS for b in WORDS[:5]] + ["good", "the film was good of year"]
 PINNED = CheckpointParams("some/where", "0" * 40)
@@ -51,25 +53,33 @@ def run(
 
 def greedy(folder: Path, text: str) -> str:
     """The translation by the definition: the likeliest token, time after time."""
-    import torch
-    from transformers import MarianMTModel, MarianTokenizer, PreTrainedTokenizerFast
+    tokens = greedy_tokens(folder, text)
+    said = tokenizer_of(folder).decode(tokens, skip_special_tokens=True)
+    return str(said) if tokens[-1] == END else ""
 
-    if (folder / "tokenizer.json").exists():
-        tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
-    else:
-        tokenizer = MarianTokenizer.from_pretrained(folder, sp_model_kwargs={})
+
+def greedy_tokens(folder: Path, text: str) -> list[int]:
+    """What follows the start token, with the end where it comes in time."""
+    import torch
+    from transformers import MarianMTModel
+
     model: Any = MarianMTModel.from_pretrained(folder).eval()
-    source = tokenizer(text, return_tensors="pt")["input_ids"]
+    source = tokenizer_of(folder)(text, return_tensors="pt")["input_ids"]
     tokens, pad = [model.config.decoder_start_token_id], model.config.pad_token_id
-    for _ in range(LONGEST):
+    while len(tokens) <= LONGEST and tokens[-1] != END:
         with torch.inference_mode():
             logits = model(input_ids=source, decoder_input_ids=torch.tensor([tokens])).logits[0, -1]
             logits[pad] = -torch.inf
         tokens.append(int(logits.argmax()))
-        if tokens[-1] == model.config.eos_token_id:
-            break
-    done = len(tokens) - 1 < LONGEST
-    return str(tokenizer.decode(tokens, skip_special_tokens=True)) if done else ""
+    return tokens[1:]
+
+
+def tokenizer_of(folder: Path) -> Any:
+    from transformers import MarianTokenizer, PreTrainedTokenizerFast
+
+    if (folder / "tokenizer.json").exists():
+        return PreTrainedTokenizerFast.from_pretrained(folder)
+    return MarianTokenizer.from_pretrained(folder, sp_model_kwargs={})
 
 
 def test_one_beam_is_greedy_and_what_is_not_finished_is_empty(
@@ -99,8 +109,7 @@ def test_a_second_run_translates_nothing(
     (file,) = cache.iterdir()
     before = file.read_bytes()
     monkeypatch.setattr(_translating, "_Translator", None)  # none can be made
-    elsewhere = CheckpointParams("no/such", translator.revision)
-    assert run(TEXTS, elsewhere) == first
+    assert run(TEXTS, translator) == first
     assert file.read_bytes() == before
     with pytest.raises(TypeError):
         run(["a new text"], translator)
@@ -135,6 +144,37 @@ def test_another_revision_or_search_has_a_cache_of_its_own(
     assert len(list(cache.iterdir())) == 4
 
 
+def test_another_tokenizer_has_a_cache_of_its_own(tmp_path: Path) -> None:
+    translator = write_translator(tmp_path / "there", seed=1)
+    text = next(text for text, found in run(TEXTS, translator).items() if found)
+    before = run([text], translator)
+    path = tmp_path / "there/tokenizer.json"
+    words = json.loads(path.read_text(encoding="utf-8"))
+    vocabulary = words["model"]["vocab"]
+    for one, other in pairwise(WORDS):
+        vocabulary[one], vocabulary[other] = vocabulary[other], vocabulary[one]
+    path.write_text(json.dumps(words), encoding="utf-8")
+    assert run([text], translator) != before
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('{"text": "good", "tra', "not valid JSON"),
+        ('{"other": "good"}', "KeyError: 'text'"),
+        ("[1]", "TypeError"),
+    ],
+)
+def test_a_damaged_cache_is_told(
+    line: str, said: str, translator: CheckpointParams, cache: Path
+) -> None:
+    run(["good"], translator)
+    (file,) = cache.iterdir()
+    file.write_text(line, encoding="utf-8")
+    with pytest.raises(RetuneError, match=rf"{file.name}.*{said}"):
+        run(["good"], translator)
+
+
 def test_what_was_translated_before_a_stop_is_kept(
     translator: CheckpointParams, monkeypatch: pytest.MonkeyPatch, cache: Path
 ) -> None:
@@ -160,6 +200,33 @@ def test_a_text_that_is_too_long_is_not_cut_but_left_out(translator: CheckpointP
     assert run([long], translator) == {long: ""}
 
 
+def test_a_translation_may_fill_all_of_max_length(translator: CheckpointParams) -> None:
+    ended = {text: greedy_tokens(Path(translator.name), text) for text in TEXTS[:20]}
+    sizes = {text: len(tokens) for text, tokens in ended.items() if tokens[-1] == END}
+    long = [text for text, size in sizes.items() if size > 3]  # two words and the end fit below
+    assert len(long) > 2
+    for text in long[:3]:
+        assert run([text], translator, max_length=sizes[text])[text] != ""
+        assert run([text], translator, max_length=sizes[text] - 1)[text] == ""
+
+
+def test_a_text_with_a_special_token_is_left_out(tmp_path: Path) -> None:
+    for translator in (
+        write_translator(tmp_path / "fast", seed=1),
+        write_sentencepiece_translator(tmp_path / "own"),
+    ):
+        for mark in ("</s>", "<pad>", "<unk>"):
+            text = f"good {mark} film"
+            assert run([text], translator)[text] == ""
+
+
+def test_more_tokens_than_positions_are_refused(translator: CheckpointParams) -> None:
+    assert run(["good"], translator, max_length=64)
+    with pytest.raises(RetuneError, match=r"^section: .* has 64 positions; lower max_length to"):
+        run(["good"], translator, max_length=65)
+
+
+@pytest.mark.filterwarnings("ignore:Recommended")
 def test_marians_own_tokenizer_is_read(tmp_path: Path) -> None:
     translator = write_sentencepiece_translator(tmp_path / "own")
     found = run(TEXTS, translator, max_length=LONGEST)
@@ -194,6 +261,35 @@ def test_a_translator_into_several_languages_is_refused(tmp_path: Path) -> None:
         run(TEXTS, translator)
 
 
+@pytest.mark.filterwarnings("ignore:Recommended")
+def test_one_language_code_stands_before_each_text(tmp_path: Path) -> None:
+    coded = write_sentencepiece_translator(tmp_path / "coded", ">>fra<<")
+    found = run(TEXTS, coded)
+    some = sorted(text for text in found if found[text])[:4]
+    assert len(some) == 4
+    for text in some:
+        assert found[text] == greedy(tmp_path / "coded", f">>fra<< {text}")
+
+
+def test_a_code_that_is_cut_up_is_refused(tmp_path: Path) -> None:
+    translator = write_translator(tmp_path / "fast", seed=1)
+    path = tmp_path / "fast/tokenizer.json"
+    words = json.loads(path.read_text(encoding="utf-8"))
+    words["model"]["vocab"][">>fra<<"] = words["model"]["vocab"].pop("year")
+    path.write_text(json.dumps(words), encoding="utf-8")
+    with pytest.raises(RetuneError, match=r"^section: the tokenizer in .* does not keep >>fra<<"):
+        run(TEXTS, translator)
+
+
+def test_a_vocabulary_of_the_output_must_be_there(tmp_path: Path) -> None:
+    translator = write_sentencepiece_translator(tmp_path / "own")
+    path = tmp_path / "own/tokenizer_config.json"
+    settings = json.loads(path.read_text(encoding="utf-8")) | {"separate_vocabs": True}
+    path.write_text(json.dumps(settings), encoding="utf-8")
+    with pytest.raises(RetuneError, match=r"neither tokenizer\.json nor target_vocab\.json; save"):
+        run(TEXTS, translator)
+
+
 def spoilt(folder: Path, how: str) -> CheckpointParams:
     checkpoint = write_translator(folder, seed=1)
     if how == "no tokenizer":
@@ -203,6 +299,12 @@ def spoilt(folder: Path, how: str) -> CheckpointParams:
         settings = json.loads(path.read_text(encoding="utf-8"))
         del settings["pad_token"]
         path.write_text(json.dumps(settings), encoding="utf-8")
+    if how == "too few embeddings":
+        from transformers import PreTrainedTokenizerFast
+
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
+        tokenizer.add_tokens(["more"])
+        tokenizer.save_pretrained(folder)
     if how in {"other type", "more layers"}:
         change = {"model_type": "bert"} if how == "other type" else {"encoder_layers": 2}
         path = folder / "config.json"
@@ -223,6 +325,7 @@ def spoilt(folder: Path, how: str) -> CheckpointParams:
         ("no pad", r"^section: the tokenizer in .* names no pad_token or no eos_token; name them"),
         ("other type", r"^section: .* is of type 'bert'; allowed: marian"),
         ("more layers", r"^section: .* lacks weights: model\.encoder\.layers\.1\.\S+, .* more;"),
+        ("too few embeddings", r"has embeddings for 15 tokens, but its tokenizer has 16"),
         ("broken weights", r"^section: transformers cannot load .* as a translator"),
         ("other weights", r"^section\.revision: .* has SHA-256 .*, but params ask for 000"),
     ],
@@ -241,7 +344,12 @@ def test_the_stage_augments_by_way_of_a_language_and_needs_no_model_again(
     write_examples(Path("raw/train.jsonl"), rows)
     write_examples(Path("raw/validation.jsonl"), [])
     manifests.seal(Path("raw"), {"inputs": {}, "params": {}})
-    pivot = {way: asdict(write_translator(tmp_path / way, 1, WAYS[way])) for way in WAYS}
+    pivot = {}
+    for number, way in enumerate(WAYS):
+        commit = str(number) * 40
+        snapshot = f"hub/models--owner--{way}/snapshots/{commit}"
+        write_translator(tmp_path / snapshot, 1, WAYS[way])
+        pivot[way] = {"name": f"owner/{way}", "revision": commit}
     settings = {"pivots": {"fr": pivot}, "beams": 2, "batch_size": 8, "max_length": LONGEST}
     section = {"method": "back_translation", "methods": {"back_translation": settings}}
     Path("p.yaml").write_text(yaml.safe_dump({"sentiment": {"augment": section}}))
@@ -251,8 +359,7 @@ def test_the_stage_augments_by_way_of_a_language_and_needs_no_model_again(
     assert entry["method"] == "back_translation_fr"
     assert entry["taken"] > 0
     assert sum(count for name, count in entry.items() if name != "method") == len(TEXTS)
-    for way in WAYS:
-        shutil.rmtree(way)
+    shutil.rmtree("hub")
     run_stage()
     assert Path("augmented/train.jsonl").read_bytes() == first
 
@@ -261,7 +368,8 @@ def run_stage() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "stages.sentiment.augment", "--params", "p.yaml",
          "raw", "augmented", "metrics.json"],
-        env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "HF_HUB_CACHE": "hub", "HF_HUB_OFFLINE": "1"},
+        capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
 

@@ -5,21 +5,21 @@ data meets the same errors as a run on all of it.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pydantic.dataclasses import dataclass
 
-from retune.errors import RetuneError
 from retune.fetching import Source
 from retune.params import STRICT
-from retune.qa.download import LimitParams, closing_line, limited
+from retune.qa.download import LimitParams, closing_line
 from retune.qa.findings import Finding, count_kinds, raise_errors
 from retune.sentiment.checking import add, contradictions, duplicates
 from retune.sentiment.examples import LABELS, Example, write_examples
 from retune.sentiment.rows import Layout, Record, read_records
-from retune.splits import Policy, Split, finding_row, overlap
-from retune.storage import atomic_path, write_json, write_json_lines
+from retune.splits import Policy, Split, overlap, write_splits
+from retune.storage import write_json
 from retune.text_rows import require_count
 
 SPLITS = ("train", "validation")
@@ -59,21 +59,15 @@ def download(
     Raises:
         RetuneError: for a file that cannot be read, and once for all errors in the data.
     """
-    report = []
-    with atomic_path(raw) as folder:
-        folder.mkdir()  # before the work, so that a read-only disk is known at once
-        splits = _checked(sources, layout, params)
-        for name, split in splits.items():
-            limit = params.limits[name]
-            kept = limited(split.rows, limit, params.sample_seed)
-            if not kept:
-                raise RetuneError(f"{name}: no text is left; see sentiment.download in the params")
-            write_examples(folder / f"{name}.jsonl", kept)
-            files = [{"name": source.name, "sha256": source.sha256} for source in sources[name]]
-            counts = _counts(kept, split)
-            report.append({"split": name, "files": files, "limit": limit, **counts})
-        rows = (finding_row(name, f) for name, split in splits.items() for f in split.findings)
-        write_json_lines(folder / "findings.jsonl", rows)
+    report = write_splits(
+        raw,
+        partial(_checked, sources, layout, params),
+        sources=sources,
+        params=params,
+        section="sentiment.download",
+        write=write_examples,
+        counts=_counts,
+    )
     write_json(metrics, {"sentiment": {"download": report}})
     return closing_line(report, "rows", "texts")
 

@@ -9,19 +9,31 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from retune.checkpoints import CheckpointParams, quiet_transformers, resolve
+from retune.checkpoints import (
+    CheckpointParams,
+    is_commit,
+    quiet_transformers,
+    require_vocabulary,
+    resolve,
+)
 from retune.configuration import explained
 from retune.errors import RetuneError, listed
 from retune.fetching import cache_folder
-from retune.storage import read_json_lines, write_json_lines
+from retune.storage import read_json, read_json_lines, sha256, write_json_lines
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 #: After so many texts those that are done are kept, whatever happens to the rest.
 _PART = 512
-#: What MarianMT's own tokenizer consists of.
+#: What MarianMT's own tokenizer consists of, and the vocabulary of its output if that is another.
 _SENTENCEPIECE_FILES = ("source.spm", "target.spm", "vocab.json")
+_TARGET_VOCABULARY = "target_vocab.json"
+#: What a translation depends on beside the weights.
+_FILES = (
+    *("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"),
+    *("added_tokens.json", *_SENTENCEPIECE_FILES, _TARGET_VOCABULARY),
+)
 #: A word of the vocabulary that tells a model which language to translate into.
 _TARGET = re.compile(r">>[^<>]+<<")
 
@@ -40,8 +52,8 @@ def translated(
 ) -> dict[str, str]:
     """The translation of each text: from the user's cache, or else by the checkpoint.
 
-    It is "" where a text, or what the model says of it, is longer than `max_length`: half a
-    sentence may have another label.
+    It is "" where a text, or what the model says of it, is longer than `max_length`, for half a
+    sentence may have another label, and where a text has a special token of the model in it.
 
     Args:
         texts: to translate.
@@ -50,11 +62,11 @@ def translated(
         decoding: of the search.
 
     Raises:
-        RetuneError: the checkpoint is absent, not the pinned one, or no MarianMT model.
+        RetuneError: the checkpoint is absent, not the pinned one, or no MarianMT model of one
+            language, or it has too few positions.
     """
-    path = _cache_file(checkpoint, decoding)
-    rows = read_json_lines(path) if path.exists() else iter(())
-    known: dict[str, str] = {row["text"]: row["translation"] for row in rows}
+    path = _cache_file(checkpoint, section, decoding)
+    known = _kept(path)
     # Neighbours of one length are padded little; the order does not depend on the data set's.
     missing = sorted({*texts} - known.keys(), key=lambda text: (len(text), text))
     if missing:
@@ -67,11 +79,22 @@ def translated(
     return known
 
 
-def _cache_file(checkpoint: CheckpointParams, decoding: Decoding) -> Path:
-    # What decides a translation; batches do not.
-    told = f"{checkpoint.revision} {decoding.beams} {decoding.max_length}"
-    digest = hashlib.sha256(told.encode()).hexdigest()
+def _cache_file(checkpoint: CheckpointParams, section: str, decoding: Decoding) -> Path:
+    """The file of what decides a translation; batches do not."""
+    told = [checkpoint.revision, str(decoding.beams), str(decoding.max_length)]
+    if not is_commit(checkpoint.revision):  # it tells the weights alone
+        folder = resolve(checkpoint, section)
+        told += [f"{name} {sha256(folder / name)}" for name in _FILES if (folder / name).is_file()]
+    digest = hashlib.sha256(" ".join(told).encode()).hexdigest()
     return cache_folder() / "translations" / f"{digest}.jsonl"
+
+
+def _kept(path: Path) -> dict[str, str]:
+    """Translations that were made before."""
+    if not path.exists():
+        return {}
+    with explained(f"{path} is damaged", "; delete it, and its texts are translated anew"):
+        return {str(row["text"]): str(row["translation"]) for row in read_json_lines(path)}
 
 
 class _Translator:
@@ -84,6 +107,15 @@ class _Translator:
         self.tokenizer = _tokenizer(folder, section)
         self.model = _model(folder, section)
         config = self.model.config
+        require_vocabulary(config.vocab_size, len(self.tokenizer), folder)
+        if decoding.max_length > config.max_position_embeddings:
+            raise RetuneError(
+                f"{section}: {folder} has {config.max_position_embeddings} positions; lower "
+                "max_length to that"
+            )
+        self.prefix = _target(self.tokenizer, folder, section)
+        # Marks that mean something to the model, which a text must not have.
+        self.marks = {*self.tokenizer.all_special_tokens}
         # The whole of it: what a checkpoint says of its own search is not pinned.
         self.model.generation_config = GenerationConfig(
             num_beams=decoding.beams,
@@ -106,21 +138,25 @@ class _Translator:
     def _batch(self, texts: Sequence[str]) -> list[str]:
         import torch
 
-        longest, pad = self.decoding.max_length, self.model.config.pad_token_id
-        ids = [self.tokenizer(text)["input_ids"] for text in texts]
-        short = [n for n, each in enumerate(ids) if len(each) <= longest]
+        ids = [self.tokenizer(self.prefix + text)["input_ids"] for text in texts]
+        readable = [n for n, each in enumerate(ids) if self._is_readable(texts[n], each)]
         found = [""] * len(texts)
-        if not short:
+        if not readable:
             return found
-        batch = self.tokenizer.pad({"input_ids": [ids[n] for n in short]}, return_tensors="pt")
+        batch = self.tokenizer.pad({"input_ids": [ids[n] for n in readable]}, return_tensors="pt")
         with torch.inference_mode():
             output = self.model.generate(
                 input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]
             )
-        for n, tokens in zip(short, output[:, 1:], strict=True):  # behind the start token
-            if int((tokens != pad).sum()) < longest:
+        end = self.model.config.eos_token_id
+        for n, tokens in zip(readable, output[:, 1:], strict=True):  # behind the start token
+            if end in tokens:
                 found[n] = str(self.tokenizer.decode(tokens, skip_special_tokens=True)).strip()
         return found
+
+    def _is_readable(self, text: str, ids: Sequence[int]) -> bool:
+        is_short = len(ids) <= self.decoding.max_length
+        return is_short and not any(mark in text for mark in self.marks)
 
 
 def _tokenizer(folder: Path, section: str) -> "PreTrainedTokenizerBase":
@@ -133,13 +169,23 @@ def _tokenizer(folder: Path, section: str) -> "PreTrainedTokenizerBase":
             f"{section}: the tokenizer in {folder} names no pad_token or no eos_token; name them "
             "in its tokenizer_config.json"
         )
-    targets = sorted(filter(_TARGET.fullmatch, tokenizer.get_vocab()))
-    if targets:  # without a code such a model says something of any language
+    return tokenizer
+
+
+def _target(tokenizer: "PreTrainedTokenizerBase", folder: Path, section: str) -> str:
+    """What stands before each text to name the language to translate into; "" where nothing."""
+    codes = sorted(filter(_TARGET.fullmatch, tokenizer.get_vocab()))
+    if len(codes) > 1:  # without a code such a model says something of any language
         raise RetuneError(
-            f"{section}: {folder} translates into the languages {listed(targets)}, of which none "
+            f"{section}: {folder} translates into the languages {listed(codes)}, of which none "
             "can be chosen; name a checkpoint of one language"
         )
-    return tokenizer
+    if codes and codes[0] not in tokenizer.tokenize(f"{codes[0]} x"):
+        raise RetuneError(
+            f"{section}: the tokenizer in {folder} does not keep {codes[0]} in one piece; make it "
+            "one of its added tokens"
+        )
+    return f"{codes[0]} " if codes else ""
 
 
 def _fast(folder: Path, _: str) -> "PreTrainedTokenizerBase":
@@ -152,7 +198,11 @@ def _fast(folder: Path, _: str) -> "PreTrainedTokenizerBase":
 
 def _sentencepiece(folder: Path, section: str) -> "PreTrainedTokenizerBase":
     """Marian's own tokenizer, as most of its checkpoints on the hub bring it."""
-    absent = [name for name in _SENTENCEPIECE_FILES if not (folder / name).is_file()]
+    settings = folder / "tokenizer_config.json"
+    needed = list(_SENTENCEPIECE_FILES)
+    if settings.is_file() and read_json(settings).get("separate_vocabs"):
+        needed.append(_TARGET_VOCABULARY)
+    absent = [name for name in needed if not (folder / name).is_file()]
     if absent:
         raise RetuneError(
             f"{section}: {folder} has no tokenizer: neither tokenizer.json nor {listed(absent)}; "

@@ -3,8 +3,8 @@
 Each pivot language is two MarianMT checkpoints, pinned as any other, of one language into one.
 The tokenizer is read from tokenizer.json or, where `sentencepiece` is installed, from the
 SentencePiece files that most of them have on the hub. What was translated once is kept in the
-user's cache (RETUNE_CACHE) under the revision of the checkpoint, so that a second run translates
-nothing.
+user's cache (RETUNE_CACHE) under the revision of the checkpoint, and of a folder its tokenizer, so
+that a second run translates nothing.
 """
 
 from collections.abc import Iterator, Sequence
@@ -35,8 +35,8 @@ class Params:
     """Section `sentiment.augment.methods.back_translation`.
 
     One candidate a sentence comes of each of the `pivots`, by name of their language. `beams`
-    is 1 for greedy search. Sentences and translations of more than `max_length` tokens are
-    left out, and counted as empty.
+    is 1 for greedy search. Sentences and translations of more than `max_length` tokens, the end
+    included, are left out, and counted as empty.
     """
 
     pivots: Annotated[dict[_Language, Pivot], Field(min_length=1)]
