@@ -34,16 +34,29 @@ def replies(
 
     Args:
         asker: the module of a task.
-        texts: what is asked; those that are blank are left out.
+        texts: what is asked; those that are blank are left out. Bytes that were not UTF-8 may
+            stand there as lone surrogates.
         context: the text that the answers stand in, for the tasks that need one.
         model: folder that a train stage wrote, the task's own without one.
         params: file of the settings that it is asked with, likewise.
         variant: which of the file's `variants` changes them.
+
+    Raises:
+        RetuneError: a text is not UTF-8, or the task cannot be asked so.
     """
     module = importlib.import_module(asker)
     settings = Params(params or module.PARAMS, variant)
     ask: Callable[[str], Reply] = module.asker(settings, model or Path(module.MODEL), context)
-    return (ask(text.strip()) for text in texts if text.strip())
+    return (ask(text) for text in map(str.strip, _readable(texts)) if text)
+
+
+def _readable(texts: Iterable[str]) -> Iterator[str]:
+    for number, text in enumerate(texts, 1):
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise RetuneError(f"text {number} is not UTF-8; convert it to UTF-8") from None
+        yield text.removeprefix("\ufeff") if number == 1 else text
 
 
 def trained_with(folder: Path, *names: str) -> list[Any]:

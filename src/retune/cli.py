@@ -1,6 +1,7 @@
 """The `retune` command."""
 
 import argparse
+import io
 import json
 import sys
 from collections.abc import Sequence
@@ -247,6 +248,8 @@ def _ask(arguments: argparse.Namespace) -> int:
     context = None
     if arguments.context:
         context = "\n".join(read_lines(arguments.context, "--context names a file of text"))
+    if isinstance(sys.stdin, io.TextIOWrapper):  # whatever the locale says
+        sys.stdin.reconfigure(encoding="utf-8", errors="surrogateescape")
     texts = arguments.texts or sys.stdin
     settings = {name: getattr(arguments, name) for name in ("model", "params", "variant")}
     for reply in replies(ASKERS[arguments.task], texts, context=context, **settings):

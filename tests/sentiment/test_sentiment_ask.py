@@ -1,4 +1,7 @@
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -59,3 +62,39 @@ def test_a_context_is_refused(
     (tmp_path / "context.txt").write_text("A text.", encoding="utf-8")
     assert ask(trained, "--context", str(tmp_path / "context.txt"), "ships") == 1
     assert "a sentence is classified as it stands" in capsys.readouterr().err
+
+
+def test_a_text_that_is_cut_or_of_which_nothing_is_left_is_told(
+    trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    long = " ".join(["ships"] * 30)
+    assert ask(trained, "ships", long, "\x07\u200b") == 0
+    said = capsys.readouterr().out.splitlines()
+    assert not said[0].endswith("tokens)")
+    assert said[1].endswith("ships  (its first 16 tokens)")
+    assert said[2].startswith("no label, since the tokenizer keeps nothing of it  ")
+    assert ask(trained, "--json", "ships", long, "\x07\u200b") == 0
+    replies = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [reply["cut"] for reply in replies] == [False, True, False]
+    assert replies[2]["label"] is replies[2]["positive"] is None
+
+
+@pytest.mark.parametrize("locale", ["C.UTF-8", "C"])
+def test_standard_input_is_utf8_whatever_the_locale(trained: Path, locale: str) -> None:
+    command = [
+        sys.executable, "-m", "retune.cli", "ask", "--task", "sentiment", "--json",
+        "--model", str(trained / "model"), "--params", str(trained / "params.yaml"),
+    ]  # fmt: skip
+    environment = os.environ | {"LC_ALL": locale}
+
+    def said(typed: bytes) -> "subprocess.CompletedProcess[bytes]":
+        return subprocess.run(
+            command, input=typed, capture_output=True, env=environment, check=False
+        )
+
+    marked = said("\ufeffships é\nboats\n".encode())
+    texts = [json.loads(line)["text"] for line in marked.stdout.splitlines()]
+    assert texts == ["ships é", "boats"]
+    latin = said("ships\nbateaux coulés\n".encode("latin-1"))
+    assert latin.returncode == 1
+    assert latin.stderr == b"retune: error: text 2 is not UTF-8; convert it to UTF-8\n"

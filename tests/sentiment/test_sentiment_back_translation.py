@@ -1,6 +1,5 @@
 """Back-translation, by tiny random translators: the search, the cache, and what is refused."""
 
-import importlib.util
 import json
 import os
 import shutil
@@ -241,7 +240,7 @@ def test_without_sentencepiece_it_is_told_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     translator = write_sentencepiece_translator(tmp_path / "own")
-    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setitem(sys.modules, "sentencepiece", None)
     with pytest.raises(RetuneError, match=r"^section: .* run `pip install sentencepiece`, or save"):
         run(TEXTS, translator)
 

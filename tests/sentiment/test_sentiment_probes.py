@@ -7,7 +7,13 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from retune.sentiment.probes import Probe, ProbeParams, bundled_probes, pass_rates
+from retune.sentiment.probes import (
+    Probe,
+    ProbeParams,
+    bundled_probes,
+    pass_rates,
+    rates_of_one_answer,
+)
 
 TOLERANCE = 0.1
 
@@ -109,11 +115,26 @@ def test_the_bundled_probes_are_read_with_those_of_the_notebook() -> None:
     assert all((probe.changed == "") == (probe.kind == "MFT") for probe in probes)
 
 
-def test_a_model_that_always_says_the_same_passes_what_should_not_change_alone() -> None:
-    found = pass_rates(bundled_probes(), lambda texts: [0.9] * len(texts), 0.0)
+def test_one_answer_to_all_passes_what_asks_for_no_change() -> None:
+    found = rates_of_one_answer(bundled_probes(), 0.0)
     rates = {entry["kind"]: entry["rate"] for entry in found["kinds"]}
     assert rates["INV"] == 100.0
-    assert 40 < rates["MFT"] < 60
+    assert 50 <= rates["MFT"] < 60
+    probes = [probe for probe in bundled_probes() if probe.kind == "DIR"]
+    unturned = [probe for probe in probes if probe.expected in {"up", "down"}]
+    assert rates["DIR"] == pytest.approx(100 * len(unturned) / len(probes))
+    assert {failure["expected"] for failure in found["failures"]} <= {"flip", "0", "1"}
+
+
+def test_the_one_answer_is_the_one_that_passes_more() -> None:
+    probes = [
+        Probe("c", "MFT", text, "", expected) for text, expected in zip("abc", "110", strict=True)
+    ]
+    assert rates_of_one_answer(probes, 0.0)["passed"] == 2
+    probes = [
+        Probe("c", "MFT", text, "", expected) for text, expected in zip("abc", "100", strict=True)
+    ]
+    assert rates_of_one_answer(probes, 0.0)["passed"] == 2
 
 
 @pytest.mark.parametrize("tolerance", [-0.1, 1.1, "0.1"])

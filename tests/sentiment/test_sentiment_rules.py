@@ -210,3 +210,33 @@ def test_bad_settings_are_refused(changes: dict[str, Any], message: str) -> None
 
 def test_every_rule_has_its_setting() -> None:
     assert set(RULES) <= set(rules.Params.__dataclass_fields__)
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        ("synonyms", list(bundled().synonyms)),
+        ("paraphrases", list(map(" ".join, bundled().paraphrases))),
+    ],
+)
+def test_every_row_of_the_bundled_lexicon_can_apply(rule: str, words: list[str]) -> None:
+    """A row with a negation, a contrast or a modifier in it would never do."""
+    for word in words:
+        sentence = Sentence(f"they saw {word} here", bundled().negations)
+        changed = RULES[rule](sentence, bundled(), random.Random(1), 1.0)
+        assert f" {word} " not in changed, word
+
+
+@pytest.mark.parametrize("word", ["laughed", "smiling", "cried", "shouting", "odd"])
+def test_what_tells_a_feeling_is_not_dropped(word: str) -> None:
+    sentence = Sentence(f"we all {word} at the film and the book", bundled().negations)
+    drawn = [RULES["dropout"](sentence, bundled(), random.Random(n), 1.0) for n in range(3)]
+    assert all(word in text and "the" not in text for text in drawn)
+
+
+def test_the_bundled_sentences_that_showed_it_keep_their_feeling() -> None:
+    text = "We laughed the whole way home."
+    sentence = Sentence(text, bundled().negations)
+    for seed in range(20):
+        for share in (0.2, 1.0):
+            assert "laughed" in RULES["dropout"](sentence, bundled(), random.Random(seed), share)

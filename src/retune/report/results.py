@@ -38,6 +38,7 @@ FIGURES: dict[str, tuple[str, Form]] = {
     "perplexity": ("perplexity", "score"),
     "loss": ("loss", "number"),
     "probe_pass_rate": ("probes passed, %", "score"),
+    "probe_pass_rate_of_one_answer": ("by one answer to all, %", "score"),
     "expected_calibration_error": ("calibration error", "score"),
     "ceiling_f1": ("F1 ceiling", "score"),
     "parameters": ("parameters", "count"),

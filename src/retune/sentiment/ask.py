@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from retune.ask import Reply, trained_with
 from retune.checkpoints import load_tokenizer
@@ -29,12 +30,18 @@ def asker(settings: Params, folder: Path, context: str | None) -> Callable[[str]
     (variant,) = trained_with(folder, "sentiment.model")
     model, tokenizer = on_best_device(load(variant, folder)), load_tokenizer(folder)
     collate = Collator.for_model(model, tokenizer)
-    ask = partial(probabilities, model, reader(tokenizer, lengths), collate, predicting)
+    read = reader(tokenizer, lengths)
+    ask = partial(probabilities, model, read, collate, predicting)
 
     def classify(text: str) -> Reply:
+        ((ids, is_cut),) = read([text])
+        if len(ids) == read.specials:
+            fields: dict[str, Any] = {"text": text, "label": None, "positive": None, "cut": False}
+            return Reply(f"no label, since the tokenizer keeps nothing of it  {text}", fields)
         (positive,) = ask([text])
         label = LABELS[positive > 0.5]
-        fields = {"text": text, "label": label, "positive": positive}
-        return Reply(f"{label}  {max(positive, 1 - positive):.1%}  {text}", fields)
+        fields = {"text": text, "label": label, "positive": positive, "cut": is_cut}
+        doubt = f"  (its first {lengths.max_length} tokens)" if is_cut else ""
+        return Reply(f"{label}  {max(positive, 1 - positive):.1%}  {text}{doubt}", fields)
 
     return classify

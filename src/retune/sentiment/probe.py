@@ -14,7 +14,7 @@ from retune.sentiment.batches import Collator
 from retune.sentiment.features import Rows
 from retune.sentiment.models import load
 from retune.sentiment.predict import PredictParams, logits_of, on_best_device
-from retune.sentiment.probes import Probe, ProbeParams, pass_rates
+from retune.sentiment.probes import Probe, ProbeParams, pass_rates, rates_of_one_answer
 from retune.sentiment.reading import positive_probabilities
 from retune.sentiment.score import told
 from retune.sentiment.tokenize import Reader, TokenizeParams, reader
@@ -34,7 +34,10 @@ def probe(
     lengths: TokenizeParams,
     prediction: PredictParams,
 ) -> str:
-    """Ask the models in `folders`, by seed; write pass rates with their spread to `metrics`."""
+    """Ask the models in `folders`, by seed; write pass rates with their spread to `metrics`.
+
+    Beside each rate stands that of a model that gives one answer to all.
+    """
     runs = {}
     for seed, folder in folders.items():
         network, tokenizer = on_best_device(load(model, folder)), load_tokenizer(folder)
@@ -43,22 +46,25 @@ def probe(
         ask = partial(probabilities, network, read, collate, prediction)
         runs[seed] = pass_rates(probes, ask, params.tolerance)
     rates = {seed: run["rate"] for seed, run in runs.items()}
+    floor = rates_of_one_answer(probes, params.tolerance)
     groups = {
         kinds: [
             _group(place, name, {seed: run[kinds] for seed, run in runs.items()})
-            for place in range(len(next(iter(runs.values()))[kinds]))
+            | {"one_answer": least["rate"]}
+            for place, least in enumerate(floor[kinds])
         ]
         for kinds, name in (("kinds", "kind"), ("capabilities", "capability"))
     }
     failures = [{"seed": seed, "failures": run["failures"]} for seed, run in runs.items()]
     mean = statistics.fmean(rates.values())
-    write_json(
-        metrics,
-        {"sentiment": {"probe_pass_rate": mean, **groups, "runs": failures}},
-    )
+    overall = {"probe_pass_rate": mean, "probe_pass_rate_of_one_answer": floor["rate"]}
+    write_json(metrics, {"sentiment": {**overall, **groups, "runs": failures}})
     half_width = interval_half_width(list(rates.values()))
     kinds = ", ".join(f"{row['kind']} {row['mean']:.1f}" for row in groups["kinds"])
-    return f"{told(mean, half_width)} % of {len(probes)} probes pass ({kinds})"
+    return (
+        f"{told(mean, half_width)} % of {len(probes)} probes pass ({kinds}); one answer to all "
+        f"passes {floor['rate']:.2f} %"
+    )
 
 
 def probabilities(

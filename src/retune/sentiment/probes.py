@@ -116,6 +116,19 @@ def pass_rates(
     }
 
 
+def rates_of_one_answer(probes: Sequence[Probe], tolerance: float) -> dict[str, Any]:
+    """`pass_rates` of a model that says the same of every text: of two, the one that passes more.
+
+    It passes every invariance test and every `up` and `down`, so that only what a model passes
+    beyond this shows that it has understood something.
+    """
+
+    def rates(probability: float) -> dict[str, Any]:
+        return pass_rates(probes, lambda texts: [probability] * len(texts), tolerance)
+
+    return max(rates(0.0), rates(1.0), key=lambda found: found["passed"])
+
+
 def _label(probability: float) -> int:
     return int(probability > 0.5)
 

@@ -6,6 +6,7 @@ a character like any other, as in the files of SST-2; in CSV it holds a cell tog
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from retune.text_rows import json_objects, parquet_file
 SUFFIXES = (".tsv", ".csv", ".jsonl", ".parquet")
 
 _LONGEST_CELL = 2**27
+_NUMBER = re.compile(r"\s*[-+]?\d+([.,]\d*)?\s*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,8 @@ def _rows(rows: Any, file: str, layout: Layout) -> Iterator[Record | Finding]:
     width, begun = 0, 1
     for cells in rows:
         where, begun = f"line {begun}", rows.line_num + 1
+        if not cells:  # a blank line
+            continue
         if not width:
             width = len(cells)
             text, label = (_index(c, cells, file, layout) for c in (layout.text, layout.label))
@@ -107,7 +111,7 @@ def _rows(rows: Any, file: str, layout: Layout) -> Iterator[Record | Finding]:
                 continue
         if len(cells) == width:
             yield Record(file, where, cells[text], cells[label])
-        elif cells:
+        else:
             said = "a header" if layout.header else "a first row"
             message = f"{len(cells)} cells under {said} of {width}; mend the row"
             yield Finding("malformed", "error", file, where, "", message)
@@ -115,7 +119,8 @@ def _rows(rows: Any, file: str, layout: Layout) -> Iterator[Record | Finding]:
 
 def _require_heading(cell: str, file: str, layout: Layout) -> None:
     """A first row that is taken for a header, but has a label, would be lost in silence."""
-    if cell in layout.labels and cell != layout.label:
+    known = {label.casefold() for label in layout.labels}
+    if cell != layout.label and (cell.casefold() in known or _NUMBER.fullmatch(cell)):
         why = f"its first row has the label {excerpt(cell)}, so that it is no header"
         raise UnreadableError("missing_column", file, f"{why}; set `header: false`")
 

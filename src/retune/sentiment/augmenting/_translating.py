@@ -1,7 +1,6 @@
 """Texts from one language to another by MarianMT checkpoints, each text once."""
 
 import hashlib
-import importlib.util
 import re
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -208,11 +207,13 @@ def _sentencepiece(folder: Path, section: str) -> "PreTrainedTokenizerBase":
             f"{section}: {folder} has no tokenizer: neither tokenizer.json nor {listed(absent)}; "
             "save one there, too"
         )
-    if importlib.util.find_spec("sentencepiece") is None:
+    try:
+        import sentencepiece  # noqa: F401  # what MarianTokenizer reads by
+    except ImportError:
         raise RetuneError(
             f"{section}: {folder} has the SentencePiece files of Marian; to read them run "
             "`pip install sentencepiece`, or save its tokenizer as tokenizer.json"
-        )
+        ) from None
     from transformers import MarianTokenizer
 
     with warnings.catch_warnings():
