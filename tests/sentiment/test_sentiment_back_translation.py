@@ -156,21 +156,12 @@ def test_another_tokenizer_has_a_cache_of_its_own(tmp_path: Path) -> None:
     assert run([text], translator) != before
 
 
-@pytest.mark.parametrize(
-    ("line", "said"),
-    [
-        ('{"text": "good", "tra', "not valid JSON"),
-        ('{"other": "good"}', "KeyError: 'text'"),
-        ("[1]", "TypeError"),
-    ],
-)
-def test_a_damaged_cache_is_told(
-    line: str, said: str, translator: CheckpointParams, cache: Path
-) -> None:
+@pytest.mark.parametrize("line", ['{"text": "good", "tra', '{"other": "good"}', "[1]"])
+def test_a_damaged_cache_is_told(line: str, translator: CheckpointParams, cache: Path) -> None:
     run(["good"], translator)
     (file,) = cache.iterdir()
     file.write_text(line, encoding="utf-8")
-    with pytest.raises(RetuneError, match=rf"{file.name}.*{said}"):
+    with pytest.raises(RetuneError, match=rf"{file.name}: damaged; delete it, and its texts are"):
         run(["good"], translator)
 
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -115,6 +116,13 @@ REPEATED = {
         "'Lovely' is also in validation, at validation.tsv: line 1", 1,
     ),
 }  # fmt: skip
+
+
+def test_a_text_in_two_forms_of_unicode_is_one_text(tmp_path: Path) -> None:
+    composed, apart = (unicodedata.normalize(form, "Café good") for form in ("NFC", "NFD"))
+    assert composed != apart
+    with pytest.raises(RetuneError, match=r"is also in validation, at validation.tsv: line 1"):
+        run(tmp_path, f"1\t{apart}\n0\tbad\n", f"1\t{composed}\n")
 
 
 def setting(kind: str) -> str:

@@ -9,6 +9,7 @@ from pyarrow import parquet
 
 from retune.errors import RetuneError
 from retune.qa.findings import Finding
+from retune.qa.reading_json import UnreadableError
 from retune.sentiment.rows import Layout, Record, read_records
 
 LABELS = {"0": "negative", "1": "positive"}
@@ -56,6 +57,24 @@ def test_parquet_gives_the_two_columns(layout: Layout, tmp_path: Path) -> None:
 def test_a_row_that_runs_over_lines_is_placed_where_it_begins(tmp_path: Path) -> None:
     found = read(tmp_path, "a.csv", 'label,sentence\n1,"one\ntwo"\n0,three\n', NAMED)
     assert [record.where for record in found] == ["line 2", "line 4"]
+
+
+@pytest.mark.parametrize("name", ["a.tsv", "a.csv"])
+def test_blank_lines_are_passed_over_wherever_they_stand(name: str, tmp_path: Path) -> None:
+    mark = {"a.tsv": "\t", "a.csv": ","}[name]
+    lines = ["", "label,sentence", "", "1,good", "", "0,bad", "", ""]
+    found = read(tmp_path, name, "\n".join(lines).replace(",", mark), NAMED)
+    assert found == [Record(name, "line 4", "good", "1"), Record(name, "line 6", "bad", "0")]
+    found = read(tmp_path, name, "\n\n1,good\n".replace(",", mark), NUMBERED)
+    assert found == [Record(name, "line 3", "good", "1")]
+
+
+@pytest.mark.parametrize("first", ["1", "1.0", " 0", "-1", "Positive"])
+def test_a_first_row_that_is_no_header_is_not_lost(first: str, tmp_path: Path) -> None:
+    layout = Layout(True, 2, 1, {"0": "negative", "1": "positive", "positive": "positive"})
+    with pytest.raises(UnreadableError, match=r"so that it is no header; set `header: false`"):
+        read(tmp_path, "a.tsv", f"{first}\tlost\n1\tgood\n", layout)
+    assert len(read(tmp_path, "a.tsv", "label\tsentence\n1\tgood\n", layout)) == 1
 
 
 def test_a_byte_order_mark_is_no_part_of_the_header(tmp_path: Path) -> None:

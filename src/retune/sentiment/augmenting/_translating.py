@@ -92,8 +92,12 @@ def _kept(path: Path) -> dict[str, str]:
     """Translations that were made before."""
     if not path.exists():
         return {}
-    with explained(f"{path} is damaged", "; delete it, and its texts are translated anew"):
+    try:
         return {str(row["text"]): str(row["translation"]) for row in read_json_lines(path)}
+    except (RetuneError, KeyError, TypeError):
+        raise RetuneError(
+            f"{path}: damaged; delete it, and its texts are translated anew"
+        ) from None
 
 
 class _Translator:
