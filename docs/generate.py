@@ -262,27 +262,26 @@ def sentiment() -> str:
         f"Below, all {len(compared['sentence_noise'])} pairs are compared, with no correction for "
         "their number."
     )
-    return "\n".join([*lines, "", told, "", *map(_difference, *_noises(compared))])
+    return "\n".join([*lines, "", told, "", *_differences(compared)])
 
 
-def _noises(compared: dict[str, Any]) -> tuple[list[Any], list[Any]]:
-    """The tests of resampled sentences, and for each what the seeds say of the same pair."""
+def _differences(compared: dict[str, Any]) -> list[str]:
+    """What seeds and resampled sentences say of each pair of variants."""
     gaps = {
         frozenset((gap["better"], gap["worse"])): gap
         for gap in compared["seed_noise"]
         if gap["key"] == "accuracy"
     }
-    tests = compared["sentence_noise"]
-    return tests, [gaps[frozenset((test["better"], test["worse"]))] for test in tests]
-
-
-def _difference(test: dict[str, Any], gap: dict[str, Any]) -> str:
-    doubt = "; within seed noise" if gap["verdict"] == "below" else ""
-    return (
-        f"- `{test['better']}` over `{test['worse']}`: {test['mean']:+.2f} ± "
-        f"{gap['half_width']:.2f} points of accuracy over seeds, {test['low']:+.2f} to "
-        f"{test['high']:+.2f} over resampled sentences (p = {test['p_value']:.2g}){doubt}"
-    )
+    lines = []
+    for test in compared["sentence_noise"]:
+        gap = gaps[frozenset((test["better"], test["worse"]))]
+        doubt = "; within seed noise" if gap["verdict"] == "below" else ""
+        lines.append(
+            f"- `{test['better']}` over `{test['worse']}`: {test['mean']:+.2f} ± "
+            f"{gap['half_width']:.2f} points of accuracy over seeds, {test['low']:+.2f} to "
+            f"{test['high']:+.2f} over resampled sentences (p = {test['p_value']:.2g}){doubt}"
+        )
+    return lines
 
 
 def probes() -> str:

@@ -126,14 +126,10 @@ def test_one_answer_to_all_passes_what_asks_for_no_change() -> None:
     assert {failure["expected"] for failure in found["failures"]} <= {"flip", "0", "1"}
 
 
-def test_the_one_answer_is_the_one_that_passes_more() -> None:
-    probes = [
-        Probe("c", "MFT", text, "", expected) for text, expected in zip("abc", "110", strict=True)
-    ]
-    assert rates_of_one_answer(probes, 0.0)["passed"] == 2
-    probes = [
-        Probe("c", "MFT", text, "", expected) for text, expected in zip("abc", "100", strict=True)
-    ]
+@pytest.mark.parametrize("labels", ["110", "100"])
+def test_the_one_answer_is_the_one_that_passes_more(labels: str) -> None:
+    pairs = zip("abc", labels, strict=True)
+    probes = [Probe("c", "MFT", text, "", label) for text, label in pairs]
     assert rates_of_one_answer(probes, 0.0)["passed"] == 2
 
 

@@ -33,9 +33,11 @@ def free(text: str, lexicon: Lexicon = SMALL) -> list[str]:
     return [sentence.keys[n] for n in sentence.free]
 
 
-def changed(rule: str, text: str, share: float = 1.0, seed: int = 1) -> str:
-    sentence = Sentence(text, SMALL.negations)
-    return RULES[rule](sentence, SMALL, random.Random(seed), share)
+def changed(
+    rule: str, text: str, share: float = 1.0, seed: int = 1, lexicon: Lexicon = SMALL
+) -> str:
+    sentence = Sentence(text, lexicon.negations)
+    return RULES[rule](sentence, lexicon, random.Random(seed), share)
 
 
 def example(text: str, name: str = "train-1", label: int = 1) -> Example:
@@ -222,21 +224,19 @@ def test_every_rule_has_its_setting() -> None:
 def test_every_row_of_the_bundled_lexicon_can_apply(rule: str, words: list[str]) -> None:
     """A row with a negation, a contrast or a modifier in it would never do."""
     for word in words:
-        sentence = Sentence(f"they saw {word} here", bundled().negations)
-        changed = RULES[rule](sentence, bundled(), random.Random(1), 1.0)
-        assert f" {word} " not in changed, word
+        found = changed(rule, f"they saw {word} here", lexicon=bundled())
+        assert f" {word} " not in found, word
 
 
 @pytest.mark.parametrize("word", ["laughed", "smiling", "cried", "shouting", "odd"])
 def test_what_tells_a_feeling_is_not_dropped(word: str) -> None:
-    sentence = Sentence(f"we all {word} at the film and the book", bundled().negations)
-    drawn = [RULES["dropout"](sentence, bundled(), random.Random(n), 1.0) for n in range(3)]
-    assert all(word in text and "the" not in text for text in drawn)
+    text = f"we all {word} at the film and the book"
+    drawn = [changed("dropout", text, seed=n, lexicon=bundled()) for n in range(3)]
+    assert all(word in found and "the" not in found for found in drawn)
 
 
 def test_the_bundled_sentences_that_showed_it_keep_their_feeling() -> None:
     text = "We laughed the whole way home."
-    sentence = Sentence(text, bundled().negations)
     for seed in range(20):
         for share in (0.2, 1.0):
-            assert "laughed" in RULES["dropout"](sentence, bundled(), random.Random(seed), share)
+            assert "laughed" in changed("dropout", text, share, seed, bundled())
