@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from retune import commands
 from retune import sweep as module
 from retune.cli import main
 from retune.errors import RetuneError
@@ -28,6 +29,14 @@ class FakeDvc:
             print("output of the run", file=options["stdout"])
             return subprocess.CompletedProcess(command, int(self.failing in words))
         return subprocess.CompletedProcess(command, int(self.broken), self.existing, "not a repo")
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with params, where everything runs."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_text("qa: {model: bert, seed: 1}\n", encoding="utf-8")
+    return tmp_path
 
 
 def use(monkeypatch: pytest.MonkeyPatch, fake: FakeDvc) -> FakeDvc:
@@ -69,6 +78,7 @@ def test_a_sister_pipeline_runs_with_the_experiments_in_its_folder(
     presets = tmp_path / "pipelines/small/experiments"
     presets.mkdir(parents=True)
     (presets.parent / "dvc.yaml").touch()
+    (presets.parent / "params.yaml").write_text("qa: {seed: 1}\n")
     (presets / "one.yaml").write_text("qa: {seed: 3}\n")
     fake = use(monkeypatch, FakeDvc())
     assert main(["sweep", "--pipeline", "small", "one", "qa.seed=4"]) == 0
@@ -158,3 +168,27 @@ def test_where_every_seed_fails_there_is_nothing_to_fold(
     assert main(["sweep", "qa.model=bert", "--seeds", "1", "--json"]) == 1
     folded = json.loads(capsys.readouterr().out)
     assert (folded["variants"], folded["gaps"]) == ([], [])
+
+
+def test_folders_that_a_copy_would_not_have_are_taken_along(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands.git(project, "init", "--quiet")
+    for name in ("known", "data/mine", "dvc's", "data/other"):
+        (project / name).mkdir(parents=True)
+        (project / name / "train.tsv").touch()
+    (project / "dvc's.dvc").touch()
+    commands.git(project, "add", "known")
+    folders = ["known", "data/mine", "dvc's", str(project / "data"), "absent", f"../{project.name}"]
+    lines = [f'part{n}: {{folder: "{folder}"}}' for n, folder in enumerate(folders)]
+    (project / "params.yaml").write_text("\n".join([*lines, "b: {folder: x, name: data/other}"]))
+    fake = FakeDvc()
+    run = subprocess.run
+    monkeypatch.setattr(
+        module.subprocess, "run",
+        lambda command, **options: (run if command[0] == "git" else fake)(command, **options),
+    )  # fmt: skip
+    sweep([Experiment("one", {"b.folder": "data/other"})], replace=False)
+    (ran,) = (call for call in fake.calls if call[:2] == ["exp", "run"])
+    along = ["--copy-paths", "data/mine", "--copy-paths", "data/other"]
+    assert ran[5:] == ["-S", "b.folder='data/other'", *along]

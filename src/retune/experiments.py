@@ -86,9 +86,14 @@ def load_experiment(name: str, folder: Path = FOLDER) -> Experiment:
     return Experiment(name, dict(_flat(load_yaml(path))))
 
 
+def parameters(path: Path) -> dict[str, Any]:
+    """All parameters of a file by their dotted names."""
+    return dict(_flat(load_yaml(path)))
+
+
 def parameter_names(path: Path = Path("params.yaml")) -> list[str]:
     """The dotted names of all parameters."""
-    return [key for key, _ in _flat(load_yaml(path))]
+    return list(parameters(path))
 
 
 def grid(assignments: Sequence[str]) -> list[Experiment]:

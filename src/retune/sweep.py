@@ -12,9 +12,9 @@ from typing import Any
 
 from tqdm import tqdm
 
-from retune.commands import DVC, dvc
+from retune.commands import DVC, dvc, git
 from retune.errors import RetuneError, listed
-from retune.experiments import Experiment
+from retune.experiments import Experiment, parameters
 
 LOGS = Path("logs")
 PIPELINES = Path("pipelines")
@@ -81,11 +81,29 @@ def _run(
     log = logs / f"{experiment.name}.log"
     of, target = (f"{pipeline}/params.yaml", [f"{pipeline}/dvc.yaml"]) if pipeline else (None, [])
     settings = [part for override in experiment.overrides(of) for part in ("-S", override)]
+    folders = own_folders(experiment, Path(of or "params.yaml"))
+    settings += [part for folder in folders for part in ("--copy-paths", folder)]
     command = [*DVC, "exp", "run", "--temp", "--name", experiment.name, *settings, *target]
     with log.open("w", encoding="utf-8") as file:
         print("$", " ".join(command[2:]), file=file, flush=True)
         done = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, check=False)
     return Outcome(experiment.name, done.returncode != 0, log)
+
+
+def own_folders(experiment: Experiment, params: Path) -> list[str]:
+    """Folders of one's own files, of all that `params` name, that a clean copy would not have.
+
+    These are the ones in the project that are known neither to git nor to DVC.
+    """
+    values = {**parameters(params), **experiment.changes}
+    named = {str(v) for key, v in values.items() if key.rpartition(".")[2] == "folder"}
+    return [folder for folder in sorted(named) if _stays_behind(Path(folder))]
+
+
+def _stays_behind(folder: Path) -> bool:
+    if folder.is_absolute() or not folder.is_dir() or ".." in folder.parts:
+        return False
+    return not Path(f"{folder}.dvc").exists() and not git(Path(), "ls-files", "--", str(folder))
 
 
 def _existing_names() -> set[str]:
