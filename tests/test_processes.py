@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -6,8 +8,8 @@ from retune.processes import JointBatches, Share
 counts = st.integers(1, 5)
 
 
-def batches(lengths: list[int], size: int, share: Share, group: int | None) -> JointBatches:
-    return JointBatches(lengths, size, seed=1, share=share, group=group)
+def batches(lengths: list[int], size: int, share: Share, *, grouped: bool) -> JointBatches:
+    return JointBatches(lengths, size, seed=1, share=share, grouped=grouped)
 
 
 @given(st.integers(0, 40), counts)
@@ -22,9 +24,8 @@ def test_shares_together_are_the_joint_batches(
     windows: int, count: int, per_process: int, grouped: bool
 ) -> None:
     lengths, size = [7 * n % 5 + 1 for n in range(windows)], per_process * count
-    group = size if grouped else None
-    joint = list(batches(lengths, size, Share(), group))
-    shares = [list(batches(lengths, size, Share(n, count), group)) for n in range(count)]
+    joint = list(batches(lengths, size, Share(), grouped=grouped))
+    shares = [list(batches(lengths, size, Share(n, count), grouped=grouped)) for n in range(count)]
     assert {len(share) for share in shares} == {len(joint)}
     for whole, *parts in zip(joint, *shares, strict=True):
         assert sorted(whole) == sorted(index for part in parts for index in part)
@@ -33,7 +34,7 @@ def test_shares_together_are_the_joint_batches(
 
 
 def test_the_order_depends_on_the_epoch_alone() -> None:
-    drawn = batches(list(range(20)), 4, Share(), None)
+    drawn = batches(list(range(20)), 4, Share(), grouped=False)
     first = list(drawn)
     assert list(drawn) == first
     drawn.set_epoch(1)
@@ -46,9 +47,19 @@ def test_grouped_batches_have_similar_lengths() -> None:
     lengths = [n % 10 for n in range(200)]
     spans = [
         max(lengths[i] for i in batch) - min(lengths[i] for i in batch)
-        for batch in batches(lengths, 8, Share(), group=8)
+        for batch in batches(lengths, 8, Share(), grouped=True)
     ]
     assert sum(spans) / len(spans) < 4
+
+
+def test_grouped_batches_come_in_any_order_but_for_the_longest_and_what_is_left() -> None:
+    lengths = [n % 50 + 1 for n in range(402)] + [99]
+    drawn = list(batches(lengths, 8, Share(), grouped=True))
+    longest = [max(lengths[i] for i in batch) for batch in drawn]
+    assert longest[0] == 99
+    assert list(map(len, drawn)) == [8] * 50 + [3]
+    falls = sum(a > b for a, b in pairwise(longest))
+    assert len(drawn) / 3 < falls < 2 * len(drawn) / 3
 
 
 def test_one_process_gathers_its_own() -> None:

@@ -138,8 +138,7 @@ class JointTrainer(ResumableTrainer):
         args = self.args
         size = args.per_device_train_batch_size * self.share.count
         grouped = args.train_sampling_strategy == "group_by_length"
-        group = size * args.gradient_accumulation_steps if grouped else None
-        self.batches = JointBatches(lengths, size, args.seed, self.share, group)
+        self.batches = JointBatches(lengths, size, args.seed, self.share, grouped=grouped)
         # With ZeRO-3 no process has whole weights: all have to go through each batch together.
         share = Share() if self._weights_are_shared_out() else self.share
         self.score = partial(score, share)

@@ -45,20 +45,20 @@ class JointBatches(Sampler[list[int]]):
         batch_size: windows of a joint batch.
         seed: of the order.
         share: which of the windows.
-        group: how many windows in a row have similar lengths; None: an order at random.
+        grouped: whether the windows of a batch are alike in length.
 
     Attributes:
         epoch: the one that is drawn, from 0.
     """
 
     def __init__(
-        self, lengths: list[int], batch_size: int, seed: int, share: Share, group: int | None
+        self, lengths: list[int], batch_size: int, seed: int, share: Share, *, grouped: bool
     ) -> None:
         self._lengths = lengths
         self._batch_size = batch_size
         self._seed = seed
         self._share = share
-        self._group = group
+        self._grouped = grouped
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -69,14 +69,23 @@ class JointBatches(Sampler[list[int]]):
         return math.ceil(len(self._lengths) / self._batch_size)
 
     def __iter__(self) -> Iterator[list[int]]:
-        order = self._order(torch.Generator().manual_seed(self._seed + self.epoch))
-        for begin in range(0, len(order), self._batch_size):
-            batch = order[begin : begin + self._batch_size]
+        generator = torch.Generator().manual_seed(self._seed + self.epoch)
+        batches = self._of_like_length(generator) if self._grouped else self._random(generator)
+        for batch in batches:
             yield batch[self._share.index :: self._share.count]
 
-    def _order(self, generator: torch.Generator) -> list[int]:
-        if self._group is None:
-            order: list[int] = torch.randperm(len(self._lengths), generator=generator).tolist()
-            return order
-        grouped = get_length_grouped_indices(self._lengths, self._group, generator=generator)
-        return [int(index) for index in grouped]
+    def _random(self, generator: torch.Generator) -> list[list[int]]:
+        return self._cut(torch.randperm(len(self._lengths), generator=generator).tolist())
+
+    def _of_like_length(self, generator: torch.Generator) -> list[list[int]]:
+        grouped = get_length_grouped_indices(self._lengths, self._batch_size, generator=generator)
+        batches = self._cut([int(index) for index in grouped])
+        # They come from long to short, time and again, which a model would follow. The longest
+        # window stays in the first, so that memory that does not suffice is known at once.
+        first, middle, last = batches[:1], batches[1:-1], batches[1:][-1:]
+        drawn = torch.randperm(len(middle), generator=generator).tolist()
+        return [*first, *(middle[number] for number in drawn), *last]
+
+    def _cut(self, order: list[int]) -> list[list[int]]:
+        size = self._batch_size
+        return [order[begin : begin + size] for begin in range(0, len(order), size)]
