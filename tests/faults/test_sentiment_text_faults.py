@@ -18,7 +18,10 @@ FILES: dict[str, Any] = {
 }  # fmt: skip
 HEAD = "label\ttext\n"
 GOOD = HEAD + "1\tgood\n0\tbad\n"
-KEEP = {"contradictions": "error", "duplicates": "error", "overlap": "error"}
+KEEP = {
+    "contradictions": "error", "duplicates": "error", "overlap": "error",
+    "treebank_tokens": "keep",
+}  # fmt: skip
 
 
 def case(name: str, *values: Any) -> Any:

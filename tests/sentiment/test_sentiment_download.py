@@ -27,6 +27,7 @@ PARAMS: dict[str, Any] = {
     "contradictions": "error",
     "duplicates": "error",
     "overlap": "error",
+    "treebank_tokens": "keep",
 }
 TRAIN = "1\tgood\n0\tbad\n1\tfine\n0\tpoor\n"
 
@@ -99,6 +100,24 @@ def test_all_errors_of_both_splits_are_told_at_once(tmp_path: Path) -> None:
         "  train.tsv: line 2: the text is empty; fill it, or delete the row",
         "  validation.tsv: line 1: no label 'x'; allowed: '0', '1'",
     ]
+
+
+def test_treebank_tokens_are_joined_before_texts_are_compared(tmp_path: Path) -> None:
+    train = "1\tit is n't bad .\n1\tIt isn't bad.\n0\t-lrb- a -rrb- bore\n0\tgood , no\n"
+    said = run(tmp_path, train, "1\tgood, no\n", treebank_tokens="join", duplicates="drop",
+               overlap="drop")  # fmt: skip
+    assert said == (
+        "train 2 texts, validation 1 texts, 1 dropped_duplicate in train, 1 dropped_overlap in "
+        "train, 1 treebank_tokens in train"
+    )
+    assert texts(tmp_path) == ["it isn't bad.", "(a) bore"]
+    note = next(f for f in findings(tmp_path) if f["kind"] == "treebank_tokens")
+    assert (note["where"], note["detail"]) == ("line 3", "Treebank tokens, read as '(a) bore'")
+
+
+def test_treebank_tokens_that_contradict_plain_text_are_found(tmp_path: Path) -> None:
+    with pytest.raises(RetuneError, match=r"t good\.\W is negative here and positive at"):
+        run(tmp_path, "0\tIt is n't good .\n1\tit isn't good.\n", treebank_tokens="join")
 
 
 #: By kind: a train split with it, what is left when it is dropped, and the first message.

@@ -12,13 +12,17 @@ from retune.qa.findings import Finding
 from retune.sentiment.examples import LABELS, Example
 from retune.sentiment.rows import Record
 from retune.sentiment.texts import sameness
+from retune.sentiment.treebank import TreebankTokens, plain_text
 from retune.splits import Split, error, faults_of_text
 
 _WITHHELD = "-1"
 
 
 def add(
-    split: Split[Example], items: Iterable[Record | Finding], labels: Mapping[str, str]
+    split: Split[Example],
+    items: Iterable[Record | Finding],
+    labels: Mapping[str, str],
+    treebank_tokens: TreebankTokens,
 ) -> None:
     """Check what `read_records` gave for a file whose labels mean `labels`."""
     for item in items:
@@ -33,8 +37,10 @@ def add(
         split.findings += findings
         if all(finding.severity == "note" for finding in findings):
             label = LABELS.index(labels[str(item.label)])
-            example = Example(split.last_id, item.text, label, None, None)
-            split.keep(example, item.file, item.where)
+            text = plain_text(item.text) if treebank_tokens == "join" else item.text
+            if "".join(text.split()) != "".join(item.text.split()):
+                split.findings.append(_joined(item, text))
+            split.keep(Example(split.last_id, text, label, None, None), item.file, item.where)
 
 
 def contradictions(split: Split[Example]) -> dict[str, str]:
@@ -63,6 +69,11 @@ def duplicates(split: Split[Example]) -> dict[str, str]:
                 message = f"{excerpt(example.text)} stands already at {split.place(earlier)}"
                 found[example.id] = message
     return found
+
+
+def _joined(record: Record, text: str) -> Finding:
+    message = f"Treebank tokens, read as {excerpt(text)}"
+    return Finding("treebank_tokens", "note", record.file, record.where, "", message)
 
 
 def _groups(examples: Iterable[Example]) -> dict[str, list[Example]]:

@@ -18,6 +18,7 @@ from retune.qa.findings import Finding, count_kinds, raise_errors
 from retune.sentiment.checking import add, contradictions, duplicates
 from retune.sentiment.examples import LABELS, Example, write_examples
 from retune.sentiment.rows import Layout, Record, read_records
+from retune.sentiment.treebank import TreebankTokens
 from retune.splits import Policy, Split, overlap, write_splits
 from retune.storage import write_json
 from retune.text_rows import require_count
@@ -33,11 +34,14 @@ class DownloadParams(LimitParams):
     `error`, `drop` or `keep` them. `contradictions` are those with both labels in one split
     (dropped are all of them), `duplicates` those with one label (dropped are all but the
     first), `overlap` those in train and validation (dropped from train).
+
+    `treebank_tokens`: `join` makes plain text of tokens of the Penn Treebank before that.
     """
 
     contradictions: Policy
     duplicates: Policy
     overlap: Policy
+    treebank_tokens: TreebankTokens
 
 
 def download(
@@ -79,7 +83,7 @@ def _checked(
     splits = {name: Split[Example](name) for name in SPLITS}
     for name, split in splits.items():
         for source in sources[name]:
-            add(split, _read(source, layout), layout.labels)
+            add(split, _read(source, layout), layout.labels, params.treebank_tokens)
         for kind, found, policy in (
             ("contradiction", contradictions, params.contradictions),
             ("duplicate", duplicates, params.duplicates),
