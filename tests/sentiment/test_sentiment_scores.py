@@ -84,7 +84,25 @@ def test_scores_have_their_spread_over_the_seeds(tmp_path: Path) -> None:
         "true_positives": 3,
     }  # fmt: skip
     assert said.startswith("accuracy 87.50 ± 31.05, F1 ")
-    assert said.endswith(" over 8 texts and 3 seeds")
+    assert said.endswith(" over 8 texts and 3 seeds; accuracy 87.50 as an ensemble")
+
+
+def test_an_ensemble_goes_by_the_mean_probability(tmp_path: Path) -> None:
+    """Two models are wrong about one text each, and unsure of that."""
+    one, other = (list(RUNS[3]) for _ in range(2))
+    one[0], other[3] = 0.45, 0.55
+    said = scored(tmp_path, {1: one, 2: other})
+    assert said.endswith("; accuracy 100.00 as an ensemble")
+    told = read(tmp_path / "scores.json")
+    assert (told["accuracy"], told["ensemble"][0]["accuracy"]) == (87.5, 100.0)
+    assert told["ensemble"][0].keys() == {row["score"] for row in told["spread"]}
+
+
+def test_the_ensemble_of_one_seed_is_its_run(tmp_path: Path) -> None:
+    scored(tmp_path, {1: RUNS[1]})
+    told = read(tmp_path / "scores.json")
+    (ensemble,) = told["ensemble"]
+    assert ensemble == {score: told[score] for score in ensemble}
 
 
 def test_two_seeds_have_no_interval_and_one_no_deviation(tmp_path: Path) -> None:

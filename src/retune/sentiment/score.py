@@ -2,7 +2,7 @@
 
 A seed's figures are those of one run over all validation texts. The mean, deviation and interval
 are over the seeds; nothing is averaged over texts and seeds together. Only the two plots pool: in
-them each text counts once a seed.
+them each text counts once a seed. The ensemble is what the models of all seeds say together.
 """
 
 import csv
@@ -100,11 +100,16 @@ def score(
             {"seed": seed, **Confusion.of(gold.labels, answers(positive))._asdict()}
             for seed, positive in runs.items()
         ],
+        "ensemble": [ensemble_figures(gold, runs, params.bins)],
     }
     write_json(metrics, {"sentiment": {**headline, **details}})
     _write_plots(confusion, reliability, gold, runs, params.bins)
     told = ", ".join(f"{SCORES[key]} {_told(by_score[key])}" for key in SCORES)
-    return f"{told} over {len(gold.ids):,} texts and {len(seeds)} seeds"
+    together = details["ensemble"][0]["accuracy"]
+    return (
+        f"{told} over {len(gold.ids):,} texts and {len(seeds)} seeds; accuracy {together:.2f} as "
+        "an ensemble"
+    )
 
 
 def run_figures(gold: Gold, positive: Doubles, bins: int) -> dict[str, float]:
@@ -117,6 +122,11 @@ def run_figures(gold: Gold, positive: Doubles, bins: int) -> dict[str, float]:
     error = sum(b.texts * abs(b.probability - b.positive) for b in curve) / len(positive)
     figures = Confusion.of(gold.labels, answers(positive)).figures()
     return {**figures, "expected_calibration_error": 100.0 * error}
+
+
+def ensemble_figures(gold: Gold, runs: Mapping[int, Doubles], bins: int) -> dict[str, float]:
+    """`run_figures` of the mean probability over the seeds: one answer by all models."""
+    return run_figures(gold, np.mean(list(runs.values()), axis=0), bins)
 
 
 def reliability_curve(labels: NDArray[np.int64], positive: Doubles, bins: int) -> list[Bin]:
