@@ -1,6 +1,7 @@
 """Augmentations that make nothing, features and runs that are not what they seem: rows L."""
 
 import json
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ import pyarrow as pa
 import pytest
 import tiny
 from pydantic import TypeAdapter, ValidationError
+from sentiment_runs import OPTIMIZATION, run, write_data, write_features
+from transformers import TrainingArguments
 
 from retune import manifests
 from retune.errors import RetuneError
@@ -17,8 +20,12 @@ from retune.sentiment.augment import augment
 from retune.sentiment.augmenting import back_translation, rules
 from retune.sentiment.examples import Example, write_examples
 from retune.sentiment.features import read_rows, row_writer
+from retune.sentiment.models.bag_of_embeddings import (
+    BagOfEmbeddingsForSequenceClassification as Bag,
+)
 from retune.sentiment.reading import read_gold, read_seeds, seed_folders
 from retune.sentiment.tokenize import TokenizeParams, tokenize
+from retune.sentiment.train import LabelTrainer, TrainParams
 from retune.storage import read_json, write_json_lines
 
 
@@ -201,3 +208,36 @@ def test_predictions_that_do_not_belong_together_are_refused(
         manifests.seal(folder, {"inputs": {"model": model}, "params": {}})
     with pytest.raises(RetuneError, match=message):
         read_seeds(folders, read_gold(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        case("L20 DeepSpeed", (LabelTrainer, "is_deepspeed_enabled"),
+             property(lambda trainer: hasattr(trainer, "score"), lambda *_: None),  # once made
+             "RETUNE_LAUNCH asks for DeepSpeed, which takes a pass a step"),
+        case("L20 several GPUs of one process", (TrainingArguments, "n_gpu"), 2,
+             "2 GPUs are used by one process; start one each by RETUNE_LAUNCH"),
+        case("L20 no embeddings", (Bag, "_input_embed_layer"), "absent",
+             "BagOfEmbeddingsForSequenceClassification does not tell its embeddings"),
+        case("L20 other embeddings", (Bag, "_input_embed_layer"), "output",
+             "BagOfEmbeddingsForSequenceClassification does not embed a batch in one call"),
+    ],
+)  # fmt: skip
+def test_perturbations_that_cannot_be_are_refused(
+    place: tuple[type, str], value: Any, message: str, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    write_features(write_data(tmp_path))
+    monkeypatch.setattr(*place, value, raising=False)
+    said = rf"^sentiment\.train\.adversarial_epsilon is 0\.5, but {message}; set it to 0$"
+    with pytest.raises(RetuneError, match=said):
+        run(tmp_path, tmp_path / "run", adversarial_epsilon=0.5)
+    assert not (tmp_path / "run" / "model").exists()
+
+
+@pytest.mark.parametrize("epsilon", [case("L20 below 0", -0.1), case("L20 no number", math.nan),
+                                     case("L20 beyond all embeddings", 1e39)])  # fmt: skip
+def test_an_epsilon_that_is_no_length_is_refused(epsilon: float) -> None:
+    with pytest.raises(ValidationError, match="adversarial_epsilon"):
+        TrainParams(**(OPTIMIZATION | {"adversarial_epsilon": epsilon}))

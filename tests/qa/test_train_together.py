@@ -21,6 +21,9 @@ from language_runs import SMALL
 from language_runs import run as run_blocks
 from language_runs import write_data as write_stories
 from safetensors.torch import load_file
+from sentiment_runs import run as run_texts
+from sentiment_runs import write_data as write_sentences
+from sentiment_runs import write_features as write_texts
 from training_runs import FROZEN, fusion_params, run, write_features
 from transformers import TrainerCallback
 
@@ -39,6 +42,10 @@ def language(data: Path, folder: Path, **changes: Any) -> Path:
 
 def blocks(data: Path, folder: Path, **changes: Any) -> Path:
     return run_blocks(data / "stories", folder, **changes)
+
+
+def texts(data: Path, folder: Path, **changes: Any) -> Path:
+    return run_texts(data / "texts", folder, **changes)
 
 
 # Seven windows: the last batch is smaller, and where it is one window, one process has none.
@@ -64,6 +71,14 @@ CASES: dict[str, dict[str, Any]] = {
     "entities": {"train": entities, "dropout": 0.0, "batch_size": 6},
     "language": {"train": language, "dropout": 0.0, "batch_size": 6},
     "blocks": {"train": blocks, "batch_size": 2, "gradient_accumulation": 2},
+    "texts": {"train": texts, "batch_size": 4},
+    "adversarial": {"train": texts, "batch_size": 4, "adversarial_epsilon": 0.5},
+    "adversarial, accumulated": {
+        "train": texts,
+        "batch_size": 2,
+        "gradient_accumulation": 2,
+        "adversarial_epsilon": 0.5,
+    },
 }
 
 
@@ -146,6 +161,7 @@ def together(work: Callable[[Path, Path], None], data: Path, folder: Path) -> li
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     data = write_features(tmp_path_factory.mktemp("data"), questions=7)
     write_adapter_data(data / "sentences", head=True)
+    write_texts(write_sentences(data / "texts"))
     write_stories(data / "stories", model=replace(SMALL, dropout=0.0), train_blocks=7)
     return data
 

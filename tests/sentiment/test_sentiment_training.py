@@ -2,20 +2,25 @@
 
 import json
 import shutil
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from kills import killed_at
-from sentiment_runs import MODULES, SENTENCES, outputs, run, write_data, write_features
+from sentiment_runs import MODULES, PARAMS, SENTENCES, outputs, run, write_data, write_features
+from transformers import TrainerCallback
 
 from retune.checkpoints import load_tokenizer
 from retune.errors import RetuneError
 from retune.processes import Share
 from retune.resuming import Checkpoints
+from retune.seeding import seed_everything
 from retune.sentiment import models
 from retune.sentiment.batches import Collator
 from retune.sentiment.features import Rows, read_rows
@@ -32,9 +37,16 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module", params=[0.0, 0.5], ids=["plain", "adversarial"])
+def settings(request: pytest.FixtureRequest) -> dict[str, Any]:
+    return {"model": "lstm", "adversarial_epsilon": request.param}
+
+
 @pytest.fixture(scope="module")
-def unbroken(data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    return outputs(run(data, tmp_path_factory.mktemp("unbroken"), model="lstm"))
+def unbroken(
+    data: Path, settings: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, str]:
+    return outputs(run(data, tmp_path_factory.mktemp("unbroken"), **settings))
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -71,10 +83,10 @@ def test_what_is_good_is_learned_and_told(name: str, data: Path, tmp_path: Path)
 
 
 def test_same_seed_same_bytes_and_another_seed_others(
-    data: Path, tmp_path: Path, unbroken: dict[str, str]
+    data: Path, tmp_path: Path, settings: dict[str, Any], unbroken: dict[str, str]
 ) -> None:
-    assert outputs(run(data, tmp_path / "again", model="lstm")) == unbroken
-    other = outputs(run(data, tmp_path / "other", model="lstm", seed=2))
+    assert outputs(run(data, tmp_path / "again", **settings)) == unbroken
+    other = outputs(run(data, tmp_path / "other", **settings, seed=2))
     assert other["model.safetensors"] != unbroken["model.safetensors"]
 
 
@@ -89,23 +101,23 @@ def test_same_seed_same_bytes_and_another_seed_others(
     ],
 )
 def test_a_killed_training_goes_on_to_the_same_bytes(
-    kill: tuple[int, str], data: Path, tmp_path: Path, unbroken: dict[str, str],
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    kill: tuple[int, str], data: Path, tmp_path: Path, settings: dict[str, Any],
+    unbroken: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     monkeypatch.setenv("RETUNE_CHECKPOINT_SECONDS", "0")
     call, method = kill
     owner: Any = Checkpoints if method == "remove" else LabelTrainer
     with killed_at(call, owner, method):
-        run(data, tmp_path, model="lstm", resumable=True)
+        run(data, tmp_path, **settings, resumable=True)
     # A run with another seed never goes on from these checkpoints.
     if kill == (6, "training_step"):
         copy = tmp_path / "copy"
         shutil.copytree(tmp_path / "checkpoints", copy / "checkpoints")
         capsys.readouterr()
-        run(data, copy, model="lstm", resumable=True, seed=2)
+        run(data, copy, **settings, resumable=True, seed=2)
         assert "going on from step" not in capsys.readouterr().err
     capsys.readouterr()
-    assert outputs(run(data, tmp_path, model="lstm", resumable=True)) == unbroken
+    assert outputs(run(data, tmp_path, **settings, resumable=True)) == unbroken
     assert ("going on from step" in capsys.readouterr().err) == (kill != (1, "training_step"))
 
 
@@ -172,3 +184,86 @@ def test_texts_longer_than_the_encoder_reads_are_refused(tmp_path: Path) -> None
     write_features(data, max_length=150)
     with pytest.raises(RetuneError, match=r"max_length: texts are up to 150 tokens .* 128 posit"):
         run(data, tmp_path / "run", model="bert")
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("name", list(MODULES))
+def test_perturbations_change_weights_and_nothing_that_they_cost(
+    name: str, precision: str, data: Path, tmp_path: Path
+) -> None:
+    plain, perturbed = (
+        outputs(run(data, tmp_path / str(epsilon), model=name, epochs=1, precision=precision,
+                    adversarial_epsilon=epsilon))
+        for epsilon in (0.0, 0.5)
+    )  # fmt: skip
+    assert perturbed["model.safetensors"] != plain["model.safetensors"]
+    assert perturbed["costs.json"] == plain["costs.json"]
+
+
+@pytest.mark.parametrize("name", ["lstm", "bag_of_embeddings"])
+def test_frozen_embeddings_are_perturbed_and_stay(
+    name: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frozen = replace(PARAMS[name], pretrained_embeddings=True, freeze_embeddings=True)
+    monkeypatch.setitem(PARAMS, name, frozen)
+    plain, perturbed = (
+        models.load(name, run(data, tmp_path / str(e), model=name, adversarial_epsilon=e) / "model")
+        for e in (0.0, 0.5)
+    )
+    before, after = plain.state_dict(), perturbed.state_dict()
+    changed = {key for key in before if not torch.equal(before[key], after[key])}
+    assert changed
+    assert "embedding.weight" not in changed
+
+
+class FirstGradients(TrainerCallback):
+    """Keeps the gradients of the first step; neither clipped nor, in one batch, in any order."""
+
+    found: dict[str, torch.Tensor] | None = None
+
+    def on_pre_optimizer_step(self, *_: Any, model: torch.nn.Module, **__: Any) -> None:
+        if self.found is None:
+            weights = model.named_parameters()
+            self.found = {n: w.grad.clone() for n, w in weights if w.grad is not None}
+
+
+def first_gradients(data: Path, folder: Path, **changes: Any) -> dict[str, torch.Tensor]:
+    callback = FirstGradients()
+    with patch("retune.joint.training_callbacks", lambda *_: [callback]):
+        run(data, folder, epochs=1, max_grad_norm=0.0, adversarial_epsilon=0.5, **changes)
+    assert callback.found is not None
+    return callback.found
+
+
+def test_accumulated_batches_have_the_gradient_of_one(data: Path, tmp_path: Path) -> None:
+    """In the same order, and each text is perturbed as if it were alone."""
+    one, parts = (
+        first_gradients(data, tmp_path / str(n), batch_size=4 // n, gradient_accumulation=n,
+                        group_by_length=False)
+        for n in (1, 2)
+    )  # fmt: skip
+    for name, value in one.items():
+        torch.testing.assert_close(parts[name], value, msg=name)
+
+
+def test_the_gradient_is_that_of_texts_and_of_perturbed_ones(data: Path, tmp_path: Path) -> None:
+    found = first_gradients(data, tmp_path, batch_size=99)
+    rows = read_rows(data / "features" / "train.arrow")
+    tokenizer = load_tokenizer(data / "features" / "tokenizer")
+    seed_everything(1)
+    build = partial(MODULES["bag_of_embeddings"].build, PARAMS["bag_of_embeddings"])
+    model = build(data / "encoder", len(tokenizer), tokenizer.pad_token_id)
+    batch = Collator.for_model(model, tokenizer)(list(rows))
+    words, mask = batch["input_ids"], batch["attention_mask"].unsqueeze(2)
+
+    def loss(embeddings: torch.Tensor) -> torch.Tensor:
+        mean = (embeddings * mask).sum(1) / mask.sum(1)
+        return torch.nn.functional.cross_entropy(model.output(mean), batch["labels"])
+
+    embeddings = model.embedding(words)
+    (gradient,) = torch.autograd.grad(loss(embeddings), embeddings)
+    moves = [0.5 * of_text / of_text.norm() for of_text in gradient]
+    both = loss(model.embedding(words)) + loss(model.embedding(words) + torch.stack(moves))
+    expected = torch.autograd.grad(both, list(model.parameters()))
+    for (name, _), value in zip(model.named_parameters(), expected, strict=True):
+        torch.testing.assert_close(found[name], value, msg=name)

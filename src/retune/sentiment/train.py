@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Annotated, Any, ClassVar, Protocol
 
 import numpy as np
 import torch
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from transformers import PreTrainedModel
@@ -14,6 +15,13 @@ from retune.adapters.fitting import loss_sum, mean_loss
 from retune.checkpoints import load_tokenizer
 from retune.errors import RetuneError
 from retune.joint import JointTrainer, Reports, Setup, publish_model, write_reports
+from retune.launch import SETTING
+from retune.layers.adversarial import (
+    Embedded,
+    perturbed_embeddings,
+    recorded_embeddings,
+    worst_perturbation,
+)
 from retune.params import STRICT
 from retune.processes import Share
 from retune.qa.batches import Batch
@@ -38,9 +46,17 @@ class Build(Protocol):
 
 @dataclass(frozen=True, config=STRICT)
 class TrainParams(OptimizationParams):
-    """Section `sentiment.train`."""
+    """Section `sentiment.train`.
+
+    With `adversarial_epsilon` above 0 each batch is trained on twice: as it is, and with the
+    embeddings of each text moved by that length along their gradient, to where its loss rises
+    fastest (`retune.layers.adversarial`). The gradients are added, and clipped together; dropout
+    is drawn anew. What is logged and counted is the first pass.
+    """
 
     section: ClassVar[str] = "sentiment.train"
+
+    adversarial_epsilon: Annotated[float, Field(ge=0.0, le=100.0)]
 
 
 def train(
@@ -74,7 +90,10 @@ def train(
     evaluation = Evaluation(
         model, validation, collate, PredictParams(params.eval_batch_size, params.precision)
     )
-    trainer = LabelTrainer(model, rows, rows.lengths.tolist(), collate, evaluation, setup)
+    trainer = LabelTrainer(
+        model, rows, rows.lengths.tolist(), collate, evaluation, setup,
+        adversarial_epsilon=params.adversarial_epsilon,
+    )  # fmt: skip
     end = trainer.train_to_the_end(setup.begun)
     if not setup.arguments.should_save:
         return ""  # the first process writes for all
@@ -92,7 +111,64 @@ def train(
 
 
 class LabelTrainer(JointTrainer):
-    """`Trainer` with the mean loss of a joint batch's texts."""
+    """`Trainer` with the mean loss of a joint batch's texts and, if asked, of perturbed ones.
+
+    Args:
+        parts: as for `JointTrainer`.
+        adversarial_epsilon: see `TrainParams`.
+
+    Raises:
+        RetuneError: the perturbations cannot be had.
+    """
+
+    def __init__(self, *parts: Any, adversarial_epsilon: float) -> None:
+        super().__init__(*parts)
+        self.adversarial_epsilon = adversarial_epsilon
+        if adversarial_epsilon and self.is_deepspeed_enabled:
+            raise self._not_adversarial(f"{SETTING} asks for DeepSpeed, which takes a pass a step")
+        if adversarial_epsilon and self.args.n_gpu > 1:
+            raise self._not_adversarial(
+                f"{self.args.n_gpu} GPUs are used by one process; start one each by {SETTING}"
+            )
+
+    def training_step(self, model: nn.Module, inputs: Batch, *rest: Any) -> Tensor:
+        """Add the gradients of a part of a joint batch; give the loss of its unperturbed texts.
+
+        Raises:
+            RetuneError: the model does not embed the batch in one call.
+        """
+        if not self.adversarial_epsilon:
+            return super().training_step(model, inputs, *rest)
+        embedding = self._embedding()
+        with recorded_embeddings(embedding) as calls, self.accelerator.no_sync(model):
+            loss: Tensor = super().training_step(model, inputs, *rest)
+        gradient = self._gradient(calls, inputs["input_ids"])
+        perturbation = worst_perturbation(gradient, self.adversarial_epsilon)
+        with perturbed_embeddings(embedding, perturbation):
+            super().training_step(model, inputs, *rest)
+        return loss
+
+    def _embedding(self) -> nn.Module:
+        try:
+            return self.inner.get_input_embeddings()
+        except NotImplementedError:
+            name = type(self.inner).__name__
+            raise self._not_adversarial(f"{name} does not tell its embeddings") from None
+
+    def _gradient(self, calls: list[Embedded], input_ids: Tensor) -> Tensor:
+        """Of the embeddings (B, T, E) of `input_ids` (B, T), if they were read so."""
+        if len(calls) == 1:
+            read, gradient = calls[0].inputs, calls[0].embeddings.grad
+            if isinstance(read, Tensor) and read.shape == input_ids.shape and gradient is not None:
+                return gradient
+        name = type(self.inner).__name__
+        raise self._not_adversarial(f"{name} does not embed a batch in one call")
+
+    def _not_adversarial(self, why: str) -> RetuneError:
+        return RetuneError(
+            f"{self.section}.adversarial_epsilon is {self.adversarial_epsilon}, but {why}; set it "
+            "to 0"
+        )
 
     def loss_share(self, model: nn.Module, inputs: Batch) -> Tensor:
         """What the texts of a part of a joint batch add to the mean."""

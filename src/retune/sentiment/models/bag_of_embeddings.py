@@ -43,6 +43,7 @@ class BagOfEmbeddingsForSequenceClassification(PreTrainedModel):
     """The mean over the real tokens, special ones included, on either side of padding."""
 
     config_class = BagOfEmbeddingsConfig
+    _input_embed_layer = "embedding"  # what get_input_embeddings gives
 
     def __init__(self, config: BagOfEmbeddingsConfig) -> None:
         super().__init__(config)

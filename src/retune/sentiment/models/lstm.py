@@ -56,6 +56,7 @@ class LstmForSequenceClassification(PreTrainedModel):
     """Reads each text's own tokens from both ends, as over packed sequences, but faster."""
 
     config_class = LstmConfig
+    _input_embed_layer = "embedding"  # what get_input_embeddings gives
 
     def __init__(self, config: LstmConfig) -> None:
         super().__init__(config)
