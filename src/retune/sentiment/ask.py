@@ -13,7 +13,7 @@ from retune.sentiment.batches import Collator
 from retune.sentiment.examples import LABELS
 from retune.sentiment.models import load
 from retune.sentiment.predict import PredictParams, on_best_device
-from retune.sentiment.probe import probabilities
+from retune.sentiment.probe import probabilities_of_ids
 from retune.sentiment.tokenize import TokenizeParams, reader
 
 PARAMS = "pipelines/sentiment/params.yaml"
@@ -31,14 +31,14 @@ def asker(settings: Params, folder: Path, context: str | None) -> Callable[[str]
     model, tokenizer = on_best_device(load(variant, folder)), load_tokenizer(folder)
     collate = Collator.for_model(model, tokenizer)
     read = reader(tokenizer, lengths)
-    ask = partial(probabilities, model, read, collate, predicting)
+    ask = partial(probabilities_of_ids, model, collate, predicting)
 
     def classify(text: str) -> Reply:
         ((ids, is_cut),) = read([text])
         if len(ids) == read.specials:
             fields: dict[str, Any] = {"text": text, "label": None, "positive": None, "cut": False}
             return Reply(f"no label, since the tokenizer keeps nothing of it  {text}", fields)
-        (positive,) = ask([text])
+        (positive,) = ask([ids])
         label = LABELS[positive > 0.5]
         fields = {"text": text, "label": label, "positive": positive, "cut": is_cut}
         doubt = f"  (its first {lengths.max_length} tokens)" if is_cut else ""

@@ -75,8 +75,18 @@ def probabilities(
     texts: Sequence[str],
 ) -> list[float]:
     """P(positive) of each text."""
-    rows = rows_of([ids for ids, _ in read(list(texts))])
-    logits = logits_of(model, rows, collate, params, quiet=True)
+    input_ids = [ids for ids, _ in read(list(texts))]
+    return probabilities_of_ids(model, collate, params, input_ids)
+
+
+def probabilities_of_ids(
+    model: "PreTrainedModel",
+    collate: Collator,
+    params: PredictParams,
+    input_ids: Sequence[Sequence[int]],
+) -> list[float]:
+    """P(positive) of each text, of which the token ids are given."""
+    logits = logits_of(model, rows_of(input_ids), collate, params, quiet=True)
     return positive_probabilities(logits).tolist()  # type: ignore[no-any-return]
 
 
