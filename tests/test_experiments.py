@@ -27,7 +27,7 @@ def test_the_notebooks_presets_are_all_there() -> None:
         *PRESETS
     }
     assert "n5-large" in SISTERS_PRESETS
-    assert {"n3-cased", "n4-tiny"} <= {*SENTIMENTS_PRESETS}
+    assert {"n3-cased", "n4-tiny", "treebank", "treebank-tiny"} <= {*SENTIMENTS_PRESETS}
     assert "n4" in LANGUAGE_MODELS_PRESETS
 
 
