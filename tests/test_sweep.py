@@ -174,12 +174,15 @@ def test_folders_that_a_copy_would_not_have_are_taken_along(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     commands.git(project, "init", "--quiet")
-    for name in ("known", "data/mine", "dvc's", "data/other"):
+    for name in ("known", "data/mine/more", "dvc's/part", "data/other"):
         (project / name).mkdir(parents=True)
         (project / name / "train.tsv").touch()
     (project / "dvc's.dvc").touch()
     commands.git(project, "add", "known")
-    folders = ["known", "data/mine", "dvc's", str(project / "data"), "absent", f"../{project.name}"]
+    folders = [
+        "known", "data/mine", "data/mine/more", "./data/mine/", "dvc's", "dvc's/part", "absent",
+        str(project / "data"), f"../{project.name}", "null",
+    ]  # fmt: skip
     lines = [f'part{n}: {{folder: "{folder}"}}' for n, folder in enumerate(folders)]
     (project / "params.yaml").write_text("\n".join([*lines, "b: {folder: x, name: data/other}"]))
     fake = FakeDvc()

@@ -93,17 +93,20 @@ def _run(
 def own_folders(experiment: Experiment, params: Path) -> list[str]:
     """Folders of one's own files, of all that `params` name, that a clean copy would not have.
 
-    These are the ones in the project that are known neither to git nor to DVC.
+    These are the ones in the project of which neither git nor DVC knows anything.
     """
     values = {**parameters(params), **experiment.changes}
-    named = {str(v) for key, v in values.items() if key.rpartition(".")[2] == "folder"}
-    return [folder for folder in sorted(named) if _stays_behind(Path(folder))]
+    named = {Path(str(v)) for key, v in values.items() if key.rpartition(".")[2] == "folder"}
+    behind = {folder for folder in named if _stays_behind(folder)}
+    return [folder.as_posix() for folder in sorted(behind) if not behind & {*folder.parents}]
 
 
 def _stays_behind(folder: Path) -> bool:
-    if folder.is_absolute() or not folder.is_dir() or ".." in folder.parts:
+    if folder.is_absolute() or ".." in folder.parts or not folder.is_dir():
         return False
-    return not Path(f"{folder}.dvc").exists() and not git(Path(), "ls-files", "--", str(folder))
+    places = folder, *folder.parents
+    is_dvcs = any(Path(f"{place}.dvc").exists() for place in places)
+    return not is_dvcs and not git(Path(), "ls-files", "--", str(folder))
 
 
 def _existing_names() -> set[str]:
