@@ -74,7 +74,6 @@ def test_what_is_there_already_is_run_again_only_on_request(
 def test_a_sister_pipeline_runs_with_the_experiments_in_its_folder(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.chdir(tmp_path)
     presets = tmp_path / "pipelines/small/experiments"
     presets.mkdir(parents=True)
     (presets.parent / "dvc.yaml").touch()
@@ -96,13 +95,8 @@ def test_a_sister_pipeline_runs_with_the_experiments_in_its_folder(
     ],
 )
 def test_an_unknown_pipeline_is_refused_and_seeds_of_a_sister(
-    words: list[str],
-    message: str,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
+    words: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.chdir(tmp_path)
     assert main(["sweep", *words, "qa.seed=1"]) == 1
     assert message in capsys.readouterr().err
 
@@ -119,10 +113,9 @@ def test_dvcs_own_error_is_passed_on(monkeypatch: pytest.MonkeyPatch, tmp_path: 
 
 
 def test_the_command_exits_1_and_names_the_logs_of_failures(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     use(monkeypatch, FakeDvc(failing="seed=1"))
-    monkeypatch.chdir(tmp_path)
     assert main(["sweep", "qa.seed=1,2", "--json"]) == 1
     printed = capsys.readouterr()
     assert '"failed": true' in printed.out
@@ -132,7 +125,7 @@ def test_the_command_exits_1_and_names_the_logs_of_failures(
 
 
 def test_seeds_run_each_experiment_with_each_and_fold_what_ended_well(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fake = use(monkeypatch, FakeDvc(failing="lstm-seed=2"))
     rows = [
@@ -141,8 +134,6 @@ def test_seeds_run_each_experiment_with_each_and_fold_what_ended_well(
         for s in (1, 2, 3)
     ]
     monkeypatch.setattr("dvc.api.exp_show", lambda **_: rows)
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "params.yaml").write_text("qa: {model: bert, seed: 1}\n", encoding="utf-8")
     command = ["sweep", "qa.model=bert,lstm", "--seeds", "1,2,3"]
     assert main([*command, "--json"]) == 1
     ran = [call for call in fake.calls if call[:2] == ["exp", "run"]]
@@ -161,10 +152,9 @@ def test_seeds_run_each_experiment_with_each_and_fold_what_ended_well(
 
 
 def test_where_every_seed_fails_there_is_nothing_to_fold(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     use(monkeypatch, FakeDvc(failing="bert-seed=1"))
-    monkeypatch.chdir(tmp_path)
     assert main(["sweep", "qa.model=bert", "--seeds", "1", "--json"]) == 1
     folded = json.loads(capsys.readouterr().out)
     assert (folded["variants"], folded["gaps"]) == ([], [])

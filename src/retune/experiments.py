@@ -83,7 +83,7 @@ def load_experiment(name: str, folder: Path = FOLDER) -> Experiment:
     if not path.is_file():
         names = ", ".join(sorted(file.stem for file in folder.glob("*.yaml"))) or "none"
         raise RetuneError(f"{path}: no such experiment; there are: {names}")
-    return Experiment(name, dict(_flat(load_yaml(path))))
+    return Experiment(name, parameters(path))
 
 
 def parameters(path: Path) -> dict[str, Any]:

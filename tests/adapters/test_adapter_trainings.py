@@ -19,13 +19,13 @@ from adapter_runs import (
     write_data,
     write_masked_checkpoint,
 )
+from gradients import Gradients
 from kills import killed_at
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from transformers import (
     AutoModelForMaskedLM,
     AutoModelForTokenClassification,
-    TrainerCallback,
 )
 
 from retune import bundles
@@ -208,27 +208,17 @@ def test_a_killed_training_goes_on_to_the_same_bytes(
     assert ("going on from step" in capsys.readouterr().err) == (kill != (1, "training_step"))
 
 
-class GradientNorms(TrainerCallback):
-    """Keeps the norm of the gradients of each step."""
-
-    def __init__(self) -> None:
-        self.norms: list[float] = []
-
-    def on_pre_optimizer_step(self, *_: Any, model: torch.nn.Module, **__: Any) -> None:
-        squares = [w.grad.double().square().sum() for w in model.parameters() if w.grad is not None]
-        self.norms.append(float(sum(squares)) ** 0.5)
-
-
 @pytest.mark.parametrize("task", list(RUNS))
 def test_accumulated_batches_are_a_mean_and_no_sum(task: str, data: Path, tmp_path: Path) -> None:
     """Labels are not spread evenly over the parts, so that the means are not quite the same."""
     norms = []
     for size in (4, 1):
-        gradients = GradientNorms()
+        gradients = Gradients()
         with patch("retune.joint.training_callbacks", lambda *_, kept=gradients: [kept]):
             RUNS[task][0](data, tmp_path / str(size), epochs=1, dropout=0.0, max_grad_norm=0.0,
                           batch_size=size, gradient_accumulation=4 // size)  # fmt: skip
-        norms.append(gradients.norms[0])
+        squares = [gradient.double().square().sum() for gradient in gradients.steps[0].values()]
+        norms.append(float(sum(squares)) ** 0.5)
     assert norms[1] == pytest.approx(norms[0], rel=0.2)
 
 

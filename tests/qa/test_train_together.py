@@ -17,6 +17,7 @@ import pytest
 import torch
 from adapter_runs import run_entities, run_language
 from adapter_runs import write_data as write_adapter_data
+from gradients import Gradients
 from language_runs import SMALL
 from language_runs import run as run_blocks
 from language_runs import write_data as write_stories
@@ -80,17 +81,6 @@ CASES: dict[str, dict[str, Any]] = {
         "adversarial_epsilon": 0.5,
     },
 }
-
-
-class Gradients(TrainerCallback):
-    """Keeps the gradients of each step."""
-
-    def __init__(self) -> None:
-        self.steps: list[dict[str, torch.Tensor]] = []
-
-    def on_pre_optimizer_step(self, *_: Any, model: torch.nn.Module, **__: Any) -> None:
-        named = {name: weight.grad for name, weight in model.named_parameters()}
-        self.steps.append({name: grad.clone() for name, grad in named.items() if grad is not None})
 
 
 def measure(data: Path, folder: Path) -> None:

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from gradients import Gradients
 from kills import killed_at
 from sentiment_runs import MODULES, PARAMS, SENTENCES, outputs, run, write_data, write_features
-from transformers import TrainerCallback
 
 from retune.checkpoints import load_tokenizer
 from retune.errors import RetuneError
@@ -216,23 +216,12 @@ def test_frozen_embeddings_are_perturbed_and_stay(
     assert "embedding.weight" not in changed
 
 
-class FirstGradients(TrainerCallback):
-    """Keeps the gradients of the first step; neither clipped nor, in one batch, in any order."""
-
-    found: dict[str, torch.Tensor] | None = None
-
-    def on_pre_optimizer_step(self, *_: Any, model: torch.nn.Module, **__: Any) -> None:
-        if self.found is None:
-            weights = model.named_parameters()
-            self.found = {n: w.grad.clone() for n, w in weights if w.grad is not None}
-
-
 def first_gradients(data: Path, folder: Path, **changes: Any) -> dict[str, torch.Tensor]:
-    callback = FirstGradients()
-    with patch("retune.joint.training_callbacks", lambda *_: [callback]):
+    """Those of the first step, which are not clipped."""
+    gradients = Gradients()
+    with patch("retune.joint.training_callbacks", lambda *_: [gradients]):
         run(data, folder, epochs=1, max_grad_norm=0.0, adversarial_epsilon=0.5, **changes)
-    assert callback.found is not None
-    return callback.found
+    return gradients.steps[0]
 
 
 def test_accumulated_batches_have_the_gradient_of_one(data: Path, tmp_path: Path) -> None:
