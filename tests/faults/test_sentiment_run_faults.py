@@ -215,13 +215,13 @@ def test_predictions_that_do_not_belong_together_are_refused(
     [
         case("L20 DeepSpeed", (LabelTrainer, "is_deepspeed_enabled"),
              property(lambda trainer: hasattr(trainer, "score"), lambda *_: None),  # once made
-             "RETUNE_LAUNCH asks for DeepSpeed, which takes a pass a step"),
+             "RETUNE_LAUNCH asks for DeepSpeed, which takes a pass a step;"),
         case("L20 several GPUs of one process", (TrainingArguments, "n_gpu"), 2,
-             "2 GPUs are used by one process; start one each by RETUNE_LAUNCH"),
+             "2 GPUs are used by one process; start a process for each by RETUNE_LAUNCH, or"),
         case("L20 no embeddings", (Bag, "_input_embed_layer"), "absent",
-             "BagOfEmbeddingsForSequenceClassification does not tell its embeddings"),
+             "BagOfEmbeddingsForSequenceClassification does not tell its embeddings;"),
         case("L20 other embeddings", (Bag, "_input_embed_layer"), "output",
-             "BagOfEmbeddingsForSequenceClassification does not embed a batch in one call"),
+             "BagOfEmbeddingsForSequenceClassification does not embed a batch in one call;"),
     ],
 )  # fmt: skip
 def test_perturbations_that_cannot_be_are_refused(
@@ -230,7 +230,8 @@ def test_perturbations_that_cannot_be_are_refused(
 ) -> None:  # fmt: skip
     write_features(write_data(tmp_path))
     monkeypatch.setattr(*place, value, raising=False)
-    said = rf"^sentiment\.train\.adversarial_epsilon is 0\.5, but {message}; set it to 0$"
+    name = r"^sentiment\.train\.adversarial_epsilon is 0\.5, there or by a variant"
+    said = f"{name}, but {message} set it to 0$"
     with pytest.raises(RetuneError, match=said):
         run(tmp_path, tmp_path / "run", adversarial_epsilon=0.5)
     assert not (tmp_path / "run" / "model").exists()
@@ -241,3 +242,22 @@ def test_perturbations_that_cannot_be_are_refused(
 def test_an_epsilon_that_is_no_length_is_refused(epsilon: float) -> None:
     with pytest.raises(ValidationError, match="adversarial_epsilon"):
         TrainParams(**(OPTIMIZATION | {"adversarial_epsilon": epsilon}))
+
+
+def test_a_mean_of_weights_that_deepspeed_has_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_features(write_data(tmp_path))
+    once_made = property(lambda trainer: hasattr(trainer, "score"), lambda *_: None)
+    monkeypatch.setattr(LabelTrainer, "is_deepspeed_enabled", once_made, raising=False)
+    said = "ema_decay is 0.9, .* RETUNE_LAUNCH asks for DeepSpeed, which has weights of its own; se"
+    with pytest.raises(RetuneError, match=said):
+        run(tmp_path, tmp_path / "run", ema_decay=0.9)
+    assert not (tmp_path / "run" / "model").exists()
+
+
+@pytest.mark.parametrize("decay", [case("L21 below 0", -0.1), case("L21 no number", math.nan),
+                                   case("L21 of no step", 1.0)])  # fmt: skip
+def test_a_decay_that_is_no_share_is_refused(decay: float) -> None:
+    with pytest.raises(ValidationError, match="ema_decay"):
+        TrainParams(**(OPTIMIZATION | {"ema_decay": decay}))

@@ -37,9 +37,13 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module", params=[0.0, 0.5], ids=["plain", "adversarial"])
+@pytest.fixture(
+    scope="module",
+    params=[{}, {"adversarial_epsilon": 0.5}, {"ema_decay": 0.9}],
+    ids=["plain", "adversarial", "averaged"],
+)
 def settings(request: pytest.FixtureRequest) -> dict[str, Any]:
-    return {"model": "lstm", "adversarial_epsilon": request.param}
+    return {"model": "lstm", **request.param}
 
 
 @pytest.fixture(scope="module")

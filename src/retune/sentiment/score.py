@@ -94,21 +94,21 @@ def score(
     figures = {seed: run_figures(gold, positive, params.bins) for seed, positive in runs.items()}
     by_score = {key: {s: values[key] for s, values in figures.items()} for key in figures[seeds[0]]}
     headline = {key: statistics.fmean(values.values()) for key, values in by_score.items()}
+    together = ensemble_figures(gold, runs, params.bins)
     details = {
         "spread": [spread_row(key, values) for key, values in by_score.items()],
         "confusion": [
             {"seed": seed, **Confusion.of(gold.labels, answers(positive))._asdict()}
             for seed, positive in runs.items()
         ],
-        "ensemble": [ensemble_figures(gold, runs, params.bins)],
+        "ensemble": [together],
     }
     write_json(metrics, {"sentiment": {**headline, **details}})
     _write_plots(confusion, reliability, gold, runs, params.bins)
     told = ", ".join(f"{SCORES[key]} {_told(by_score[key])}" for key in SCORES)
-    together = details["ensemble"][0]["accuracy"]
     return (
-        f"{told} over {len(gold.ids):,} texts and {len(seeds)} seeds; accuracy {together:.2f} as "
-        "an ensemble"
+        f"{told} over {len(gold.ids):,} texts and {len(seeds)} seeds; accuracy "
+        f"{together['accuracy']:.2f} as an ensemble"
     )
 
 

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from retune.adapters.fitting import loss_sum, mean_loss
+from retune.averaging import AveragingTrainer
 from retune.checkpoints import load_tokenizer
 from retune.errors import RetuneError
-from retune.joint import JointTrainer, Reports, Setup, publish_model, write_reports
+from retune.joint import Reports, Setup, publish_model, write_reports
 from retune.launch import SETTING
 from retune.layers.adversarial import (
     Embedded,
@@ -52,11 +53,15 @@ class TrainParams(OptimizationParams):
     embeddings of each text moved by that length along their gradient, to where its loss rises
     fastest (`retune.layers.adversarial`). The gradients are added, and clipped together; dropout
     is drawn anew. What is logged and counted is the first pass.
+
+    With `ema_decay` above 0 a running mean of the weights is evaluated and kept in their place
+    (`retune.averaging`).
     """
 
     section: ClassVar[str] = "sentiment.train"
 
     adversarial_epsilon: Annotated[float, Field(ge=0.0, le=100.0)]
+    ema_decay: Annotated[float, Field(ge=0.0, lt=1.0)]
 
 
 def train(
@@ -92,43 +97,45 @@ def train(
     )
     trainer = LabelTrainer(
         model, rows, rows.lengths.tolist(), collate, evaluation, setup,
-        adversarial_epsilon=params.adversarial_epsilon,
+        adversarial_epsilon=params.adversarial_epsilon, ema_decay=params.ema_decay,
     )  # fmt: skip
     end = trainer.train_to_the_end(setup.begun)
     if not setup.arguments.should_save:
         return ""  # the first process writes for all
-    best_checkpoint = setup.checkpoints[end.best_step]
-    weights = publish_model(best_checkpoint, model_folder, tokenizer, params.section)
+    best = trainer.kept(setup.checkpoints[end.best_step])
+    weights = publish_model(best, model_folder, tokenizer, params.section)
     details = {"model_bytes": weights.stat().st_size}
     reports = Reports(curves_folder, costs, times)
     curves, taken = write_reports(reports, trainer, setup, end, unit="texts", details=details)
     setup.checkpoints.remove()
-    best = max(curves.validation, key=lambda row: row["accuracy"])
+    row = max(curves.validation, key=lambda row: row["accuracy"])
     return (
-        f"best epoch {best['epoch']:.0f}: accuracy {best['accuracy']:.2f}, loss "
-        f"{best['loss']:.3f}; {taken['train_texts_per_second']:.1f} texts/s"
+        f"best epoch {row['epoch']:.0f}: accuracy {row['accuracy']:.2f}, loss "
+        f"{row['loss']:.3f}; {taken['train_texts_per_second']:.1f} texts/s"
     )
 
 
-class LabelTrainer(JointTrainer):
+class LabelTrainer(AveragingTrainer):
     """`Trainer` with the mean loss of a joint batch's texts and, if asked, of perturbed ones.
 
     Args:
         parts: as for `JointTrainer`.
         adversarial_epsilon: see `TrainParams`.
+        ema_decay: as for `AveragingTrainer`.
 
     Raises:
-        RetuneError: the perturbations cannot be had.
+        RetuneError: the perturbations cannot be had, or the mean of the weights.
     """
 
-    def __init__(self, *parts: Any, adversarial_epsilon: float) -> None:
-        super().__init__(*parts)
+    def __init__(self, *parts: Any, adversarial_epsilon: float, ema_decay: float) -> None:
+        super().__init__(*parts, ema_decay=ema_decay)
         self.adversarial_epsilon = adversarial_epsilon
         if adversarial_epsilon and self.is_deepspeed_enabled:
             raise self._not_adversarial(f"{SETTING} asks for DeepSpeed, which takes a pass a step")
         if adversarial_epsilon and self.args.n_gpu > 1:
             raise self._not_adversarial(
-                f"{self.args.n_gpu} GPUs are used by one process; start one each by {SETTING}"
+                f"{self.args.n_gpu} GPUs are used by one process",
+                f"start a process for each by {SETTING}, or set it to 0",
             )
 
     def training_step(self, model: nn.Module, inputs: Batch, *rest: Any) -> Tensor:
@@ -152,8 +159,7 @@ class LabelTrainer(JointTrainer):
         try:
             return self.inner.get_input_embeddings()
         except NotImplementedError:
-            name = type(self.inner).__name__
-            raise self._not_adversarial(f"{name} does not tell its embeddings") from None
+            raise self._cannot("tell its embeddings") from None
 
     def _gradient(self, calls: list[Embedded], input_ids: Tensor) -> Tensor:
         """Of the embeddings (B, T, E) of `input_ids` (B, T), if they were read so."""
@@ -161,14 +167,13 @@ class LabelTrainer(JointTrainer):
             read, gradient = calls[0].inputs, calls[0].embeddings.grad
             if isinstance(read, Tensor) and read.shape == input_ids.shape and gradient is not None:
                 return gradient
-        name = type(self.inner).__name__
-        raise self._not_adversarial(f"{name} does not embed a batch in one call")
+        raise self._cannot("embed a batch in one call")
 
-    def _not_adversarial(self, why: str) -> RetuneError:
-        return RetuneError(
-            f"{self.section}.adversarial_epsilon is {self.adversarial_epsilon}, but {why}; set it "
-            "to 0"
-        )
+    def _cannot(self, what: str) -> RetuneError:
+        return self._not_adversarial(f"{type(self.inner).__name__} does not {what}")
+
+    def _not_adversarial(self, why: str, remedy: str = "set it to 0") -> RetuneError:
+        return self.refused("adversarial_epsilon", why, remedy)
 
     def loss_share(self, model: nn.Module, inputs: Batch) -> Tensor:
         """What the texts of a part of a joint batch add to the mean."""

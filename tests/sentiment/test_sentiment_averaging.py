@@ -1,0 +1,95 @@
+"""The running mean of a training's weights: what it is, and that it is what is kept."""
+
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file
+from sentiment_runs import MODULES, run, write_data, write_features
+from transformers import TrainerCallback
+
+from retune.checkpoints import load_tokenizer
+from retune.processes import Share
+from retune.sentiment import models
+from retune.sentiment.batches import Collator
+from retune.sentiment.features import read_rows
+from retune.sentiment.predict import PredictParams
+from retune.sentiment.train import Evaluation
+
+DECAY = 0.5
+
+
+class Weights(TrainerCallback):
+    """Keeps the weights of before a training, and after each of its steps."""
+
+    def __init__(self) -> None:
+        self.steps: list[dict[str, torch.Tensor]] = []
+
+    def on_train_begin(self, *_: Any, model: torch.nn.Module, **__: Any) -> None:
+        self._keep(model)
+
+    def on_step_end(self, *_: Any, model: torch.nn.Module, **__: Any) -> None:
+        self._keep(model)
+
+    def _keep(self, model: torch.nn.Module) -> None:
+        self.steps.append({k: v.detach().clone() for k, v in model.named_parameters()})
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = write_data(tmp_path_factory.mktemp("data"))
+    write_features(folder)
+    return folder
+
+
+def trained(data: Path, folder: Path, **changes: Any) -> list[dict[str, torch.Tensor]]:
+    """Train into `folder`, an epoch if nothing else is said; the weights before and after steps."""
+    weights = Weights()
+    with patch("retune.joint.training_callbacks", lambda *_: [weights]):
+        run(data, folder, **{"epochs": 1, "ema_decay": DECAY, **changes})
+    return weights.steps
+
+
+@pytest.mark.parametrize("name", list(MODULES))
+def test_what_is_kept_is_the_mean_of_which_older_steps_fade(
+    name: str, data: Path, tmp_path: Path
+) -> None:
+    before, *steps = trained(data, tmp_path, model=name)
+    assert len(steps) > 2
+    kept = load_file(tmp_path / "model" / "model.safetensors")
+    for key in kept:
+        mean = before[key]
+        for step, weights in enumerate(steps, start=1):
+            share = min(DECAY, (1 + step) / (10 + step))
+            mean = share * mean + (1 - share) * weights[key]
+        torch.testing.assert_close(kept[key], mean, msg=key)
+    assert any(not torch.allclose(kept[key], steps[-1][key]) for key in kept)
+
+
+def test_what_is_evaluated_is_what_is_kept(data: Path, tmp_path: Path) -> None:
+    trained(data, tmp_path, model="lstm", ema_decay=0.9, batch_size=2)
+    model = models.load("lstm", tmp_path / "model")
+    collate = Collator.for_model(model, load_tokenizer(tmp_path / "model"))
+    rows = read_rows(data / "features" / "validation.arrow")
+    expected = Evaluation(model, rows, collate, PredictParams(3, "fp32"))(Share())
+    (told,) = pd.read_csv(tmp_path / "curves" / "validation.csv").to_dict("records")
+    assert told["loss"] == pytest.approx(expected["loss"], rel=1e-6)
+
+
+@pytest.mark.parametrize("name", list(MODULES))
+def test_steps_are_those_of_a_training_without_a_mean(
+    name: str, data: Path, tmp_path: Path
+) -> None:
+    """Dropout included, and through three evaluations and checkpoints."""
+    plain, averaged = (
+        trained(data, tmp_path / str(decay), model=name, epochs=3, ema_decay=decay)
+        for decay in (0.0, 0.9)
+    )
+    for step, (expected, found) in enumerate(zip(plain, averaged, strict=True)):
+        for key in expected:
+            assert torch.equal(found[key], expected[key]), f"{key} of step {step}"
+    (one, other) = (tmp_path / folder / "curves" / "train.csv" for folder in ("0.0", "0.9"))
+    assert one.read_bytes() == other.read_bytes()
