@@ -1,7 +1,8 @@
-"""A running mean of a training's weights, which is evaluated and kept in their place.
+"""An exponential moving average (EMA) of a training's weights, evaluated and kept in their place.
 
-Late steps walk around a better point than the one where the last of them ends (Polyak & Juditsky
-1992); the mean of their weights, of which older ones fade, lies nearer to it.
+Late steps walk around a point that is better than where the last of them ends. An average of the
+weights lies nearer to it (Polyak & Juditsky 1992, who average equally); of one that fades, the
+first steps weigh nothing in the end.
 """
 
 from collections.abc import Iterator
@@ -17,21 +18,20 @@ from retune.errors import RetuneError
 from retune.joint import JointTrainer
 from retune.launch import SETTING
 
-#: Of a checkpoint: the folder of the mean.
-AVERAGE = "average"
+_AVERAGE = "average"  # of a checkpoint, the folder of the average
 
 
 class AveragingTrainer(JointTrainer):
-    """`JointTrainer` that evaluates and keeps the running mean of the weights, if asked.
+    """`JointTrainer` that evaluates and keeps the average of the weights, if asked.
 
     Args:
         parts: as for `JointTrainer`.
-        ema_decay: share of the mean that a step leaves as it was; 0: the weights are kept
-            themselves. Of the first steps, n, it leaves no more than (1 + n) / (10 + n), for the
-            mean begins at weights that are not trained.
+        ema_decay: share of the average that a step leaves as it was; in step n, from 1, at most
+            (1 + n) / (10 + n), for the average begins at weights from before the first step. 0:
+            the weights themselves are kept.
 
     Raises:
-        RetuneError: the weights are kept by DeepSpeed.
+        RetuneError: the weights are DeepSpeed's.
     """
 
     def __init__(self, *parts: Any, ema_decay: float) -> None:
@@ -40,51 +40,50 @@ class AveragingTrainer(JointTrainer):
         if not ema_decay:
             return
         if self.is_deepspeed_enabled:
-            raise self.refused("ema_decay", f"{SETTING} asks for DeepSpeed, which has weights of "
-                               "its own", "set it to 0")  # fmt: skip
-        self.means = [weight.detach().clone() for weight in self.inner.parameters()]
+            raise RetuneError(
+                f"{self.section}.ema_decay is {ema_decay} (in params.yaml or by the variant), but "
+                f"{SETTING} asks for DeepSpeed, which has weights of its own; set ema_decay to 0, "
+                "or launch without DeepSpeed"
+            )
+        self.average = [weight.detach().clone() for weight in self.inner.parameters()]
         self.add_callback(_EachStep(self))
 
-    def kept(self, checkpoint: Path) -> Path:
-        """The folder of the weights that were evaluated at `checkpoint`."""
-        return checkpoint / AVERAGE if self.ema_decay else checkpoint
+    def to_publish(self, checkpoint: Path) -> Path:
+        """The folder of the weights in `checkpoint` that stand for the training."""
+        return checkpoint / _AVERAGE if self.ema_decay else checkpoint
 
     @torch.no_grad()
-    def update_means(self, step: int) -> None:
-        """Take the weights after `step`, which counts from 1, into the mean."""
+    def update_average(self, step: int) -> None:
+        """Take in the weights after `step`, which counts from 1."""
         decay = min(self.ema_decay, (1 + step) / (10 + step))
-        for mean, weight in zip(self.means, self.inner.parameters(), strict=True):
-            mean.lerp_(weight, 1 - decay)
+        for average, weight in zip(self.average, self.inner.parameters(), strict=True):
+            average.lerp_(weight, 1 - decay)
 
     def evaluate(self, *arguments: Any, **options: Any) -> dict[str, float]:
-        """As `JointTrainer` does, but the mean."""
+        """As `JointTrainer` does, but the average."""
         with self._averaged():
             return super().evaluate(*arguments, **options)
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
-        """As `Trainer` does, and the mean."""
+        """As `Trainer` does, and the average."""
         super().save_model(output_dir, _internal_call)
-        if self.ema_decay:
-            folder = self.kept(Path(output_dir or str(self.args.output_dir)))
+        if self.ema_decay and self.args.should_save:
             with self._averaged():
-                self.inner.save_pretrained(folder, is_main_process=self.args.should_save)
-
-    def refused(self, parameter: str, why: str, remedy: str) -> RetuneError:
-        """The error that a `parameter` of the section cannot be had."""
-        value = getattr(self, parameter)
-        return RetuneError(
-            f"{self.section}.{parameter} is {value}, there or by a variant, but {why}; {remedy}"
-        )
+                folder = Path(output_dir or str(self.args.output_dir))
+                self.inner.save_pretrained(self.to_publish(folder))
 
     def _load_from_checkpoint(self, folder: str, model: nn.Module | None = None) -> None:
         super()._load_from_checkpoint(folder, model)
         if self.ema_decay:
             with self._averaged():
-                super()._load_from_checkpoint(str(self.kept(Path(folder))), model)
+                super()._load_from_checkpoint(str(self.to_publish(Path(folder))), model)
 
     @contextmanager
     def _averaged(self) -> Iterator[None]:
-        """Have the mean for weights in the block; what is done to them is done to the mean."""
+        """Have the average for weights in the block; what is done to them is done to it."""
+        if not self.ema_decay:
+            yield
+            return
         self._exchange()
         try:
             yield
@@ -93,11 +92,10 @@ class AveragingTrainer(JointTrainer):
 
     @torch.no_grad()
     def _exchange(self) -> None:
-        if self.ema_decay:
-            for weight, mean in zip(self.inner.parameters(), self.means, strict=True):
-                before = weight.clone()
-                weight.copy_(mean)
-                mean.copy_(before)
+        for weight, average in zip(self.inner.parameters(), self.average, strict=True):
+            before = weight.clone()
+            weight.copy_(average)
+            average.copy_(before)
 
 
 class _EachStep(TrainerCallback):
@@ -107,4 +105,4 @@ class _EachStep(TrainerCallback):
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        self._trainer.update_means(state.global_step)
+        self._trainer.update_average(state.global_step)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -210,30 +211,43 @@ def test_predictions_that_do_not_belong_together_are_refused(
         read_seeds(folders, read_gold(tmp_path))
 
 
+_EPSILON, _DECAY = {"adversarial_epsilon": 0.5}, {"ema_decay": 0.9}
+_DEEPSPEED = (
+    (LabelTrainer, "is_deepspeed_enabled"),
+    property(lambda trainer: hasattr(trainer, "score"), lambda *_: None),  # once made
+)
+
+
 @pytest.mark.parametrize(
-    ("place", "value", "message"),
+    ("changes", "place", "value", "message"),
     [
-        case("L20 DeepSpeed", (LabelTrainer, "is_deepspeed_enabled"),
-             property(lambda trainer: hasattr(trainer, "score"), lambda *_: None),  # once made
-             "RETUNE_LAUNCH asks for DeepSpeed, which takes a pass a step;"),
-        case("L20 several GPUs of one process", (TrainingArguments, "n_gpu"), 2,
-             "2 GPUs are used by one process; start a process for each by RETUNE_LAUNCH, or"),
-        case("L20 no embeddings", (Bag, "_input_embed_layer"), "absent",
-             "BagOfEmbeddingsForSequenceClassification does not tell its embeddings;"),
-        case("L20 other embeddings", (Bag, "_input_embed_layer"), "output",
-             "BagOfEmbeddingsForSequenceClassification does not embed a batch in one call;"),
+        case("L20 DeepSpeed", _EPSILON, *_DEEPSPEED,
+             "RETUNE_LAUNCH asks for DeepSpeed, which takes a pass a step; set "
+             "adversarial_epsilon to 0, or launch without DeepSpeed"),
+        case("L20 several GPUs of one process", _EPSILON, (TrainingArguments, "n_gpu"), 2,
+             "2 GPUs are used by one process; set adversarial_epsilon to 0, or start a process "
+             "for each by RETUNE_LAUNCH"),
+        case("L20 no embeddings", _EPSILON, (Bag, "_input_embed_layer"), "absent",
+             "BagOfEmbeddingsForSequenceClassification does not tell its embeddings; set "
+             "adversarial_epsilon to 0, or choose another model"),
+        case("L20 other embeddings", _EPSILON, (Bag, "_input_embed_layer"), "output",
+             "BagOfEmbeddingsForSequenceClassification does not embed a batch in one call; set "
+             "adversarial_epsilon to 0, or choose another model"),
+        case("L21 DeepSpeed", _DECAY, *_DEEPSPEED,
+             "RETUNE_LAUNCH asks for DeepSpeed, which has weights of its own; set ema_decay to 0, "
+             "or launch without DeepSpeed"),
     ],
 )  # fmt: skip
-def test_perturbations_that_cannot_be_are_refused(
-    place: tuple[type, str], value: Any, message: str, tmp_path: Path,
+def test_what_a_training_cannot_do_is_refused(
+    changes: dict[str, float], place: tuple[type, str], value: Any, message: str, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     write_features(write_data(tmp_path))
     monkeypatch.setattr(*place, value, raising=False)
-    name = r"^sentiment\.train\.adversarial_epsilon is 0\.5, there or by a variant"
-    said = f"{name}, but {message} set it to 0$"
-    with pytest.raises(RetuneError, match=said):
-        run(tmp_path, tmp_path / "run", adversarial_epsilon=0.5)
+    ((name, number),) = changes.items()
+    told = f"sentiment.train.{name} is {number} (in params.yaml or by the variant), but {message}"
+    with pytest.raises(RetuneError, match=f"^{re.escape(told)}$"):
+        run(tmp_path, tmp_path / "run", **changes)
     assert not (tmp_path / "run" / "model").exists()
 
 
@@ -242,18 +256,6 @@ def test_perturbations_that_cannot_be_are_refused(
 def test_an_epsilon_that_is_no_length_is_refused(epsilon: float) -> None:
     with pytest.raises(ValidationError, match="adversarial_epsilon"):
         TrainParams(**(OPTIMIZATION | {"adversarial_epsilon": epsilon}))
-
-
-def test_a_mean_of_weights_that_deepspeed_has_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write_features(write_data(tmp_path))
-    once_made = property(lambda trainer: hasattr(trainer, "score"), lambda *_: None)
-    monkeypatch.setattr(LabelTrainer, "is_deepspeed_enabled", once_made, raising=False)
-    said = "ema_decay is 0.9, .* RETUNE_LAUNCH asks for DeepSpeed, which has weights of its own; se"
-    with pytest.raises(RetuneError, match=said):
-        run(tmp_path, tmp_path / "run", ema_decay=0.9)
-    assert not (tmp_path / "run" / "model").exists()
 
 
 @pytest.mark.parametrize("decay", [case("L21 below 0", -0.1), case("L21 no number", math.nan),

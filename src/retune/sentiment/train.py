@@ -1,6 +1,7 @@
 """Stage `train`: fit one model on the train texts, keep the epoch with the best accuracy."""
 
 from collections.abc import Mapping
+from operator import itemgetter
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Protocol
 
@@ -54,8 +55,8 @@ class TrainParams(OptimizationParams):
     fastest (`retune.layers.adversarial`). The gradients are added, and clipped together; dropout
     is drawn anew. What is logged and counted is the first pass.
 
-    With `ema_decay` above 0 a running mean of the weights is evaluated and kept in their place
-    (`retune.averaging`).
+    With `ema_decay` above 0 an exponential moving average of the weights is evaluated and kept in
+    their place (`retune.averaging`).
     """
 
     section: ClassVar[str] = "sentiment.train"
@@ -102,16 +103,16 @@ def train(
     end = trainer.train_to_the_end(setup.begun)
     if not setup.arguments.should_save:
         return ""  # the first process writes for all
-    best = trainer.kept(setup.checkpoints[end.best_step])
-    weights = publish_model(best, model_folder, tokenizer, params.section)
+    best_checkpoint = trainer.to_publish(setup.checkpoints[end.best_step])
+    weights = publish_model(best_checkpoint, model_folder, tokenizer, params.section)
     details = {"model_bytes": weights.stat().st_size}
     reports = Reports(curves_folder, costs, times)
     curves, taken = write_reports(reports, trainer, setup, end, unit="texts", details=details)
     setup.checkpoints.remove()
-    row = max(curves.validation, key=lambda row: row["accuracy"])
+    best = max(curves.validation, key=itemgetter("accuracy"))
     return (
-        f"best epoch {row['epoch']:.0f}: accuracy {row['accuracy']:.2f}, loss "
-        f"{row['loss']:.3f}; {taken['train_texts_per_second']:.1f} texts/s"
+        f"best epoch {best['epoch']:.0f}: accuracy {best['accuracy']:.2f}, loss "
+        f"{best['loss']:.3f}; {taken['train_texts_per_second']:.1f} texts/s"
     )
 
 
@@ -124,18 +125,21 @@ class LabelTrainer(AveragingTrainer):
         ema_decay: as for `AveragingTrainer`.
 
     Raises:
-        RetuneError: the perturbations cannot be had, or the mean of the weights.
+        RetuneError: the perturbations cannot be had, or the average of the weights.
     """
 
     def __init__(self, *parts: Any, adversarial_epsilon: float, ema_decay: float) -> None:
         super().__init__(*parts, ema_decay=ema_decay)
         self.adversarial_epsilon = adversarial_epsilon
         if adversarial_epsilon and self.is_deepspeed_enabled:
-            raise self._not_adversarial(f"{SETTING} asks for DeepSpeed, which takes a pass a step")
+            raise self._not_adversarial(
+                f"{SETTING} asks for DeepSpeed, which takes a pass a step",
+                "launch without DeepSpeed",
+            )
         if adversarial_epsilon and self.args.n_gpu > 1:
             raise self._not_adversarial(
                 f"{self.args.n_gpu} GPUs are used by one process",
-                f"start a process for each by {SETTING}, or set it to 0",
+                f"start a process for each by {SETTING}",
             )
 
     def training_step(self, model: nn.Module, inputs: Batch, *rest: Any) -> Tensor:
@@ -170,10 +174,14 @@ class LabelTrainer(AveragingTrainer):
         raise self._cannot("embed a batch in one call")
 
     def _cannot(self, what: str) -> RetuneError:
-        return self._not_adversarial(f"{type(self.inner).__name__} does not {what}")
+        why = f"{type(self.inner).__name__} does not {what}"
+        return self._not_adversarial(why, "choose another model")
 
-    def _not_adversarial(self, why: str, remedy: str = "set it to 0") -> RetuneError:
-        return self.refused("adversarial_epsilon", why, remedy)
+    def _not_adversarial(self, why: str, remedy: str) -> RetuneError:
+        return RetuneError(
+            f"{self.section}.adversarial_epsilon is {self.adversarial_epsilon} (in params.yaml or "
+            f"by the variant), but {why}; set adversarial_epsilon to 0, or {remedy}"
+        )
 
     def loss_share(self, model: nn.Module, inputs: Batch) -> Tensor:
         """What the texts of a part of a joint batch add to the mean."""
