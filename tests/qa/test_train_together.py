@@ -73,8 +73,12 @@ CASES: dict[str, dict[str, Any]] = {
     "language": {"train": language, "dropout": 0.0, "batch_size": 6},
     "blocks": {"train": blocks, "batch_size": 2, "gradient_accumulation": 2},
     "texts": {"train": texts, "batch_size": 4},
-    "averaged": {"train": texts, "batch_size": 4, "ema_decay": 0.9},
-    "adversarial": {"train": texts, "batch_size": 4, "adversarial_epsilon": 0.5},
+    "adversarial, averaged": {
+        "train": texts,
+        "batch_size": 4,
+        "adversarial_epsilon": 0.5,
+        "ema_decay": 0.2,
+    },
     "adversarial, accumulated": {
         "train": texts,
         "batch_size": 2,
