@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
-from sentiment_runs import run, write_data, write_features
+from sentiment_runs import run
 from transformers import TrainerCallback
 
 from retune.checkpoints import load_tokenizer
@@ -36,13 +36,6 @@ class Weights(TrainerCallback):
 
     def _keep(self, model: torch.nn.Module) -> None:
         self.steps.append({k: v.detach().clone() for k, v in model.named_parameters()})
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = write_data(tmp_path_factory.mktemp("data"))
-    write_features(folder)
-    return folder
 
 
 def trained(data: Path, folder: Path, **changes: Any) -> list[dict[str, torch.Tensor]]:

@@ -30,13 +30,6 @@ from retune.sentiment.train import Evaluation, LabelTrainer
 from retune.storage import read_json_lines
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = write_data(tmp_path_factory.mktemp("data"))
-    write_features(folder)
-    return folder
-
-
 @pytest.fixture(
     scope="module",
     params=[{}, {"adversarial_epsilon": 0.5, "ema_decay": 0.2}],
