@@ -27,7 +27,9 @@ def test_the_notebooks_presets_are_all_there() -> None:
         *PRESETS
     }
     assert "n5-large" in SISTERS_PRESETS
-    assert {"n3-cased", "n4-tiny", "treebank", "treebank-tiny"} <= {*SENTIMENTS_PRESETS}
+    assert {"n3-cased", "n3-uncased", "n4-tiny", "treebank", "treebank-tiny"} <= {
+        *SENTIMENTS_PRESETS
+    }
     assert "n4" in LANGUAGE_MODELS_PRESETS
 
 
@@ -57,6 +59,9 @@ def test_so_does_one_of_the_adapters_for_every_method(name: str, tmp_path: Path)
 def test_and_one_of_sentiment(name: str, tmp_path: Path) -> None:
     from retune.checkpoints import CheckpointParams
     from retune.sentiment.download import DownloadParams
+    from retune.sentiment.predict import PredictParams
+    from retune.sentiment.probes import ProbeParams
+    from retune.sentiment.score import ScoreParams
     from retune.sentiment.tokenize import TokenizeParams
     from retune.sentiment.train import TrainParams
 
@@ -67,10 +72,42 @@ def test_and_one_of_sentiment(name: str, tmp_path: Path) -> None:
             params.section("sentiment.download", DownloadParams)
             params.section("sentiment.tokenize", TokenizeParams)
             params.section("sentiment.train", TrainParams)
+            params.section("sentiment.predict", PredictParams)
+            params.section("sentiment.score", ScoreParams)
+            params.section("sentiment.probe", ProbeParams)
+            params.variant(
+                "sentiment.augment.method",
+                "retune.sentiment.augmenting",
+                "sentiment.augment.methods",
+            )
+            params.variant(
+                "sentiment.vocabulary", "retune.sentiment.vocabularies", "sentiment.vocabularies"
+            )
             for kind in ("dataset", "model"):
                 params.variant(
                     f"sentiment.{kind}", f"retune.sentiment.{kind}s", f"sentiment.{kind}s"
                 )
+
+
+@pytest.mark.parametrize(
+    ("name", "encoder", "phrases", "lr", "batch_size", "max_length"),
+    [
+        ("n3-cased", "google-bert/bert-base-cased", 65_000, 5e-5, 8, 512),
+        ("n3-uncased", "google-bert/bert-base-uncased", 35_000, 5e-5, 8, 512),
+        ("n4-tiny", "google-bert/bert-base-cased", None, 2e-5, 32, 128),
+    ],
+)
+def test_those_of_sentiment_have_what_the_notebooks_say(
+    name: str, encoder: str, phrases: int | None, lr: float, batch_size: int, max_length: int,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    values = load_yaml(changed(SENTIMENT, name, tmp_path))["sentiment"]
+    assert values["checkpoint"]["name"] == encoder
+    assert values["download"]["train_limit"] == phrases
+    assert values["tokenize"]["max_length"] == max_length
+    expected = {"lr": lr, "batch_size": batch_size, "epochs": 3, "warmup_ratio": 0.0}
+    assert values["train"] | expected == values["train"]
+    assert values["seeds"] == [1234, 2341, 3412, 4123]
 
 
 @pytest.mark.parametrize("name", LANGUAGE_MODELS_PRESETS)

@@ -88,6 +88,24 @@ def test_a_sister_pipeline_runs_with_the_experiments_in_its_folder(
 
 
 @pytest.mark.parametrize(
+    ("pipeline", "graph"),
+    [([], "dvc.yaml"), (["--pipeline", "small"], "pipelines/small/dvc.yaml")],
+)
+def test_only_what_leads_to_the_named_stages_runs(
+    pipeline: list[str], graph: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    small = tmp_path / "pipelines/small"
+    small.mkdir(parents=True)
+    (small / "dvc.yaml").touch()
+    (small / "params.yaml").write_text("qa: {seed: 1}\n")
+    fake = use(monkeypatch, FakeDvc())
+    stages = ["--stage", "train@0", "--stage", "score"]
+    assert main(["sweep", *pipeline, *stages, "qa.seed=4"]) == 0
+    (run,) = [call for call in fake.calls if call[:2] == ["exp", "run"]]
+    assert run[7:] == [f"{graph}:train@0", f"{graph}:score"]
+
+
+@pytest.mark.parametrize(
     ("words", "message"),
     [
         (["--pipeline", "large"], "--pipeline large: no such pipeline; there are: none"),

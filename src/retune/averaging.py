@@ -14,9 +14,9 @@ import torch
 from torch import nn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from retune.errors import RetuneError
 from retune.joint import JointTrainer
 from retune.launch import SETTING
+from retune.training import cannot_use
 
 _AVERAGE = "average"  # of a checkpoint, the folder of the average
 
@@ -40,10 +40,11 @@ class AveragingTrainer(JointTrainer):
         if not ema_decay:
             return
         if self.is_deepspeed_enabled:
-            raise RetuneError(
-                f"{self.section}.ema_decay is {ema_decay} (in params.yaml or by the variant), but "
-                f"{SETTING} asks for DeepSpeed, which has weights of its own; set ema_decay to 0, "
-                "or launch without DeepSpeed"
+            raise cannot_use(
+                f"{self.section}.ema_decay",
+                ema_decay,
+                f"{SETTING} asks for DeepSpeed, which has weights of its own",
+                "launch without DeepSpeed",
             )
         self.average = [weight.detach().clone() for weight in self.inner.parameters()]
         self.add_callback(_EachStep(self))

@@ -66,6 +66,9 @@ def _add_sweep(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument(
         "--pipeline", metavar="NAME", help="run pipelines/NAME, with the experiments in there"
     )
+    parser.add_argument(
+        "--stage", action="append", default=[], metavar="NAME", help="run only what leads to this"
+    )
     parser.add_argument("--replace", action="store_true", help="run again what is there already")
     parser.add_argument("--json", action="store_true", help="print the outcomes as JSON")
     parser.set_defaults(run=_sweep, failure=1)
@@ -199,7 +202,9 @@ def _sweep(arguments: argparse.Namespace) -> int:
         raise RetuneError("--seeds folds figures of the main pipeline only: give qa.seed=1,2,3")
     pipeline = sister(arguments.pipeline) if arguments.pipeline else None
     experiments = planned(arguments.what, arguments.seeds, (pipeline or Path()) / FOLDER)
-    outcomes = sweep(experiments, replace=arguments.replace, pipeline=pipeline)
+    outcomes = sweep(
+        experiments, replace=arguments.replace, pipeline=pipeline, stages=arguments.stage
+    )
     _print_sweep(outcomes, arguments.seeds, arguments.json)
     failed = [outcome for outcome in outcomes if outcome.failed]
     done = len(outcomes) - len(failed)

@@ -61,10 +61,11 @@ def encoder_config(checkpoint: Path, dropout: float | None, **changes: Any) -> P
 def load_encoder(auto_class: Any, checkpoint: Path, config: PretrainedConfig) -> PreTrainedModel:
     """The model that `auto_class` makes of `config`, its encoder the one in `checkpoint`.
 
-    Its head is fresh where the checkpoint brings none.
+    Its head is fresh where the checkpoint brings none, or one of other sizes.
 
     Raises:
-        RetuneError: transformers cannot read the folder so, or weights of the encoder are missing.
+        RetuneError: transformers cannot read the folder so, or weights of the encoder are missing
+            or of other sizes.
     """
     return load_encoder_and_missing(auto_class, checkpoint, config)[0]
 
@@ -81,17 +82,25 @@ def load_encoder_and_missing(
             use_safetensors=True,
             local_files_only=True,
             trust_remote_code=False,
+            ignore_mismatched_sizes=True,
             output_loading_info=True,
         )
-    # transformers fills what a file lacks with random numbers: right for the head only.
+    # transformers fills what a file lacks, or has in other sizes, with random numbers: right for
+    # the head only.
+    resized = {key for key, *_ in report["mismatched_keys"]}
+    fresh = sorted({*report["missing_keys"]} | resized)
     prefix = f"{model.base_model_prefix}."
-    missing = sorted(key for key in report["missing_keys"] if key.startswith(prefix))
-    if missing:
+    told = [
+        f"{key} (which has another size there)" if key in resized else key
+        for key in fresh
+        if key.startswith(prefix)
+    ]
+    if told:
         raise RetuneError(
-            f"{checkpoint} lacks weights of the encoder: {listed(missing, 3)}; its "
+            f"{checkpoint} lacks weights of the encoder: {listed(told, 3)}; its "
             "config.json and model.safetensors do not belong together"
         )
-    return model, sorted(report["missing_keys"])
+    return model, fresh
 
 
 def load_encoder_embeddings(folder: Path) -> Tensor:

@@ -47,11 +47,13 @@ def sweep(
     *,
     replace: bool,
     pipeline: Path | None = None,
+    stages: Sequence[str] = (),
     logs: Path = LOGS,
 ) -> list[Outcome]:
     """Run each experiment with `dvc exp run --temp` and return how each ended.
 
-    With `pipeline` it is the one in that folder which runs, and whose params are changed.
+    With `pipeline` it is the one in that folder which runs, and whose params are changed. With
+    `stages` only those of it run, and what they need.
 
     Raises:
         RetuneError: before anything runs, where two experiments have one name, or an
@@ -71,19 +73,25 @@ def sweep(
         dvc(Path(), "exp", "remove", *existing)
     logs.mkdir(exist_ok=True)
     bar = tqdm(experiments, desc="sweep", unit=" experiments")
-    return [_run(experiment, pipeline, logs, bar) for experiment in bar]
+    return [_run(experiment, pipeline, stages, logs, bar) for experiment in bar]
 
 
 def _run(
-    experiment: Experiment, pipeline: Path | None, logs: Path, bar: "tqdm[Experiment]"
+    experiment: Experiment,
+    pipeline: Path | None,
+    stages: Sequence[str],
+    logs: Path,
+    bar: "tqdm[Experiment]",
 ) -> Outcome:
     bar.set_postfix_str(experiment.name)
     log = logs / f"{experiment.name}.log"
-    of, target = (f"{pipeline}/params.yaml", [f"{pipeline}/dvc.yaml"]) if pipeline else (None, [])
+    of = f"{pipeline}/params.yaml" if pipeline else None
+    graph = f"{pipeline}/dvc.yaml" if pipeline else "dvc.yaml"
+    targets = [f"{graph}:{stage}" for stage in stages] or ([graph] if pipeline else [])
     settings = [part for override in experiment.overrides(of) for part in ("-S", override)]
     folders = own_folders(experiment, Path(of or "params.yaml"))
     settings += [part for folder in folders for part in ("--copy-paths", folder)]
-    command = [*DVC, "exp", "run", "--temp", "--name", experiment.name, *settings, *target]
+    command = [*DVC, "exp", "run", "--temp", "--name", experiment.name, *settings, *targets]
     with log.open("w", encoding="utf-8") as file:
         print("$", " ".join(command[2:]), file=file, flush=True)
         done = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, check=False)

@@ -67,6 +67,15 @@ class OptimizationParams:
     log_every: Positive
 
 
+def cannot_use(setting: str, value: float, why: str, remedy: str) -> RetuneError:
+    """The error of a `setting` (its dotted name) that is above 0 where it must be 0."""
+    name = setting.rpartition(".")[2]
+    return RetuneError(
+        f"{setting} is {value} (in params.yaml or by the variant), but {why}; set {name} to 0, or "
+        f"{remedy}"
+    )
+
+
 def training_arguments(
     params: OptimizationParams, seed: int, work: Path, logs: Path, *, best_metric: str, padded: bool
 ) -> TrainingArguments:

@@ -50,7 +50,7 @@ def test_changes_without_meaning_are_invariances(name: str) -> None:
 
 @pytest.mark.parametrize("name", MEASURING)
 def test_expectations_of_a_kind_are_balanced(name: str) -> None:
-    """No file can be passed by a model that always says the same."""
+    """Praise and blame, up and down: no answer is expected more often than the other."""
     counts = Counter((kind, expected) for kind, _, _, expected in rows(name))
     for kind, low, high in (("MFT", "0", "1"), ("DIR", "down", "up")):
         assert abs(counts[kind, low] - counts[kind, high]) <= 2

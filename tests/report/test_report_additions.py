@@ -97,6 +97,8 @@ def test_sentiment_shows_probes_by_kind_and_the_notebooks_sentences() -> None:
     column = [c.heading for c in table.columns].index("bert")
     shown = {row[0]: row[column] for row in table.rows}
     assert shown == {row["kind"]: Spread(row["mean"], row["half_width"]) for row in kinds}
+    assert table.columns[-1].heading == "one answer to all"
+    assert {row[0]: row[-1] for row in table.rows} == {k["kind"]: k["one_answer"] for k in kinds}
     sentences = tables["Notebook N3's sentences: seeds that pass"].rows
     assert sentences[0][0] == "not a bad movie"
     assert sentences[-1][:2] == ("Today, the weather is good.", "The weather is good today")

@@ -10,7 +10,6 @@ import pytest
 import yaml
 
 from retune import manifests
-from retune.params import module_names
 from retune.sentiment.augment import augment
 from retune.sentiment.augmenting import none
 from retune.sentiment.examples import Example, read_examples, write_examples
@@ -77,10 +76,6 @@ def test_no_augmentation_leaves_the_originals(raw: Path) -> None:
     line = augment(raw, folder, metrics, made=lambda rows: none.augmented(rows, none.Params()))
     assert line == "2 texts and 0 made of them"
     assert (folder / "train.jsonl").read_bytes() == (raw / "train.jsonl").read_bytes()
-
-
-def test_every_method_has_params_and_augmented() -> None:
-    assert {"none", "rules"} <= set(module_names("retune.sentiment.augmenting"))
 
 
 def bundled(folder: Path) -> Path:

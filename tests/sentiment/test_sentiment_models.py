@@ -1,5 +1,6 @@
 import importlib
 import inspect
+import json
 from dataclasses import is_dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import torch
 from pydantic import ValidationError
 from sentiment_runs import MODULES, PARAMS
 from torch.nn.utils.rnn import pack_padded_sequence
-from transformers import PreTrainedModel
+from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedModel
 
 from retune.errors import RetuneError
 from retune.params import module_names
@@ -114,6 +115,38 @@ def test_the_seed_decides_what_is_drawn(name: str, checkpoint: Path) -> None:
     one, same, other = (build(name, checkpoint, seed).state_dict() for seed in (0, 0, 1))
     assert all(torch.equal(one[key], same[key]) for key in one)
     assert not all(torch.equal(one[key], other[key]) for key in one)
+
+
+@pytest.mark.parametrize("family", ["bert", "roberta", "distilbert", "electra"])
+@pytest.mark.parametrize("count", [2, 3, 1])
+def test_bert_keeps_a_head_of_two_labels_and_makes_any_other_anew(
+    family: str, count: int, tmp_path: Path
+) -> None:
+    sizes = {"dim": 32, "hidden_dim": 64} if family == "distilbert" else {}
+    tiny.write_checkpoint(tmp_path / "encoder", family, **sizes)
+    config = AutoConfig.from_pretrained(tmp_path / "encoder", num_labels=count)
+    theirs = AutoModelForSequenceClassification.from_config(config)
+    theirs.save_pretrained(tmp_path / "tuned")
+    batch = texts([9, 4], 9)
+    first, again = (build("bert", tmp_path / "tuned", seed, dropout=None) for seed in (1, 2))
+    assert first.config.id2label == {0: "negative", 1: "positive"}
+    assert torch.equal(logits(first, batch), logits(again, batch)) == (count == 2)
+    state = theirs.base_model.state_dict()
+    kept = first.base_model.state_dict()
+    assert all(torch.equal(kept[name], weight) for name, weight in state.items())
+
+
+def test_an_encoder_of_another_size_is_refused(tmp_path: Path) -> None:
+    tiny.write_checkpoint(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
+    config["max_position_embeddings"] *= 2
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    missing = (
+        r"lacks weights of the encoder: bert\.embeddings\.position_embeddings\.weight \(which has "
+        r"another size there\); its config\.json and model\.safetensors do not belong together"
+    )
+    with pytest.raises(RetuneError, match=missing):
+        build("bert", tmp_path)
 
 
 @pytest.mark.parametrize("pooling", ["mean", "last"])

@@ -23,6 +23,7 @@ PARAMS: dict[str, Any] = {
 SMALL = Lexicon(
     synonyms={"film": ("movie",), "good": ("fine", "excellent"), "slow": ("sluggish",)},
     polar=frozenset({"good", "fine", "excellent", "slow", "sluggish"}),
+    dispensable=frozenset({"new"}),
     paraphrases={("at", "first"): "to begin with", ("at", "first", "sight"): "outwardly"},
     negations=frozenset({("not",), ("n't",), ("anything", "but"), ("nobody",)}),
 )
@@ -85,9 +86,9 @@ def test_words_are_free_where_no_negation_contrast_or_modifier_reaches(
         ("paraphrases", "Good at first sight, and at first", {"Good outwardly, and to begin with"}),
         ("paraphrases", "It is not good at first", {"It is not good at first"}),
         ("paraphrases", "Look at, first", {"Look at, first"}),
-        ("dropout", "So the good new film  is  not good", {"So good new  is  not good"}),
+        ("dropout", "So the good new film  is  not good", {"So good film  is  not good"}),
         ("dropout", "Quite dreary, and it lasted", {"Quite dreary, lasted"}),  # unknown words stay
-        ("dropout", "The film is good.", {"The film is good."}),  # fewer than three would be left
+        ("dropout", "The film is.", {"The film is."}),  # fewer than three would be left
         ("swaps", "One two three, four five but six", {"One three two, five four but six"}),
         ("swaps", "So good film one", {"So good one film"}),
         ("swaps", "So slow", {"So slow"}),

@@ -14,7 +14,7 @@ from sentiment_runs import OPTIMIZATION, write_data
 from stage_runs import ROOT, run_module, run_stage, said_by_stage
 
 from retune.checkpoints import load_tokenizer
-from retune.params import SECTIONS, load_yaml
+from retune.params import SECTIONS, load_yaml, module_names
 from retune.sentiment.models import load
 from retune.storage import sha256
 
@@ -51,6 +51,19 @@ def test_the_params_of_the_pipeline_are_whole() -> None:
     values = load_yaml(PARAMS)
     assert set(values["sentiment"]) == set(SECTIONS["sentiment"])
     assert len(set(values["sentiment"]["seeds"])) == 4
+
+
+@pytest.mark.parametrize(
+    ("package", "section"),
+    [("datasets", "datasets"), ("models", "models"), ("vocabularies", "vocabularies"),
+     ("augmenting", "augment.methods")],
+)  # fmt: skip
+def test_every_choice_has_its_section_in_the_params(package: str, section: str) -> None:
+    """DVC refuses a stage whose params are not there."""
+    place = load_yaml(PARAMS)["sentiment"]
+    for part in section.split("."):
+        place = place[part]
+    assert set(place) == set(module_names(f"retune.sentiment.{package}"))
 
 
 def write_params(folder: Path, *more: str, **changes: Any) -> None:
@@ -107,6 +120,7 @@ def test_two_variants_from_sentences_to_their_comparison(tmp_path: Path) -> None
     case = next(row for row in told["capabilities"] if row["capability"] == "case")
     assert case["mean"] == 100.0  # the tokenizer lowers all letters
     assert len(told["runs"]) == 3
+    assert told["mft_pass_rate"] == told["kinds"][1]["mean"]
     assert f"{told['probe_pass_rate']:.2f}" in said
 
     # What does not belong together is refused before any work.

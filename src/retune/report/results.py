@@ -37,6 +37,7 @@ FIGURES: dict[str, tuple[str, Form]] = {
     "perplexity_before": ("perplexity before", "score"),
     "perplexity": ("perplexity", "score"),
     "loss": ("loss", "number"),
+    "mft_pass_rate": ("MFT passed, %", "score"),
     "probe_pass_rate": ("probes passed, %", "score"),
     "probe_pass_rate_of_one_answer": ("by one answer to all, %", "score"),
     "expected_calibration_error": ("calibration error", "score"),

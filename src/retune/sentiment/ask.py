@@ -10,10 +10,9 @@ from retune.checkpoints import load_tokenizer
 from retune.errors import RetuneError
 from retune.params import Params
 from retune.sentiment.batches import Collator
-from retune.sentiment.examples import LABELS
+from retune.sentiment.examples import LABELS, THRESHOLD
 from retune.sentiment.models import load
-from retune.sentiment.predict import PredictParams, on_best_device
-from retune.sentiment.probe import probabilities_of_ids
+from retune.sentiment.predict import PredictParams, on_best_device, probabilities_of_ids
 from retune.sentiment.tokenize import TokenizeParams, reader
 
 PARAMS = "pipelines/sentiment/params.yaml"
@@ -39,7 +38,7 @@ def asker(settings: Params, folder: Path, context: str | None) -> Callable[[str]
             fields: dict[str, Any] = {"text": text, "label": None, "positive": None, "cut": False}
             return Reply(f"no label, since the tokenizer keeps nothing of it  {text}", fields)
         (positive,) = ask([ids])
-        label = LABELS[positive > 0.5]
+        label = LABELS[positive > THRESHOLD]
         fields = {"text": text, "label": label, "positive": positive, "cut": is_cut}
         doubt = f"  (its first {lengths.max_length} tokens)" if is_cut else ""
         return Reply(f"{label}  {max(positive, 1 - positive):.1%}  {text}{doubt}", fields)

@@ -13,6 +13,8 @@ from retune.storage import read_json_lines, write_json_lines
 
 #: By number: a model's logits stand in this order.
 LABELS = ("negative", "positive")
+#: Above it P(positive) stands for the second of them.
+THRESHOLD = 0.5
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,13 @@ class Rows:
     bounds: NDArray[np.int64]  # (N + 1,) where each text begins, and the last ends
     labels: NDArray[np.int8]  # (N,)
 
+    @classmethod
+    def without_labels(cls, input_ids: Sequence[Sequence[int]]) -> "Rows":
+        """Texts, by their tokens, that have no label, which get 0."""
+        bounds = np.cumsum([0, *map(len, input_ids)])
+        flat = np.array([token for ids in input_ids for token in ids], np.int32)
+        return cls(flat, bounds, np.zeros(len(input_ids), np.int8))
+
     def __len__(self) -> int:
         return len(self.labels)
 

@@ -82,6 +82,18 @@ def on_best_device(model: "PreTrainedModel") -> "PreTrainedModel":
     return model
 
 
+def probabilities_of_ids(
+    model: nn.Module,
+    collate: Collator,
+    params: PredictParams,
+    input_ids: Sequence[Sequence[int]],
+) -> list[float]:
+    """P(positive) of each text, of which the token ids are given."""
+    rows = Rows.without_labels(input_ids)
+    logits = logits_of(model, rows, collate, params, quiet=True)
+    return positive_probabilities(logits).tolist()  # type: ignore[no-any-return]
+
+
 def logits_of(
     model: nn.Module,
     rows: Rows,

@@ -6,16 +6,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from retune.checkpoints import load_tokenizer
 from retune.folding import interval_half_width, spread
 from retune.sentiment.batches import Collator
-from retune.sentiment.features import Rows
 from retune.sentiment.models import load
-from retune.sentiment.predict import PredictParams, logits_of, on_best_device
+from retune.sentiment.predict import PredictParams, on_best_device, probabilities_of_ids
 from retune.sentiment.probes import Probe, ProbeParams, pass_rates, rates_of_one_answer
-from retune.sentiment.reading import positive_probabilities
 from retune.sentiment.score import told
 from retune.sentiment.tokenize import Reader, TokenizeParams, reader
 from retune.storage import write_json
@@ -36,7 +32,8 @@ def probe(
 ) -> str:
     """Ask the models in `folders`, by seed; write pass rates with their spread to `metrics`.
 
-    Beside each rate stands that of a model that gives one answer to all.
+    Beside each rate stands that of a model that gives one answer to all. First stands the rate of
+    the minimum functionality tests: who says the same of all passes every other one.
     """
     runs = {}
     for seed, folder in folders.items():
@@ -57,7 +54,12 @@ def probe(
     }
     failures = [{"seed": seed, "failures": run["failures"]} for seed, run in runs.items()]
     mean = statistics.fmean(rates.values())
-    overall = {"probe_pass_rate": mean, "probe_pass_rate_of_one_answer": floor["rate"]}
+    (mft,) = (row["mean"] for row in groups["kinds"] if row["kind"] == "MFT")
+    overall = {
+        "mft_pass_rate": mft,
+        "probe_pass_rate": mean,
+        "probe_pass_rate_of_one_answer": floor["rate"],
+    }
     write_json(metrics, {"sentiment": {**overall, **groups, "runs": failures}})
     half_width = interval_half_width(list(rates.values()))
     kinds = ", ".join(f"{row['kind']} {row['mean']:.1f}" for row in groups["kinds"])
@@ -77,24 +79,6 @@ def probabilities(
     """P(positive) of each text."""
     input_ids = [ids for ids, _ in read(list(texts))]
     return probabilities_of_ids(model, collate, params, input_ids)
-
-
-def probabilities_of_ids(
-    model: "PreTrainedModel",
-    collate: Collator,
-    params: PredictParams,
-    input_ids: Sequence[Sequence[int]],
-) -> list[float]:
-    """P(positive) of each text, of which the token ids are given."""
-    logits = logits_of(model, rows_of(input_ids), collate, params, quiet=True)
-    return positive_probabilities(logits).tolist()  # type: ignore[no-any-return]
-
-
-def rows_of(input_ids: Sequence[Sequence[int]]) -> Rows:
-    """Texts that have no label, which get 0."""
-    bounds = np.cumsum([0, *map(len, input_ids)])
-    flat = np.array([token for ids in input_ids for token in ids], np.int32)
-    return Rows(flat, bounds, np.zeros(len(input_ids), np.int8))
 
 
 def _group(place: int, name: str, runs: Mapping[int, list[dict[str, Any]]]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Any, Literal, cast
 import pydantic.dataclasses
 
 from retune.params import STRICT, Fraction
+from retune.sentiment.examples import THRESHOLD
 
 Kind = Literal["MFT", "INV", "DIR"]
 
@@ -130,7 +131,7 @@ def rates_of_one_answer(probes: Sequence[Probe], tolerance: float) -> dict[str, 
 
 
 def _label(probability: float) -> int:
-    return int(probability > 0.5)
+    return int(probability > THRESHOLD)
 
 
 def _grouped(outcomes: Iterable[tuple[str, bool]]) -> Mapping[str, list[bool]]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from retune import manifests
 from retune.errors import RetuneError, listed
 from retune.numerics import Doubles, exp
-from retune.sentiment.examples import read_examples
+from retune.sentiment.examples import THRESHOLD, read_examples
 from retune.storage import read_json_lines
 
 #: Of the predictions, in their folder.
@@ -35,7 +35,7 @@ def positive_probabilities(logits: Doubles) -> Doubles:
 
 def answers(positive: Doubles) -> NDArray[np.int64]:
     """The labels (N,) that probabilities (N,) of being positive stand for."""
-    return (positive > 0.5).astype(np.int64)
+    return (positive > THRESHOLD).astype(np.int64)
 
 
 def read_gold(raw: Path) -> Gold:

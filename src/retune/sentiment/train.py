@@ -33,7 +33,7 @@ from retune.sentiment.batches import Collator, label_logits
 from retune.sentiment.features import Rows, read_rows
 from retune.sentiment.predict import PredictParams, logits_of
 from retune.sentiment.reading import answers, positive_probabilities
-from retune.training import OptimizationParams
+from retune.training import OptimizationParams, cannot_use
 
 _SPLITS = ("train", "validation")
 
@@ -178,10 +178,8 @@ class LabelTrainer(AveragingTrainer):
         return self._not_adversarial(why, "choose another model")
 
     def _not_adversarial(self, why: str, remedy: str) -> RetuneError:
-        return RetuneError(
-            f"{self.section}.adversarial_epsilon is {self.adversarial_epsilon} (in params.yaml or "
-            f"by the variant), but {why}; set adversarial_epsilon to 0, or {remedy}"
-        )
+        setting = f"{self.section}.adversarial_epsilon"
+        return cannot_use(setting, self.adversarial_epsilon, why, remedy)
 
     def loss_share(self, model: nn.Module, inputs: Batch) -> Tensor:
         """What the texts of a part of a joint batch add to the mean."""

@@ -81,7 +81,7 @@ def _checked(task: Mapping[str, Any]) -> Mapping[str, Any]:
     _failures(task)
     for key, name in _GROUPS.items():
         for row in task[key]:
-            _ = row[name], row["total"], row["mean"], row["half_width"]
+            _ = row[name], row["total"], row["mean"], row["half_width"], row["one_answer"]
     return task
 
 
@@ -90,7 +90,8 @@ def _probes(probes: Mapping[str, Any]) -> Iterator[Block]:
         yield _rates(key, name, probes)
     yield Remark(
         "MFT: a sentence has a label. INV: a change means nothing. DIR: a change moves the "
-        "sentiment (Ribeiro et al. 2020)."
+        "sentiment (Ribeiro et al. 2020). Only what a model passes beyond one answer to all tells "
+        "that it has understood something."
     )
     failed = {name: _failures(value) for name, value in probes.items()}
     runs = {name: len(value["runs"]) for name, value in probes.items()}
@@ -99,18 +100,19 @@ def _probes(probes: Mapping[str, Any]) -> Iterator[Block]:
 
 
 def _rates(key: str, name: str, told: Mapping[str, Any]) -> Table:
-    """Pass rates by kind or capability, a column for each variant."""
-    groups = {row[name]: row["total"] for value in told.values() for row in value[key]}
+    """Pass rates by kind or capability, a column for each variant, and for one answer to all."""
+    groups = {row[name]: row for value in told.values() for row in value[key]}
     rates = {
         (variant, row[name]): Spread(row["mean"], row["half_width"])
         for variant, value in told.items()
         for row in value[key]
     }
     rows = tuple(
-        (group, total, *(rates.get((variant, group)) for variant in told))
-        for group, total in groups.items()
+        (group, row["total"], *(rates.get((variant, group)) for variant in told), row["one_answer"])
+        for group, row in groups.items()
     )
-    columns = [Column(name), Column("probes", "count"), *(Column(v, "score") for v in told)]
+    shown = [*told, "one answer to all"]
+    columns = [Column(name), Column("probes", "count"), *(Column(v, "score") for v in shown)]
     return Table(f"Probes passed, in percent, by {name}", tuple(columns), rows)
 
 

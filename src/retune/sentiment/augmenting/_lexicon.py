@@ -16,12 +16,14 @@ class Lexicon:
     Attributes:
         synonyms: of a word, all of one polarity with it.
         polar: the words that praise or blame, headwords and synonyms.
+        dispensable: adjectives and adverbs that do neither; a sentence stands without them.
         paraphrases: of a phrase of two words or more.
         negations: words and phrases that turn what follows.
     """
 
     synonyms: Mapping[str, tuple[str, ...]]
     polar: frozenset[str]
+    dispensable: frozenset[str]
     paraphrases: Mapping[Phrase, str]
     negations: frozenset[Phrase]
 
@@ -41,6 +43,9 @@ def bundled() -> Lexicon:
             for word, names in synonyms.items()
         },
         polar=frozenset(polar.union(*(synonyms[word] for word in polar))),
+        dispensable=frozenset(
+            word for word, part, sign, _ in rows if sign == "0" and part in {"adj", "adv"}
+        ),
         paraphrases={tuple(source.lower().split()): target for source, target in paraphrases},
         negations=frozenset(tuple(line.split()) for line in _lines("negations.txt")),
     )

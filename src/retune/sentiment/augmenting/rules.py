@@ -4,8 +4,8 @@ Four rules in the manner of Wei and Zou (2019), bound so that they keep the labe
 paraphrases, dropout of words, and swaps of words. None of them touches a negation or what it
 turns, a contrast or a modifier (see `_sentences`); only synonyms, of their own polarity, stand
 for words of praise and blame, which are neither dropped nor moved; only words that judge nothing
-are dropped; and words move within their clause alone, so that what follows a "but" goes on
-following it.
+are dropped, and none that a sentence is about; and words move within their clause alone, so that
+what follows a "but" goes on following it.
 """
 
 import random
@@ -22,8 +22,9 @@ from retune.sentiment.examples import Example
 
 #: Words that dropout leaves at least.
 _FEWEST = 3
-#: Words that dropout may take: they bind others and judge nothing. The lexicon cannot know every
-#: word of praise or blame, so that dropout asks for what is known to be neither.
+#: Words that dropout may take, beside the lexicon's dispensable ones: they bind others and judge
+#: nothing. The lexicon cannot know every word of praise or blame, so that dropout asks for what is
+#: known to be neither.
 _LIGHT = frozenset(
     {"a", "an", "the", "this", "that", "these", "those", "which", "who", "whose", "whom", "what"}
     | {"i", "me", "my", "we", "us", "our", "you", "your", "he", "him", "his", "she", "her", "it"}
@@ -90,8 +91,8 @@ def paraphrase(sentence: Sentence, lexicon: Lexicon, draw: random.Random, share:
 
 
 def drop_words(sentence: Sentence, lexicon: Lexicon, draw: random.Random, share: float) -> str:
-    """Leave light and neutral words out, where enough remain."""
-    light = _LIGHT | lexicon.synonyms.keys()
+    """Leave light and dispensable words out, where enough remain."""
+    light = _LIGHT | lexicon.dispensable
     drawn = _drawn(
         [n for n in _movable(sentence, lexicon) if sentence.keys[n] in light], draw, share
     )

@@ -36,8 +36,8 @@ def build(
     The head is fresh unless the checkpoint was fine-tuned to tell two labels and brings one.
 
     Raises:
-        RetuneError: transformers cannot read the folder as such a model, weights of the
-            encoder are missing, or it has fewer embeddings than the tokenizer has ids.
+        RetuneError: transformers cannot read the folder as such a model, weights of the encoder
+            are missing or of other sizes, or it has fewer embeddings than the tokenizer has ids.
     """
     config = encoder_config(checkpoint, params.dropout, **NAMED_LABELS)
     model = load_encoder(AutoModelForSequenceClassification, checkpoint, config)
