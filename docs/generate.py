@@ -241,11 +241,13 @@ def sentiment() -> str:
         return "Not run yet; `dvc repro pipelines/sentiment/dvc.yaml` does it."
     compared = read_json(folder / "compare.json")["sentiment"]
     lines = [
-        "| variant | accuracy | macro F1 | ensemble | parameters | stored | training |",
-        "|---|--:|--:|--:|--:|--:|--:|",
+        "| variant | accuracy | macro F1 | calibration error | ensemble | parameters | stored "
+        "| training |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for row in compared["variants"]:
-        (ensemble,) = read_json(folder / row["name"] / "scores.json")["sentiment"]["ensemble"]
+        told = read_json(folder / row["name"] / "scores.json")["sentiment"]
+        (ensemble,) = told["ensemble"]
         scores = {score["score"]: score for score in row["scores"]}
         accuracy, macro = (
             f"{scores[name]['mean']:.2f} ± {scores[name]['half_width']:.2f}"
@@ -253,29 +255,35 @@ def sentiment() -> str:
         )
         trained, total = row["trained_parameters"], row["parameters"]
         lines.append(
-            f"| `{row['name']}` | {accuracy} | {macro} | {ensemble['accuracy']:.2f} "
-            f"| {total:,} ({trained / total:.1%} trained) "
+            f"| `{row['name']}` | {accuracy} | {macro} | {told['expected_calibration_error']:.1f} "
+            f"| {ensemble['accuracy']:.2f} | {total:,} ({trained / total:.1%} trained) "
             f"| {row['model_bytes']:,} bytes | {row['train_seconds']:.0f} s |"
         )
     seeds = len(compared["variants"][0]["scores"][0]["by_seed"])
-    told = (
-        f"± is half of the 95 % interval over {seeds} seeds; seconds are the mean over them; the "
-        f"ensemble is the accuracy of all {seeds} models by their mean probability. "
-        f"Below, all {len(compared['sentence_noise'])} pairs are compared, with no correction for "
-        "their number."
+    first, count = compared["variants"][0]["name"], len(compared["sentence_noise"])
+    legend = (
+        f"± is half of the 95 % interval over {seeds} seeds; the calibration error, in points, and "
+        f"the seconds are means over them; the ensemble is the accuracy of all {seeds} models by "
+        f"their mean probability. Below, `{first}` is compared with every other variant, and then "
+        f"these with each other; nothing corrects for there being {count} pairs."
     )
-    return "\n".join([*lines, "", told, "", *_differences(compared)])
+    best, others = _differences(compared, first)
+    summary = f"<summary>The other {len(others)} pairs</summary>"
+    folded = ["<details>", summary, "", *others, "", "</details>"]
+    return "\n".join([*lines, "", legend, "", *best, "", *folded])
 
 
-def _differences(compared: dict[str, Any]) -> list[str]:
-    """What seeds and resampled sentences say of each pair of variants."""
+def _differences(compared: dict[str, Any], first: str) -> tuple[list[str], list[str]]:
+    """What seeds and sentences say of each pair with the variant `first`, and of the others."""
     gaps = {
         frozenset((gap["better"], gap["worse"])): gap
         for gap in compared["seed_noise"]
         if gap["key"] == "accuracy"
     }
-    lines = []
+    best: list[str] = []
+    others: list[str] = []
     for test in compared["sentence_noise"]:
+        lines = best if first in (test["better"], test["worse"]) else others
         gap = gaps[frozenset((test["better"], test["worse"]))]
         doubt = "; within seed noise" if gap["verdict"] == "below" else ""
         lines.append(
@@ -283,7 +291,7 @@ def _differences(compared: dict[str, Any]) -> list[str]:
             f"{gap['half_width']:.2f} points of accuracy over seeds, {test['low']:+.2f} to "
             f"{test['high']:+.2f} over resampled sentences (p = {test['p_value']:.2g}){doubt}"
         )
-    return lines
+    return best, others
 
 
 def probes() -> str:
