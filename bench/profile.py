@@ -12,7 +12,8 @@ from bench.measure import RESULTS, machine, plain_parser
 from bench.recipes import NOTEBOOK, RETUNE, Recipe, collator_of, set_dropout, set_memory
 from bench.training import BATCH, ENCODERS, encoder
 from bench.windows import shuffled_windows
-from retune.qa.batches import Batch, span_logits
+from retune.batches import Batch
+from retune.qa.batches import span_logits
 from retune.qa.evaluation import batch_loss
 
 _ROWS = 12

@@ -13,11 +13,12 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 
 from bench.windows import checkpoint_folder
+from retune.batches import Batch
 from retune.checkpoints import load_tokenizer
 from retune.layers.dropout import Dropout, use_fast_dropout
 from retune.memory import keep_freed_memory
 from retune.precision import resolved_precision
-from retune.qa.batches import Batch, Collator, span_logits
+from retune.qa.batches import Collator, span_logits
 from retune.qa.evaluation import batch_loss
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from retune.errors import RetuneError, excerpt
 from retune.fetching import Source, local_source
+from retune.findings import Finding
+from retune.limits import LimitParams, limited
 from retune.own_files import file_inside
-from retune.qa.download import LimitParams, limited
-from retune.qa.findings import Finding
-from retune.sentiment.texts import sameness
+from retune.sameness import sameness
 from retune.storage import atomic_path, write_json_lines
 
 #: What to do about rows that stand in each other's way.

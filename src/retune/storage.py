@@ -1,5 +1,6 @@
 """Files that are either whole or absent, with the same bytes for the same content."""
 
+import csv
 import fcntl
 import hashlib
 import heapq
@@ -7,7 +8,7 @@ import os
 import shutil
 import socket
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import islice
 from pathlib import Path
@@ -173,6 +174,16 @@ def _kept(items: list[tuple[str, str]], files: ExitStack) -> Iterator[tuple[str,
     file.writelines(orjson.dumps(item, option=orjson.OPT_APPEND_NEWLINE) for item in items)
     file.seek(0)
     return map(tuple, map(orjson.loads, file))
+
+
+def write_csv(path: Path, heading: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Write a table, with Unix line ends."""
+    with (
+        atomic_path(path) as temporary,
+        temporary.open("w", encoding="utf-8", newline="") as file,
+    ):
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerows([heading, *rows])
 
 
 def read_json(path: Path) -> Any:

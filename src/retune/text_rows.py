@@ -7,8 +7,9 @@ from typing import Any
 
 from retune.errors import RetuneError, excerpt
 from retune.fetching import Source
-from retune.qa.findings import Finding
-from retune.qa.reading_json import UnreadableError, parse_json
+from retune.findings import Finding
+from retune.strict_json import parse_json
+from retune.text_files import UnreadableError
 
 
 def json_objects(text: str, file: str) -> Iterator[tuple[str, dict[Any, Any]] | Finding]:

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from retune.adapters.blocks import EVALUATION, Masker, pack, read_texts
 from retune.adapters.conll import Sentence
 from retune.adapters.entities import TagTrainer
-from retune.adapters.words import NO_LABEL, WordReader, rectangle
+from retune.adapters.words import WordReader, rectangle
 from retune.errors import RetuneError
+from retune.losses import NO_LABEL
 
 TOKENIZERS = {"pieces": tiny.wordpiece, "bytes": tiny.byte_level}
 LABELS = {"O": 0, "B-PER": 1}

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from retune.layers.recurrent import LSTM
+from retune.layers.recurrent import LSTM, BidirectionalLSTM
 
 
 @pytest.fixture(params=[False, True])
@@ -36,3 +36,17 @@ def test_where_it_is_missing_states_are_those_of_float32(monkeypatch: pytest.Mon
     with torch.autocast("cpu", torch.bfloat16):
         found = layer.states(vectors)
     assert torch.equal(found, layer(vectors)[0])
+
+
+def test_bidirectional_lstm_equals_torch_on_unpadded_rows() -> None:
+    torch.manual_seed(0)
+    ours = BidirectionalLSTM(5, 4)
+    reference = torch.nn.LSTM(5, 4, batch_first=True, bidirectional=True)
+    state = ours.ahead.state_dict()
+    state |= {f"{k}_reverse": v for k, v in ours.back.state_dict().items()}
+    reference.load_state_dict(state)
+    vectors, lengths = torch.randn(3, 9, 5), torch.tensor([9, 1, 6])
+    found = ours(vectors, lengths)
+    for row, length in enumerate(lengths):
+        expected = reference(vectors[row : row + 1, :length])[0][0]
+        torch.testing.assert_close(found[row, :length], expected, atol=1e-6, rtol=1e-5)

@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
+from retune.findings import count_kinds
 from retune.qa.aligning import is_aligned
 from retune.qa.checking import LONGEST_CONTEXT, Checker, Rules
 from retune.qa.examples import Answer, Example
-from retune.qa.findings import count_kinds
 from retune.qa.reading import Record, read_records
-from retune.qa.reading_json import UnreadableError
+from retune.text_files import UnreadableError
 
 CONTEXT = "abc def ghi def"
 V1 = Rules(squad_v2=False, realign=False, drop_unanswerable=False)

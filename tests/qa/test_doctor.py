@@ -9,13 +9,13 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from retune.findings import Finding
 from retune.qa.audit import KINDS as WINDOW_KINDS
 from retune.qa.doctor.doctor import Examined, Options, diagnose, fix
 from retune.qa.doctor.lenient import lenient_records
-from retune.qa.findings import Finding
 from retune.qa.kinds import KINDS
 from retune.qa.reading import Record, read_records
-from retune.qa.reading_json import UnreadableError
+from retune.text_files import UnreadableError
 
 CONTEXT = "abc def ghi def café"
 WORDS = " ".join(f"word{number}" for number in range(60))

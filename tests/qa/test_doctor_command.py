@@ -9,10 +9,10 @@ import yaml
 from test_doctor import doctor, dump, flat, nested, question, write
 
 from retune.cli import main
+from retune.findings import Finding
 from retune.qa.audit import KINDS as WINDOW_KINDS
 from retune.qa.doctor.doctor import Examined, Options, diagnose
 from retune.qa.doctor.report import SHOWN, WIDTH, as_text, kinds_table
-from retune.qa.findings import Finding
 from retune.qa.kinds import KINDS
 
 ROOT = Path(__file__).resolve().parents[2]

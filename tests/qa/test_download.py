@@ -11,8 +11,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from retune.errors import RetuneError
 from retune.fetching import Source, local_source
-from retune.qa.download import DownloadParams, download, limited
-from retune.qa.examples import Answer, Example, read_examples
+from retune.qa.download import DownloadParams, download
+from retune.qa.examples import Answer, read_examples
 from retune.storage import read_json, read_json_lines
 
 PARAMS: dict[str, Any] = {
@@ -188,56 +188,6 @@ def test_the_same_sources_give_the_same_bytes(
         return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
     assert digests() == digests()
-
-
-def examples(count: int) -> list[Example]:
-    return [Example(f"q{n}", "", "c", "?", ()) for n in range(count)]
-
-
-@pytest.mark.parametrize(
-    ("total", "limit", "size"),
-    [
-        (87_599, "1%", 876),
-        (10_570, "3%", 317),
-        (10_570, "sample 3%", 317),
-        (10_570, None, 10_570),
-        (10_570, 1000, 1000),
-        (10_570, "sample 1000", 1000),
-        (10, "2.5%", 0),
-        (10, "100%", 10),
-        (10, 1000, 10),
-        (10, "sample 1000", 10),
-    ],
-)
-def test_limits_count_to_the_nearest_question(total: int, limit: Any, size: int) -> None:
-    kept = limited(examples(total), limit, 13)
-    assert len(kept) == size
-    numbers = [int(example.id[1:]) for example in kept]
-    assert numbers == sorted(numbers)
-    if not str(limit).startswith("sample"):
-        assert numbers == list(range(size))
-
-
-def test_a_sample_depends_on_the_seed_and_the_ids_alone() -> None:
-    some = examples(1000)
-    first = limited(some, "sample 100", 1)
-    assert first != limited(some, "sample 100", 2)
-    assert first == limited(some, "sample 100", 1)
-    assert {e.id for e in first} == {e.id for e in limited(some[::-1], "sample 10%", 1)}
-    assert max(int(e.id[1:]) for e in first) > 500
-
-
-@pytest.mark.parametrize("limit", [None, 1, "1%", "0.5%", "100%", "sample 1", "sample 12.5%", "7"])
-def test_good_limits_are_accepted(limit: Any) -> None:
-    assert DownloadParams(**PARAMS | {"train_limit": limit}).train_limit == limit
-
-
-@pytest.mark.parametrize(
-    "limit", [0, -1, "0%", "101%", "1.5", "sample", "sample 0", "some 10", "1 %", "", "٣%"]
-)
-def test_bad_limits_are_refused(limit: Any) -> None:
-    with pytest.raises(ValidationError, match=r"train_limit is .*; allowed: null, 1000, '1%'"):
-        DownloadParams(**PARAMS | {"train_limit": limit})
 
 
 @pytest.mark.parametrize(

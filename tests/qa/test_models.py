@@ -28,6 +28,7 @@ from retune.borrowing import BundleParams
 from retune.checkpoints import CheckpointParams
 from retune.errors import RetuneError
 from retune.params import module_names
+from retune.positions import max_positions
 from retune.qa import models
 from retune.qa.models import (
     bert,
@@ -344,20 +345,6 @@ def test_transformer_has_no_positions(checkpoint: Path) -> None:
     torch.testing.assert_close(logits(model, shuffled), expected, atol=1e-5, rtol=1e-4)
 
 
-def test_bidirectional_lstm_equals_torch_on_unpadded_rows() -> None:
-    torch.manual_seed(0)
-    ours = bilstm_attention.BidirectionalLSTM(5, 4)
-    reference = torch.nn.LSTM(5, 4, batch_first=True, bidirectional=True)
-    state = ours.ahead.state_dict()
-    state |= {f"{k}_reverse": v for k, v in ours.back.state_dict().items()}
-    reference.load_state_dict(state)
-    vectors, lengths = torch.randn(3, 9, 5), torch.tensor([9, 1, 6])
-    found = ours(vectors, lengths)
-    for row, length in enumerate(lengths):
-        expected = reference(vectors[row : row + 1, :length])[0][0]
-        torch.testing.assert_close(found[row, :length], expected, atol=1e-6, rtol=1e-5)
-
-
 def test_masked_softmax_is_zero_where_nothing_is_allowed() -> None:
     mask = torch.tensor([[True, False, True], [False, False, False]])
     found = bilstm_attention.masked_softmax(torch.tensor([[1.0, 9.0, 1.0], [1.0, 2.0, 3.0]]), mask)
@@ -512,7 +499,7 @@ def test_encoder_without_segments_takes_its_longest_window(
 ) -> None:
     model = build("bert", request.getfixturevalue(family))
     assert not models.accepts_token_types(model)
-    longest = models.max_positions(model)
+    longest = max_positions(model)
     assert longest == 30
     batch = windows([longest], longest)
     del batch["token_type_ids"]
@@ -540,5 +527,5 @@ def test_distilbert_dropout_is_the_one_of_params(distilbert: Path) -> None:
 )
 def test_limits_are_told(variant: str, expected: int | None, checkpoint: Path) -> None:
     model = build(variant, checkpoint)
-    assert models.max_positions(model) == expected
+    assert max_positions(model) == expected
     assert models.accepts_token_types(model)

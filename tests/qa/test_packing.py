@@ -24,8 +24,9 @@ from transformers import (
 from retune.bundles import AdapterParts, LoraParts, Parts, insert
 from retune.layers.adapters import AdapterParams
 from retune.layers.attention import PACKED, Packing
+from retune.positions import first_position
 from retune.qa.batches import Collator, real_tokens, span_logits
-from retune.qa.models import accepts_token_types, first_position
+from retune.qa.models import accepts_token_types
 from retune.qa.packing import unpacked, use_packing
 
 SIZES: dict[str, Any] = {

@@ -17,11 +17,11 @@ import pytest
 from pyarrow import parquet
 
 from retune.fetching import url_source
+from retune.findings import Finding
 from retune.qa.checking import Checker, Rules
 from retune.qa.examples import Answer, Example
-from retune.qa.findings import Finding
 from retune.qa.reading import Record, _some, read_records
-from retune.qa.reading_json import UnreadableError
+from retune.text_files import UnreadableError
 
 EXAMPLES = [
     Example("a", "Rivers", "The Rhine is 1,230 km long.", "How long?", (Answer("1,230 km", 13),)),

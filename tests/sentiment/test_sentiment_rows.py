@@ -8,9 +8,9 @@ import pytest
 from pyarrow import parquet
 
 from retune.errors import RetuneError
-from retune.qa.findings import Finding
-from retune.qa.reading_json import UnreadableError
+from retune.findings import Finding
 from retune.sentiment.rows import Layout, Record, read_records
+from retune.text_files import UnreadableError
 
 LABELS = {"0": "negative", "1": "positive"}
 NAMED = Layout(True, "sentence", "label", LABELS)

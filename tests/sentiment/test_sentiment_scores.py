@@ -14,7 +14,7 @@ from sentiment_runs import examples
 
 from retune.errors import RetuneError
 from retune.manifests import seal
-from retune.sentiment.compare import compare, resampled_sums, sentence_test
+from retune.sentiment.compare import compare, sentence_test
 from retune.sentiment.examples import write_examples
 from retune.sentiment.reading import Gold, positive_probabilities, read_gold, seed_folders
 from retune.sentiment.score import (
@@ -186,17 +186,6 @@ def test_predictions_that_do_not_fit_are_refused(tmp_path: Path) -> None:
 
 def gold_of(count: int) -> Gold:
     return Gold(tuple(map(str, range(count))), np.arange(count) % 2)
-
-
-def test_sums_are_those_of_an_unhurried_bootstrap_however_many_are_drawn_at_a_time(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    values = np.array([3, -1, 0, 2, -2])
-    generator = np.random.default_rng(7)
-    slow = [values[generator.integers(5, size=5)].sum() for _ in range(40)]
-    assert resampled_sums(values, 40, 7).tolist() == slow
-    monkeypatch.setattr("retune.sentiment.compare._DRAWN", 13)
-    assert resampled_sums(values, 40, 7).tolist() == slow
 
 
 def test_the_interval_of_the_bootstrap_is_near_the_normal_one() -> None:

@@ -6,7 +6,7 @@ neither on the number of processes nor on where a training was broken off.
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import DataCollatorForLanguageModeling
 
-from retune.adapters.words import NO_LABEL, special_tokens
+from retune.adapters.words import special_tokens
+from retune.blocks import Blocks
 from retune.errors import RetuneError
+from retune.losses import NO_LABEL
 from retune.own_files import read_lines
 
 if TYPE_CHECKING:
@@ -23,13 +25,6 @@ if TYPE_CHECKING:
 
 #: In place of the number of an epoch, from 0: the masks of every evaluation.
 EVALUATION = 2**32 - 1
-
-
-class Blocks(NamedTuple):
-    """N blocks of T tokens, and how many tokens were left over, too few for another one."""
-
-    ids: NDArray[np.int64]  # (N, T)
-    remainder: int
 
 
 def pack(texts: Iterable[str], tokenizer: "PreTrainedTokenizerFast", size: int) -> Blocks:

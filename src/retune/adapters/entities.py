@@ -25,23 +25,22 @@ from retune.adapters.conll import (
 from retune.adapters.entity_f1 import EntityScores, entity_scores
 from retune.adapters.fitting import (
     Results,
-    loss_sum,
-    mean_loss,
     publish,
     tokenizer_of,
 )
 from retune.adapters.words import Part, WordReader, rectangle
+from retune.batches import Batch
 from retune.borrowing import adapter_params, insert_on
 from retune.checkpoints import CheckpointParams, resolve
 from retune.encoders import encoder_config, load_encoder
 from retune.errors import RetuneError
 from retune.joint import JointTrainer, Setup
 from retune.layers.adapters import AdapterParams
+from retune.losses import loss_sum, mean_loss
 from retune.own_files import file_inside
 from retune.params import STRICT, Positive
 from retune.precision import evaluating
 from retune.processes import Share
-from retune.qa.batches import Batch
 from retune.seeding import seed_everything
 from retune.storage import sha256, write_json
 from retune.training import OptimizationParams

@@ -1,19 +1,15 @@
-"""What the trainings of adapters share: loss, tokenizer, and what they publish."""
+"""What the trainings of adapters share: their tokenizer, and what they publish."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import torch.nn.functional as F  # noqa: N812
 from safetensors.torch import load_file
-from torch import Tensor
 
 from retune import bundles
-from retune.adapters.words import NO_LABEL
 from retune.checkpoints import WEIGHTS, CheckpointParams, load_tokenizer, require_vocabulary
 from retune.errors import RetuneError
 from retune.joint import JointTrainer, Reports, Setup, write_reports
-from retune.qa.models import max_positions
+from retune.positions import max_positions
 from retune.resuming import Checkpoint
 from retune.training import Curves, require_finite
 
@@ -28,21 +24,6 @@ class Results(NamedTuple):
     curves: Path
     costs: Path
     times: Path
-
-
-def mean_loss(logits: Tensor, labels: Tensor, joint: Callable[[Tensor], Tensor]) -> Tensor:
-    """Cross-entropy of logits (N, C) for labels (N,), those of `NO_LABEL` left out.
-
-    What a part of a joint batch adds to the batch's mean; `joint` makes of the number of labels
-    in the part that of the whole.
-    """
-    count = joint((labels != NO_LABEL).sum())
-    return loss_sum(logits, labels) / count.clamp(min=1)
-
-
-def loss_sum(logits: Tensor, labels: Tensor) -> Tensor:
-    """The sum of the cross-entropies of `mean_loss`, in float32."""
-    return F.cross_entropy(logits.float(), labels, reduction="sum", ignore_index=NO_LABEL)
 
 
 def tokenizer_of(

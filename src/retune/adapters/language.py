@@ -17,26 +17,25 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from transformers import AutoModelForMaskedLM
 
-from retune.adapters.blocks import EVALUATION, Blocks, Masker, of_no_block, pack, read_texts
+from retune.adapters.blocks import EVALUATION, Masker, of_no_block, pack, read_texts
 from retune.adapters.fitting import (
     Results,
-    loss_sum,
-    mean_loss,
     publish,
     tokenizer_of,
 )
-from retune.adapters.words import NO_LABEL
+from retune.batches import Batch
+from retune.blocks import Blocks
 from retune.bundles import AdapterParts, insert
 from retune.checkpoints import CheckpointParams, resolve
 from retune.encoders import encoder_config, load_encoder_and_missing
 from retune.errors import RetuneError, listed
 from retune.joint import JointTrainer, Setup
 from retune.layers.adapters import AdapterParams
+from retune.losses import NO_LABEL, loss_sum, mean_loss
 from retune.own_files import file_inside
 from retune.params import STRICT, Positive
 from retune.precision import evaluating
 from retune.processes import Share
-from retune.qa.batches import Batch
 from retune.qa.examples import read_examples
 from retune.seeding import seed_everything
 from retune.storage import sha256, write_json

@@ -11,15 +11,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 
 from retune.adapters.conll import Sentence
+from retune.batches import Batch, padded_length
 from retune.errors import RetuneError, excerpt
-from retune.qa.batches import Batch, padded_length
+from retune.losses import NO_LABEL
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
     from transformers import PreTrainedTokenizerFast
-
-#: The label of a piece that has none, which a loss ignores.
-NO_LABEL = -100
 
 
 class Part(NamedTuple):

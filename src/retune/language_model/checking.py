@@ -7,10 +7,10 @@ note, so that nothing happens in silence.
 from collections.abc import Iterable
 
 from retune.errors import excerpt
+from retune.findings import Finding
 from retune.language_model.reading import Record
 from retune.language_model.texts import Text
-from retune.qa.findings import Finding
-from retune.sentiment.texts import sameness
+from retune.sameness import sameness
 from retune.splits import Split, faults_of_text
 
 

@@ -25,8 +25,7 @@ from retune.language_model.records import (
 from retune.language_model.resampled import Difference, Drawn, difference, drawn
 from retune.language_model.rouge import distinct_n
 from retune.language_model.score import ScoreParams, Share, compared, shares
-from retune.sentiment.score import write_csv
-from retune.storage import write_json
+from retune.storage import write_csv, write_json
 from retune.table import print_table
 
 #: Of the model that speaks.

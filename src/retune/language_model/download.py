@@ -12,12 +12,12 @@ from typing import Any
 from pydantic.dataclasses import dataclass
 
 from retune.fetching import Source
+from retune.findings import Finding, count_kinds, raise_errors
 from retune.language_model.checking import add, duplicates
 from retune.language_model.reading import Record, read_records
 from retune.language_model.texts import Text, write_texts
+from retune.limits import LimitParams, closing_line
 from retune.params import STRICT
-from retune.qa.download import LimitParams, closing_line
-from retune.qa.findings import Finding, count_kinds, raise_errors
 from retune.splits import Policy, Split, overlap, write_splits
 from retune.storage import write_json
 from retune.text_rows import require_count

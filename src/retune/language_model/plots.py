@@ -32,8 +32,7 @@ from retune.language_model.records import ReferencePair, of_pairs, read_pairs
 from retune.language_model.scores import continuation_log_probabilities
 from retune.language_model.speaking import Speaker, seeded, speaker
 from retune.params import STRICT, Positive
-from retune.sentiment.score import write_csv
-from retune.storage import atomic_path, write_json
+from retune.storage import atomic_path, write_csv, write_json
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

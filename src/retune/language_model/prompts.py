@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from retune.errors import RetuneError
-from retune.qa.models import max_positions
+from retune.positions import max_positions
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

@@ -12,7 +12,7 @@ import numpy as np
 
 from retune.language_model.score import Share
 from retune.numerics import Doubles, exp
-from retune.sentiment.compare import resampled_sums
+from retune.resampling import resampled_sums
 
 _TAIL = 2.5  # percent; what a 95 % interval leaves out on each side
 #: Parts and wholes are summed as whole multiples of this, so that no order of a sum matters.

@@ -15,8 +15,8 @@ from retune.errors import RetuneError
 from retune.language_model.likelihoods import Likelihood
 from retune.language_model.prompts import Padded, Tokens, check_tokens, takes
 from retune.language_model.stepping import no_number
+from retune.positions import max_positions
 from retune.precision import evaluating
-from retune.qa.models import max_positions
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

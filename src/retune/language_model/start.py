@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 from retune.checkpoints import DECODER_TOKENS, load_tokenizer
 from retune.errors import RetuneError
 from retune.language_model.features import read_blocks
-from retune.qa.models import max_positions
+from retune.positions import max_positions
 from retune.seeding import seed_everything
 from retune.storage import atomic_path, remove
 

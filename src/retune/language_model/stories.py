@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from retune.adapters.blocks import Blocks
+from retune.blocks import Blocks
 from retune.errors import RetuneError
 from retune.language_model.prompts import Tokens
 

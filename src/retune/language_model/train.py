@@ -13,6 +13,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from retune.batches import Batch
 from retune.checkpoints import DECODER_TOKENS, load_tokenizer
 from retune.joint import JointTrainer, Reports, Setup, publish_model, write_reports
 from retune.language_model.features import read_blocks
@@ -20,7 +21,6 @@ from retune.language_model.models import load
 from retune.params import STRICT
 from retune.precision import evaluating
 from retune.processes import Share
-from retune.qa.batches import Batch
 from retune.seeding import seed_everything
 from retune.training import OptimizationParams
 

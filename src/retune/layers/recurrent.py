@@ -1,4 +1,4 @@
-"""An LSTM (Hochreiter & Schmidhuber 1997) that runs in whatever precision the processor can."""
+"""LSTMs (Hochreiter & Schmidhuber 1997) that run in whatever precision the processor can."""
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,27 @@ class LSTM(nn.LSTM):
             with torch.autocast("cpu", enabled=False):
                 return self(vectors.float())[0]  # type: ignore[no-any-return]
         return self(vectors)[0]  # type: ignore[no-any-return]
+
+
+class BidirectionalLSTM(nn.Module):
+    """An LSTM in each direction over right-padded rows, (B, T, I) to (B, T, 2H).
+
+    The backward one reads each row's real tokens reversed, so that padding comes last for both.
+    """
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__()
+        self.ahead = LSTM(input_size, hidden_size, batch_first=True)
+        self.back = LSTM(input_size, hidden_size, batch_first=True)
+
+    def forward(self, vectors: Tensor, lengths: Tensor) -> Tensor:
+        """States of `vectors` (B, T, I) whose rows have `lengths` (B) real tokens."""
+        places = torch.arange(vectors.shape[1], device=vectors.device)
+        mirrored = lengths[:, None] - 1 - places
+        order = torch.where(mirrored >= 0, mirrored, places)[..., None]
+        reversed_vectors = vectors.gather(1, order.expand_as(vectors))
+        ahead, back = self.ahead.states(vectors), self.back.states(reversed_vectors)
+        return torch.cat([ahead, back.gather(1, order.expand_as(back))], dim=-1)
 
 
 def _emulated(vectors: Tensor) -> bool:

@@ -8,17 +8,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from retune.batches import LENGTH_STEP, Batch, padded_length
 from retune.layers.attention import Packing
-from retune.qa.models import accepts_token_types, first_position, max_positions
+from retune.positions import first_position, max_positions
+from retune.qa.models import accepts_token_types
 from retune.qa.packing import packed_positions, unpacked, use_packing
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-# Each new shape costs the CPU kernels a plan; few lengths keep time and memory down.
-LENGTH_STEP = 32
-
-Batch = dict[str, Any]
 #: Where in a batch the answers' first and last tokens stand.
 ANSWER = ("start_position", "end_position")
 
@@ -110,12 +108,6 @@ class Collator:
 
     def _rounded(self, length: int) -> int:
         return padded_length(length, self.max_length, self.length_step)
-
-
-def padded_length(length: int, most: int | None, step: int = LENGTH_STEP) -> int:
-    """The next multiple of `step`, but not more than `most`."""
-    size = -(-length // step) * step
-    return min(size, most or size)
 
 
 def span_logits(model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:

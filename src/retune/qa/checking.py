@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from retune.errors import excerpt
+from retune.findings import Finding
 from retune.qa.aligning import explain, is_aligned, placed, trimmed
 from retune.qa.examples import Answer, Example
-from retune.qa.findings import Finding
 from retune.qa.kinds import KINDS
 from retune.qa.reading import Record
 from retune.qa.reading_json import too_deep

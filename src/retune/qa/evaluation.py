@@ -14,9 +14,10 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from retune.batches import Batch
 from retune.params import STRICT
 from retune.processes import Share
-from retune.qa.batches import ANSWER, Batch, Collator
+from retune.qa.batches import ANSWER, Collator
 from retune.qa.examples import Example, read_examples
 from retune.qa.features import feature_batches, read_rows, read_windows
 from retune.qa.postprocess import PostprocessParams, answers

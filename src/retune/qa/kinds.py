@@ -1,9 +1,8 @@
 """Every kind of finding there is, in one table: what it means and what mends it."""
 
 from dataclasses import dataclass
-from typing import Literal
 
-Severity = Literal["error", "note"]
+from retune.findings import Severity
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from typing import Literal
 
 from retune.errors import excerpt
+from retune.findings import Finding
 from retune.qa.checking import Checker
-from retune.qa.findings import Finding
 
 
 def find_leaks(train: Checker, validation: Checker, allow_contexts: bool) -> list[Finding]:

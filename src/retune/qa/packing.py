@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from retune.layers.attention import PACKED, Packing
-from retune.qa.models import accepts_token_types, first_position
+from retune.positions import first_position
+from retune.qa.models import accepts_token_types
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

@@ -15,11 +15,12 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from retune.batches import Batch
 from retune.errors import RetuneError
 from retune.memory import keep_freed_memory
 from retune.params import STRICT, Positive
 from retune.precision import Precision, evaluating, resolved_precision
-from retune.qa.batches import Batch, Collator, real_tokens, span_logits
+from retune.qa.batches import Collator, real_tokens, span_logits
 from retune.qa.features import count_windows, feature_batches
 from retune.qa.windows import Features
 from retune.storage import atomic_path, write_json

@@ -11,23 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from retune.errors import excerpt
-from retune.qa.findings import Finding
-from retune.qa.reading_json import UnreadableError, read_json, too_deep
+from retune.findings import Finding
+from retune.qa.reading_json import read_json, too_deep
 from retune.qa.reading_tables import read_csv, read_parquet
+from retune.text_files import UnreadableError, decoded
 
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
 _QUESTION_KEYS = {"id", "context", "question", "answers"}
-_BOM = b"\xef\xbb\xbf"
-_FOREIGN = {
-    b"PK\x03\x04": "a zip archive; unpack it",
-    b"\x1f\x8b": "compressed by gzip; unpack it",
-    b"BZh": "compressed by bzip2; unpack it",
-    b"\xfd7zXZ": "compressed by xz; unpack it",
-    b"\x28\xb5\x2f\xfd": "compressed by zstd; unpack it",
-    b"7z\xbc\xaf\x27\x1c": "a 7z archive; unpack it",
-    b"\xff\xfe": "UTF-16; save it as UTF-8",
-    b"\xfe\xff": "UTF-16; save it as UTF-8",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,34 +89,6 @@ def text_records(text: str, file: str, suffix: str) -> list[Record | Finding]:
 def is_table(suffix: str) -> bool:
     """Whether text in a file with this suffix is read as CSV or TSV."""
     return suffix.lower() in _DELIMITERS
-
-
-def decoded(data: bytes, file: str) -> str:
-    """The text of a file in UTF-8.
-
-    Raises:
-        UnreadableError: for another encoding, an archive, or nothing but blanks.
-    """
-    for magic, what in _FOREIGN.items():
-        if data.startswith(magic):
-            kind = "wrong_encoding" if what.startswith("UTF") else "archive"
-            raise UnreadableError(kind, file, f"the file is {what}")
-    if data[257:262] == b"ustar":
-        raise UnreadableError("archive", file, "the file is a tar archive; unpack it")
-    if b"\0" in data[:2]:
-        why = "NUL at its start, so perhaps UTF-16 without a mark; save it as UTF-8"
-        raise UnreadableError("wrong_encoding", file, why)
-    skipped = len(_BOM) if data.startswith(_BOM) else 0
-    try:
-        text = data[skipped:].decode("utf-8")
-    except UnicodeDecodeError as error:
-        byte = skipped + error.start
-        guess = data[byte : byte + 1].decode("cp1252", "replace")
-        why = f"not UTF-8 at byte {byte}; save it as UTF-8 (in Windows-1252 this is {guess!r})"
-        raise UnreadableError("wrong_encoding", file, why) from None
-    if not text.strip():
-        raise UnreadableError("empty_file", file, "the file has no records")
-    return text
 
 
 def _some(found: Iterable[Record | Finding], file: str) -> list[Record | Finding]:

@@ -1,39 +1,13 @@
 """JSON and JSON lines, read strictly: what two readers could take in two ways is an error."""
 
 import json
-import re
-from collections.abc import Callable, Iterator
-from typing import Any, NoReturn
+from collections.abc import Iterator
+from typing import Any
 
-from retune.errors import RetuneError, excerpt
+from retune.strict_json import DECODER, TOKEN, RefusedError, skip_blank
+from retune.text_files import UnreadableError
 
 _QUESTION = '"question"'
-_BLANK = re.compile(r"[ \t\r\n]*")
-_TOKEN = re.compile(r'("[^"\\]*(?:\\.[^"\\]*)*")(\s*:)?|[{}]|[^\s"{}\[\],:]+', re.DOTALL)
-
-
-class UnreadableError(RetuneError):
-    """A file that cannot be read at all, so that nothing is known about its questions.
-
-    `where` is `line:column` in text, "" for the whole file; `kind` is one of
-    `retune.qa.kinds`.
-    """
-
-    def __init__(self, kind: str, file: str, why: str, where: str = "") -> None:
-        super().__init__(f"{file}:{where}: {why}" if where else f"{file}: {why}")
-        self.kind = kind
-        self.file = file
-        self.why = why
-        self.where = where
-
-
-class _RefusedError(ValueError):
-    """A value that `json` would let pass; `find` gives its offset in the text."""
-
-    def __init__(self, kind: str, message: str, find: Callable[[str], int]) -> None:
-        super().__init__(message)
-        self.kind = kind
-        self.find = find
 
 
 def read_json(text: str, file: str) -> Iterator[tuple[str, Any]]:
@@ -42,9 +16,9 @@ def read_json(text: str, file: str) -> Iterator[tuple[str, Any]]:
     Raises:
         UnreadableError: with file, line and column, for text that is neither.
     """
-    start = _skip_blank(text, 0)
+    start = skip_blank(text, 0)
     value, end = _decode(text, start, file)
-    rest = _skip_blank(text, end)
+    rest = skip_blank(text, end)
     if rest == len(text):
         yield "", value
     elif "\n" in text[end:rest] and "\n" not in text[start:end]:
@@ -60,33 +34,25 @@ def read_json(text: str, file: str) -> Iterator[tuple[str, Any]]:
 def _read_lines(text: str, file: str) -> Iterator[tuple[str, Any]]:
     count = 0
     for number, line in enumerate(text.split("\n"), 1):
-        start = _skip_blank(line, 0)
+        start = skip_blank(line, 0)
         if start == len(line):
             continue
         value, end = _decode(line, start, file, number, count)
         count += 1
-        rest = _skip_blank(line, end)
+        rest = skip_blank(line, end)
         if rest < len(line):
             why = "more text behind the line's JSON value; JSON lines hold one object on each line"
             raise UnreadableError("invalid_json", file, why, f"{number}:{rest + 1}")
         yield f"line {number}:", value
 
 
-def parse_json(text: str) -> Any:
-    """The value of a short JSON text, such as a cell of a table; raises `ValueError`."""
-    value, end = _DECODER.raw_decode(text, _skip_blank(text, 0))
-    if _skip_blank(text, end) < len(text):
-        raise ValueError("text behind the JSON value")
-    return value
-
-
 def _decode(text: str, start: int, file: str, line: int = 1, count: int = 0) -> tuple[Any, int]:
     """The value at `start`, and its end; `line` and `count` are what came before the text."""
     try:
-        return _DECODER.raw_decode(text, start)
+        return DECODER.raw_decode(text, start)
     except json.JSONDecodeError as error:
         place, (kind, why) = error.pos, _syntax(text, error, count)
-    except _RefusedError as error:
+    except RefusedError as error:
         place, kind, why = error.find(text), error.kind, str(error)
     except RecursionError:
         raise too_deep(file, line_column(text, start, line)) from None
@@ -116,7 +82,7 @@ def _whole_questions(text: str, end: int) -> int:
     """How many objects with the key "question" are closed before `end`."""
     count, last = text.count(_QUESTION, 0, end), text.rfind(_QUESTION, 0, end)
     depth = 0
-    for token in _TOKEN.finditer(text, last, end) if count else ():
+    for token in TOKEN.finditer(text, last, end) if count else ():
         depth += (token[0] == "{") - (token[0] == "}")
         if depth < 0:
             return count
@@ -127,54 +93,11 @@ def _lowered(message: str) -> str:
     return message[0].lower() + message[1:]
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    value = dict(pairs)
-    if len(value) < len(pairs):
-        keys = [key for key, _ in pairs]
-        key = next(key for key in keys if keys.count(key) > 1)
-        message = f"the key {excerpt(key)} stands twice in one object"
-        raise _RefusedError("duplicate_key", message, _second_key)
-    return value
-
-
-def _no_constant(name: str) -> NoReturn:
-    message = f"{name} is not JSON; write a number or null"
-    raise _RefusedError("invalid_json", message, _constant)
-
-
-def _second_key(text: str) -> int:
-    seen: list[set[str]] = []
-    for token in _TOKEN.finditer(text):
-        if token[0] == "{":
-            seen.append(set())
-        elif token[0] == "}":
-            seen.pop()
-        elif token[2]:
-            key = json.loads(token[1])
-            if key in seen[-1]:
-                return token.start()
-            seen[-1].add(key)
-    return 0
-
-
-def _constant(text: str) -> int:
-    names = {"NaN", "Infinity", "-Infinity"}
-    return next((t.start() for t in _TOKEN.finditer(text) if t[0] in names), 0)
-
-
 def _long_number(text: str) -> int:
-    return next((t.start() for t in _TOKEN.finditer(text) if not t[1] and len(t[0]) > 4300), 0)
-
-
-def _skip_blank(text: str, start: int) -> int:
-    match = _BLANK.match(text, start)
-    return match.end() if match else start
+    return next((t.start() for t in TOKEN.finditer(text) if not t[1] and len(t[0]) > 4300), 0)
 
 
 def line_column(text: str, place: int, line: int = 1) -> str:
     """`line:column` of an offset in a text that begins in line `line`."""
     column = place - text.rfind("\n", 0, place)
     return f"{line + text.count(chr(10), 0, place)}:{column}"
-
-
-_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant)

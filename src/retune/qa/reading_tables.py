@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from retune.errors import excerpt
-from retune.qa.findings import Finding
-from retune.qa.reading_json import UnreadableError, parse_json
+from retune.findings import Finding
+from retune.strict_json import parse_json
+from retune.text_files import UnreadableError
 
 _NEEDED = ["id", "context", "question"]
 _TRUTH = {"true": True, "false": False}

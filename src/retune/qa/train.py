@@ -18,15 +18,16 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from retune import bundles
+from retune.batches import Batch
 from retune.checkpoints import WEIGHTS, CheckpointParams, load_tokenizer
 from retune.errors import RetuneError
 from retune.joint import JointTrainer, Reports, Setup, publish_model, write_reports
 from retune.params import STRICT
+from retune.positions import max_positions
 from retune.precision import resolved_precision
-from retune.qa.batches import ANSWER, Batch, Collator, span_logits
+from retune.qa.batches import ANSWER, Collator, span_logits
 from retune.qa.evaluation import Evaluation, EvaluationParams, batch_loss
 from retune.qa.features import read_rows
-from retune.qa.models import max_positions
 from retune.qa.predict import PredictParams
 from retune.seeding import seed_everything
 from retune.training import OptimizationParams, require_finite

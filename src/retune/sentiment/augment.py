@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from retune.sameness import sameness
 from retune.sentiment.examples import Example, read_examples, write_examples
-from retune.sentiment.texts import sameness
 from retune.storage import atomic_path, write_json
 
 #: What can become of a candidate; an empty one is what its method could not make.

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Self
 import torch
 from torch import Tensor, nn
 
-from retune.adapters.words import NO_LABEL
-from retune.qa.batches import Batch, padded_length
-from retune.qa.models import max_positions
+from retune.batches import Batch, padded_length
+from retune.losses import NO_LABEL
+from retune.positions import max_positions
 from retune.sentiment.features import Row
 
 if TYPE_CHECKING:

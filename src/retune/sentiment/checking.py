@@ -8,10 +8,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 from retune.errors import excerpt, listed
-from retune.qa.findings import Finding
+from retune.findings import Finding
+from retune.sameness import sameness
 from retune.sentiment.examples import LABELS, Example
 from retune.sentiment.rows import Record
-from retune.sentiment.texts import sameness
 from retune.sentiment.treebank import TreebankTokens, plain_text
 from retune.splits import Split, error, faults_of_text
 

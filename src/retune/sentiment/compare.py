@@ -16,15 +16,15 @@ import numpy as np
 
 from retune.folding import Gap, Variant, gaps, interval_half_width, warnings
 from retune.numerics import Doubles
+from retune.resampling import resampled_sums
 from retune.sentiment.reading import Gold, answers, read_gold, read_seeds, seed_folders
-from retune.sentiment.score import SCORES, Confusion, ScoreParams, spread_row, told, write_csv
-from retune.storage import read_json, write_json
+from retune.sentiment.score import SCORES, Confusion, ScoreParams, spread_row, told
+from retune.storage import read_json, write_csv, write_json
 from retune.table import print_table
 
 Runs = Mapping[int, Doubles]  # by seed, P(positive) of every text
 
 _TAIL = 2.5  # percent; what a 95 % interval leaves out on each side
-_DRAWN = 2**24  # texts drawn at a time: bounds memory, changes no output
 
 
 class Costs(NamedTuple):
@@ -126,16 +126,6 @@ def sentence_test(
     return SentenceTest(
         better, worse, len(seeds), mean, int(low) * scale, int(high) * scale, p_value
     )
-
-
-def resampled_sums(values: np.ndarray, count: int, seed: int) -> np.ndarray:
-    """Sums (count,) of the integers `values` (N,), each time N of them drawn with replacement."""
-    generator, rows = np.random.default_rng(seed), max(1, _DRAWN // len(values))
-    sums = [
-        values[generator.integers(len(values), size=(min(rows, count - done), len(values)))].sum(1)
-        for done in range(0, count, rows)
-    ]
-    return np.concatenate(sums)
 
 
 def _times_right(runs: Runs, seeds: Sequence[int], gold: Gold) -> np.ndarray:

@@ -12,9 +12,9 @@ from typing import Any
 from pydantic.dataclasses import dataclass
 
 from retune.fetching import Source
+from retune.findings import Finding, count_kinds, raise_errors
+from retune.limits import LimitParams, closing_line
 from retune.params import STRICT
-from retune.qa.download import LimitParams, closing_line
-from retune.qa.findings import Finding, count_kinds, raise_errors
 from retune.sentiment.checking import add, contradictions, duplicates
 from retune.sentiment.examples import LABELS, Example, write_examples
 from retune.sentiment.rows import Layout, Record, read_records

@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from retune.errors import excerpt
-from retune.qa.findings import Finding
-from retune.qa.reading import decoded
-from retune.qa.reading_json import UnreadableError
+from retune.findings import Finding
+from retune.text_files import UnreadableError, decoded
 from retune.text_rows import json_objects, parquet_file
 
 #: Suffixes of the supported forms.

@@ -5,9 +5,8 @@ are over the seeds; nothing is averaged over texts and seeds together. Only the 
 them each text counts once a seed. The ensemble is what the models of all seeds say together.
 """
 
-import csv
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,7 +19,7 @@ from retune.numerics import Doubles
 from retune.params import STRICT, Positive, Seed
 from retune.sentiment.examples import LABELS
 from retune.sentiment.reading import Gold, answers, read_gold, read_seeds, seed_folders
-from retune.storage import atomic_path, write_json
+from retune.storage import write_csv, write_json
 
 #: The scores, by what tables call them.
 SCORES = {"accuracy": "accuracy", "f1": "F1", "macro_f1": "macro F1"}
@@ -150,16 +149,6 @@ def spread_row(score: str, by_seed: Mapping[int, float]) -> dict[str, Any]:
         "half_width": interval_half_width(list(by_seed.values())),
         "by_seed": [{"seed": seed, "value": value} for seed, value in by_seed.items()],
     }
-
-
-def write_csv(path: Path, heading: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Write a table, with Unix line ends."""
-    with (
-        atomic_path(path) as temporary,
-        temporary.open("w", encoding="utf-8", newline="") as file,
-    ):
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerows([heading, *rows])
 
 
 def told(mean: float, half_width: float | None) -> str:

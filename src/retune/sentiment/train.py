@@ -12,8 +12,8 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from retune.adapters.fitting import loss_sum, mean_loss
 from retune.averaging import AveragingTrainer
+from retune.batches import Batch
 from retune.checkpoints import load_tokenizer
 from retune.errors import RetuneError
 from retune.joint import Reports, Setup, publish_model, write_reports
@@ -24,10 +24,10 @@ from retune.layers.adversarial import (
     recorded_embeddings,
     worst_perturbation,
 )
+from retune.losses import loss_sum, mean_loss
 from retune.params import STRICT
+from retune.positions import max_positions
 from retune.processes import Share
-from retune.qa.batches import Batch
-from retune.qa.models import max_positions
 from retune.seeding import seed_everything
 from retune.sentiment.batches import Collator, label_logits
 from retune.sentiment.features import Rows, read_rows

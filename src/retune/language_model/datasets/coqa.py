@@ -8,8 +8,8 @@ The hub's repository has Parquet files of its conversion branch at the paths bel
 from pydantic.dataclasses import dataclass
 
 from retune.fetching import Source, hub_source
+from retune.hub import HubParams
 from retune.params import STRICT
-from retune.qa.datasets._squad import HubParams
 
 REPOSITORY = "stanfordnlp/coqa"
 COUNTS = {"train": 7_199, "validation": 500}

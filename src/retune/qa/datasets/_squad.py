@@ -1,23 +1,7 @@
 """What the two versions of SQuAD on the Hugging Face hub share."""
 
-from typing import Annotated
-
-from pydantic import Field
-from pydantic.dataclasses import dataclass
-
 from retune.fetching import Source, hub_source
-from retune.params import STRICT
-
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-
-
-@dataclass(frozen=True, config=STRICT)
-class HubParams:
-    """The hub's commit and the sums of its two files."""
-
-    revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
-    train_sha256: Sha256
-    validation_sha256: Sha256
+from retune.hub import HubParams
 
 
 def hub_sources(

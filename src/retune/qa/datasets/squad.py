@@ -7,8 +7,9 @@ Licence: CC BY-SA 4.0.
 from pydantic.dataclasses import dataclass
 
 from retune.fetching import Source
+from retune.hub import HubParams
 from retune.params import STRICT
-from retune.qa.datasets._squad import HubParams, hub_sources
+from retune.qa.datasets._squad import hub_sources
 
 REPOSITORY = "rajpurkar/squad"
 

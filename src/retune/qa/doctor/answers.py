@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 from retune.errors import excerpt
+from retune.findings import Change
 from retune.qa.aligning import explain, is_aligned, occurrences, placed, trimmed
 from retune.qa.examples import Answer
-from retune.qa.findings import Change
 from retune.qa.reading import Record
 
 #: Takes record, kind, field, message and change of a place that is mended.

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from retune.errors import RetuneError
+from retune.findings import Change, Finding
 from retune.qa.checking import Checker, Rules
 from retune.qa.doctor.inspecting import character_findings, layout_findings, version_findings
 from retune.qa.doctor.lenient import lenient_records
@@ -12,10 +13,10 @@ from retune.qa.doctor.mending import Mender, question
 from retune.qa.doctor.ordering import in_order
 from retune.qa.doctor.similar import near_findings, similar_findings
 from retune.qa.doctor.writing import write_log, write_mended
-from retune.qa.findings import Change, Finding
 from retune.qa.leaking import find_leaks
 from retune.qa.reading import Record
-from retune.qa.reading_json import UnreadableError, too_deep
+from retune.qa.reading_json import too_deep
+from retune.text_files import UnreadableError
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 
 from retune.errors import excerpt
+from retune.findings import Change, Finding
 from retune.qa.doctor.answers import is_nested
-from retune.qa.findings import Change, Finding
 from retune.qa.kinds import KINDS
 from retune.qa.reading import Record
 

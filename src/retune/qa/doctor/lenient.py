@@ -4,10 +4,11 @@ import codecs
 import re
 from pathlib import Path
 
-from retune.qa.findings import Change, Finding
+from retune.findings import Change, Finding
 from retune.qa.kinds import KINDS
-from retune.qa.reading import Record, decoded, is_parquet, is_table, parquet_records, text_records
-from retune.qa.reading_json import UnreadableError, line_column
+from retune.qa.reading import Record, is_parquet, is_table, parquet_records, text_records
+from retune.qa.reading_json import line_column
+from retune.text_files import UnreadableError, decoded
 
 _MARKS = [  # the longer first: the mark of UTF-32 begins with that of UTF-16
     (codecs.BOM_UTF32_LE, "utf-32-le"),

@@ -10,8 +10,8 @@ from dataclasses import replace
 from typing import Any
 
 from retune.errors import excerpt
+from retune.findings import Change, Finding
 from retune.qa.doctor.answers import is_nested, mend_answers
-from retune.qa.findings import Change, Finding
 from retune.qa.kinds import KINDS
 from retune.qa.reading import Record
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from retune.qa.findings import Finding
+from retune.findings import Finding
 
 _NUMBER = re.compile(r"(\d+)")
 

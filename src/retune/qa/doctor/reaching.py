@@ -4,10 +4,10 @@ from itertools import islice
 from typing import Any
 
 from retune.checkpoints import CheckpointParams, load_tokenizer, resolve
+from retune.findings import Finding
 from retune.params import Params
 from retune.qa.audit import Audit
 from retune.qa.checking import Checker
-from retune.qa.findings import Finding
 from retune.qa.kinds import KINDS
 from retune.qa.tokenize import TokenizeParams, Windower
 

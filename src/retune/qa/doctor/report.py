@@ -8,8 +8,8 @@ from itertools import groupby
 from typing import Any
 
 from retune.errors import excerpt
+from retune.findings import Finding
 from retune.qa.doctor.doctor import Examined
-from retune.qa.findings import Finding
 from retune.qa.kinds import KINDS
 
 WIDTH = 80

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from retune.errors import excerpt
+from retune.findings import Finding
 from retune.qa.checking import Checker
-from retune.qa.findings import Finding
 from retune.qa.kinds import KINDS
 from retune.qa.reading import Record
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from retune.errors import RetuneError
+from retune.findings import Finding
 from retune.qa.doctor.inspecting import is_v2
 from retune.qa.doctor.mending import SHARED, question
-from retune.qa.findings import Finding
 from retune.qa.reading import Record
 from retune.storage import atomic_path
 

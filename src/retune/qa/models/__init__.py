@@ -50,18 +50,3 @@ def accepts_token_types(model: "PreTrainedModel") -> bool:
     """Whether `token_type_ids` of 0 and 1 may be given (not to RoBERTa or DistilBERT)."""
     named = "token_type_ids" in inspect.signature(model.forward).parameters
     return named and getattr(model.config, "type_vocab_size", 2) > 1
-
-
-def max_positions(model: "PreTrainedModel") -> int | None:
-    """The most tokens T that a window may have; None where there is no limit."""
-    size: int | None = getattr(model.config, "max_position_embeddings", None)
-    return None if size is None else size - first_position(model)
-
-
-def first_position(model: "PreTrainedModel") -> int:
-    """The position of a window's first token: 0, but in RoBERTa behind the padding's own."""
-    for name, module in model.named_modules():
-        padding = getattr(module, "padding_idx", None)
-        if name.endswith("position_embeddings") and padding is not None:
-            return int(padding) + 1
-    return 0

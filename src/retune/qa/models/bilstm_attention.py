@@ -24,7 +24,7 @@ from transformers.modeling_outputs import QuestionAnsweringModelOutput
 from retune.checkpoints import require_vocabulary
 from retune.encoders import load_encoder_embeddings
 from retune.errors import RetuneError
-from retune.layers.recurrent import LSTM
+from retune.layers.recurrent import BidirectionalLSTM
 from retune.params import STRICT, Positive
 
 
@@ -64,27 +64,6 @@ def masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
     """Softmax over the last dimension where `mask` holds; all zeros where it never does."""
     lowest = torch.finfo(scores.dtype).min
     return scores.masked_fill(~mask, lowest).softmax(dim=-1) * mask
-
-
-class BidirectionalLSTM(nn.Module):
-    """An LSTM in each direction over right-padded rows, (B, T, I) to (B, T, 2H).
-
-    The backward one reads each row's real tokens reversed, so that padding comes last for both.
-    """
-
-    def __init__(self, input_size: int, hidden_size: int) -> None:
-        super().__init__()
-        self.ahead = LSTM(input_size, hidden_size, batch_first=True)
-        self.back = LSTM(input_size, hidden_size, batch_first=True)
-
-    def forward(self, vectors: Tensor, lengths: Tensor) -> Tensor:
-        """States of `vectors` (B, T, I) whose rows have `lengths` (B) real tokens."""
-        places = torch.arange(vectors.shape[1], device=vectors.device)
-        mirrored = lengths[:, None] - 1 - places
-        order = torch.where(mirrored >= 0, mirrored, places)[..., None]
-        reversed_vectors = vectors.gather(1, order.expand_as(vectors))
-        ahead, back = self.ahead.states(vectors), self.back.states(reversed_vectors)
-        return torch.cat([ahead, back.gather(1, order.expand_as(back))], dim=-1)
 
 
 class QuestionAttention(nn.Module):

@@ -7,8 +7,8 @@ Socher et al., Recursive Deep Models for Semantic Compositionality Over a Sentim
 from pydantic.dataclasses import dataclass
 
 from retune.fetching import Source, hub_source
+from retune.hub import HubParams
 from retune.params import STRICT
-from retune.qa.datasets._squad import HubParams
 from retune.sentiment.rows import Layout
 
 REPOSITORY = "nyu-mll/glue"

@@ -17,8 +17,8 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 
 from retune.errors import RetuneError
 from retune.layers.pooling import masked_mean
+from retune.layers.recurrent import BidirectionalLSTM
 from retune.params import STRICT, Positive
-from retune.qa.models.bilstm_attention import BidirectionalLSTM
 from retune.sentiment.examples import LABELS
 from retune.sentiment.models import NAMED_LABELS
 from retune.sentiment.models._embeddings import EmbeddingParams, fill, pretrained_embeddings

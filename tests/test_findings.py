@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from retune.errors import RetuneError
-from retune.qa.findings import Finding, raise_errors
+from retune.findings import Finding, raise_errors
 
 
 def finding(number: int, severity: Any = "error", kind: str = "misaligned") -> Finding:

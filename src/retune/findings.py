@@ -3,10 +3,11 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from retune.errors import RetuneError, excerpt
-from retune.qa.kinds import Severity
+
+Severity = Literal["error", "note"]
 
 #: How many errors a message spells out; the rest are counted.
 SHOWN = 20
@@ -25,8 +26,9 @@ class Finding:
     """One thing that is wrong (`error`) or worth knowing (`note`) about a place in a file.
 
     `where` is a JSON pointer (RFC 6901), with `line 3:` or `row 7:` before it in files
-    of lines or rows; `id` is the question's, "" where there is none. `kind` is one of
-    `retune.qa.kinds`; `change` is there where the doctor knows a certain mend.
+    of lines or rows; `id` is the question's, "" where there is none. Findings are counted by
+    `kind` (of questions there is a table, `retune.qa.kinds`); `change` is there where a certain
+    mend is known.
     """
 
     kind: str

@@ -1,0 +1,21 @@
+"""How many positions a model has for the tokens of a text, and which is the first."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+def max_positions(model: "PreTrainedModel") -> int | None:
+    """The most tokens T that a text may have; None where there is no limit."""
+    size: int | None = getattr(model.config, "max_position_embeddings", None)
+    return None if size is None else size - first_position(model)
+
+
+def first_position(model: "PreTrainedModel") -> int:
+    """The position of a text's first token: 0, but in RoBERTa behind the padding's own."""
+    for name, module in model.named_modules():
+        padding = getattr(module, "padding_idx", None)
+        if name.endswith("position_embeddings") and padding is not None:
+            return int(padding) + 1
+    return 0

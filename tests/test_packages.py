@@ -1,0 +1,26 @@
+"""What several tasks share stands in no task's package: an edit there would train others again."""
+
+import re
+from pathlib import Path
+
+SOURCE = Path(__file__).resolve().parent.parent / "src" / "retune"
+TASKS = "qa|adapters|language_model|sentiment"
+#: Who imports from a task's package nevertheless, and why.
+ALLOWED = {
+    "adapters/language.py": "qa",  # language adapters are trained on the contexts of questions
+    "cli.py": "qa",  # `retune doctor` is of files of questions, and imported when it is called
+    "report/additions/_answers.py": "qa",  # what a report adds is of one task
+    "report/additions/sentiment.py": "sentiment",  # likewise
+    "verify/claimed.py": "qa",  # scores the stored answers of the claims again, when it is called
+}
+
+
+def test_no_task_imports_from_another_and_the_rest_from_none() -> None:
+    found: dict[str, set[str]] = {}
+    for path in SOURCE.rglob("*.py"):
+        name = path.relative_to(SOURCE).as_posix()
+        imports = rf"^\s*(?:from|import) retune(?:\.| import \(?\s*)({TASKS})\b"
+        tasks = set(re.findall(imports, path.read_text(encoding="utf-8"), re.MULTILINE))
+        if others := tasks - {name.split("/")[0]}:
+            found[name] = others
+    assert found == {name: {task} for name, task in ALLOWED.items()}
