@@ -22,7 +22,7 @@ OPTIMIZATION: dict[str, Any] = {
 }  # fmt: skip
 MODULES: dict[str, Any] = {"bert": bert, "lstm": lstm, "bag_of_embeddings": bag_of_embeddings}
 PARAMS: dict[str, Any] = {
-    "bert": bert.Params(0.1),
+    "bert": bert.Params(dropout=0.1, fresh_layers=0),
     "lstm": lstm.Params(
         embedding_size=12, pretrained_embeddings=False, freeze_embeddings=False, hidden_size=10,
         pooling="mean", dropout=0.1,

@@ -4,6 +4,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from retune.sentiment.augment import augment
 from retune.sentiment.augmenting import back_translation, rules
 from retune.sentiment.examples import Example, write_examples
 from retune.sentiment.features import read_rows, row_writer
+from retune.sentiment.models import bert
 from retune.sentiment.models.bag_of_embeddings import (
     BagOfEmbeddingsForSequenceClassification as Bag,
 )
@@ -263,3 +265,14 @@ def test_an_epsilon_that_is_no_length_is_refused(epsilon: float) -> None:
 def test_a_decay_that_is_no_share_is_refused(decay: float) -> None:
     with pytest.raises(ValidationError, match="ema_decay"):
         TrainParams(**(OPTIMIZATION | {"ema_decay": decay}))
+
+
+def test_l22_more_fresh_layers_than_there_are_or_fewer_than_none(tmp_path: Path) -> None:
+    tiny.write_checkpoint(tmp_path)
+    build = partial(bert.build, checkpoint=tmp_path, vocabulary_size=9, pad_token_id=0)
+    build(bert.Params(None, 2))
+    expected = r"fresh_layers is 3, but \S+ has 2 layers with weights of their own; lower it$"
+    with pytest.raises(RetuneError, match=expected):
+        build(bert.Params(None, 3))
+    with pytest.raises(ValidationError, match="fresh_layers"):
+        bert.Params(dropout=None, fresh_layers=-1)

@@ -136,6 +136,27 @@ def test_bert_keeps_a_head_of_two_labels_and_makes_any_other_anew(
     assert all(torch.equal(kept[name], weight) for name, weight in state.items())
 
 
+@pytest.mark.parametrize("family", ["bert", "roberta", "distilbert", "electra"])
+def test_the_last_layers_of_bert_may_be_fresh(family: str, tmp_path: Path) -> None:
+    sizes = {"dim": 32, "hidden_dim": 64, "n_layers": 2} if family == "distilbert" else {}
+    tiny.write_checkpoint(tmp_path, family, **sizes)
+    whole, fresh, same, other = (
+        build("bert", tmp_path, seed, dropout=None, fresh_layers=count).base_model.state_dict()
+        for seed, count in ((1, 0), (1, 1), (1, 1), (2, 1))
+    )
+    drawn = {name for name, weight in fresh.items() if not torch.equal(weight, whole[name])}
+    above = ("encoder.layer.1.", "transformer.layer.1.", "pooler.")
+    assert drawn == {
+        name for name in whole
+        if name.startswith(above) and name.endswith("weight") and "norm" not in name.lower()
+    }  # fmt: skip
+    assert all(torch.equal(fresh[name], same[name]) for name in fresh)
+    assert not any(torch.equal(fresh[name], other[name]) for name in drawn)
+    for name in drawn:
+        assert fresh[name].std().item() == pytest.approx(0.02, rel=0.2)
+        assert abs(fresh[name].mean().item()) < 0.003
+
+
 def test_an_encoder_of_another_size_is_refused(tmp_path: Path) -> None:
     tiny.write_checkpoint(tmp_path)
     config = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))

@@ -5,11 +5,13 @@ from typing import Annotated
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
+from torch import nn
 from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
 from retune.checkpoints import require_vocabulary
 from retune.encoders import encoder_config, load_encoder
-from retune.params import STRICT
+from retune.errors import RetuneError
+from retune.params import STRICT, NotNegative
 from retune.sentiment.models import NAMED_LABELS
 
 
@@ -17,10 +19,13 @@ from retune.sentiment.models import NAMED_LABELS
 class Params:
     """Section `sentiment.models.bert`.
 
-    `dropout` replaces every dropout probability of the encoder; null keeps its own.
+    `dropout` replaces every dropout probability of the encoder; null keeps its own. The last
+    `fresh_layers` of the encoder, and the pooler above them, begin with random weights: what they
+    learned before may be of no use to the task, and costs epochs to unlearn (Zhang et al. 2021).
     """
 
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)] | None
+    fresh_layers: NotNegative
 
     @property
     def pretrained(self) -> bool:
@@ -37,9 +42,37 @@ def build(
 
     Raises:
         RetuneError: transformers cannot read the folder as such a model, weights of the encoder
-            are missing or of other sizes, or it has fewer embeddings than the tokenizer has ids.
+            are missing or of other sizes, it has fewer embeddings than the tokenizer has ids, or
+            fewer layers than are to be fresh.
     """
     config = encoder_config(checkpoint, params.dropout, **NAMED_LABELS)
     model = load_encoder(AutoModelForSequenceClassification, checkpoint, config)
     require_vocabulary(model.config.vocab_size, vocabulary_size, checkpoint)
+    if params.fresh_layers:
+        _renew(model, params.fresh_layers, checkpoint)
     return model
+
+
+def _renew(model: PreTrainedModel, count: int, checkpoint: Path) -> None:
+    """Draw the last `count` layers, and the pooler, as for a model that was never trained."""
+    layers = _layers(model)
+    if count > len(layers):
+        raise RetuneError(
+            f"sentiment.models.bert.fresh_layers is {count}, but {checkpoint} has {len(layers)} "
+            "layers with weights of their own; lower it"
+        )
+    fresh = type(model)(model.config)
+    for before, after in zip(_top(model, count), _top(fresh, count), strict=True):
+        before.load_state_dict(after.state_dict())
+
+
+def _top(model: PreTrainedModel, count: int) -> list[nn.Module]:
+    """The last `count` layers and the pooler, where the encoder has one."""
+    pooler = getattr(model.base_model, "pooler", None)
+    return [*_layers(model)[-count:], *([pooler] if isinstance(pooler, nn.Module) else [])]
+
+
+def _layers(model: PreTrainedModel) -> list[nn.Module]:
+    """The layers of the encoder, from the lowest: its longest list of modules."""
+    lists = [m for m in model.base_model.modules() if isinstance(m, nn.ModuleList)]
+    return list(max(lists, key=len, default=()))
