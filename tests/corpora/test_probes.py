@@ -1,10 +1,13 @@
 """The bundled probes are well-formed tests in the terms of CheckList."""
 
+import re
 from collections import Counter
 from functools import cache
 
 import corpus_files
 import pytest
+
+from retune.sentiment.probes import NOTEBOOK_N3, Probe, bundled_probes, filled
 
 HEADER = ["kind-of-test", "sentence", "changed", "expected"]
 KINDS = {"MFT": {"0", "1"}, "INV": {"same"}, "DIR": {"up", "down", "flip"}}
@@ -15,7 +18,20 @@ NAMES = INVARIANT + MEASURING
 
 @cache
 def rows(name: str) -> list[list[str]]:
-    return corpus_files.table(f"probes/{name}.tsv", HEADER)
+    """The tests of a capability: those of its file, and those of its templates."""
+    written = corpus_files.table(f"probes/{name}.tsv", HEADER)
+    return [*written, *(row for template in templates(name) for row in filled(template, slots()))]
+
+
+@cache
+def slots() -> dict[str, list[str]]:
+    found = corpus_files.table("probes/slots.tsv", ["slot", "values"])
+    return {slot: values.split("|") for slot, values in found}
+
+
+def templates(name: str) -> list[list[str]]:
+    found = corpus_files.table("probes/templates.tsv", ["capability", *HEADER])
+    return [template for capability, *template in found if capability == name]
 
 
 def pairs(name: str) -> list[tuple[str, str]]:
@@ -27,8 +43,9 @@ def words(sentence: str) -> list[str]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_each_file_has_24_to_40_tests_of_allowed_values(name: str) -> None:
-    assert 24 <= len(rows(name)) <= 40
+def test_each_capability_has_30_to_70_tests_of_allowed_values(name: str) -> None:
+    assert 30 <= len(rows(name)) <= 70
+    assert len(templates(name)) >= 2
     for kind, sentence, changed, expected in rows(name):
         assert expected in KINDS[kind], sentence
         assert (changed == "") == (kind == "MFT"), sentence
@@ -39,8 +56,34 @@ def test_each_file_has_24_to_40_tests_of_allowed_values(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_no_test_stands_twice(name: str) -> None:
-    counts = Counter(sentence for _, sentence, _, _ in rows(name))
-    assert [sentence for sentence, count in counts.items() if count > 1] == []
+    counts = Counter((sentence, changed) for _, sentence, changed, _ in rows(name))
+    assert [test for test, count in counts.items() if count > 1] == []
+
+
+def test_the_package_reads_them_all_and_those_of_the_notebook() -> None:
+    read = bundled_probes()
+    expected = [Probe(name, *row) for name in sorted(NAMES) for row in rows(name)]  # type: ignore[arg-type]
+    assert read == [*expected, *NOTEBOOK_N3]
+
+
+def test_slots_have_equally_many_values_and_all_are_used() -> None:
+    assert {len(values) for values in slots().values()} == {4}
+    used = {
+        slot.lower()
+        for name in NAMES
+        for template in templates(name)
+        for text in template
+        for slot in re.findall(r"\{(\w+)\}", text)
+    }
+    assert used == set(slots())
+
+
+def test_a_template_has_a_row_for_each_value_as_it_is_written() -> None:
+    values = {"saw": ["saw", "met"], "who": ["my aunt", "he"]}
+    assert [*filled(["I {saw} it.", "{Who} {SAW}", "0"], values)] == [
+        ["I saw it.", "My aunt SAW", "0"],
+        ["I met it.", "He MET", "0"],
+    ]
 
 
 @pytest.mark.parametrize("name", INVARIANT)

@@ -108,7 +108,7 @@ def test_the_bundled_probes_are_read_with_those_of_the_notebook() -> None:
         "case", "clause_order", "contrast", "intensifiers", "negation", "neutral_insertions",
         "notebook_n3", "typos",
     }  # fmt: skip
-    assert counts["negation"] == 34
+    assert counts["negation"] == 66
     assert Probe("negation", "MFT", "The service is not good.", "", "0") in probes
     expected = {"MFT": {"0", "1"}, "INV": {"same"}, "DIR": {"up", "down", "flip"}}
     assert all(probe.expected in expected[probe.kind] for probe in probes)

@@ -5,7 +5,7 @@ change that means nothing, a directional one (DIR) a change that moves the senti
 or turns it. A capability is what a set of probes is about, such as negation.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any, Literal, cast
@@ -16,6 +16,10 @@ from retune.params import STRICT, Fraction
 from retune.sentiment.examples import THRESHOLD
 
 Kind = Literal["MFT", "INV", "DIR"]
+
+#: A file for each capability, and the templates of all with what fills them.
+_FOLDER = resources.files("retune") / "corpora" / "probes"
+_TEMPLATES, _SLOTS = "templates.tsv", "slots.tsv"
 
 #: P(positive) of each of the texts.
 Probabilities = Callable[[Sequence[str]], Sequence[float]]
@@ -74,17 +78,46 @@ NOTEBOOK_N3 = (
 
 
 def bundled_probes() -> list[Probe]:
-    """The probes of the package, by the names of their files, and those of notebook N3."""
-    folder = resources.files("retune") / "corpora" / "probes"
-    names = sorted(file.name for file in folder.iterdir() if file.name.endswith(".tsv"))
+    """Those of the package, by capability, as written and from templates, and notebook N3's."""
+    slots = {slot: values.split("|") for slot, values in _table(_SLOTS)}
+    templates = _table(_TEMPLATES)
     probes = []
-    for name in names:
-        lines = (folder / name).read_text(encoding="utf-8").splitlines()
-        for line in lines[1:]:
-            kind, sentence, changed, expected = line.split("\t")
-            capability = name.removesuffix(".tsv")
-            probes.append(Probe(capability, cast(Kind, kind), sentence, changed, expected))
+    for capability in _capabilities():
+        rows = _table(f"{capability}.tsv")
+        for name, *template in templates:
+            rows += filled(template, slots) if name == capability else []
+        probes += [
+            Probe(capability, cast(Kind, kind), sentence, changed, expected)
+            for kind, sentence, changed, expected in rows
+        ]
     return [*probes, *NOTEBOOK_N3]
+
+
+def filled(template: Sequence[str], slots: Mapping[str, Sequence[str]]) -> Iterator[list[str]]:
+    """A row for each value of the `slots`, which have equally many: the n-th has their n-th.
+
+    `{word}` stands for a value of the slot `word`, `{Word}` and `{WORD}` for the same with one
+    capital and in capitals.
+    """
+    for number in range(len(next(iter(slots.values())))):
+        chosen = {slot: values[number] for slot, values in slots.items()}
+        forms = {
+            **chosen,
+            **{slot.capitalize(): value[0].upper() + value[1:] for slot, value in chosen.items()},
+            **{slot.upper(): value.upper() for slot, value in chosen.items()},
+        }
+        yield [text.format_map(forms) for text in template]
+
+
+def _capabilities() -> list[str]:
+    names = sorted(file.name for file in _FOLDER.iterdir() if file.name.endswith(".tsv"))
+    return [name.removesuffix(".tsv") for name in names if name not in {_SLOTS, _TEMPLATES}]
+
+
+def _table(name: str) -> list[list[str]]:
+    """The rows of a file of the package, but for its header."""
+    lines = (_FOLDER / name).read_text(encoding="utf-8").splitlines()
+    return [line.split("\t") for line in lines[1:]]
 
 
 def pass_rates(
