@@ -67,7 +67,11 @@ def _add_sweep(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "--pipeline", metavar="NAME", help="run pipelines/NAME, with the experiments in there"
     )
     parser.add_argument(
-        "--stage", action="append", default=[], metavar="NAME", help="run only what leads to this"
+        "--stage",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="run only this one, and what it needs (repeatable)",
     )
     parser.add_argument("--replace", action="store_true", help="run again what is there already")
     parser.add_argument("--json", action="store_true", help="print the outcomes as JSON")

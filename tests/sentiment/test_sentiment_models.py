@@ -1,6 +1,7 @@
 import importlib
 import inspect
 import json
+import re
 from dataclasses import is_dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,12 @@ import torch
 from pydantic import ValidationError
 from sentiment_runs import MODULES, PARAMS
 from torch.nn.utils.rnn import pack_padded_sequence
-from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedModel
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForSequenceClassification,
+    PreTrainedModel,
+)
 
 from retune.errors import RetuneError
 from retune.params import module_names
@@ -136,25 +142,35 @@ def test_bert_keeps_a_head_of_two_labels_and_makes_any_other_anew(
     assert all(torch.equal(kept[name], weight) for name, weight in state.items())
 
 
+@pytest.mark.parametrize("tuned", [False, True])
 @pytest.mark.parametrize("family", ["bert", "roberta", "distilbert", "electra"])
-def test_the_last_layers_of_bert_may_be_fresh(family: str, tmp_path: Path) -> None:
+def test_the_last_layers_of_bert_may_be_fresh(family: str, tuned: bool, tmp_path: Path) -> None:
     sizes = {"dim": 32, "hidden_dim": 64, "n_layers": 2} if family == "distilbert" else {}
     tiny.write_checkpoint(tmp_path, family, **sizes)
+    auto = AutoModelForSequenceClassification if tuned else AutoModel
+    trained = auto.from_pretrained(tmp_path)
+    with torch.no_grad():
+        for weight in trained.parameters():
+            weight.add_(0.5)  # as no fresh weight is
+    trained.save_pretrained(tmp_path)
     whole, fresh, same, other = (
-        build("bert", tmp_path, seed, dropout=None, fresh_layers=count).base_model.state_dict()
+        build("bert", tmp_path, seed, dropout=None, fresh_layers=count)
         for seed, count in ((1, 0), (1, 1), (1, 1), (2, 1))
     )
-    drawn = {name for name, weight in fresh.items() if not torch.equal(weight, whole[name])}
-    above = ("encoder.layer.1.", "transformer.layer.1.", "pooler.")
-    assert drawn == {
-        name for name in whole
-        if name.startswith(above) and name.endswith("weight") and "norm" not in name.lower()
-    }  # fmt: skip
-    assert all(torch.equal(fresh[name], same[name]) for name in fresh)
-    assert not any(torch.equal(fresh[name], other[name]) for name in drawn)
-    for name in drawn:
-        assert fresh[name].std().item() == pytest.approx(0.02, rel=0.2)
-        assert abs(fresh[name].mean().item()) < 0.003
+    of_whole, drawn, again, others = (m.state_dict() for m in (whole, fresh, same, other))
+    encoder = f"{whole.base_model_prefix}."
+    parts = ("encoder.layer.1.", "transformer.layer.1.", "pooler.")
+    above = tuple(f"{encoder}{part}" for part in parts)
+    for name, weight in of_whole.items():
+        is_fresh = name.startswith(above) or (tuned and not name.startswith(encoder))
+        if name.startswith(encoder) or tuned:
+            assert torch.equal(drawn[name], weight) != is_fresh, name
+        if is_fresh:
+            norm = "norm" in name.lower() and name.endswith("weight")
+            assert abs(drawn[name].mean().item() - norm) < 0.02, name
+        assert torch.equal(drawn[name], again[name])
+    (head,) = (name for name in drawn if re.fullmatch(r"classifier\.(out_proj\.)?weight", name))
+    assert not torch.equal(drawn[head], others[head])
 
 
 def test_an_encoder_of_another_size_is_refused(tmp_path: Path) -> None:

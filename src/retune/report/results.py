@@ -38,6 +38,7 @@ FIGURES: dict[str, tuple[str, Form]] = {
     "perplexity": ("perplexity", "score"),
     "loss": ("loss", "number"),
     "mft_pass_rate": ("MFT passed, %", "score"),
+    "mft_pass_rate_of_one_answer": ("MFT by one answer to all, %", "score"),
     "probe_pass_rate": ("probes passed, %", "score"),
     "probe_pass_rate_of_one_answer": ("by one answer to all, %", "score"),
     "expected_calibration_error": ("calibration error", "score"),

@@ -16,7 +16,7 @@ class Lexicon:
     Attributes:
         synonyms: of a word, all of one polarity with it.
         polar: the words that praise or blame, headwords and synonyms.
-        dispensable: adjectives and adverbs that do neither; a sentence stands without them.
+        dispensable: adjectives and adverbs that do neither; most sentences stand without them.
         paraphrases: of a phrase of two words or more.
         negations: words and phrases that turn what follows.
     """

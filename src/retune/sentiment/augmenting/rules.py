@@ -4,8 +4,8 @@ Four rules in the manner of Wei and Zou (2019), bound so that they keep the labe
 paraphrases, dropout of words, and swaps of words. None of them touches a negation or what it
 turns, a contrast or a modifier (see `_sentences`); only synonyms, of their own polarity, stand
 for words of praise and blame, which are neither dropped nor moved; only words that judge nothing
-are dropped, and none that a sentence is about; and words move within their clause alone, so that
-what follows a "but" goes on following it.
+are dropped, and of the lexicon's none but adjectives and adverbs; and words move within their
+clause alone, so that what follows a "but" goes on following it.
 """
 
 import random

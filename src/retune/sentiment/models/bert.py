@@ -1,5 +1,6 @@
 """Any pretrained encoder, cased or not, with a head over the first token (Devlin et al. 2019)."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +10,7 @@ from torch import nn
 from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
 from retune.checkpoints import require_vocabulary
-from retune.encoders import encoder_config, load_encoder
+from retune.encoders import encoder_config, load_encoder_and_missing
 from retune.errors import RetuneError
 from retune.params import STRICT, NotNegative
 from retune.sentiment.models import NAMED_LABELS
@@ -20,8 +21,8 @@ class Params:
     """Section `sentiment.models.bert`.
 
     `dropout` replaces every dropout probability of the encoder; null keeps its own. The last
-    `fresh_layers` of the encoder, and the pooler above them, begin with random weights: what they
-    learned before may be of no use to the task, and costs epochs to unlearn (Zhang et al. 2021).
+    `fresh_layers` of the encoder, and all above them, begin with random weights: what they learned
+    before may be of no use to the task, and costs epochs to unlearn (Zhang et al. 2021).
     """
 
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)] | None
@@ -38,7 +39,8 @@ def build(
 ) -> PreTrainedModel:
     """The encoder in the folder `checkpoint` with a head; `pad_token_id` is not used.
 
-    The head is fresh unless the checkpoint was fine-tuned to tell two labels and brings one.
+    The head is fresh unless the checkpoint was fine-tuned to tell two labels and brings one, and no
+    layer below it is fresh.
 
     Raises:
         RetuneError: transformers cannot read the folder as such a model, weights of the encoder
@@ -46,15 +48,15 @@ def build(
             fewer layers than are to be fresh.
     """
     config = encoder_config(checkpoint, params.dropout, **NAMED_LABELS)
-    model = load_encoder(AutoModelForSequenceClassification, checkpoint, config)
+    model, drawn = load_encoder_and_missing(AutoModelForSequenceClassification, checkpoint, config)
     require_vocabulary(model.config.vocab_size, vocabulary_size, checkpoint)
     if params.fresh_layers:
-        _renew(model, params.fresh_layers, checkpoint)
+        _renew(model, params.fresh_layers, drawn, checkpoint)
     return model
 
 
-def _renew(model: PreTrainedModel, count: int, checkpoint: Path) -> None:
-    """Draw the last `count` layers, and the pooler, as for a model that was never trained."""
+def _renew(model: PreTrainedModel, count: int, drawn: Collection[str], checkpoint: Path) -> None:
+    """Draw the last `count` layers, and all above them that is not `drawn`, as if never trained."""
     layers = _layers(model)
     if count > len(layers):
         raise RetuneError(
@@ -64,6 +66,13 @@ def _renew(model: PreTrainedModel, count: int, checkpoint: Path) -> None:
     fresh = type(model)(model.config)
     for before, after in zip(_top(model, count), _top(fresh, count), strict=True):
         before.load_state_dict(after.state_dict())
+    encoder = f"{model.base_model_prefix}."
+    head = {
+        name: weight
+        for name, weight in fresh.state_dict().items()
+        if not name.startswith(encoder) and name not in drawn
+    }
+    model.load_state_dict(head, strict=False)
 
 
 def _top(model: PreTrainedModel, count: int) -> list[nn.Module]:
