@@ -203,15 +203,19 @@ def test_a_sweep_goes_on_after_a_failure_and_reports_it(project: Project) -> Non
 
 def test_a_sweep_over_seeds_is_folded_and_its_runs_are_kept(project: Project) -> None:
     retune = ("python", "-m", "retune.cli")
-    output = project.run(*retune, "sweep", "qa.model=lstm", "--seeds", "1,2")
-    assert re.search(r"lstm +F1 +2 of 2 ", output)
-    names = ["lstm-seed=1", "lstm-seed=2"]
+    output = project.run(*retune, "sweep", "qa.model=bert,lstm", "--seeds", "1,2")
+    assert re.search(r"bert +F1 +2 of 2 ", output)
+    assert "seed noise is unknown with fewer than 3 seeds in common" in output
+    names = ["bert-seed=1", "bert-seed=2", "lstm-seed=1", "lstm-seed=2"]
     rows = json.loads(project.run(*retune, "table", "--json", *names))
     assert sorted(row["name"] for row in rows) == names
-    (lstm,) = json.loads(project.run(*retune, "table", "--seeds", "--json", *names))["variants"]
-    assert lstm["name"] == "lstm"
-    by_seed = {row["name"][-1]: row["qa.f1"] for row in rows}
-    assert lstm["metrics"]["qa.f1"]["by_seed"] == by_seed
+    variants = json.loads(project.run(*retune, "table", "--seeds", "--json", *names))["variants"]
+    by_seed = {variant["name"]: variant["metrics"]["qa.f1"]["by_seed"] for variant in variants}
+    assert by_seed == {
+        model: {row["name"][-1]: row["qa.f1"] for row in sorted(rows, key=lambda row: row["name"])
+                if row["qa.model"] == model}
+        for model in ("bert", "lstm")
+    }  # fmt: skip
 
 
 def test_two_clones_give_the_same_bytes(project: Project, tmp_path: Path) -> None:

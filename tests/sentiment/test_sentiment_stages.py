@@ -71,7 +71,7 @@ def write_params(folder: Path, *more: str, **changes: Any) -> None:
     values = load_yaml(PARAMS)
     pin = sha256(folder / "encoder" / "model.safetensors")
     values["sentiment"] |= {
-        "seeds": [1, 2], "checkpoint": {"name": "./encoder", "revision": pin},
+        "seeds": [1, 2, 3], "checkpoint": {"name": "./encoder", "revision": pin},
         "train": OPTIMIZATION | {"epochs": 2, "lr": 2e-2}, "tokenize": {"max_length": 12},
     } | changes  # fmt: skip
     values["sentiment"]["models"]["lstm"] |= {"hidden_size": 8}
@@ -94,7 +94,7 @@ def test_two_variants_from_sentences_to_their_comparison(tmp_path: Path) -> None
         one = ("--variant", name)
         features = f"{name}/features"
         succeed(tmp_path, "tokenize", *one, "raw", "augmented", features, f"m/{name}/texts.json")
-        for seed in ("1", "2"):
+        for seed in ("1", "2", "3"):
             model, m = f"{name}/runs/{seed}/model", f"m/runs/{name}/{seed}"
             said = succeed(
                 tmp_path, "train", *one, "--seed", seed, features, model, f"{m}/curves",
@@ -116,10 +116,10 @@ def test_two_variants_from_sentences_to_their_comparison(tmp_path: Path) -> None
     told = json.loads((tmp_path / "m/bag/probes.json").read_text())["sentiment"]
     assert [row["kind"] for row in told["kinds"]] == ["INV", "MFT", "DIR"]
     assert {row["capability"] for row in told["capabilities"]} >= {"negation", "case"}
-    assert [len(row["by_seed"]) for row in told["kinds"]] == [2, 2, 2]
+    assert [len(row["by_seed"]) for row in told["kinds"]] == [3, 3, 3]
     case = next(row for row in told["capabilities"] if row["capability"] == "case")
     assert case["mean"] == 100.0  # the tokenizer lowers all letters
-    assert len(told["runs"]) == 2
+    assert len(told["runs"]) == 3
     assert told["mft_pass_rate"] == told["kinds"][1]["mean"]
     assert f"{told['probe_pass_rate']:.2f}" in said
 
