@@ -203,7 +203,7 @@ def methods() -> str:
     """What the graph of adapters has earned, method by method."""
     folder = ROOT / "pipelines/adapters/metrics"
     if not (folder / "full/scores.json").exists():
-        return "Not run yet; `dvc repro pipelines/adapters/dvc.yaml` does it."
+        return "Not run yet; `cd pipelines/adapters && dvc repro` does it."
     lines = [
         "| method | EM | F1 | trained parameters | stored | training | windows/s | peak memory |",
         "|---|--:|--:|--:|--:|--:|--:|--:|",
@@ -238,7 +238,7 @@ def sentiment() -> str:
     """What the graph of sentiment has earned, variant by variant."""
     folder = ROOT / "pipelines/sentiment/metrics"
     if not (folder / "compare.json").exists():
-        return "Not run yet; `dvc repro pipelines/sentiment/dvc.yaml` does it."
+        return "Not run yet; `cd pipelines/sentiment && dvc repro` does it."
     compared = read_json(folder / "compare.json")["sentiment"]
     lines = [
         "| variant | accuracy | macro F1 | calibration error | ensemble | parameters | stored "
@@ -298,7 +298,7 @@ def probes() -> str:
     """Pass rates of the probes of sentiment: what they are about, variant by variant."""
     folder = ROOT / "pipelines/sentiment/metrics"
     if not (folder / "compare.json").exists():
-        return "Not run yet; `dvc repro pipelines/sentiment/dvc.yaml` does it."
+        return "Not run yet; `cd pipelines/sentiment && dvc repro` does it."
     names = list(_yaml("pipelines/sentiment/params.yaml")["variants"])
     found = [read_json(folder / name / "probes.json")["sentiment"] for name in names]
     lines = [
@@ -317,7 +317,7 @@ def language_model() -> str:
     """What the graph of the language model has earned: before and after, method by method."""
     folder = ROOT / "pipelines/language_model/metrics"
     if not (folder / "compare.json").exists():
-        return "Not run yet; `dvc repro pipelines/language_model/dvc.yaml` does it."
+        return "Not run yet; `cd pipelines/language_model && dvc repro` does it."
     compared = read_json(folder / "compare.json")["language_model"]
     lines = [
         "| perplexity of | texts | before | after | difference, 95 % interval |",

@@ -26,7 +26,7 @@ def imported_files(path: Path) -> set[str]:
     found: set[str] = set()
     while waiting:
         tree = ast.parse(waiting.pop().read_text(encoding="utf-8"))
-        new = {f for f in _module_files(tree) if f not in found and _has_code(ROOT / f)}
+        new = {f for f in _module_files(tree) if f not in found and has_code(ROOT / f)}
         found |= new
         waiting += [ROOT / file for file in sorted(new)]
     return found | templates
@@ -126,7 +126,7 @@ def _files(module: str) -> Iterator[str]:
                 yield file
 
 
-def _has_code(path: Path) -> bool:
+def has_code(path: Path) -> bool:
     body = ast.parse(path.read_text(encoding="utf-8")).body
     plain = [node for node in body if not isinstance(node, ast.Expr)]
     return any("__version__" not in ast.unparse(node) for node in plain)

@@ -1,5 +1,6 @@
 """dvc.yaml is the truth: its deps, params and paths are those of the code."""
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -12,6 +13,7 @@ from graph import paths
 
 ROOT = Path(__file__).resolve().parent.parent
 PIPELINE: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
+FOLDERS = [ROOT, *sorted(path.parent for path in ROOT.glob("pipelines/*/dvc.yaml"))]
 STAGES: dict[str, dict[str, Any]] = PIPELINE["stages"]
 ORDER = ["download", "tokenize", "train", "predict", "postprocess", "score"]
 
@@ -78,12 +80,40 @@ def test_stage_scripts_are_thin(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ORDER)
-def test_metrics_and_curves_are_in_git_and_keep_the_run_cache(name: str) -> None:
-    stage = STAGES[name]
-    assert all(isinstance(out, str) for out in stage.get("outs", [])), "plain cached outputs"
-    for kind in ("metrics", "plots"):
-        for out in stage.get(kind, []):
-            assert next(iter(out.values())) == {"cache": False}
+def test_figures_and_curves_are_in_git_and_data_in_the_cache(name: str) -> None:
+    outs = STAGES[name]["outs"]
+    assert {out for out in outs if isinstance(out, str)} == {
+        p for p in paths(STAGES[name], "outs") if p.startswith("data/")
+    }
+    for out in outs:
+        assert isinstance(out, str) or next(iter(out.values())) == {"cache": False}
+
+
+def test_the_scores_come_first_in_the_tables_of_dvc() -> None:
+    assert PIPELINE["metrics"] == [
+        "metrics/qa.json",
+        "metrics/qa_costs.json",
+        "metrics/qa_times.json",
+    ]
+    columns = []
+    for name in PIPELINE["metrics"]:
+        values = json.loads((ROOT / name).read_text(encoding="utf-8"))["qa"]
+        columns += [key for key, value in values.items() if not isinstance(value, list)]
+    assert columns[:2] == ["exact_match", "f1"]
+    assert len(columns) <= 8
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_every_chart_is_declared_with_title_axes_and_labels(folder: Path) -> None:
+    graph_file = yaml.safe_load((folder / "dvc.yaml").read_text(encoding="utf-8"))
+    declared = [chart for each in graph_file["plots"] for chart in each.values()]
+    for chart in declared:
+        assert {"template", "title", "x", "y", "x_label", "y_label"} <= set(chart)
+        assert (folder / f".dvc/plots/{chart['template']}.json").is_file()
+    bodies = [body.get("do", body) for body in graph_file["stages"].values()]
+    charts = [chart for body in bodies for each in body.get("plots", []) for chart in each.values()]
+    for chart in charts:
+        assert {"template", "title", "x", "y"} <= set(chart)
 
 
 def test_editing_the_lstm_does_not_retrain_bert() -> None:

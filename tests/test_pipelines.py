@@ -27,16 +27,12 @@ class Stage(NamedTuple):
 
     @property
     def arguments(self) -> list[str]:
-        """The command's words behind `exec python -m`."""
-        return shlex.split(self.body["cmd"].removeprefix("exec python -m "))
-
-    @property
-    def module(self) -> str:
-        return self.arguments[0]
+        """The command's words behind the launcher of stages."""
+        return shlex.split(self.body["cmd"].removeprefix("exec python ../../stages "))
 
     @property
     def script(self) -> Path:
-        return ROOT / f"{self.module.replace('.', '/')}.py"
+        return ROOT / f"stages/{self.arguments[0].replace('.', '/')}.py"
 
     def paths(self, kind: str) -> list[str]:
         return graph.paths(self.body, kind)
@@ -58,8 +54,8 @@ def stages(folder: Path) -> list[Stage]:
 
 def stage(folder: Path, name: str, body: dict[str, Any]) -> Stage:
     if "method" in body.get("matrix", {}):
-        assert body["matrix"]["method"] == "${methods}"
-        return Stage(folder, name, "${item.method.name}", "item.method", body)
+        assert body["matrix"]["method"] == "${names}"
+        return Stage(folder, name, "${item.method}", "", body)
     if "foreach" in body:
         assert body["foreach"] == "${methods}"
         return Stage(folder, name, "${key}", "item", body["do"])
@@ -73,20 +69,31 @@ STAGES = [
 ]
 
 
-#: What methods differ in, besides the settings of `variants`: params that choose a module.
-CHOICES = {
-    "qa.model": "model",
-    "sentiment.model": "model",
-    "sentiment.augment.method": "augment",
-    "sentiment.vocabulary": "vocabulary",
-}
+#: A choice of a module by a param, in a path or in the name of a section.
+CHOICE = re.compile(r"[/.]\$\{(\w+\.model|sentiment\.augment\.method|sentiment\.vocabulary)\}.*")
 
 
-def chosen(stage: Stage, name: str) -> str:
-    """How a stage that stands for several methods tells what one has chosen."""
-    for param, choice in CHOICES.items() if stage.variant else ():
-        name = name.replace(f"${{{param}}}", f"${{{stage.method}.{choice}}}")
-    return name
+def chosen(stage: Stage, names: set[str]) -> set[str]:
+    """How a stage that stands for several methods names what one of them may choose.
+
+    With `foreach` the methods have the model that each chooses. DVC cannot look up what the
+    name in a matrix chooses, so all modules that there are, and all sections, are deps.
+    """
+    if stage.method:
+        return {name.replace("${qa.model}", f"${{{stage.method}.model}}") for name in names}
+    if not stage.variant:
+        return names
+    every: set[str] = set()
+    for name in names:
+        place = CHOICE.sub("", name)
+        if place == name:
+            every.add(name)
+        elif "/" in name:
+            files = sorted((ROOT / place).glob("*.py"))
+            every |= {f"{place}/{file.name}" for file in files if graph.has_code(file)}
+        else:
+            every.add(place)
+    return every
 
 
 def test_there_are_sister_pipelines() -> None:
@@ -96,73 +103,63 @@ def test_there_are_sister_pipelines() -> None:
 @pytest.mark.parametrize("stage", STAGES)
 def test_it_depends_on_its_script_and_all_that_that_imports(stage: Stage) -> None:
     code = {path for path in stage.paths("deps") if path.endswith(".py")}
-    imported = {chosen(stage, file) for file in graph.imported_files(stage.script)}
-    assert code == {stage.script.relative_to(ROOT).as_posix(), *imported}
+    imported = chosen(stage, graph.imported_files(stage.script))
+    files = {stage.script.relative_to(ROOT).as_posix(), *imported}
+    assert code == {f"../../{file}" for file in files}
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_it_depends_on_the_params_that_it_reads(stage: Stage) -> None:
-    file = f"pipelines/{stage.folder.name}/params.yaml"
-    read = {chosen(stage, name) for name in graph.params_read(stage.script)}
+    read = chosen(stage, graph.params_read(stage.script))
     own = {f"variants.{stage.variant}"} if stage.variant else set()
-    assert set(stage.params(file)) == read | own
-    assert stage.arguments[1:3] == ["--params", file]
+    assert set(stage.params("params.yaml")) == read | own
     told = ["--variant", stage.variant] if stage.variant else []
-    assert stage.arguments[3 : 3 + len(told)] == told
+    assert stage.arguments[1 : 1 + len(told)] == told
     assert stage.arguments.count("--variant") == len(told) // 2
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_it_depends_on_the_versions_of_the_libraries_that_it_uses(stage: Stage) -> None:
-    assert stage.params("versions.yaml") == sorted(graph.versions(stage.script))
+    assert stage.params("../../versions.yaml") == sorted(graph.versions(stage.script))
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_its_command_names_what_it_declares(stage: Stage) -> None:
-    assert stage.body["wdir"] == "../.."
-    assert stage.body["cmd"].startswith("exec ")
-    words = [word for word in stage.arguments[3:] if re.search(r"^(data|pipelines)/", word)]
+    assert stage.body["cmd"].startswith("exec python ../../stages ")
+    words = [word for word in stage.arguments[1:] if re.search(r"^(data|metrics)/", word)]
     kinds = ("deps", "outs", "metrics", "plots")
     declared = [path for kind in kinds for path in stage.paths(kind)]
-    plain = [path for path in declared if not path.startswith(("src/", "stages/", "${"))]
+    plain = [path for path in declared if not path.startswith(("../../", "${"))]
     assert sorted(words) == sorted(plain)
 
 
-def methods_and_params(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The methods that a graph goes through, and all of its params."""
+def graph_and_params(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The `vars` of a graph, by name, and all of its params."""
     graph_file, params = map(loaded, (folder / "dvc.yaml", folder / "params.yaml"))
-    (methods,) = (each["methods"] for each in graph_file["vars"] if "methods" in each)
-    if isinstance(methods, list):  # as a matrix takes them
-        methods = {item["name"]: item for item in methods}
-    return methods, params
+    return {key: value for each in graph_file["vars"] for key, value in each.items()}, params
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 def test_every_variant_of_the_params_is_a_method_of_the_graph(folder: Path) -> None:
-    methods, params = methods_and_params(folder)
-    models = {name: changes.get("model") for name, changes in params["variants"].items()}
-    assert {name: item.get("model") for name, item in methods.items()} == models
+    names, params = graph_and_params(folder)
+    if "names" in names:
+        assert set(names["names"]) == set(params["variants"])
+        return
+    models = {name: changes["model"] for name, changes in params["variants"].items()}
+    assert {name: item["model"] for name, item in names["methods"].items()} == models
 
 
 def test_what_a_method_of_adapters_is_built_on_is_a_dep_of_its_training() -> None:
-    methods, params = methods_and_params(ROOT / "pipelines" / "adapters")
+    names, params = graph_and_params(ROOT / "pipelines" / "adapters")
+    methods = names["methods"]
     for name, changes in params["variants"].items():
         model = changes["model"]
         section = params["qa"]["models"][model] | changes.get("models", {}).get(model, {})
         needed = [section["language"]] if section.get("language") else []
         needed += section.get("adapters", [])
         item = methods[name]
-        told = {item["below"], item["beside"]} - {"data/adapters/features"}
+        told = {item["below"], item["beside"]} - {"data/features"}
         assert told == {bundle["path"] for bundle in needed}
-
-
-def test_the_methods_of_sentiment_say_how_sentences_are_augmented_and_read() -> None:
-    methods, params = methods_and_params(ROOT / "pipelines" / "sentiment")
-    usual = params["sentiment"]
-    for name, changes in params["variants"].items():
-        augment = changes.get("augment", {}).get("method", usual["augment"]["method"])
-        assert methods[name]["augment"] == augment
-        assert methods[name]["vocabulary"] == changes.get("vocabulary", usual["vocabulary"])
 
 
 def test_sentiment_is_trained_once_for_each_variant_and_seed() -> None:

@@ -160,7 +160,7 @@ def described(folder: Path) -> tuple[Parts, Base]:
     if not (folder / FILE).is_file() or not path.is_file():
         raise RetuneError(
             f"{folder}: no bundle there (config.json and {FILE}); run the pipeline that trains it, "
-            "such as `dvc repro pipelines/adapters/dvc.yaml`"
+            "such as `cd pipelines/adapters && dvc repro`"
         )
     check_configuration(folder)
     told = read_json(path).get("bundle")

@@ -17,9 +17,9 @@ def main(bundle: Path, metrics: Path, curves: Path, costs: Path, times: Path,
     With --language the adapter is stacked on that of a language bundle. A training that was
     stopped or killed goes on from its last checkpoint.
 
-    Example: python -m stages.adapters.entities --params pipelines/adapters/params.yaml \
-        --language data/adapters/language data/adapters/entities metrics/entities.json \
-        metrics/entities_curves metrics/entities_costs.json metrics/entities_times.json
+    Example: python ../../stages adapters.entities --language data/language data/entities \
+        metrics/entities.json metrics/entities_curves metrics/entities_costs.json \
+        metrics/entities_times.json
     """
     with Params() as params:
         base = params.section("qa.checkpoint", CheckpointParams)

@@ -15,8 +15,7 @@ def main(raw: Path, bundle: Path, metrics: Path, curves: Path, costs: Path, time
 
     A training that was stopped or killed goes on from its last checkpoint.
 
-    Example: python -m stages.adapters.language --params pipelines/adapters/params.yaml \
-        data/adapters/raw data/adapters/language metrics/language.json \
+    Example: python ../../stages adapters.language data/raw data/language metrics/language.json \
         metrics/language_curves metrics/language_costs.json metrics/language_times.json
     """
     with Params() as params:

@@ -15,9 +15,8 @@ def main(features: Path, likelihoods: Path, generated: Path, table: Path, csv: P
 
     LIKELIHOODS has a folder for each state, GENERATED one for each state and variant.
 
-    Example: python -m stages.language_model.compare \
-        --params pipelines/language_model/params.yaml data/language_model/features \
-        data/language_model/likelihoods data/language_model/generated compare.json compare.csv
+    Example: python ../../stages language_model.compare data/features data/likelihoods \
+        data/generated compare.json compare.csv
     """
     with Params() as params:
         settings = params.section("language_model.score", ScoreParams)

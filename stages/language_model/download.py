@@ -11,9 +11,7 @@ from retune.stage import run_stage
 def main(raw: Path, metrics: Path) -> str:
     r"""Bring the data set of `language_model.dataset` to the folder RAW; count in METRICS.
 
-    Example: python -m stages.language_model.download \
-        --params pipelines/language_model/params.yaml \
-        data/language_model/raw metrics/texts.json
+    Example: python ../../stages language_model.download data/raw metrics/texts.json
     """
     with Params() as params:
         settings = params.section("language_model.download", DownloadParams)

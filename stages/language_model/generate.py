@@ -15,10 +15,8 @@ def main(features: Path, model: Path, generated: Path) -> str:
 
     The search is that of `language_model.generate`, which variants change.
 
-    Example: python -m stages.language_model.generate \
-        --params pipelines/language_model/params.yaml --variant greedy \
-        data/language_model/features data/language_model/after \
-        data/language_model/generated/after/greedy
+    Example: python ../../stages language_model.generate --variant greedy data/features \
+        data/after data/generated/after/greedy
     """
     with Params() as params:
         settings = params.section("language_model.generate", GenerationParams)

@@ -12,9 +12,8 @@ from retune.stage import run_stage
 def main(features: Path, model: Path, likelihoods: Path, metrics: Path) -> str:
     r"""Read the validation split of FEATURES with MODEL; write the folder LIKELIHOODS and METRICS.
 
-    Example: python -m stages.language_model.perplexity \
-        --params pipelines/language_model/params.yaml data/language_model/features \
-        data/language_model/after data/language_model/likelihoods/after metrics/perplexity.json
+    Example: python ../../stages language_model.perplexity data/features data/after \
+        data/likelihoods/after metrics/perplexity.json
     """
     with Params() as params:
         settings = params.section("language_model.perplexity", PerplexityParams)

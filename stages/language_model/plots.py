@@ -16,10 +16,9 @@ def main(features: Path, model: Path, token_probabilities: Path, beams: Path, by
     Tables for plots are TOKEN_PROBABILITIES, BEAMS, BY_POSITION and PAIR_BEAMS; TEXTS (JSON) and
     COLOURED (HTML) hold the continuations of the prompts.
 
-    Example: python -m stages.language_model.plots \
-        --params pipelines/language_model/params.yaml data/language_model/features \
-        data/language_model/after token_probabilities.csv beams.csv by_position.csv \
-        pair_beams.csv texts.json coloured.html
+    Example: python ../../stages language_model.plots data/features data/after \
+        token_probabilities.csv beams.csv by_position.csv pair_beams.csv texts.json \
+        coloured.html
     """
     with Params() as params:
         settings = params.section("language_model.plots", PlotsParams)

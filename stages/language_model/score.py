@@ -11,10 +11,8 @@ from retune.stage import run_stage
 def main(features: Path, generated: Path, metrics: Path) -> str:
     r"""Score the continuations in GENERATED against the pairs of FEATURES; write METRICS.
 
-    Example: python -m stages.language_model.score \
-        --params pipelines/language_model/params.yaml --variant greedy \
-        data/language_model/features data/language_model/generated/after/greedy \
-        metrics/scores.json
+    Example: python ../../stages language_model.score --variant greedy data/features \
+        data/generated/after/greedy metrics/scores.json
     """
     with Params() as params:
         settings = params.section("language_model.score", ScoreParams)

@@ -13,9 +13,7 @@ from retune.stage import run_stage
 def main(features: Path, before: Path) -> str:
     r"""Write the model of `language_model.model` for the tokens of FEATURES to the folder BEFORE.
 
-    Example: python -m stages.language_model.start \
-        --params pipelines/language_model/params.yaml \
-        data/language_model/features data/language_model/before
+    Example: python ../../stages language_model.start data/features data/before
     """
     with Params() as params:
         checkpoint = params.section("language_model.checkpoint", CheckpointParams)

@@ -14,9 +14,8 @@ def main(raw: Path, features: Path, metrics: Path) -> str:
 
     They go to the folder FEATURES with their tokenizer, what was left over is told in METRICS.
 
-    Example: python -m stages.language_model.tokenize \
-        --params pipelines/language_model/params.yaml \
-        data/language_model/raw data/language_model/features metrics/blocks.json
+    Example: python ../../stages language_model.tokenize data/raw data/features \
+        metrics/blocks.json
     """
     with Params() as params:
         checkpoint = params.section("language_model.checkpoint", CheckpointParams)

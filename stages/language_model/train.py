@@ -13,10 +13,8 @@ def main(features: Path, before: Path, after: Path, curves: Path, costs: Path, t
 
     A training that was stopped or killed goes on from its last checkpoint.
 
-    Example: python -m stages.language_model.train \
-        --params pipelines/language_model/params.yaml data/language_model/features \
-        data/language_model/before data/language_model/after metrics/curves \
-        metrics/costs.json metrics/times.json
+    Example: python ../../stages language_model.train data/features data/before data/after \
+        metrics/curves metrics/costs.json metrics/times.json
     """
     with Params() as params:
         seed = params.section("language_model.seed", Seed)

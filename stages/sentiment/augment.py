@@ -14,9 +14,8 @@ def main(raw: Path, augmented: Path, metrics: Path) -> str:
 
     The method is `sentiment.augment.method`: none, rules or back_translation.
 
-    Example: python -m stages.sentiment.augment --params pipelines/sentiment/params.yaml \
-        --variant bert_augmented data/sentiment/raw data/sentiment/bert_augmented/augmented \
-        metrics/sentiment/bert_augmented_augment.json
+    Example: python ../../stages sentiment.augment --variant bert_augmented data/raw \
+        data/bert_augmented/augmented metrics/bert_augmented_augment.json
     """
     with Params() as params:
         method, settings = params.variant(

@@ -16,9 +16,8 @@ def main(raw: Path, predictions: Path, runs: Path, table: Path, csv: Path) -> st
 
     PREDICTIONS has a folder for each variant and seed, and so has RUNS, with costs and times.
 
-    Example: python -m stages.sentiment.compare --params pipelines/sentiment/params.yaml \
-        data/sentiment/raw data/sentiment/predictions pipelines/sentiment/metrics/runs \
-        metrics/compare.json metrics/compare.csv
+    Example: python ../../stages sentiment.compare data/raw data/predictions \
+        pipelines/sentiment/metrics/runs metrics/compare.json metrics/compare.csv
     """
     with Params() as params:
         settings = params.section("sentiment.score", ScoreParams)

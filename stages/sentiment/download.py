@@ -11,8 +11,7 @@ from retune.stage import run_stage
 def main(raw: Path, metrics: Path) -> str:
     r"""Bring the data set of `sentiment.dataset` to the folder RAW; count findings in METRICS.
 
-    Example: python -m stages.sentiment.download --params pipelines/sentiment/params.yaml \
-        data/sentiment/raw metrics/sentiment/download.json
+    Example: python ../../stages sentiment.download data/raw metrics/download.json
     """
     with Params() as params:
         settings = params.section("sentiment.download", DownloadParams)

@@ -12,9 +12,8 @@ from retune.stage import run_stage
 def main(raw: Path, features: Path, model: Path, predictions: Path) -> str:
     r"""Run MODEL over the validation texts of RAW, cut in FEATURES; write the folder PREDICTIONS.
 
-    Example: python -m stages.sentiment.predict --params pipelines/sentiment/params.yaml \
-        --variant bert data/sentiment/raw data/sentiment/bert/features \
-        data/sentiment/bert/runs/1234/model data/sentiment/predictions/bert/1234
+    Example: python ../../stages sentiment.predict --variant bert data/raw data/bert/features \
+        data/bert/runs/1234/model data/predictions/bert/1234
     """
     with Params() as params:
         chosen = params.section("sentiment.model", str)

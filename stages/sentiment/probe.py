@@ -15,8 +15,8 @@ from retune.stage import run_stage
 def main(runs: Path, metrics: Path) -> str:
     r"""Ask the model of each seed in RUNS about the probe sets; write pass rates to METRICS.
 
-    Example: python -m stages.sentiment.probe --params pipelines/sentiment/params.yaml \
-        --variant bert data/sentiment/bert/runs metrics/probes.json
+    Example: python ../../stages sentiment.probe --variant bert data/bert/runs \
+        metrics/probes.json
     """
     with Params() as params:
         chosen = params.section("sentiment.model", str)

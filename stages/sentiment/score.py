@@ -14,9 +14,8 @@ def main(raw: Path, predictions: Path, metrics: Path, confusion: Path, reliabili
 
     CONFUSION and RELIABILITY are tables for plots.
 
-    Example: python -m stages.sentiment.score --params pipelines/sentiment/params.yaml \
-        --variant bert data/sentiment/raw data/sentiment/predictions/bert metrics/scores.json \
-        metrics/confusion.csv metrics/reliability.csv
+    Example: python ../../stages sentiment.score --variant bert data/raw data/predictions/bert \
+        metrics/scores.json metrics/confusion.csv metrics/reliability.csv
     """
     with Params() as params:
         settings = params.section("sentiment.score", ScoreParams)

@@ -15,9 +15,8 @@ def main(raw: Path, augmented: Path, features: Path, metrics: Path) -> str:
 
     They go to the folder FEATURES, what was cut is told in METRICS.
 
-    Example: python -m stages.sentiment.tokenize --params pipelines/sentiment/params.yaml \
-        --variant bert data/sentiment/raw data/sentiment/bert/augmented \
-        data/sentiment/bert/features metrics/texts.json
+    Example: python ../../stages sentiment.tokenize --variant bert data/raw data/bert/augmented \
+        data/bert/features metrics/texts.json
     """
     with Params() as params:
         checkpoint = params.section("sentiment.checkpoint", CheckpointParams)

@@ -16,9 +16,8 @@ def main(features: Path, model: Path, curves: Path, costs: Path, times: Path, *,
 
     A training that was stopped or killed goes on from its last checkpoint.
 
-    Example: python -m stages.sentiment.train --params pipelines/sentiment/params.yaml \
-        --variant bert --seed 1234 data/sentiment/bert/features \
-        data/sentiment/bert/runs/1234/model metrics/curves metrics/costs.json metrics/times.json
+    Example: python ../../stages sentiment.train --variant bert --seed 1234 data/bert/features \
+        data/bert/runs/1234/model metrics/curves metrics/costs.json metrics/times.json
     """
     with Params() as params:
         checkpoint = params.section("sentiment.checkpoint", CheckpointParams)

@@ -10,6 +10,7 @@ from retune.errors import RetuneError
 from retune.params import load_yaml
 
 NAME = "claims.yaml"
+_PARAMS = "params.yaml"
 #: Keys that name a row of a list, for `Claim.values`.
 _ROW_NAMES = ("name", "split", "group", "recipe", "score")
 
@@ -22,7 +23,6 @@ class Project:
 
     def __init__(self, root: Path, folder: str = "") -> None:
         self.root, self.folder = root, root / folder
-        self.params_file = (Path(folder) / "params.yaml").as_posix()
 
     @cached_property
     def stages(self) -> dict[str, Any]:
@@ -32,7 +32,7 @@ class Project:
     @cached_property
     def params(self) -> dict[str, Any]:
         """params.yaml."""
-        return load_yaml(self.folder / "params.yaml")
+        return load_yaml(self.folder / _PARAMS)
 
     @cached_property
     def lock(self) -> dict[str, Any]:
@@ -53,7 +53,7 @@ class Project:
     def params_of_the_last_run(self) -> dict[str, Any]:
         """Every param that dvc.lock names."""
         stages = self.lock.values()
-        return {k: v for stage in stages for k, v in stage["params"][self.params_file].items()}
+        return {k: v for stage in stages for k, v in stage["params"][_PARAMS].items()}
 
     def params_now(self) -> dict[str, Any]:
         """The same, as they stand in the file."""
@@ -73,7 +73,7 @@ class Sister(Project):
 
     def __init__(self, root: Path, folder: str) -> None:
         super().__init__(root, folder)
-        self.data = f"data/{self.folder.name}/raw"
+        self.data = "data/raw"
 
     def params_of(self, changes: Mapping[str, Any]) -> dict[str, Any]:
         """The whole file: what a method reads of it is up to its `variants`."""

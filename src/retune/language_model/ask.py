@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 PARAMS = "pipelines/language_model/params.yaml"
-MODEL = "data/language_model/after"
+MODEL = "pipelines/language_model/data/after"
 
 
 def asker(settings: Params, folder: Path, context: str | None) -> Callable[[str], Reply]:

@@ -77,13 +77,12 @@ class Pipeline:
 
     @property
     def command(self) -> str:
-        """What earns all of it."""
-        return f"dvc repro {self.folder}/dvc.yaml" if self.folder else "dvc repro"
+        """What runs all of it, from the project's top."""
+        return f"cd {self.folder} && dvc repro" if self.folder else "dvc repro"
 
     def earns(self, output: Output) -> str:
-        """What earns one output."""
-        place = f"{self.folder}/dvc.yaml:" if self.folder else ""
-        return f"dvc repro {place}{output.target}"
+        """What writes one output."""
+        return f"{self.command} {output.target}"
 
 
 def folders(root: Path) -> dict[str, str]:
@@ -119,10 +118,19 @@ def _read(root: Path, path: Path, name: str, folder: str) -> Pipeline:
             base = PurePosixPath(folder, str(resolved.get("wdir", ".")))
             for kind, outputs in found.items():
                 for told, style in _entries(resolved.get(kind)):
-                    outputs.append(Output(stage, target, item, _joined(base, told), style))
+                    output = Output(stage, target, item, _joined(base, told), style)
+                    (found[_kind_of_out(output)] if kind == "outs" else outputs).append(output)
     declared = tuple(_declared(content.get("plots"), folder))
     metrics, plots, outs = (tuple(found[kind]) for kind in _KINDS)
     return Pipeline(name, folder, _first_sentence(path), metrics, plots, outs, declared)
+
+
+def _kind_of_out(output: Output) -> str:
+    """What an entry of `outs` is: git keeps figures and curves (`cache: false`), and no data."""
+    if output.style.get("cache", True):
+        return "outs"
+    suffix = PurePosixPath(output.path).suffix
+    return {".json": "metrics", ".csv": "plots", "": "plots"}.get(suffix, "outs")
 
 
 def _context(folder: Path, content: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from itertools import chain
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import yaml
@@ -14,6 +14,7 @@ from retune.errors import RetuneError, excerpt
 from retune.report.graph import Pipeline
 
 VERSIONS = "versions.yaml"
+PARAMS = "params.yaml"
 _LARGEST = 2**24  # bytes of a file that is summed; code and figures are smaller
 
 
@@ -35,7 +36,6 @@ class Lock:
     def __init__(self, root: Path, pipeline: Pipeline) -> None:
         self.root, self.folder = root, root / pipeline.folder
         self.name = f"{pipeline.folder}/dvc.lock".lstrip("/")
-        self.params_file = f"{pipeline.folder}/params.yaml".lstrip("/")
 
     @property
     def there(self) -> bool:
@@ -70,9 +70,13 @@ class Lock:
         return stages
 
     def params(self, file: str) -> dict[str, Any]:
-        """What the last run read of a params file, by dotted name."""
-        read = (stage.get("params", {}).get(file, {}) for stage in self.stages.values())
-        return {name: value for each in read for name, value in each.items()}
+        """What the last run read of the params file of this name, by dotted name."""
+        found: dict[str, Any] = {}
+        for stage in self.stages.values():
+            for path, read in stage.get("params", {}).items():
+                if PurePosixPath(path).name == file:
+                    found |= read
+        return found
 
     def changed(self) -> list[str]:
         """Files of code and figures that are not what they were in the last run."""
@@ -89,10 +93,10 @@ class Lock:
         yield from ((path, md5) for path, md5 in seen.items() if not path.startswith("data/"))
 
     def _is(self, path: str, md5: str) -> bool:
-        """Whether a file has this sum; its path is from a stage's `wdir` or the lock's folder."""
-        file = next((f for f in (self.root / path, self.folder / path) if f.is_file()), None)
-        if file is None or file.stat().st_size > _LARGEST:
-            return file is not None
+        """Whether a file has this sum; its path is from the lock's folder."""
+        file = self.folder / path
+        if not file.is_file() or file.stat().st_size > _LARGEST:
+            return file.is_file()
         return hashlib.md5(file.read_bytes(), usedforsecurity=False).hexdigest() == md5
 
 

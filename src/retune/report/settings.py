@@ -9,7 +9,7 @@ from retune.errors import RetuneError, listed
 from retune.params import load_yaml
 from retune.report.content import Block, Column, Remark, Section, Table, section
 from retune.report.graph import Pipeline
-from retune.report.locks import Lock, flat
+from retune.report.locks import PARAMS, Lock, flat
 
 _VARIANTS = "variants"
 
@@ -17,14 +17,14 @@ _VARIANTS = "variants"
 def settings(root: Path, pipeline: Pipeline, lock: Lock) -> list[Section]:
     """What the last run read of params.yaml; without a run, the whole file."""
     try:
-        return section("Settings", [*_blocks(root / pipeline.folder / "params.yaml", lock)])
+        return section("Settings", [*_blocks(root / pipeline.folder / PARAMS, lock)])
     except RetuneError as error:
         return section("Settings", [Remark(str(error), "fault")])
 
 
 def _blocks(file: Path, lock: Lock) -> Iterator[Block]:
     now = load_yaml(file)
-    used = lock.params(lock.params_file) if lock.there else now
+    used = lock.params(PARAMS) if lock.there else now
     shared = [pair for pair in flat(used) if pair[0].partition(".")[0] != _VARIANTS]
     sections: dict[str, list[str]] = {}
     for name, value in sorted(shared):

@@ -16,7 +16,7 @@ from retune.sentiment.predict import PredictParams, on_best_device, probabilitie
 from retune.sentiment.tokenize import TokenizeParams, reader
 
 PARAMS = "pipelines/sentiment/params.yaml"
-MODEL = "data/sentiment/bert/runs/1234/model"
+MODEL = "pipelines/sentiment/data/bert/runs/1234/model"
 
 
 def asker(settings: Params, folder: Path, context: str | None) -> Callable[[str], Reply]:

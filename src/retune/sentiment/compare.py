@@ -91,6 +91,8 @@ def compare(
         sentence_test((one, runs[one]), (other, runs[other]), gold, params) for one, other in pairs
     ]
     written = {
+        # Plain numbers, which `dvc exp show` shows; it leaves out lists.
+        "accuracy": {variant.name: variant.mean("accuracy") for variant in variants},
         "variants": [_row(variant, spent[variant.name]) for variant in variants],
         "seed_noise": [{**vars(gap), "verdict": gap.verdict} for gap in found],
         "sentence_noise": [test._asdict() for test in tests],

@@ -20,19 +20,35 @@ _COLUMNS = (
 
 def add(reader: Reader, found: Sequence[Metrics]) -> list[Section]:
     """The models of `make variants`, and what the data folders tell of the last run."""
-    models = reader.shaped(_VARIANTS, lambda: _models(reader)) or []
+    models = reader.shaped(_VARIANTS, lambda: _models(reader, found)) or []
     answers = reader.shaped(_answers.PREDICTIONS, lambda: _of_answers(reader, found)) or []
     return [*section("All models", models), *answers]
 
 
-def _models(reader: Reader) -> list[Block]:
+def _models(reader: Reader, found: Sequence[Metrics]) -> list[Block]:
     if not (reader.root / _VARIANTS).is_file():
         return [Remark(f"Not earned yet: {_VARIANTS}. `make variants` does it.", "missing")]
     rows = sorted(read_json(reader.root, _VARIANTS), key=lambda row: -row["qa.f1"])
     cells = tuple((r["qa.model"], *(r.get(f"qa.{name}") for name in _COLUMNS)) for r in rows)
     columns = (Column("model", "code"), *(Column(heading(n), form(n)) for n in _COLUMNS))
     table = Table("Every model, all else as in params.yaml", columns, cells)
-    return [table, *(Remark(sentence) for sentence in warnings([*map(_variant, rows)]))]
+    remarks = [Remark(sentence) for sentence in warnings([*map(_variant, rows)])]
+    return [table, *_of_another_run(rows, found), *remarks]
+
+
+def _of_another_run(rows: Sequence[Mapping[str, Any]], found: Sequence[Metrics]) -> list[Remark]:
+    """A remark where the last run's scores are in no row."""
+    last: Any = next((m.value for m in found if m.output.stage == "score"), None)
+    if last is None:
+        return []
+    exact_match, f1 = (figures(last).scalars.get(name) for name in ("exact_match", "f1"))
+    if any((row["qa.exact_match"], row["qa.f1"]) == (exact_match, f1) for row in rows):
+        return []
+    text = (
+        f"This table is not of the last run, which has EM {exact_match:.2f} and F1 {f1:.2f}: "
+        "`make variants` runs all models again, here and with today's params."
+    )
+    return [Remark(text, "missing")]
 
 
 def _variant(row: Mapping[str, Any]) -> Variant:
