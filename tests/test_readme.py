@@ -86,7 +86,7 @@ def test_the_committed_figures_were_made_by_the_committed_code(pipeline: str) ->
     checked = 0
     for stage in stages.values():
         for entry in [*stage["deps"], *stage["outs"]]:
-            path = ROOT / entry["path"]
+            path = ROOT / pipeline / entry["path"]
             if path.is_file():
                 md5 = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
                 assert md5 == entry["md5"], f"{path.name} has changed: `dvc repro`, then commit"

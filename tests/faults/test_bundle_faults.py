@@ -79,7 +79,7 @@ def parts_say(**changes: Any) -> Spoil:
     ("spoil", "message"),
     [
         case("B01 no weights", lambda bundle, _: (bundle / "bundle.safetensors").unlink(),
-             r"no bundle there .* `dvc repro pipelines/adapters/dvc\.yaml`"),
+             r"no bundle there .* `cd pipelines/adapters && dvc repro`"),
         case("B01 no description", lambda bundle, _: (bundle / "config.json").unlink(),
              "no bundle there"),
         case("B02 no base", lambda _, base: shutil.rmtree(base),

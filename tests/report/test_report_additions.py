@@ -16,7 +16,7 @@ from retune.report.page import render
 from retune.storage import write_json_lines
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-SCORE = "stages:\n  score:\n    cmd: score\n    metrics:\n      - metrics/qa.json\n"
+SCORE = "stages:\n  score:\n    cmd: score\n    outs:\n      - metrics/qa.json: {cache: false}\n"
 TOKENS = """\
 stages:
   download:
@@ -187,6 +187,20 @@ def test_all_models_are_sorted_and_their_noise_is_unknown(tmp_path: Path) -> Non
     assert "seed noise is unknown with fewer than 3 seeds in common: " in remarks(report)
 
 
+@pytest.mark.parametrize("f1", [2.5, 2.6])
+def test_the_table_of_models_says_where_it_is_not_of_the_last_run(
+    tmp_path: Path, f1: float
+) -> None:
+    row = {"qa.model": "bert", "qa.exact_match": 1.0, "qa.f1": 2.5, "qa.parameters": 5.0}
+    write(tmp_path / "dvc.yaml", SCORE)
+    write(tmp_path / "metrics/qa_variants.json", [row])
+    write(tmp_path / "metrics/qa.json", {"qa": {"exact_match": 1.0, "f1": f1}})
+    told = "This table is not of the last run, which has EM 1.00 and F1 2.60" in remarks(
+        gather(tmp_path)
+    )
+    assert told == (f1 == 2.6)
+
+
 def language_model(root: Path) -> Path:
     write(root / "dvc.yaml", SCORE)
     folder = root / "pipelines/language_model"
@@ -252,10 +266,10 @@ def test_what_a_language_model_has_not_earned_is_named(tmp_path: Path) -> None:
         file.unlink()
     told = remarks(gather(tmp_path, ["language_model"]))
     assert "pipelines/language_model/metrics/plots/texts.json" in told
-    assert "`dvc repro pipelines/language_model/dvc.yaml` does it" in told
+    assert "`cd pipelines/language_model && dvc repro` does it" in told
     write(tmp_path / "pipelines/language_model/dvc.yaml", "stages: {}\n")
     told = remarks(gather(tmp_path, ["language_model"]))
-    assert "Not earned yet: plots/texts.json. `dvc repro pipelines/language_model/dvc.yaml`" in told
+    assert "Not earned yet: plots/texts.json. `cd pipelines/language_model && dvc repro`" in told
     assert "Not earned yet: beams.csv." in told
 
 

@@ -36,7 +36,7 @@ def test_a_whole_project_has_no_gap_but_its_lock(tmp_path: Path) -> None:
 def test_a_missing_file_is_named_with_the_command_that_earns_it(tmp_path: Path) -> None:
     (project(tmp_path) / DOWNLOAD).unlink()
     assert (
-        f"Not earned yet: {DOWNLOAD}. `dvc repro pipelines/toy/dvc.yaml:download` does it, "
+        f"Not earned yet: {DOWNLOAD}. `cd pipelines/toy && dvc repro download` does it, "
         "from the project's top."
     ) in told(tmp_path, "missing")
 
@@ -47,7 +47,7 @@ def test_of_many_missing_files_some_are_named_with_the_command_for_all(tmp_path:
     (tmp_path / DOWNLOAD).unlink()
     (text,) = (text for text in told(tmp_path, "missing") if text.startswith("Not earned"))
     assert "and 1 more" in text
-    assert "`dvc repro pipelines/toy/dvc.yaml` does it" in text
+    assert "`cd pipelines/toy && dvc repro` does it" in text
 
 
 def test_missing_curves_are_named(tmp_path: Path) -> None:

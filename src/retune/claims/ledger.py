@@ -159,7 +159,7 @@ def accept(root: Path) -> list[str]:
         for name, found in now.items()
     }
     runs = project, *_sisters(root, claims)
-    outs = {out["path"] for run in runs for stage in run.lock.values() for out in stage["outs"]}
+    outs = {path for run in runs for path in run.outs()}
     unearned = [
         name
         for name, fields in changed.items()

@@ -59,6 +59,11 @@ class Project:
         """The same, as they stand in the file."""
         return self.params_of({})
 
+    def outs(self) -> set[str]:
+        """What its stages write, as paths from the project's top."""
+        written = {out["path"] for stage in self.lock.values() for out in stage["outs"]}
+        return {(self.folder / path).relative_to(self.root).as_posix() for path in written}
+
     def data_md5(self) -> str:
         """The hash of the data in dvc.lock."""
         for stage in self.lock.values():

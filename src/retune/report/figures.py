@@ -23,6 +23,8 @@ from retune.report.reading import Reader, Row, numbers
 _TIMES = ("epoch", "step")  # of a learning curve, the better one first
 #: A setting and no result.
 _UNDRAWN = {*_TIMES, "learning_rate"}
+#: Templates of lines; `curve`, one of ours, marks their points, too.
+_LINES = ("linear", "curve")
 _TABLES = (".csv", ".json", ".tsv")
 
 
@@ -64,7 +66,7 @@ def _declared(
         if not rows:
             continue
         x = _of_file(style.get("x"), path)
-        if template != "linear" and not isinstance(told, list):
+        if template not in _LINES and not isinstance(told, list):
             source = Source(names[path], output, path)
             found += _by_template(title, {**style, "x": x, "y": told}, [(source, rows)])
             continue
@@ -116,10 +118,12 @@ def _of_folders(reader: Reader, plots: Sequence[Output], claimed: Sequence[str])
             continue
         for file in sorted(folder.rglob("*.csv")):
             path = file.relative_to(reader.root).as_posix()
-            if path not in drawn and file.name not in claimed:
+            if file.name not in claimed:
                 source = Source(_label(plot), plot, path)
                 groups.setdefault((plot.stage, file.name), []).append(source)
     for (stage, name), sources in groups.items():
+        if drawn.issuperset(source.path for source in sources):
+            continue  # a declared figure of some seeds leaves out others
         yield from _curves(reader, f"{stage}: {name.removesuffix('.csv')}", sources)
 
 

@@ -38,12 +38,11 @@ def _models(reader: Reader, found: Sequence[Metrics]) -> list[Block]:
 
 def _of_another_run(rows: Sequence[Mapping[str, Any]], found: Sequence[Metrics]) -> list[Remark]:
     """A remark where the last run's scores are in no row."""
-    last: Any = next((m.value for m in found if m.output.stage == "score"), None)
-    if last is None:
+    last: Any = next((m.value for m in found if m.output.stage == "score"), {})
+    scores = [figures(last).scalars.get(name) for name in ("exact_match", "f1")]
+    if None in scores or any([row["qa.exact_match"], row["qa.f1"]] == scores for row in rows):
         return []
-    exact_match, f1 = (figures(last).scalars.get(name) for name in ("exact_match", "f1"))
-    if any((row["qa.exact_match"], row["qa.f1"]) == (exact_match, f1) for row in rows):
-        return []
+    exact_match, f1 = scores
     text = (
         f"This table is not of the last run, which has EM {exact_match:.2f} and F1 {f1:.2f}: "
         "`make variants` runs all models again, here and with today's params."
