@@ -16,6 +16,7 @@ from retune.experiments import load_experiment
 from retune.params import module_names
 
 MODELS = module_names("retune.qa.models")
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 pytestmark = pytest.mark.slow
 
@@ -98,8 +99,28 @@ def test_the_table_of_experiments_has_at_most_eight_metrics(project: Project) ->
     data = shown[0]["data"]["metrics"]
     files = [file["data"] for name, file in data.items() if name.startswith("metrics/")]
     columns = {key for file in files for key in flat(file)}
-    assert {"qa.exact_match", "qa.f1", "qa.ceiling_f1", "qa.train_seconds"} <= columns
+    assert {"qa.exact_match", "qa.f1", "qa.train_seconds"} <= columns
     assert len(columns) <= 8
+    headings = project.run("dvc", "exp", "show", "--csv").split("\n")[0].split(",")
+    assert headings[headings.index("parent") + 1 :][:2] == ["qa.exact_match", "qa.f1"]
+
+
+def test_the_readmes_table_of_experiments_fits_80_columns(project: Project) -> None:
+    (drop,) = re.findall(r"dvc exp show --drop '(.*?)'", README)
+    heading, *rows = project.run("dvc", "exp", "show", "--drop", drop).splitlines()[1:]
+    assert heading.split() == ["Experiment", "qa.exact_match", "qa.f1", "qa.model"]
+    assert max(map(len, [heading, *rows])) <= 80
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["dvc status", "dvc dag", "dvc metrics show", "dvc params diff", "dvc checkout",
+     "dvc plots show", "dvc exp list"],
+)  # fmt: skip
+def test_at_the_top_dvc_is_about_question_answering_alone(project: Project, command: str) -> None:
+    printed = project.run(*command.split())
+    assert not re.search(r"pipelines/|sentiment|adapters|language_model", printed)
+    assert len(printed.splitlines()) <= 50
 
 
 def flat(tree: dict[str, Any], prefix: str = "") -> set[str]:

@@ -31,24 +31,24 @@ def test_a_variant_by_back_translation_runs_as_the_readme_says(
 ) -> None:
     monkeypatch.setenv("RETUNE_CACHE", str(tmp_path / "cache"))
     project = Project(tmp_path)
-    more_variants, method = recipe()
+    more_variants, names = recipe()
     (name,) = (variants := yaml.safe_load(more_variants)["variants"])
     augment = variants[name]["augment"]["methods"]["back_translation"]
     for direction, checkpoint in augment["pivots"]["french"].items():
         folder = tmp_path / "translators" / direction
         written = write_translator(folder, seed=1, brevity=BREVITY[direction])
-        checkpoint |= {"name": f"./translators/{direction}", "revision": written.revision}
+        checkpoint |= {"name": f"../../translators/{direction}", "revision": written.revision}
     augment["max_length"] = 32  # such models have 64 positions
     write_sentences(tmp_path / "own")
     set_params(tmp_path, variants)
-    place = add_method(tmp_path / PIPELINE / "dvc.yaml", method)
+    add_names(tmp_path / PIPELINE / "dvc.yaml", names)
 
-    printed = project.run("dvc", "repro", f"{PIPELINE}/dvc.yaml:score@method{place}")
+    printed = project.run("dvc", "--cd", PIPELINE, "repro", f"score@{name}")
 
-    ran = re.findall(r"^Running stage '.*:(\S+)'", printed, re.MULTILINE)
-    suffixed = [f"{stage}@method{place}" for stage in ("augment", "tokenize")]
-    seeded = [f"{stage}@method{place}-7" for stage in ("train", "predict")]
-    assert sorted(ran) == sorted(["download", *suffixed, *seeded, f"score@method{place}"])
+    ran = re.findall(r"^Running stage '(\S+)'", printed, re.MULTILINE)
+    suffixed = [f"{stage}@{name}" for stage in ("augment", "tokenize", "score")]
+    seeded = [f"{stage}@{name}-7" for stage in ("train", "predict")]
+    assert sorted(ran) == sorted(["download", *suffixed, *seeded])
     metrics = tmp_path / PIPELINE / "metrics" / name
     (counts,) = read(metrics / "augment.json")["augment"]["methods"]
     assert counts.pop("method") == "back_translation_french"
@@ -70,19 +70,18 @@ def set_params(folder: Path, variants: dict[str, Any]) -> None:
     values["variants"] |= variants
     task = values["sentiment"]
     task |= {"dataset": "files", "seeds": [7]}
-    task["datasets"]["files"] |= {"folder": "own", "header": False, "text": 2, "label": 1}
+    task["datasets"]["files"] |= {"folder": "../../own", "header": False, "text": 2, "label": 1}
     pin = sha256(folder / "encoder/model.safetensors")
-    task["checkpoint"] = {"name": "./encoder", "revision": pin}
+    task["checkpoint"] = {"name": "../../encoder", "revision": pin}
     task["train"] |= {"epochs": 1, "batch_size": 4, "precision": "fp32"}
     path.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
 
 
-def add_method(path: Path, method: str) -> int:
-    """Put a line at the end of `methods`; the number of its method."""
+def add_names(path: Path, names: str) -> None:
+    """Put the recipe's `vars` in the place of the graph's."""
     text = path.read_text(encoding="utf-8")
-    methods, stages = text.split("\nstages:\n")
-    path.write_text(f"{methods.rstrip()}\n{method}\nstages:\n{stages}", encoding="utf-8")
-    return len(yaml.safe_load(methods)["vars"][0]["methods"])
+    _, stages = text.split("\nstages:\n")
+    path.write_text(f"{names}\nstages:\n{stages}", encoding="utf-8")
 
 
 def read(path: Path) -> dict[str, Any]:
