@@ -209,13 +209,12 @@ def methods() -> str:
         "|---|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for name in _yaml("pipelines/adapters/params.yaml")["variants"]:
-        scores, costs, times = (
-            read_json(folder / name / f"{kind}.json")["qa"] for kind in ("scores", "costs", "times")
-        )
+        scores = read_json(folder / name / "scores.json")["qa"]
+        costs, times = (_only_row(folder / name / f"{kind}.json") for kind in ("costs", "times"))
         trained, total = costs["trained_parameters"], costs["parameters"]
         lines.append(
             f"| `{name}` | {scores['exact_match']:.2f} | {scores['f1']:.2f} "
-            f"| {trained:,} ({trained / total:.2%}) | {costs['details'][0]['model_bytes']:,} bytes "
+            f"| {trained:,} ({trained / total:.2%}) | {costs['model_bytes']:,} bytes "
             f"| {times['train_seconds']:.0f} s | {times['train_windows_per_second']:.1f} "
             f"| {times['peak_memory_mb']:,} MB |"
         )
@@ -354,9 +353,16 @@ def _beams() -> list[str]:
     return lines
 
 
+def _only_row(path: Path) -> dict[str, Any]:
+    """The figures of a file of costs or times."""
+    ((task,),) = (read_json(path).values(),)
+    (row,) = task["details"]
+    return dict(row)
+
+
 def _training(task: str) -> str:
     folder = ROOT / "pipelines" / task / "metrics"
-    costs, times = (read_json(folder / f"{name}.json")[task] for name in ("costs", "times"))
+    costs, times = (_only_row(folder / f"{name}.json") for name in ("costs", "times"))
     return (
         f"{costs['parameters']:,} parameters; trained in {times['train_seconds']:.0f} s. Intervals "
         "are over resampled texts."

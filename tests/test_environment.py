@@ -137,7 +137,7 @@ def as_lock(versions: dict[str, str]) -> str:
 
 
 def write_record(folder: Path, environment: list[str], peak: int = 100) -> None:
-    figures = {"details": [{"environment": environment}], "peak_memory_mb": peak}
+    figures = {"details": [{"environment": environment, "peak_memory_mb": peak}]}
     (folder / "metrics/qa_times.json").write_text(json.dumps({"qa": figures}))
 
 

@@ -236,7 +236,7 @@ def write_reports(
     unit: str,
     details: Mapping[str, int],
 ) -> tuple[Curves, dict[str, Any]]:
-    """Write what the training has told of itself, and what it has cost.
+    """Write the curves, the costs and the times of a training.
 
     Args:
         reports: where to.
@@ -252,10 +252,11 @@ def write_reports(
     curves = Curves.of(end.state.log_history)
     curves.write(reports.curves)
     count = round((end.state.epoch or 0) * len(trainer.rows))
-    costs = {**trainer.sizes, "details": [{**details, f"train_{unit}": count}]}
+    costs = {**trainer.sizes, **details, f"train_{unit}": count}
     times = times_of(count, unit, end.seconds, setup.surroundings)
     for path, figures in ((reports.costs, costs), (reports.times, times)):
-        write_json(path, _below(setup.params.section, figures))
+        # In a list, which is no column of DVC's tables: those begin with the scores.
+        write_json(path, _below(setup.params.section, {"details": [figures]}))
     return curves, times
 
 
@@ -272,10 +273,10 @@ def parameter_counts(model: PreTrainedModel) -> dict[str, int]:
 
 
 def times_of(count: int, unit: str, seconds: float, surroundings: list[str]) -> dict[str, Any]:
-    """What another run takes otherwise; in a list, which tables ignore, what that depends on."""
+    """What another run takes otherwise, and the environment that it depends on."""
     return {
         "train_seconds": round(seconds, 1),
         f"train_{unit}_per_second": round(count / seconds, 2),
         "peak_memory_mb": round(peak_memory_mb()),
-        "details": [{"environment": surroundings}],
+        "environment": surroundings,
     }

@@ -48,7 +48,8 @@ def language(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def costs(folder: Path, task: str) -> dict[str, Any]:
     values: dict[str, Any] = json.loads((folder / "costs.json").read_text())["adapters"][task]
-    return values
+    (row,) = values["details"]
+    return dict(row)
 
 
 def test_entities_are_learned_and_told_type_by_type(data: Path, tmp_path: Path) -> None:
@@ -70,7 +71,7 @@ def test_entities_are_learned_and_told_type_by_type(data: Path, tmp_path: Path) 
     counted = costs(folder, "entities")
     assert counted["parameters"] == model.num_parameters()
     assert 0 < counted["trained_parameters"] < counted["parameters"]
-    times = json.loads((folder / "times.json").read_text())["adapters"]["entities"]
+    (times,) = json.loads((folder / "times.json").read_text())["adapters"]["entities"]["details"]
     assert times["train_sentence_parts_per_second"] > 0
     assert not list((folder / "checkpoints").iterdir())
 

@@ -58,13 +58,12 @@ def test_frozen_weights_get_no_gradient_and_no_state_and_stay(
     assert moved <= {n for n, w in weights.items() if w.requires_grad}
     assert any("qa_outputs" in n for n in moved)
     assert len(moved) > 4
-    costs = json.loads((tmp_path / "costs.json").read_text())["qa"]
+    (costs,) = json.loads((tmp_path / "costs.json").read_text())["qa"]["details"]
     assert costs["parameters"] == sum(w.numel() for w in weights.values())
     assert costs["trained_parameters"] == sum(w.numel() for w in weights.values()
                                               if w.requires_grad)  # fmt: skip
-    (details,) = costs["details"]
-    assert details["full_model_bytes"] == 4 * costs["parameters"]
-    assert details["model_bytes"] == (tmp_path / "model/bundle.safetensors").stat().st_size
+    assert costs["full_model_bytes"] == 4 * costs["parameters"]
+    assert costs["model_bytes"] == (tmp_path / "model/bundle.safetensors").stat().st_size
 
 
 @pytest.fixture(scope="module")
@@ -102,10 +101,9 @@ def test_the_published_model_is_the_bundle_of_the_best_epoch(
 
 def test_all_is_trained_and_counted_in_the_plain_variant(data: Path, tmp_path: Path) -> None:
     run(data, tmp_path, epochs=1)
-    costs = json.loads((tmp_path / "costs.json").read_text())["qa"]
+    (costs,) = json.loads((tmp_path / "costs.json").read_text())["qa"]["details"]
     assert costs["trained_parameters"] == costs["parameters"]
-    (details,) = costs["details"]
-    assert 0 < details["model_bytes"] - details["full_model_bytes"] < 10_000  # names and shapes
+    assert 0 < costs["model_bytes"] - costs["full_model_bytes"] < 10_000  # names and shapes
 
 
 def test_the_penalty_of_a_fusion_is_part_of_the_loss(

@@ -16,7 +16,7 @@ from retune.report.page import render
 from retune.storage import write_json_lines
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-SCORE = "stages:\n  score:\n    cmd: score\n    outs:\n      - metrics/qa.json: {cache: false}\n"
+SCORE = "stages:\n  score:\n    cmd: score\n    metrics:\n      - metrics/qa.json\n"
 TOKENS = """\
 stages:
   download:

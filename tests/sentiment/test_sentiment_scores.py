@@ -221,10 +221,9 @@ def test_a_comparison_tells_scores_costs_and_what_is_noise(
         write_predictions(tmp_path / "predictions" / name, runs, model=name)
         for seed in runs:
             folder = tmp_path / "runs" / name / str(seed)
-            details = [{"model_bytes": 4_000_000, "train_texts": 1}]
-            costs = {"parameters": 10**6, "trained_parameters": 10**6, "details": details}
-            write_json(folder / "costs.json", {"sentiment": costs})
-            write_json(folder / "times.json", {"sentiment": {"train_seconds": 1.0 * seed}})
+            sizes = {"parameters": 10**6, "trained_parameters": 10**6, "model_bytes": 4_000_000}
+            for kind, row in (("costs", sizes), ("times", {"train_seconds": 1.0 * seed})):
+                write_json(folder / f"{kind}.json", {"sentiment": {"details": [row]}})
     table, flat = tmp_path / "compare.json", tmp_path / "compare.csv"
     said = compare(
         raw, tmp_path / "predictions", tmp_path / "runs", table, flat,
@@ -234,6 +233,8 @@ def test_a_comparison_tells_scores_costs_and_what_is_noise(
     told = read(table)
     assert [row["name"] for row in told["variants"]] == [best, "good", "bad"]
     assert told["variants"][0]["train_seconds"] == 2.0
+    assert set(told["accuracy"]) == {best, "bad", "good"}
+    assert told["accuracy"][best] == 87.5
     gaps = [gap for gap in told["seed_noise"] if gap["key"] == "accuracy"]
     assert [(gap["better"], gap["worse"], gap["verdict"]) for gap in gaps] == [
         (best, "good", "below"), (best, "bad", "above"), ("good", "bad", "above"),

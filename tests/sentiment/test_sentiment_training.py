@@ -59,11 +59,10 @@ def test_what_is_good_is_learned_and_told(name: str, data: Path, tmp_path: Path)
     assert list(curve) == ["step", "epoch", "accuracy", "loss"]
     assert curve["accuracy"].max() == 100.0
     model = models.load(name, folder / "model")
-    costs, times = read(folder / "costs.json"), read(folder / "times.json")
+    (costs,), (times,) = (read(folder / f"{kind}.json")["details"] for kind in ("costs", "times"))
     assert costs["parameters"] == costs["trained_parameters"] == model.num_parameters()
-    (details,) = costs["details"]
-    assert details["train_texts"] == 15 * (len(SENTENCES) + 1)
-    assert details["model_bytes"] == (folder / "model" / "model.safetensors").stat().st_size
+    assert costs["train_texts"] == 15 * (len(SENTENCES) + 1)
+    assert costs["model_bytes"] == (folder / "model" / "model.safetensors").stat().st_size
     assert times["train_texts_per_second"] > 0
     assert not list((folder / "checkpoints").iterdir())
 

@@ -97,8 +97,7 @@ def examine_record(report: Report, root: Path) -> float | None:
         "earned with": missing or "the same",
         "here": other or "the same",
     }
-    peak = figures.get("peak_memory_mb")
-    return float(peak) if isinstance(peak, int | float) else None
+    return next((float(row["peak_memory_mb"]) for row in _details(figures)), None)
 
 
 def _examine_dvc_lock(report: Report, path: Path) -> str:
@@ -178,6 +177,16 @@ def _figures(path: Path) -> dict[str, Any]:
 
     figures = read_json(path)
     return figures.get("qa", figures) if isinstance(figures, dict) else {}
+
+
+def _details(figures: dict[str, Any]) -> list[dict[str, Any]]:
+    """The rows that have a peak of memory."""
+    rows = figures.get("details")
+    return [
+        row
+        for row in (rows if isinstance(rows, list) else ())
+        if isinstance(row, dict) and isinstance(row.get("peak_memory_mb"), int | float)
+    ]
 
 
 def _recorded(value: Any) -> list[str] | None:

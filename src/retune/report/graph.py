@@ -118,19 +118,10 @@ def _read(root: Path, path: Path, name: str, folder: str) -> Pipeline:
             base = PurePosixPath(folder, str(resolved.get("wdir", ".")))
             for kind, outputs in found.items():
                 for told, style in _entries(resolved.get(kind)):
-                    output = Output(stage, target, item, _joined(base, told), style)
-                    (found[_kind_of_out(output)] if kind == "outs" else outputs).append(output)
+                    outputs.append(Output(stage, target, item, _joined(base, told), style))
     declared = tuple(_declared(content.get("plots"), folder))
     metrics, plots, outs = (tuple(found[kind]) for kind in _KINDS)
     return Pipeline(name, folder, _first_sentence(path), metrics, plots, outs, declared)
-
-
-def _kind_of_out(output: Output) -> str:
-    """What an entry of `outs` is: git keeps figures and curves (`cache: false`), and no data."""
-    if output.style.get("cache", True):
-        return "outs"
-    suffix = PurePosixPath(output.path).suffix
-    return {".json": "metrics", ".csv": "plots", "": "plots"}.get(suffix, "outs")
 
 
 def _context(folder: Path, content: Mapping[str, Any]) -> dict[str, Any]:

@@ -80,7 +80,7 @@ class Figures(NamedTuple):
 def read_metrics(reader: Reader) -> list[Metrics]:
     """All metrics of the pipeline that are there and can be read."""
     read = [Metrics(output, reader.json(output)) for output in reader.pipeline.metrics]
-    return [metrics for metrics in read if isinstance(metrics.value, dict)]  # no list of texts
+    return [metrics for metrics in read if metrics.value is not None]
 
 
 def results(found: Sequence[Metrics]) -> list[Section]:

@@ -38,18 +38,15 @@ class Costs(NamedTuple):
     @classmethod
     def read(cls, folders: Mapping[int, Path]) -> "Costs":
         """Of the runs whose metrics are in `folders`."""
-        costs = read_json(next(iter(folders.values())) / "costs.json")["sentiment"]
-        seconds = [
-            read_json(folder / "times.json")["sentiment"]["train_seconds"]
-            for folder in folders.values()
-        ]
-        (details,) = costs["details"]
-        return cls(
-            costs["parameters"],
-            costs["trained_parameters"],
-            details["model_bytes"],
-            statistics.fmean(seconds),
-        )
+        costs = _only_row(next(iter(folders.values())) / "costs.json")
+        seconds = [_only_row(folder / "times.json")["train_seconds"] for folder in folders.values()]
+        sizes = (costs[name] for name in ("parameters", "trained_parameters", "model_bytes"))
+        return cls(*sizes, statistics.fmean(seconds))
+
+
+def _only_row(path: Path) -> dict[str, Any]:
+    (row,) = read_json(path)["sentiment"]["details"]
+    return dict(row)
 
 
 class SentenceTest(NamedTuple):
