@@ -6,7 +6,8 @@ import pytest
 from dvc.utils.hydra import apply_overrides
 
 from retune.errors import RetuneError
-from retune.experiments import Experiment, grid, load_experiment, parse_seeds, planned
+from retune.experiments import Experiment, load_experiment
+from retune.grid import grid, parse_seeds, planned, python_value
 from retune.params import Params, Seed, load_yaml
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -64,7 +64,9 @@ def test_each_line_of_the_input_is_a_question(
     monkeypatch.setattr("sys.stdin", io.StringIO("\n\n".join(questions) + "\n"))
     assert ask(trained, "--context", str(trained / "context.txt"), "--json") == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [json.loads(line)["question"] for line in lines] == questions
+    asked = [json.loads(line) for line in lines]
+    assert [reply["question"] for reply in asked[::2]] == questions
+    assert asked[1::2] == [{"blank": True}] * (len(questions) - 1)  # blank lines keep their place
 
 
 def test_a_question_without_a_text_is_refused(
