@@ -7,7 +7,7 @@ from dvc.utils.hydra import apply_overrides
 
 from retune.errors import RetuneError
 from retune.experiments import Experiment, load_experiment
-from retune.grid import grid, parse_seeds, planned, python_value
+from retune.grid import grid, parse_seeds, planned
 from retune.params import Params, Seed, load_yaml
 
 ROOT = Path(__file__).resolve().parent.parent

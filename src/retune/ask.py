@@ -87,11 +87,13 @@ def _require_trained_as(variant: str, settings: Params, folder: Path) -> None:
     Raises:
         RetuneError: one of the params that the model's folder records differs.
     """
-    for name, value in manifests.read(folder)["params"].items():
+    with settings:  # an unknown variant is refused first
+        pass
+    for name, value in manifests.read(folder).get("params", {}).items():
         told: Any = settings.values
         for key in name.split("."):
             told = told.get(key) if isinstance(told, dict) else None
-        if told != value:
+        if told not in (None, value):
             raise RetuneError(
                 f"--variant {variant}: its {name} is {excerpt(told)}, but the model in {folder} "
                 f"was trained with {excerpt(value)}; name that variant's model with --model"

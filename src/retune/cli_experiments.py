@@ -1,4 +1,4 @@
-"""The commands of `retune` that run and compare experiments: sweep, table, check, repro."""
+"""The commands of `retune` that run and compare experiments: sweep, table, check, repro, diff."""
 
 import argparse
 import json
@@ -21,6 +21,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     _add_table(commands)
     _add_check(commands)
     _add_repro(commands)
+    _add_diff(commands)
 
 
 def _add_sweep(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -98,6 +99,22 @@ def _add_repro(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     )
     parser.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARGUMENT")
     parser.set_defaults(run=_repro, failure=1)
+
+
+def _add_diff(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser(
+        "diff",
+        help="print the figures that have changed, as Markdown",
+        description=(
+            "Compare the metrics of the last run with those of BASE, a commit or a folder with "
+            "another checkout. Print EM and F1, and at most 25 figures that changed. "
+            "Times are left out. Where the environments differ, each figure has the verdict of "
+            "`retune verify`."
+        ),
+        epilog="Example: retune diff main",
+    )
+    parser.add_argument("base", metavar="BASE", help="a commit, or a folder")
+    parser.set_defaults(run=_diff, failure=2)
 
 
 def _sweep(arguments: argparse.Namespace) -> int:
@@ -206,6 +223,12 @@ def _repro(arguments: argparse.Namespace) -> int:
         with inside_project(arguments):
             require_valid(Path())
     return subprocess.run([*DVC, "repro", *arguments.arguments], check=False).returncode
+
+
+def _diff(arguments: argparse.Namespace) -> int:
+    from retune.verify.changes import run
+
+    return run(arguments)
 
 
 def _print_json(value: object) -> None:
