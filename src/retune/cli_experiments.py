@@ -96,8 +96,9 @@ def _add_repro(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         ),
         epilog="Example: retune repro --single-item score",
         add_help=False,
+        prefix_chars="\0",  # options are DVC's
     )
-    parser.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARGUMENT")
+    parser.add_argument("arguments", nargs="*", metavar="ARGUMENT")
     parser.set_defaults(run=_repro, failure=1)
 
 

@@ -139,7 +139,7 @@ def _parse(override: str) -> "Override":
     try:
         return OverridesParser.create().parse_override(override)
     except HydraException as error:
-        raise ValueError(" ".join(str(error.__cause__ or error).split())) from None
+        raise ValueError(str(error).splitlines()[0]) from None
 
 
 def _refuse_repeated(keys: Sequence[str], assignments: Sequence[str]) -> None:
