@@ -42,6 +42,6 @@ def _printed(
 
 def last_lines(log: Path, count: int = 8) -> str:
     """The last lines of a log, without what progress bars have overwritten."""
-    lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
+    lines = log.read_bytes().decode("utf-8", errors="replace").split("\n")
     shown = [line.rstrip("\r").rpartition("\r")[2].rstrip() for line in lines]
     return "\n".join([line for line in shown if line][-count:])

@@ -6,6 +6,7 @@ ever, first of all and with the baseline's figures, and `dvc exp remove` does no
 
 import json
 import shutil
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,14 @@ def killed(project: Path, name: str | None = None) -> list[Leftover]:
         if name in {None, leftover.name}
         and not any(cwd.is_relative_to(leftover.copy) for cwd, _ in processes)
     ]
+
+
+def remove_killed(project: Path, name: str, seconds: float = 20.0) -> None:
+    """Remove what is left of an experiment that was just killed, once its stage has ended, too."""
+    end = time.monotonic() + seconds
+    while not (found := killed(project, name)) and time.monotonic() < end:
+        time.sleep(0.2)
+    remove(found)
 
 
 def remove(found: Iterable[Leftover]) -> None:

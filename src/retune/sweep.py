@@ -144,10 +144,12 @@ def _run(
         done = subprocess.run(
             command, cwd=place.project, stdout=file, stderr=subprocess.STDOUT, check=False
         )
-    if done.returncode < 0:  # killed, so that DVC could not clean up
-        leftovers.remove(leftovers.killed(place.project, experiment.name))
     failed = done.returncode != 0
-    return Outcome(experiment.name, failed, log, last_lines(log, _LINES) if failed else "")
+    error = last_lines(log, _LINES) if failed else ""
+    if done.returncode < 0:  # DVC could not clean up
+        leftovers.remove_killed(place.project, experiment.name)
+        error += f"\nkilled by signal {-done.returncode}"
+    return Outcome(experiment.name, failed, log, error)
 
 
 def own_folders(experiment: Experiment, params: Path, top: Path = Path()) -> list[str]:

@@ -286,6 +286,8 @@ def test_v33_what_is_left_of_a_killed_experiment_is_told_once_and_removed(
         patched.setattr(leftovers, "_processes", lambda: starting)
         assert leftovers.killed(tmp_path) == []
     assert leftovers.killed(tmp_path, "other") == []
+    leftovers.remove_killed(tmp_path, "other", seconds=0)
+    assert copy.exists()
     assert [row["state"] for row in experiment_rows()] == ["killed"]
     assert not copy.exists()
     assert not note.exists()
