@@ -6,7 +6,8 @@ import pytest
 from dvc.utils.hydra import apply_overrides
 
 from retune.errors import RetuneError
-from retune.experiments import Experiment, grid, load_experiment, parse_seeds, planned
+from retune.experiments import Experiment, load_experiment
+from retune.grid import grid, parse_seeds, planned
 from retune.params import Params, Seed, load_yaml
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -197,6 +198,18 @@ def test_a_grid_has_every_combination_under_a_name_of_its_own() -> None:
     assert grid([]) == []
 
 
+def test_a_long_name_leaves_out_keys_with_one_value_but_the_model() -> None:
+    long = ["qa.train.warmup_ratio=0.1", "qa.train.gradient_accumulation=2", "qa.model=lstm"]
+    assert [point.name for point in grid([*long, "qa.seed=1,2"])] == ["lstm-seed=1", "lstm-seed=2"]
+    name = "warmup_ratio=0.1-gradient_accumulation=2"
+    assert [point.name for point in grid(long[:2])] == [name]
+    (single,) = grid([*long[:2], "qa.train.weight_decay=0.1"])
+    assert single.name == f"{name}-weight_decay=0.1"  # all keys have one value
+    assert [point.name for point in grid(["qa.models.bert_lora.targets=[query,key]"])] == [
+        "targets=query-key"
+    ]
+
+
 @pytest.mark.parametrize(
     ("assignment", "message"),
     [
@@ -205,6 +218,7 @@ def test_a_grid_has_every_combination_under_a_name_of_its_own() -> None:
         ("qa.model=bert,", "expected key=value"),
         ("qa.train.epochs=1,1", "a value stands there twice"),
         ("qa.seed=1,01", "1 stands there twice"),
+        ("qa.train.lr=1e-4,0.0001", "a value stands there twice"),
     ],
 )
 def test_a_bad_assignment_is_refused(assignment: str, message: str) -> None:

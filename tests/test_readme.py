@@ -101,6 +101,9 @@ def test_ci_calls_the_test_command() -> None:
     assert "make test" in commands
     assert "make repro" in commands
     assert ".venv/bin/retune verify --here" in commands
+    (table,) = (command for command in commands if "retune diff" in command)
+    assert "retune diff ../base" in table
+    assert any("git worktree add --detach ../base" in command for command in commands)
 
 
 def test_every_path_and_link_exists() -> None:

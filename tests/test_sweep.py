@@ -203,3 +203,41 @@ def test_folders_that_a_copy_would_not_have_are_taken_along(
     (ran,) = (call for call in fake.calls if call[:2] == ["exp", "run"])
     along = ["--copy-paths", "data/mine", "--copy-paths", "data/other"]
     assert ran[5:] == ["-S", "b.folder='data/other'", *along]
+
+
+def test_a_killed_run_says_so_and_leaves_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    fake, removed = FakeDvc(), []
+
+    def run(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
+        done = fake(command, **options)
+        is_run = command[3:5] == ["exp", "run"]
+        return subprocess.CompletedProcess(command, -9 if is_run else 0, done.stdout, "")
+
+    monkeypatch.setattr(module.subprocess, "run", run)
+    monkeypatch.setattr(module.leftovers, "remove_killed", lambda _, name: removed.append(name))
+    (outcome,) = sweep([ONE], replace=False, logs=tmp_path)
+    assert outcome.error.endswith("output of the run\nkilled by signal 9")
+    assert removed == ["one"]
+
+
+def test_a_pipeline_with_a_dvc_project_of_its_own_runs_in_its_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    small = tmp_path / "pipelines/small"
+    (small / ".dvc").mkdir(parents=True)
+    (small / "dvc.yaml").touch()
+    (small / "params.yaml").write_text("qa: {seed: 1}\n")
+    folders = []
+    fake = FakeDvc()
+
+    def run(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
+        folders.append(options["cwd"])
+        return fake(command, **options)
+
+    monkeypatch.setattr(module.subprocess, "run", run)
+    assert main(["sweep", "--pipeline", "small", "--stage", "train", "qa.seed=4"]) == 0
+    (ran,) = (call for call in fake.calls if call[:2] == ["exp", "run"])
+    assert ran[5:] == ["-S", "qa.seed=4", "dvc.yaml:train"]
+    assert {*folders} == {Path("pipelines/small")}

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from retune.errors import RetuneError
-from retune.table import experiment_rows, print_table, render, workspace_row
+from retune.listing import experiment_rows
+from retune.table import print_table, render, workspace_row
 
 METRICS = {
     "qa.json": {"exact_match": 40.0, "f1": 51.25, "details": []},

@@ -249,8 +249,8 @@ def test_claims_are_trained_again_and_the_others_are_listed(small: Small) -> Non
 
 
 def test_the_projects_own_tolerances_are_those_of_the_default_run() -> None:
-    assert command._tolerances(ROOT) == {"exact_match": 4.0, "f1": 4.0, "exact_matches": 15}
-    assert command._tolerances(ROOT / "docs") == {}
+    assert command.tolerances_of(ROOT) == {"exact_match": 4.0, "f1": 4.0, "exact_matches": 15}
+    assert command.tolerances_of(ROOT / "docs") == {}
 
 
 def test_wrong_options_are_sentences(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

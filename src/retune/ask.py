@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from retune import manifests
-from retune.errors import RetuneError
+from retune.errors import RetuneError, excerpt
 from retune.params import Params
 
 
@@ -19,6 +19,10 @@ class Reply(NamedTuple):
 
     sentence: str
     fields: dict[str, Any]
+
+
+#: The reply to a blank text.
+BLANK = Reply("", {"blank": True})
 
 
 def replies(
@@ -34,20 +38,28 @@ def replies(
 
     Args:
         asker: the module of a task.
-        texts: what is asked; those that are blank are left out. Bytes that were not UTF-8 may
-            stand there as lone surrogates.
+        texts: what is asked; a blank one has a blank reply, so that replies and texts stay in
+            step. Bytes that were not UTF-8 may stand there as lone surrogates.
         context: the text that the answers stand in, for the tasks that need one.
         model: folder that a train stage wrote, the task's own without one.
         params: file of the settings that it is asked with, likewise.
         variant: which of the file's `variants` changes them.
 
     Raises:
-        RetuneError: a text is not UTF-8, or the task cannot be asked so.
+        RetuneError: a text is not UTF-8, the model was not trained as the variant, or the task
+            cannot be asked so.
     """
     module = importlib.import_module(asker)
-    settings = Params(params or module.PARAMS, variant)
-    ask: Callable[[str], Reply] = module.asker(settings, model or Path(module.MODEL), context)
-    return (ask(text) for text in map(str.strip, _readable(texts)) if text)
+    settings, folder = Params(params or module.PARAMS, variant), model or Path(module.MODEL)
+    if model is None and not folder.is_dir():
+        raise RetuneError(
+            f"{folder}: no such folder; `{_training_of(module.PARAMS)}` trains the model, "
+            "--model names another"
+        )
+    if variant is not None and folder.is_dir():
+        _require_trained_as(variant, settings, folder)
+    ask: Callable[[str], Reply] = module.asker(settings, folder, context)
+    return (ask(text) if text else BLANK for text in map(str.strip, _readable(texts)))
 
 
 def _readable(texts: Iterable[str]) -> Iterator[str]:
@@ -57,6 +69,35 @@ def _readable(texts: Iterable[str]) -> Iterator[str]:
         except UnicodeEncodeError:
             raise RetuneError(f"text {number} is not UTF-8; convert it to UTF-8") from None
         yield text.removeprefix("\ufeff") if number == 1 else text
+
+
+def _training_of(params: str) -> str:
+    """The command that trains the models of the pipeline with these params."""
+    folder = Path(params).parent
+    if folder == Path():
+        return "dvc repro"
+    if (folder / ".dvc").is_dir():
+        return f"cd {folder} && dvc repro"
+    return f"dvc repro {folder / 'dvc.yaml'}"
+
+
+def _require_trained_as(variant: str, settings: Params, folder: Path) -> None:
+    """Refuse a model that was trained with other settings than the variant's.
+
+    Raises:
+        RetuneError: one of the params that the model's folder records differs.
+    """
+    with settings:  # an unknown variant is refused first
+        pass
+    for name, value in manifests.read(folder).get("params", {}).items():
+        told: Any = settings.values
+        for key in name.split("."):
+            told = told.get(key) if isinstance(told, dict) else None
+        if told not in (None, value):
+            raise RetuneError(
+                f"--variant {variant}: its {name} is {excerpt(told)}, but the model in {folder} "
+                f"was trained with {excerpt(value)}; name that variant's model with --model"
+            )
 
 
 def trained_with(folder: Path, *names: str) -> list[Any]:

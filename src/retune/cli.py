@@ -6,12 +6,10 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from retune import cli_experiments
 from retune.stage import guarded
-
-if TYPE_CHECKING:
-    from retune.sweep import Outcome
+from retune.workspace import inside_project
 
 #: Who answers `retune ask`, by task.
 ASKERS = {
@@ -39,57 +37,12 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Example: retune sweep qa.model=bert,lstm && retune table --experiments",
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    _add_sweep(commands)
-    _add_table(commands)
+    cli_experiments.add_commands(commands)
     _add_ask(commands)
     _add_doctor(commands)
     _add_verify(commands)
     _add_report(commands)
     return parser
-
-
-def _add_sweep(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = commands.add_parser(
-        "sweep",
-        help="run experiments one after the other",
-        description=(
-            "Run named experiments (experiments/NAME.yaml), and every combination of "
-            "KEY=VALUE,VALUE, one after the other. Each runs in a clean copy of the project, "
-            "goes on after a failure of another, and logs to logs/NAME.log."
-        ),
-        epilog="Example: retune sweep qa.model=bert,lstm --seeds 1,2,3",
-    )
-    parser.add_argument("what", nargs="+", metavar="NAME|KEY=VALUE,...")
-    parser.add_argument(
-        "--seeds", metavar="N,N,...", help="run each with each seed, and print the spread"
-    )
-    parser.add_argument(
-        "--pipeline", metavar="NAME", help="run pipelines/NAME, with the experiments in there"
-    )
-    parser.add_argument(
-        "--stage",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="run only this one, and what it needs (repeatable)",
-    )
-    parser.add_argument("--replace", action="store_true", help="run again what is there already")
-    parser.add_argument("--json", action="store_true", help="print the outcomes as JSON")
-    parser.set_defaults(run=_sweep, failure=1)
-
-
-def _add_table(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = commands.add_parser(
-        "table",
-        help="print the headline figures",
-        description="Print EM, F1 and costs of the workspace or of experiments.",
-        epilog="Example: retune table --experiments --json",
-    )
-    parser.add_argument("names", nargs="*", metavar="NAME", help="experiments (default: all)")
-    parser.add_argument("--experiments", action="store_true", help="not the workspace's figures")
-    parser.add_argument("--seeds", action="store_true", help="fold those that differ by seed")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.set_defaults(run=_table, failure=1)
 
 
 def _add_ask(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -109,7 +62,7 @@ def _add_ask(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     )
     parser.add_argument("--task", choices=ASKERS, default="qa", help="(default: qa)")
     parser.add_argument(
-        "--context", type=Path, metavar="FILE", help="the text that the answers stand in (qa)"
+        "--context", type=Path, metavar="FILE", help="text with the answers (qa); - is the input"
     )
     parser.add_argument("--model", type=Path, metavar="FOLDER", help="that a train stage wrote")
     parser.add_argument("--params", type=Path, metavar="FILE", help="of settings to ask it with")
@@ -197,68 +150,17 @@ def _add_report(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     parser.set_defaults(run=_report, failure=1)
 
 
-def _sweep(arguments: argparse.Namespace) -> int:
-    from retune.errors import RetuneError
-    from retune.experiments import FOLDER, planned
-    from retune.sweep import sister, sweep
-
-    if arguments.pipeline and arguments.seeds:
-        raise RetuneError("--seeds folds figures of the main pipeline only: give qa.seed=1,2,3")
-    pipeline = sister(arguments.pipeline) if arguments.pipeline else None
-    experiments = planned(arguments.what, arguments.seeds, (pipeline or Path()) / FOLDER)
-    outcomes = sweep(
-        experiments, replace=arguments.replace, pipeline=pipeline, stages=arguments.stage
-    )
-    _print_sweep(outcomes, arguments.seeds, arguments.json)
-    failed = [outcome for outcome in outcomes if outcome.failed]
-    done = len(outcomes) - len(failed)
-    print(f"{done} of {len(outcomes)} experiments done", file=sys.stderr)
-    if failed:
-        logs = "\n".join(f"  {outcome.name}: see {outcome.log}" for outcome in failed)
-        raise RetuneError(f"{len(failed)} of {len(outcomes)} experiments failed:\n{logs}")
-    return 0
-
-
-def _print_sweep(outcomes: "Sequence[Outcome]", seeds: str | None, as_json: bool) -> None:
-    """With seeds, fold the runs that ended well."""
-    from retune import folding
-    from retune.sweep import outcomes_as_json
-
-    done = [outcome.name for outcome in outcomes if not outcome.failed]
-    variants = folding.folded(done) if seeds and done else []
-    if as_json:
-        ended = outcomes_as_json(outcomes)
-        _print_json({"outcomes": ended} | folding.as_json(variants) if seeds else ended)
-    elif variants and seeds:
-        folding.report(variants, asked=len(seeds.split(",")))
-
-
-def _table(arguments: argparse.Namespace) -> int:
-    from retune import folding
-    from retune.table import experiment_rows, render, workspace_row
-
-    if arguments.seeds:
-        variants = folding.folded(arguments.names)
-        if arguments.json:
-            _print_json(folding.as_json(variants))
-        else:
-            folding.report(variants)
-    elif arguments.experiments or arguments.names:
-        render(experiment_rows(arguments.names), arguments.json)
-    else:
-        render([workspace_row()], arguments.json)
-    return 0
-
-
 def _ask(arguments: argparse.Namespace) -> int:
-    from retune.ask import replies
-    from retune.own_files import read_lines
+    with inside_project(arguments, ("context", "model", "params"), outermost=True):
+        return _print_replies(arguments)
 
-    context = None
-    if arguments.context:
-        context = "\n".join(read_lines(arguments.context, "--context names a file of text"))
+
+def _print_replies(arguments: argparse.Namespace) -> int:
+    from retune.ask import replies
+
     if isinstance(sys.stdin, io.TextIOWrapper):  # whatever the locale says
         sys.stdin.reconfigure(encoding="utf-8", errors="surrogateescape")
+    context = _context(arguments.context, arguments.texts)
     texts = arguments.texts or sys.stdin
     settings = {name: getattr(arguments, name) for name in ("model", "params", "variant")}
     for reply in replies(ASKERS[arguments.task], texts, context=context, **settings):
@@ -266,14 +168,32 @@ def _ask(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _print_json(value: object) -> None:
-    print(json.dumps(value, indent=2))
+def _context(file: Path | None, texts: Sequence[str]) -> str | None:
+    """The text of `--context`; `-` is the standard input."""
+    from retune.errors import RetuneError
+    from retune.own_files import read_lines
+
+    if file is None:
+        return None
+    if str(file) != "-":
+        return "\n".join(read_lines(file, "--context names a file of text"))
+    if not texts:
+        raise RetuneError("--context - reads the context from standard input; give the TEXT, too")
+    text = sys.stdin.read()
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise RetuneError("--context -: not UTF-8; convert it to UTF-8") from None
+    return text.removeprefix("\ufeff")
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
     from retune.qa.doctor.command import run
 
-    return _doctor_environment(arguments) if arguments.env else run(arguments)
+    if arguments.env or not arguments.windows:
+        return _doctor_environment(arguments) if arguments.env else run(arguments)
+    with inside_project(arguments, ("files", "validation", "fix")):  # --windows reads its params
+        return run(arguments)
 
 
 def _doctor_environment(arguments: argparse.Namespace) -> int:
@@ -294,7 +214,8 @@ def _verify(arguments: argparse.Namespace) -> int:
 def _report(arguments: argparse.Namespace) -> int:
     from retune.report.command import run
 
-    return run(arguments)
+    with inside_project(arguments, ("out",)):
+        return run(arguments)
 
 
 if __name__ == "__main__":

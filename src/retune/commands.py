@@ -38,3 +38,10 @@ def _printed(
         reason = done.stderr.strip() or done.stdout.strip()
         raise RetuneError(f"{name} {' '.join(arguments)}: {reason}")
     return done.stdout.rstrip("\n")
+
+
+def last_lines(log: Path, count: int = 8) -> str:
+    """The last lines of a log, without what progress bars have overwritten."""
+    lines = log.read_bytes().decode("utf-8", errors="replace").split("\n")
+    shown = [line.rstrip("\r").rpartition("\r")[2].rstrip() for line in lines]
+    return "\n".join([line for line in shown if line][-count:])

@@ -14,8 +14,8 @@ from itertools import combinations
 from typing import Any, Literal
 
 from retune.errors import RetuneError, listed
-from retune.experiments import SEED, parameter_names
-from retune.table import COLUMNS, print_table, shown_experiments
+from retune.experiments import SEED
+from retune.table import APART, COLUMNS, print_table, print_wrapped
 
 #: Figures of a run that have a spread; of these, the scores are compared between variants.
 SPREAD = ("qa.exact_match", "qa.f1", "qa.train_windows_per_second")
@@ -37,11 +37,13 @@ class Variant:
         name: of its experiments, without the seed.
         model: `qa.model`.
         values: figure by seed, by the figure's dotted name.
+        data: what it was scored on; only variants with the same are compared.
     """
 
     name: str
     model: str
     values: Mapping[str, Mapping[int, float]]
+    data: str = ""
 
     @property
     def seeds(self) -> list[int]:
@@ -81,11 +83,6 @@ class Gap:
         return "above" if self.mean > self.half_width else "below"
 
 
-def folded(names: Sequence[str] = ()) -> list[Variant]:
-    """Fold the experiments on the current commit, or those in `names`."""
-    return fold(shown_experiments(names), parameter_names())
-
-
 def fold(shown: Sequence[Mapping[str, Any]], params: Sequence[str]) -> list[Variant]:
     """Put the runs together that differ by seed alone; best mean F1 first.
 
@@ -98,7 +95,8 @@ def fold(shown: Sequence[Mapping[str, Any]], params: Sequence[str]) -> list[Vari
     """
     groups: dict[tuple[str, ...], dict[int, Mapping[str, Any]]] = {}
     for row in shown:
-        runs = groups.setdefault(tuple(str(row.get(key)) for key in params if key != SEED), {})
+        settings = (str(row.get(key)) for key in params if key != SEED)
+        runs = groups.setdefault((str(row.get("data", "")), *settings), {})
         seed = int(row[SEED])
         if seed in runs:
             raise RetuneError(
@@ -111,12 +109,15 @@ def fold(shown: Sequence[Mapping[str, Any]], params: Sequence[str]) -> list[Vari
 
 
 def gaps(variants: Sequence[Variant], scores: Iterable[str] = SCORES) -> list[Gap]:
-    """The gap of each pair of variants by each score, the better one first."""
+    """The gap of each pair of variants by each score, the better one first.
+
+    Variants that were scored on different data have none.
+    """
     return [
         _gap(key, one, other)
         for key in scores
         for one, other in combinations(variants, 2)
-        if key in one.values and key in other.values
+        if one.data == other.data and key in one.values and key in other.values
     ]
 
 
@@ -165,7 +166,8 @@ def _variant(runs: Mapping[int, Mapping[str, Any]]) -> Variant:
             if row.get(key) is not None:
                 values.setdefault(key, {})[seed] = row[key]
     names = sorted(_stem(row["Experiment"], seed) for seed, row in runs.items())
-    return Variant(min(names, key=len), str(next(iter(runs.values()))["qa.model"]), values)
+    one = next(iter(runs.values()))
+    return Variant(min(names, key=len), str(one["qa.model"]), values, str(one.get("data", "")))
 
 
 def _stem(name: str, seed: int) -> str:
@@ -182,7 +184,14 @@ def report(variants: Sequence[Variant], asked: int | None = None) -> None:
         asked: how many seeds there should be of each.
     """
     figures = ["seeds", "mean", "std", "min", "max"]
-    print_table(["variant", "metric"], figures, _table_rows(variants, asked))
+    groups = list(dict.fromkeys(variant.data for variant in variants))
+    for data in groups:
+        if len(groups) > 1:
+            print_wrapped(data)
+        group = [variant for variant in variants if variant.data == data]
+        print_table(["variant", "metric"], figures, _table_rows(group, asked))
+    if len(groups) > 1:
+        print_wrapped(APART)
     for warning in warnings(variants):
         print(textwrap.fill(f"warning: {warning}", 80, subsequent_indent="  "))
 
@@ -194,6 +203,7 @@ def as_json(variants: Sequence[Variant]) -> dict[str, Any]:
             {
                 "name": variant.name,
                 "qa.model": variant.model,
+                "data": variant.data,
                 "seeds": variant.seeds,
                 "metrics": {
                     key: spread(values) | {"by_seed": dict(values)}

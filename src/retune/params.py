@@ -54,6 +54,14 @@ SECTIONS = {
 _VARIANTS = "variants"
 
 
+class ParamsRead(Exception):  # noqa: N818 - a signal and not a fault
+    """Raised behind the params of a stage where nothing more is wanted of it."""
+
+    def __init__(self, sections: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.sections = sections  # values by dotted name
+
+
 class Params:
     """The sections of a params file, read one by one; problems are raised together.
 
@@ -74,6 +82,8 @@ class Params:
 
     #: The file and the variant that `Params()` reads.
     chosen: ClassVar[tuple[Path, str | None]] = (Path("params.yaml"), None)
+    #: Whether to raise `ParamsRead` at the end of the block (`retune.validation`).
+    nothing_more: ClassVar[bool] = False
 
     def __init__(self, path: Path | str | None = None, variant: str | None = None) -> None:
         if path is None:
@@ -96,6 +106,8 @@ class Params:
     ) -> None:
         if self.problems:
             raise RetuneError("\n".join(self.problems)) from None
+        if self.nothing_more and error is None:
+            raise ParamsRead(self.read)
 
     def section(self, name: str, kind: type[T]) -> T:
         """The value at dotted `name`, converted to `kind` (a dataclass or a plain type)."""
@@ -126,7 +138,9 @@ class Params:
             return module, self.section(f"{sections}.{chosen}", module.Params)
         if chosen is not None:
             choices = ", ".join(names)
-            self.problems.append(f"{self.path}: {name}: no {chosen!r}; allowed: {choices}")
+            nearest = difflib.get_close_matches(chosen, names, n=1)
+            hint = f"; did you mean `{nearest[0]}`?" if nearest else ""
+            self.problems.append(f"{self.path}: {name}: no {chosen!r}; allowed: {choices}{hint}")
         raise RetuneError("\n".join(self.problems))
 
     def _choose(self, variant: str) -> None:

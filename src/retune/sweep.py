@@ -4,29 +4,77 @@ DVC's queue does the same with background workers; this runs in the foreground, 
 after a failure, and says at the end what failed and where its log is.
 """
 
+import os
 import subprocess
+import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
-from retune.commands import DVC, dvc, git
+from retune import leftovers
+from retune.commands import DVC, dvc, git, last_lines
+from retune.effects import require_effects
 from retune.errors import RetuneError, listed
 from retune.experiments import Experiment, parameters
+from retune.grid import python_value
+from retune.validation import stage_folder
 
 LOGS = Path("logs")
 PIPELINES = Path("pipelines")
+_LINES = 6  # of a log, shown where an experiment failed
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one experiment ended."""
+    """How one experiment ended.
+
+    Attributes:
+        name: of the experiment.
+        failed: whether it did.
+        log: what DVC and the stages printed.
+        error: the last lines of the log of one that failed.
+    """
 
     name: str
     failed: bool
     log: Path
+    error: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """Where a pipeline is, and how DVC is told of it.
+
+    Attributes:
+        folder: of its dvc.yaml and params.yaml.
+    """
+
+    folder: Path = Path()
+
+    @property
+    def project(self) -> Path:
+        """The folder of the DVC project that it is part of, in which DVC is called."""
+        return self.folder if (self.folder / ".dvc").is_dir() else Path()
+
+    @property
+    def inside(self) -> Path:
+        """Its folder as DVC sees it."""
+        return self.folder.relative_to(self.project)
+
+    def arguments(self, experiment: Experiment, stages: Sequence[str]) -> list[str]:
+        """What `dvc exp run` is given: settings, folders to copy, stages."""
+        elsewhere = self.inside != Path()
+        params = str(self.inside / "params.yaml") if elsewhere else None
+        graph = str(self.inside / "dvc.yaml")
+        settings = [part for o in experiment.overrides(params) for part in ("-S", o)]
+        copies = own_folders(experiment, self.folder / "params.yaml", stage_folder(self.folder))
+        seen = (Path(os.path.relpath(copy, self.project)).as_posix() for copy in copies)
+        settings += [part for copy in seen for part in ("--copy-paths", copy)]
+        targets = [f"{graph}:{stage}" for stage in stages] or ([graph] if elsewhere else [])
+        return [*settings, *targets]
 
 
 def sister(name: str) -> Path:
@@ -56,13 +104,17 @@ def sweep(
     `stages` only those of it run, and what they need.
 
     Raises:
-        RetuneError: before anything runs, where two experiments have one name, or an
-            experiment of that name is there already and `replace` is false.
+        RetuneError: before anything runs, where two experiments have one name, an experiment of
+            that name is there already and `replace` is false, a stage would refuse a value, or a
+            swept key has no effect.
     """
+    place = Pipeline(pipeline or Path())
     names = [experiment.name for experiment in experiments]
     if len(set(names)) < len(names):
         raise RetuneError(f"two experiments have one name: {listed(sorted(names))}")
-    known = _existing_names()
+    for note in require_effects(place.folder, experiments, stages):
+        print(f"note: {note}", file=sys.stderr)
+    known = _existing_names(place.project)
     existing = [name for name in names if name in known]
     if existing and not replace:
         raise RetuneError(
@@ -70,58 +122,63 @@ def sweep(
             "give --replace to run them again, or remove them with `dvc exp remove`"
         )
     if existing:
-        dvc(Path(), "exp", "remove", *existing)
+        dvc(place.project, "exp", "remove", *existing)
     logs.mkdir(exist_ok=True)
     bar = tqdm(experiments, desc="sweep", unit=" experiments")
-    return [_run(experiment, pipeline, stages, logs, bar) for experiment in bar]
+    return [_run(experiment, place, stages, logs, bar) for experiment in bar]
 
 
 def _run(
     experiment: Experiment,
-    pipeline: Path | None,
+    place: Pipeline,
     stages: Sequence[str],
     logs: Path,
     bar: "tqdm[Experiment]",
 ) -> Outcome:
     bar.set_postfix_str(experiment.name)
     log = logs / f"{experiment.name}.log"
-    of = f"{pipeline}/params.yaml" if pipeline else None
-    graph = f"{pipeline}/dvc.yaml" if pipeline else "dvc.yaml"
-    targets = [f"{graph}:{stage}" for stage in stages] or ([graph] if pipeline else [])
-    settings = [part for override in experiment.overrides(of) for part in ("-S", override)]
-    folders = own_folders(experiment, Path(of or "params.yaml"))
-    settings += [part for folder in folders for part in ("--copy-paths", folder)]
-    command = [*DVC, "exp", "run", "--temp", "--name", experiment.name, *settings, *targets]
+    command = [*DVC, "exp", "run", "--temp", "--name", experiment.name]
+    command += place.arguments(experiment, stages)
     with log.open("w", encoding="utf-8") as file:
         print("$", " ".join(command[2:]), file=file, flush=True)
-        done = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, check=False)
-    return Outcome(experiment.name, done.returncode != 0, log)
+        done = subprocess.run(
+            command, cwd=place.project, stdout=file, stderr=subprocess.STDOUT, check=False
+        )
+    failed = done.returncode != 0
+    error = last_lines(log, _LINES) if failed else ""
+    if done.returncode < 0:  # DVC could not clean up
+        leftovers.remove_killed(place.project, experiment.name)
+        error += f"\nkilled by signal {-done.returncode}"
+    return Outcome(experiment.name, failed, log, error)
 
 
-def own_folders(experiment: Experiment, params: Path) -> list[str]:
+def own_folders(experiment: Experiment, params: Path, top: Path = Path()) -> list[str]:
     """Folders of one's own files, of all that `params` name, that a clean copy would not have.
 
-    These are the ones in the project of which neither git nor DVC knows anything.
+    These are the ones in the project that neither git nor DVC knows. Params name them from `top`.
     """
     values = {**parameters(params), **experiment.changes}
-    named = {Path(str(v)) for key, v in values.items() if key.rpartition(".")[2] == "folder"}
-    behind = {folder for folder in named if _stays_behind(folder)}
+    folders = (value for key, value in values.items() if key.rpartition(".")[2] == "folder")
+    named = {Path(str(python_value(folder))) for folder in folders}
+    behind = {Path(os.path.normpath(top / path)) for path in named if _stays_behind(top, path)}
     return [folder.as_posix() for folder in sorted(behind) if not behind & {*folder.parents}]
 
 
-def _stays_behind(folder: Path) -> bool:
-    if folder.is_absolute() or ".." in folder.parts or not folder.is_dir():
+def _stays_behind(top: Path, folder: Path) -> bool:
+    if folder.is_absolute() or ".." in folder.parts or not (top / folder).is_dir():
         return False
     places = folder, *folder.parents
-    is_dvcs = any(Path(f"{place}.dvc").exists() for place in places)
-    return not is_dvcs and not git(Path(), "ls-files", "--", str(folder))
+    is_dvcs = any((top / f"{place}.dvc").exists() for place in places)
+    return not is_dvcs and not git(top, "ls-files", "--", str(folder))
 
 
-def _existing_names() -> set[str]:
-    listing = dvc(Path(), "exp", "list", "--all-commits", "--names-only")
+def _existing_names(project: Path) -> set[str]:
+    listing = dvc(project, "exp", "list", "--all-commits", "--names-only")
     return set(listing.split())
 
 
 def outcomes_as_json(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
     """The outcomes for other programs."""
-    return [{"name": o.name, "failed": o.failed, "log": str(o.log)} for o in outcomes]
+    return [
+        {"name": o.name, "failed": o.failed, "log": str(o.log), "error": o.error} for o in outcomes
+    ]

@@ -2,11 +2,11 @@
 
 import json
 import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from retune.errors import RetuneError
 from retune.params import load_yaml
 from retune.storage import read_json
 
@@ -20,6 +20,11 @@ COLUMNS = (
 )
 #: Shown where it is less than all parameters.
 TRAINED = ("trained", "qa.trained_parameters", 1e6, "{:,.1f}M")
+#: A sentence on experiments in groups.
+APART = (
+    "Experiments of different groups are not compared, because their validation questions or "
+    "their scoring rules differ."
+)
 _METRICS = ("qa.json", "qa_costs.json", "qa_times.json")
 
 Row = dict[str, Any]
@@ -37,57 +42,46 @@ def workspace_row(folder: Path = Path(".")) -> Row:
     return {"name": "workspace", "qa.model": model} | values
 
 
-def experiment_rows(names: Sequence[str] = ()) -> list[Row]:
-    """Rows of the experiments on the current commit, or of those in `names`, best F1 first."""
-    rows = [_experiment_row(shown) for shown in shown_experiments(names)]
-    return sorted(rows, key=lambda row: -(row["qa.f1"] or 0.0))
-
-
-def shown_experiments(names: Sequence[str] = ()) -> list[Row]:
-    """What DVC shows of the experiments on the current commit: name, metrics, params.
-
-    Raises:
-        RetuneError: one of `names` is not there.
-    """
-    import dvc.api
-
-    every = map(_of_this_pipeline, dvc.api.exp_show(param_deps=False))
-    rows = [row for row in every if row.get("Experiment")]
-    found = {row["Experiment"] for row in rows}
-    if missing := [name for name in names if name not in found]:
-        raise RetuneError(
-            f"no experiment {', '.join(missing)} on this commit; there are: "
-            f"{', '.join(sorted(found)) or 'none'}"
-        )
-    return [row for row in rows if not names or row["Experiment"] in names]
-
-
-def _of_this_pipeline(row: Row) -> Row:
-    """A row without the columns of sister pipelines.
-
-    DVC puts the file in front of a name that stands in several files, as in
-    `params.yaml:qa.model`.
-    """
-    own = {key: value for key, value in row.items() if not key.startswith("pipelines/")}
-    return {key.rpartition(":")[2]: value for key, value in own.items()}
-
-
 def render(rows: Sequence[Row], as_json: bool) -> None:
-    """Print `rows` within 80 columns, or as JSON."""
+    """Print `rows` within 80 columns, or as JSON.
+
+    Experiments on different validation data stand in tables of their own.
+    """
     if as_json:
         json.dump(rows, sys.stdout, indent=2)
         print()
         return
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        groups.setdefault("" if row.get("state") else row.get("data", ""), []).append(row)
+    unended = groups.pop("", []) if len(groups) > 1 else []
+    for data, group in groups.items():
+        if len(groups) > 1:
+            print_wrapped(data)
+        _print_rows([*group, *(unended if len(groups) == 1 else [])])
+    if len(groups) > 1:
+        print_wrapped(APART)
+        if unended:
+            _print_rows(unended)
+
+
+def print_wrapped(text: str) -> None:
+    """Print a sentence within 80 columns."""
+    print(textwrap.fill(text, 80, subsequent_indent="  ", break_long_words=False))
+
+
+def _print_rows(rows: Sequence[Row]) -> None:
     columns = [*COLUMNS]
     if any((row[TRAINED[1]] or row["qa.parameters"]) != row["qa.parameters"] for row in rows):
         columns.insert(3, TRAINED)  # behind all weights
     headings = [heading for heading, *_ in columns]
+    states = ["state"] if any(row.get("state") for row in rows) else []
     cells = [
-        [row["name"], str(row["qa.model"])]
+        [row["name"], str(row["qa.model"]), *(row.get("state") or "done" for _ in states)]
         + [_cell(row[key], unit, pattern) for _, key, unit, pattern in columns]
         for row in rows
     ]
-    print_table(["experiment", "model"], headings, cells)
+    print_table(["experiment", "model", *states], headings, cells)
 
 
 def print_table(
@@ -110,11 +104,6 @@ def print_table(
         table.add_row(*row)
     console = Console(width=None if sys.stdout.isatty() else 80, markup=False, highlight=False)
     console.print(table)
-
-
-def _experiment_row(shown: dict[str, Any]) -> Row:
-    values = {key: shown.get(key) for _, key, *_ in (*COLUMNS, TRAINED)}
-    return {"name": shown["Experiment"], "qa.model": shown.get("qa.model")} | values
 
 
 def _cell(value: float | None, unit: float, pattern: str) -> str:

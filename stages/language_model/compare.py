@@ -21,7 +21,7 @@ def main(features: Path, likelihoods: Path, generated: Path, table: Path, csv: P
     with Params() as params:
         settings = params.section("language_model.score", ScoreParams)
         variants = params.section("variants", dict[str, dict[str, Any]])
-    require_generate_only(variants)
+        require_generate_only(variants)
     reads = {"features": features, **state_folders(likelihoods, generated, list(variants))}
     with sealed(params.read, reads=reads, writes={}, reports=[table, csv]):
         return compare(features, likelihoods, generated, table, csv, methods=list(variants),

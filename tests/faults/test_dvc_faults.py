@@ -280,3 +280,14 @@ def test_predictions_are_whole_or_those_before(rows: int, tmp_path: Path) -> Non
     assert read_json(tmp_path / "predictions.json") == {"q": "before"}
     write_json(tmp_path / "predictions.json", {"q": "after"})
     assert os.listdir(tmp_path) == ["predictions.json"]
+
+
+def test_v36_a_stage_that_fails_has_lost_its_outputs_and_checkout_brings_them_back(
+    repository: Repository,
+) -> None:
+    repository.finish()
+    (repository.folder / "stage.py").write_text("raise SystemExit('a value is refused')\n")
+    assert "failed to reproduce 'slow'" in repository.dvc("repro", fails=True)
+    assert not (repository.folder / "out.json").exists()  # hence `retune repro`
+    repository.dvc("checkout", "slow")
+    assert read_json(repository.folder / "out.json") == {"value": 1}

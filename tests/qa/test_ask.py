@@ -64,7 +64,9 @@ def test_each_line_of_the_input_is_a_question(
     monkeypatch.setattr("sys.stdin", io.StringIO("\n\n".join(questions) + "\n"))
     assert ask(trained, "--context", str(trained / "context.txt"), "--json") == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [json.loads(line)["question"] for line in lines] == questions
+    asked = [json.loads(line) for line in lines]
+    assert [reply["question"] for reply in asked[::2]] == questions
+    assert asked[1::2] == [{"blank": True}] * (len(questions) - 1)  # blank lines keep their place
 
 
 def test_a_question_without_a_text_is_refused(
@@ -107,3 +109,55 @@ def test_a_damaged_model_is_refused(
     context = str(trained / "context.txt")
     assert ask(trained, "--context", context, "who?", model=tmp_path / "model") == 1
     assert "config.json: damaged or changed since it was written" in capsys.readouterr().err
+
+
+def test_a_context_may_come_from_the_input(
+    trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    question = tiny.QUESTIONS[0][0][0]
+    text = (trained / "context.txt").read_text(encoding="utf-8")
+    assert ask(trained, "--context", str(trained / "context.txt"), question) == 0
+    expected = capsys.readouterr().out
+    monkeypatch.setattr("sys.stdin", io.StringIO(text))
+    assert ask(trained, "--context", "-", question) == 0
+    assert capsys.readouterr().out == expected
+    assert ask(trained, "--context", "-") == 1
+    assert "--context - reads the context from standard input; give the" in capsys.readouterr().err
+    monkeypatch.setattr("sys.stdin", io.StringIO("\udcff"))
+    assert ask(trained, "--context", "-", question) == 1
+    assert "--context -: not UTF-8; convert it to UTF-8" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("task", "command"),
+    [
+        ("qa", "`dvc repro` trains"),
+        ("sentiment", "`dvc repro pipelines/sentiment/dvc.yaml` trains"),
+        ("sentiment", "`cd pipelines/sentiment && dvc repro` trains"),
+    ],
+)
+def test_without_a_model_the_command_that_trains_it_is_named(
+    task: str, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pipelines/sentiment").mkdir(parents=True)
+    if "cd " in command:
+        (tmp_path / "pipelines/sentiment/.dvc").mkdir()
+    for folder in (tmp_path, tmp_path / "pipelines/sentiment"):
+        (folder / "params.yaml").write_text("variants: {}\n", encoding="utf-8")
+    assert main(["ask", "--task", task, "who?"]) == 1
+    assert command in capsys.readouterr().err
+
+
+def test_a_variant_that_the_model_was_not_trained_as_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "model").mkdir()
+    seal(tmp_path / "model", {"inputs": {}, "params": {"qa.model": "bert"}})
+    params = "qa: {model: bert}\nvariants: {lora: {model: bert_lora}}\n"
+    (tmp_path / "params.yaml").write_text(params, encoding="utf-8")
+    assert ask(tmp_path, "--variant", "lora", "who?", model=tmp_path / "model") == 1
+    error = capsys.readouterr().err
+    assert "--variant lora: its qa.model is 'bert_lora', but the model in" in error
+    assert "was trained with 'bert'; name that variant's model with --model" in error

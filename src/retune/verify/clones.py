@@ -13,11 +13,10 @@ from typing import Any
 
 from tqdm import tqdm
 
-from retune.commands import DVC, dvc, git
+from retune.commands import DVC, dvc, git, last_lines
 from retune.errors import RetuneError, listed
 
 _RUNNING = re.compile(r"^Running stage '(.+)':$")
-_LINES = 8  # of a log, shown where something failed
 
 
 def project_root() -> Path:
@@ -87,8 +86,7 @@ def repro(clone: Path, log: Path, bar: "tqdm[Any]", *, force: bool = True) -> fl
         finally:  # also where the user interrupts, who interrupts DVC, too
             code = process.wait()
     if code:
-        last = "".join(log.read_text(encoding="utf-8").splitlines(keepends=True)[-_LINES:])
-        raise RetuneError(f"`dvc repro` failed in a clean clone; see {log}:\n{last.rstrip()}")
+        raise RetuneError(f"`dvc repro` failed in a clean clone; see {log}:\n{last_lines(log)}")
     return time.monotonic() - began
 
 

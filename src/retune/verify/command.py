@@ -12,7 +12,7 @@ from tqdm import tqdm
 from retune.claims import ledger, project
 from retune.claims.ledger import Earned
 from retune.errors import RetuneError
-from retune.table import print_table
+from retune.table import print_table, print_wrapped
 from retune.verify.claimed import Outcome, picked, verify_claims
 from retune.verify.clones import clean_clone, commit_of, project_root, repro, require_committed
 from retune.verify.compare import Comparison, compare, read_run
@@ -55,7 +55,7 @@ def _pipeline(root: Path, *, here: bool) -> tuple[Comparison, float]:
             with tqdm(desc="verify", bar_format="{desc} {elapsed} {postfix}") as bar:
                 seconds = repro(clone, root / _LOGS / "verify.log", bar)
             earned = read_run(clone)
-    return compare(committed, earned, _tolerances(root)), round(seconds, 1)
+    return compare(committed, earned, tolerances_of(root)), round(seconds, 1)
 
 
 def _claims(root: Path, names: Sequence[str], as_json: bool) -> int:
@@ -69,7 +69,7 @@ def _claims(root: Path, names: Sequence[str], as_json: bool) -> int:
     return int(not agrees)
 
 
-def _tolerances(root: Path) -> dict[str, float]:
+def tolerances_of(root: Path) -> dict[str, float]:
     """Those of the run that params.yaml describes."""
     if not (root / project.NAME).is_file():
         return {}
@@ -90,9 +90,7 @@ def _print_comparison(root: Path, comparison: Comparison) -> None:
     rows = [(row.stage, row.artefact, row.verdict, row.detail) for row in comparison.rows]
     print_table(("stage", "artefact", "verdict", "about"), (), rows)
     print(f"\nrule: {comparison.rule}, since {comparison.reason}")
-    differing = sum(row.verdict == "differs" for row in comparison.rows)
-    end = f"{differing} of {len(comparison.rows)} differ" if differing else "nothing differs"
-    print(f"{end} from commit {commit_of(root)[:12]}")
+    print_wrapped(f"{comparison.conclusion} from commit {commit_of(root)[:12]}")
 
 
 def _print_outcomes(outcomes: Sequence[Outcome]) -> None:

@@ -7,16 +7,19 @@ equal, and figures behind it may differ by a stated tolerance.
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from retune.errors import listed
 from retune.params import load_yaml
 from retune.storage import read_json
 
 #: Figures that differ from run to run, and the environment itself.
 _TIMES = re.compile(r"(_seconds|_per_second|_memory_mb|^environment)$")
 _LIBRARY = re.compile(r"^[A-Za-z_]+ \d+\.\d")
+EQUAL, TOLERANT = "equal bytes", "stated tolerances"
+_VERDICTS = ("same", "within tolerance", "not compared", "differs")
 
 
 @dataclass(frozen=True)
@@ -73,14 +76,31 @@ class Comparison:
     rule: str
     reason: str
     rows: tuple[Row, ...]
+    tolerances: Mapping[str, float] = field(default_factory=dict)  # of figures, by their last word
+
+    @property
+    def conclusion(self) -> str:
+        """What the rows come to, without the commit: who reads one line must not be misled."""
+        of = {v: [row.artefact for row in self.rows if row.verdict == v] for v in _VERDICTS}
+        if of["differs"]:
+            return f"{len(of['differs'])} of {len(self.rows)} differ"
+        if self.rule == EQUAL:
+            return "nothing differs"
+        allowed = [f"{name} {most:g}" for name, most in sorted(self.tolerances.items())]
+        parts = [f"{len(of['same'])} of {len(self.rows)} the same"]
+        if of["within tolerance"]:
+            parts.append(
+                f"{listed(of['within tolerance'])} within tolerance (at most "
+                f"{', '.join(allowed) or 'nothing'} apart)"
+            )
+        if of["not compared"]:
+            parts.append(f"not compared: {listed(of['not compared'])}")
+        return f"{'; '.join(parts)}; nothing differs more than claims.yaml allows"
 
     @property
     def agrees(self) -> bool:
         """Whether no row differs."""
         return all(row.verdict != "differs" for row in self.rows)
-
-
-EQUAL, TOLERANT = "equal bytes", "stated tolerances"
 
 
 def read_run(folder: Path) -> Run:
@@ -101,7 +121,7 @@ def compare(committed: Run, earned: Run, tolerances: Mapping[str, float]) -> Com
     ]
     strangers = sorted(set(earned.stages) - set(committed.stages))
     rows += [Row(name, "dvc.lock", "differs", "a stage that is not recorded") for name in strangers]
-    return Comparison(rule, reason, tuple(rows))
+    return Comparison(rule, reason, tuple(rows), dict(tolerances))
 
 
 def chosen_rule(recorded: list[str] | None, here: list[str] | None) -> tuple[str, str]:
@@ -151,7 +171,7 @@ def _stage(
         if others.get(path) == md5:
             yield Row(name, path, "same")
         elif path in committed.figures and path in earned.figures:
-            was, is_now = (_without_times(run.figures[path]) for run in (committed, earned))
+            was, is_now = (without_times(run.figures[path]) for run in (committed, earned))
             verdict, detail = verdict_on(was, is_now, here, tolerances)
             yield Row(name, path, verdict, detail or "but for times and environment")
         elif here == TOLERANT:
@@ -179,7 +199,8 @@ def _other_libraries(committed: Run, earned: Run) -> bool:
     return before != here
 
 
-def _without_times(content: Any) -> dict[str, Any]:
+def without_times(content: Any) -> dict[str, Any]:
+    """The leaves of a metrics file by dotted name, without times and the environment."""
     leaves = _leaves(content, lists=True)
     kept = (
         (key, value)

@@ -1,0 +1,191 @@
+"""All problems of a params file before any stage runs, and what each stage reads of it.
+
+DVC removes the outputs of a stage before it starts it. A stage that refuses its params has then
+already lost its last outputs. Here the stages' own scripts read their params and stop there, so
+that what is checked is exactly what they read.
+"""
+
+import ast
+import contextlib
+import importlib
+import inspect
+import re
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import ModuleType
+from typing import Any
+
+from retune.errors import RetuneError
+from retune.experiments import Experiment
+from retune.params import Params, ParamsRead, load_yaml
+
+PARAMS = "params.yaml"
+GRAPH = "dvc.yaml"
+_SCRIPT = re.compile(r"python3? -m (stages\.[\w.]+)")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the stages of one script read of a params file.
+
+    Attributes:
+        module: of the script.
+        variant: which of the file's `variants` was merged over its settings.
+        sections: their values by dotted name; none where there is a problem.
+        problems: a sentence each.
+    """
+
+    module: str
+    variant: str | None
+    sections: Mapping[str, Any]
+    problems: tuple[str, ...] = ()
+
+
+def require_valid(folder: Path) -> int:
+    """Check the params of the pipeline in `folder` and return how many readings there were.
+
+    Raises:
+        RetuneError: with every problem of every section of every variant, or there is no pipeline.
+    """
+    if not _stages(folder):
+        raise RetuneError(f"{folder / GRAPH}: no stages to check; run this in a DVC project")
+    readings = read_params(folder)
+    if problems := problems_of(readings):
+        raise RetuneError("\n".join(problems))
+    return len(readings)
+
+
+def problems_of(readings: list[Reading]) -> list[str]:
+    """Every problem once, in the order of the stages."""
+    return list(dict.fromkeys(problem for reading in readings for problem in reading.problems))
+
+
+def read_params(folder: Path, changed: Path | None = None) -> list[Reading]:
+    """Let every stage of the pipeline in `folder` read its params, and nothing more.
+
+    Args:
+        folder: of `dvc.yaml` and `params.yaml`.
+        changed: a file to read in place of `params.yaml`. Problems name `params.yaml`.
+
+    Raises:
+        RetuneError: `dvc.yaml` cannot be read.
+    """
+    shown, file = folder / PARAMS, changed or folder / PARAMS
+    stages = _stages(folder)
+    commands = dict.fromkeys(_command(stage) for stage in stages.values())
+    try:
+        variants = _variants(file)
+        with _scripts_of(stage_folder(folder)):
+            readings = [
+                _read(script[1], file, variant)
+                for command in commands
+                if (script := _SCRIPT.search(command))
+                for variant in (variants if "--variant" in command else [None])
+            ]
+    except RetuneError as error:
+        readings = [Reading("", None, {}, (str(error),))]
+    return [_renamed(reading, file, shown) for reading in readings]
+
+
+@contextlib.contextmanager
+def changed_params(folder: Path, experiment: Experiment) -> Iterator[Path]:
+    """A copy of the params of `folder` with the changes of an experiment, as DVC makes them.
+
+    Raises:
+        RetuneError: DVC refuses the changes.
+    """
+    from dvc.exceptions import DvcException
+    from dvc.utils.hydra import apply_overrides
+
+    with TemporaryDirectory(prefix="retune-params-") as top:
+        path = Path(top) / PARAMS
+        shutil.copy(folder / PARAMS, path)
+        try:
+            apply_overrides(path, experiment.overrides())
+        except DvcException as error:
+            reason = " ".join(str(error.__cause__ or error).split())
+            raise RetuneError(f"experiment {experiment.name}: {reason}") from None
+        yield path
+
+
+def stage_folder(folder: Path) -> Path:
+    """The folder that the stages of the pipeline in `folder` run in."""
+    first: Any = next(iter(_stages(folder).values()), {})
+    return folder / str(_body(first).get("wdir", "."))
+
+
+def _stages(folder: Path) -> dict[str, Any]:
+    """The stages of `dvc.yaml`; none where there is no such file or nothing in it."""
+    path = folder / GRAPH
+    if not path.is_file() or not path.stat().st_size:
+        return {}
+    stages: dict[str, Any] = load_yaml(path).get("stages") or {}
+    return stages
+
+
+def _body(stage: Any) -> dict[str, Any]:
+    body = stage.get("do", stage) if isinstance(stage, dict) else {}
+    return body if isinstance(body, dict) else {}
+
+
+def _command(stage: Any) -> str:
+    command = _body(stage).get("cmd", "")
+    return " ".join(command) if isinstance(command, list) else str(command)
+
+
+def _variants(file: Path) -> list[str | None]:
+    variants = load_yaml(file).get("variants")
+    return list(variants) if isinstance(variants, dict) and variants else [None]
+
+
+@contextlib.contextmanager
+def _scripts_of(folder: Path) -> Iterator[None]:
+    """Make the `stages` in `folder` importable, and let `Params` end each script."""
+    path, chosen = str(folder.resolve()), Params.chosen
+    sys.path.insert(0, path)
+    Params.nothing_more = True
+    try:
+        yield
+    finally:
+        Params.nothing_more = False
+        Params.chosen = chosen
+        sys.path.remove(path)
+
+
+def _read(name: str, file: Path, variant: str | None) -> Reading:
+    try:
+        module = importlib.import_module(name)
+    except ImportError as error:
+        return Reading(name, variant, {}, (f"{GRAPH}: {name}: {error}",))
+    if not _begins_with_params(module):
+        return Reading(name, variant, {})
+    Params.chosen = file, variant
+    sections: Mapping[str, Any] = {}
+    problems: tuple[str, ...] = ()
+    try:
+        module.main(**dict.fromkeys(inspect.signature(module.main).parameters, Path()))
+    except ParamsRead as done:
+        sections = done.sections
+    except RetuneError as error:
+        problems = tuple(str(error).splitlines())
+    return Reading(name, variant, sections, problems)
+
+
+def _begins_with_params(module: ModuleType) -> bool:
+    """Whether `main` does nothing before it reads params, so that calling it is safe."""
+    main = getattr(module, "main", None)
+    if not inspect.isfunction(main):
+        return False
+    (function,) = ast.parse(inspect.getsource(main)).body
+    statements = function.body[inspect.getdoc(main) is not None :]  # type: ignore[attr-defined]
+    first = statements[0]
+    return isinstance(first, ast.With) and ast.unparse(first.items[0]) == "Params() as params"
+
+
+def _renamed(reading: Reading, file: Path, shown: Path) -> Reading:
+    problems = tuple(problem.replace(str(file), str(shown)) for problem in reading.problems)
+    return Reading(reading.module, reading.variant, reading.sections, problems)

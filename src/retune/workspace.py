@@ -1,0 +1,45 @@
+"""The DVC project around the current folder, from any folder inside it."""
+
+import argparse
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+
+def project_top(start: Path | None = None, *, outermost: bool = False) -> Path | None:
+    """Return the nearest folder at or above `start` with a `.dvc` folder, as DVC does.
+
+    With `outermost` it is the one that is furthest up, which holds its subprojects.
+    """
+    here = (start or Path()).resolve()
+    tops = [folder for folder in (here, *here.parents) if (folder / ".dvc").is_dir()]
+    return tops[-1 if outermost else 0] if tops else None
+
+
+@contextlib.contextmanager
+def inside_project(
+    arguments: argparse.Namespace, paths: Sequence[str] = (), *, outermost: bool = False
+) -> Iterator[None]:
+    """Work in the top folder of the project, outside of any project in the current one.
+
+    The arguments in `paths` name files from the current folder, and are changed to fit.
+    """
+    top = project_top(outermost=outermost)
+    if top is None or top == Path.cwd():
+        yield
+        return
+    for name in paths:
+        setattr(arguments, name, _seen_from(top, getattr(arguments, name)))
+    with contextlib.chdir(top):
+        yield
+
+
+def _seen_from(top: Path, value: Any) -> Any:
+    match value:
+        case list():
+            return [_seen_from(top, item) for item in value]
+        case Path() | str() if str(value) != "-":
+            return type(value)(os.path.relpath(value, top))
+    return value
