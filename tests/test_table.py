@@ -10,8 +10,8 @@ from retune.table import print_table, render, workspace_row
 
 METRICS = {
     "qa.json": {"exact_match": 40.0, "f1": 51.25, "details": []},
-    "qa_costs.json": {"parameters": 1234567, "trained_parameters": 1234567},
-    "qa_times.json": {"train_seconds": 60.0, "train_windows_per_second": 9.5},
+    "qa_costs.json": {"details": [{"parameters": 1234567, "trained_parameters": 1234567}]},
+    "qa_times.json": {"details": [{"train_seconds": 60.0, "train_windows_per_second": 9.5}]},
 }
 
 

@@ -1,5 +1,6 @@
 """The experiments of a DVC project: figures, state, and the data they were scored on."""
 
+import contextlib
 import json
 import subprocess
 from collections import Counter
@@ -11,7 +12,7 @@ from typing import Any
 from retune import leftovers
 from retune.errors import RetuneError, listed
 from retune.params import load_yaml
-from retune.table import COLUMNS, TRAINED, Row
+from retune.table import COLUMNS, METRICS, TRAINED, Row, figures_of
 
 DONE = (None, "Success")  # states of an experiment that has ended well
 _REFS = "refs/exps/"
@@ -64,7 +65,24 @@ def shown_experiments(names: Sequence[str] = (), *, all_commits: bool = False) -
             f"{', '.join(sorted(found)) or 'none'}{elsewhere(missing)}"
         )
     chosen = [row for row in rows if not names or row["Experiment"] in names]
-    return [row | {"data": validation_data(row, refs.get(row["Experiment"]))} for row in chosen]
+    return [_completed(row, refs.get(row["Experiment"])) for row in chosen]
+
+
+def _completed(row: Row, ref: Ref | None) -> Row:
+    """A row with the figures that DVC's tables leave out, and with what it was scored on."""
+    figures = _figures(ref.commit) if ref and row.get("State") in DONE else {}
+    return row | figures | {"data": validation_data(row, ref)}
+
+
+def _figures(commit: str) -> Row:
+    """The figures of a commit's metrics files, by dotted name."""
+    found: Row = {}
+    for name in METRICS:
+        with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
+            found |= figures_of(json.loads(_git("show", f"{commit}:./metrics/{name}")))
+    return {
+        key: found[key.removeprefix("qa.")] for key in _KEYS if key.removeprefix("qa.") in found
+    }
 
 
 def elsewhere(names: Sequence[str] = ()) -> str:

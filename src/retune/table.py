@@ -3,7 +3,7 @@
 import json
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ APART = (
     "Experiments of different groups are not compared, because their validation questions or "
     "their scoring rules differ."
 )
-_METRICS = ("qa.json", "qa_costs.json", "qa_times.json")
+METRICS = ("qa.json", "qa_costs.json", "qa_times.json")
 
 Row = dict[str, Any]
 
@@ -33,13 +33,23 @@ Row = dict[str, Any]
 def workspace_row(folder: Path = Path(".")) -> Row:
     """Name, model and metrics of the files in the workspace."""
     metrics: dict[str, Any] = {}
-    for name in _METRICS:
-        metrics |= read_json(folder / "metrics" / name)["qa"]
+    for name in METRICS:
+        metrics |= figures_of(read_json(folder / "metrics" / name))
     # What was run last, whatever params.yaml says by now.
     lock = load_yaml(folder / "dvc.lock")
     model = lock["stages"]["train"]["params"]["params.yaml"]["qa.model"]
     values = {key: metrics.get(key.removeprefix("qa.")) for _, key, *_ in (*COLUMNS, TRAINED)}
     return {"name": "workspace", "qa.model": model} | values
+
+
+def figures_of(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the figures of question answering in a metrics file.
+
+    They are plain, or stand in the only row of `details`: DVC's tables leave out lists.
+    """
+    values = content["qa"]
+    rows = values.get("details", [])
+    return {**(rows[0] if len(rows) == 1 else {}), **values}
 
 
 def render(rows: Sequence[Row], as_json: bool) -> None:

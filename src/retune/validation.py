@@ -25,7 +25,8 @@ from retune.params import Params, ParamsRead, load_yaml
 
 PARAMS = "params.yaml"
 GRAPH = "dvc.yaml"
-_SCRIPT = re.compile(r"python3? -m (stages\.[\w.]+)")
+#: `python -m stages.qa.train` at the project's top, `python ../../stages qa.train` elsewhere.
+_SCRIPT = re.compile(r"python3? (?:-m stages\.|(?P<top>\S*)\bstages )(?P<name>[\w.]+)")
 
 
 @dataclass(frozen=True)
@@ -79,11 +80,13 @@ def read_params(folder: Path, changed: Path | None = None) -> list[Reading]:
     commands = dict.fromkeys(_command(stage) for stage in stages.values())
     try:
         variants = _variants(file)
-        with _scripts_of(stage_folder(folder)):
+        scripts = {command: _SCRIPT.search(command) for command in commands}
+        tops = {script["top"] or "" for script in scripts.values() if script}
+        with _scripts_of(stage_folder(folder) / next(iter(tops), "")):
             readings = [
-                _read(script[1], file, variant)
-                for command in commands
-                if (script := _SCRIPT.search(command))
+                _read(f"stages.{script['name']}", file, variant)
+                for command, script in scripts.items()
+                if script
                 for variant in (variants if "--variant" in command else [None])
             ]
     except RetuneError as error:

@@ -26,9 +26,7 @@ def main(features: Path, model: Path, curves: Path, costs: Path, times: Path, *,
         chosen, settings = params.variant(
             "sentiment.model", "retune.sentiment.models", "sentiment.models"
         )
-        require_own_ids(
-            vocabulary, params.read["sentiment.model"], pretrained=settings.pretrained
-        )
+        require_own_ids(vocabulary, params.read["sentiment.model"], pretrained=settings.pretrained)
     build = partial(chosen.build, settings, resolve(checkpoint, "sentiment.checkpoint"))
     reads, writes = {"features": features}, {"model": model}
     reports = [curves, costs, times, model.parent / "checkpoints"]
