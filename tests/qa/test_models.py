@@ -290,10 +290,7 @@ def test_bfloat16_autocast_stays_near_float32(variant: str, checkpoint: Path) ->
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_few_windows_are_learned_by_heart(variant: str, checkpoint: Path) -> None:
-    """Without dropout and with a falling rate, so that another rounding gives the same answers.
-
-    Dropout in layers of 16 units kept the loss of a fusion near 1, where rounding decided.
-    """
+    """Without dropout, which in layers of 16 units keeps the loss so high that rounding decides."""
     torch.manual_seed(0)
     model, batch = build(variant, checkpoint).eval(), windows([14, 12, 10, 9, 11, 13], 14)
     # The last is "no answer", at CLS; starts and ends differ, since tokens do.
@@ -303,7 +300,7 @@ def test_few_windows_are_learned_by_heart(variant: str, checkpoint: Path) -> Non
             if ".adapters." in name:
                 torch.nn.init.normal_(weight, std=0.5)
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
-    steps = 400 if variant in FROZEN else 60  # little of them is trained
+    steps = 400 if variant in FROZEN else 150  # little of them is trained
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / steps)
     for _ in range(steps):
         optimizer.zero_grad()
