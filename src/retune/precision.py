@@ -20,11 +20,28 @@ def resolved_precision(precision: Precision) -> str:
     """
     if precision != "auto":
         return precision
-    if torch.cuda.is_available():
-        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
-    capabilities = torch.cpu.get_capabilities()
-    native = capabilities.get("avx512_bf16") or capabilities.get("amx_bf16")
-    return "bf16" if native else "fp32"
+    if _multiplies_bf16():
+        return "bf16"
+    return "fp16" if torch.cuda.is_available() else "fp32"
+
+
+def chosen_precision(precision: Precision, setting: str) -> str:
+    """Return the number format of this machine and why it was chosen, for messages.
+
+    `setting` is the dotted name of the params key that holds `precision`.
+    """
+    chosen = resolved_precision(precision)
+    device = "GPU" if torch.cuda.is_available() else "processor"
+    if precision != "auto":
+        slow = chosen == "bf16" and not _multiplies_bf16()
+        warning = f"; this {device} only emulates it, which is slow" if slow else ""
+        return f"{chosen} ({setting} is {precision}{warning})"
+    if chosen == "bf16":
+        return f"bf16 ({setting} is auto, and this {device} multiplies bfloat16)"
+    return (
+        f"{chosen} ({setting} is auto, and this {device} does not multiply bfloat16; one that does "
+        "trains several times as fast)"
+    )
 
 
 @contextmanager
@@ -35,3 +52,11 @@ def evaluating(model: nn.Module, precision: Precision) -> Iterator[torch.device]
     model.eval()
     with torch.inference_mode(), torch.autocast(device.type, dtype, dtype != torch.float32):
         yield device
+
+
+def _multiplies_bf16() -> bool:
+    """Whether the hardware multiplies bfloat16 natively."""
+    if torch.cuda.is_available():
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))

@@ -1,9 +1,8 @@
 """What the training of every task shares: settings, progress, curves and costs."""
 
 import os
-import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
@@ -12,19 +11,13 @@ import pandas as pd
 import torch
 from pydantic import Field
 from pydantic.dataclasses import dataclass
-from tqdm import tqdm
-from transformers import (
-    EarlyStoppingCallback,
-    TrainerCallback,
-    TrainerControl,
-    TrainerState,
-    TrainingArguments,
-)
+from transformers import EarlyStoppingCallback, TrainingArguments
 from transformers.integrations.integration_utils import DVCLiveCallback
 
 from retune.errors import RetuneError
 from retune.params import STRICT, Fraction, LearningRate, Positive
-from retune.precision import Precision, resolved_precision
+from retune.precision import Precision, chosen_precision, resolved_precision
+from retune.progress import Progress, evaluation_scores
 from retune.storage import atomic_path
 
 _LIBRARIES = ("torch", "transformers", "tokenizers", "accelerate", "peft", "datasets", "numpy")
@@ -159,47 +152,9 @@ def training_callbacks(
         # DVCLive left alone writes a dvc.yaml at the top and makes experiments of its own. It does
         # not go on with the log of a killed run, which may be torn.
         live = LocalLive(dir=str(logs / "dvclive"), dvcyaml=None, save_dvc_exp=False, report=None)
-        callbacks += [Progress(), DVCLiveCallback(live=live)]
+        precision = chosen_precision(params.precision, f"{params.section}.precision")
+        callbacks += [Progress(precision), DVCLiveCallback(live=live)]
     return callbacks
-
-
-class Progress(TrainerCallback):
-    """A bar over the steps, and a line for each evaluation."""
-
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
-    ) -> None:
-        """Open the bar."""
-        self._bar = tqdm(
-            total=state.max_steps,
-            initial=state.global_step,
-            desc="train",
-            unit=" steps",
-            dynamic_ncols=True,
-        )
-
-    def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
-    ) -> None:
-        """Move the bar to the current step."""
-        self._bar.update(state.global_step - self._bar.n)
-
-    def on_evaluate(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        **event: Any,
-    ) -> None:
-        """Print the evaluation's figures."""
-        figures = "  ".join(f"{name} {value:.4g}" for name, value in _scores(event["metrics"]))
-        self._bar.write(f"epoch {state.epoch:.0f}/{args.num_train_epochs}  {figures}", sys.stderr)
-
-    def on_train_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
-    ) -> None:
-        """Close the bar."""
-        self._bar.close()
 
 
 class Curves(NamedTuple):
@@ -217,7 +172,7 @@ class Curves(NamedTuple):
             if "loss" in entry:
                 train.append(row | {name: entry[name] for name in ("loss", "learning_rate")})
             elif "eval_loss" in entry:
-                validation.append(row | dict(_scores(entry)))
+                validation.append(row | dict(evaluation_scores(entry)))
         return cls(train, validation)
 
     def write(self, folder: Path) -> None:
@@ -288,13 +243,6 @@ def _even_share(params: OptimizationParams, processes: int) -> int:
 
 def _grouped(params: OptimizationParams, *, padded: bool) -> bool:
     return padded if params.group_by_length == "auto" else params.group_by_length
-
-
-def _scores(logs: Mapping[str, float]) -> Iterator[tuple[str, float]]:
-    """The figures of an evaluation, without Trainer's prefix."""
-    for name, value in logs.items():
-        if name.startswith("eval_"):
-            yield name.removeprefix("eval_"), value
 
 
 def _processor() -> str:

@@ -53,7 +53,8 @@ def costs(folder: Path, task: str) -> dict[str, Any]:
 
 
 def test_entities_are_learned_and_told_type_by_type(data: Path, tmp_path: Path) -> None:
-    folder = run_entities(data, tmp_path, epochs=40, lr=2e-2, validation="train.conll")
+    # Dropout would leave so few epochs with a good F1 that rounding could take the last of them.
+    folder = run_entities(data, tmp_path, epochs=40, lr=2e-2, dropout=0.0, validation="train.conll")
     told = metrics(folder, "entities")
     curve = pd.read_csv(folder / "curves" / "validation.csv")
     assert list(curve) == ["step", "epoch", "f1", "loss", "precision", "recall"]

@@ -290,8 +290,9 @@ def test_bfloat16_autocast_stays_near_float32(variant: str, checkpoint: Path) ->
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_few_windows_are_learned_by_heart(variant: str, checkpoint: Path) -> None:
+    """Without dropout, which in layers of 16 units keeps the loss so high that rounding decides."""
     torch.manual_seed(0)
-    model, batch = build(variant, checkpoint).train(), windows([14, 12, 10, 9, 11, 13], 14)
+    model, batch = build(variant, checkpoint).eval(), windows([14, 12, 10, 9, 11, 13], 14)
     # The last is "no answer", at CLS; starts and ends differ, since tokens do.
     spans = torch.tensor([[7, 8, 6, 5, 9, 0], [9, 8, 7, 7, 9, 0]])
     if variant == "bert_adapter_fusion":  # of adapters that say something
@@ -299,11 +300,17 @@ def test_few_windows_are_learned_by_heart(variant: str, checkpoint: Path) -> Non
             if ".adapters." in name:
                 torch.nn.init.normal_(weight, std=0.5)
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
-    for _ in range(400 if variant in FROZEN else 60):  # little of them is trained
+    steps = 400 if variant in FROZEN else 150  # little of them is trained
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / steps)
+    for _ in range(steps):
         optimizer.zero_grad()
         span_loss(model, batch, spans).backward()
         optimizer.step()
-    assert torch.equal(logits(model, batch).argmax(dim=-1), spans)
+        schedule.step()
+    found = logits(model, batch)
+    assert torch.equal(found.argmax(dim=-1), spans)
+    best, second = found.topk(2).values.unbind(dim=-1)
+    assert (best - second > 1).all()  # rounding moves a logit by far less
 
 
 @pytest.mark.parametrize("variant", ["bilstm_attention", "transformer_encoder", "bert"])
