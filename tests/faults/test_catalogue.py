@@ -10,7 +10,8 @@ ROOT = Path(__file__).resolve().parents[2]
 #: The codes of each letter. Numbers may be left out, so that several people can add codes at once.
 SECTIONS = {
     "P": "1-24 51-51", "D": "1-14", "R": "1-25", "A": "1-20", "K": "1-16", "T": "1-25 31-31",
-    "Q": "1-15", "S": "1-12", "V": "1-18", "C": "1-10", "B": "1-16", "L": "1-22 41-45", "M": "1-41 51-54",
+    "Q": "1-15", "S": "1-12", "V": "1-18", "C": "1-10", "B": "1-16", "L": "1-22 41-45",
+    "M": "1-41 51-54",
 }  # fmt: skip
 RANGES = [
     (letter, *map(int, bounds.split("-")))
