@@ -18,7 +18,7 @@ OPTIMIZATION: dict[str, Any] = {
     "lr": 1e-2, "epochs": 3, "batch_size": 4, "gradient_accumulation": 1, "warmup_ratio": 0.1,
     "weight_decay": 0.01, "max_grad_norm": 1.0, "patience": None, "group_by_length": "auto",
     "precision": "fp32", "eval_batch_size": 3, "log_every": 1, "adversarial_epsilon": 0.0,
-    "ema_decay": 0.0,
+    "ema_decay": 0.0, "class_weights": None,
 }  # fmt: skip
 MODULES: dict[str, Any] = {"bert": bert, "lstm": lstm, "bag_of_embeddings": bag_of_embeddings}
 PARAMS: dict[str, Any] = {

@@ -129,8 +129,7 @@ class JointTrainer(ResumableTrainer):
                 f"{SETTING}: ZeRO-3 shares out the weights, which no training on a frozen encoder "
                 "is made for; use --config_file configs/launch/zero2.yaml"
             )
-        # Else `Trainer` takes the loss of accumulated batches that have `labels` for their part of
-        # the mean already, and adds them up.
+        # Else `Trainer` would add up the losses of accumulated parts that have `labels`.
         self.model_accepts_loss_kwargs = False
         self.remove_callback(PrinterCallback)  # our own Progress speaks instead
         self.rows, self.inner = rows, model  # `self.model` may be of other types
@@ -145,9 +144,28 @@ class JointTrainer(ResumableTrainer):
         # Like weights for all from here, but each process drops out what it likes.
         seed_everything(args.seed + self.share.index)
 
-    def loss_share(self, model: nn.Module, inputs: dict[str, Any]) -> Tensor:
-        """What the part `inputs` of a joint batch adds to the batch's loss."""
+    def loss_share(self, model: nn.Module, inputs: dict[str, Any], joint: Tensor) -> Tensor:
+        """Return what the part `inputs` adds to the loss of the joint batch.
+
+        `joint` is the sum of `counts` over all parts of that batch.
+        """
         raise NotImplementedError
+
+    def counts(self, inputs: dict[str, Any]) -> Tensor:
+        """Count what the loss of `inputs`, a part of a joint batch, is a mean over."""
+        raise NotImplementedError
+
+    def get_batch_samples(self, *arguments: Any) -> tuple[list[dict[str, Any]], Any]:
+        """Return the parts of the next joint batch that this process reads, one after another.
+
+        What all processes read for that step is counted here, before its first part is trained
+        on, so that each text weighs the same whichever part it is in.
+        """
+        parts, items = super().get_batch_samples(*arguments)
+        if parts:
+            count = torch.stack([self.counts(part) for part in parts]).sum(0)
+            self._joint = self._over_processes(count.to(self.args.device))
+        return parts, items
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         """Batches of this process: its share of the joint ones."""
@@ -163,11 +181,12 @@ class JointTrainer(ResumableTrainer):
     def compute_loss(self, model: nn.Module, inputs: dict[str, Any], *_: Any, **__: Any) -> Tensor:
         """Loss of a joint batch, as this process sees it; stops where it is no number.
 
-        The mean of what the processes see, which is what their gradients are brought to, is
-        the loss of the joint batch, whatever their shares of it. A model may have a `penalty`,
-        which is added to the loss.
+        DDP averages the gradients of the processes, and `Trainer` those of accumulated parts. So
+        each share is multiplied by how many there are: the average is then the loss of the joint
+        batch, however uneven its parts. A model may have a `penalty`, which is added to the loss.
         """
-        loss = self.loss_share(model, inputs) * self.share.count
+        shares = self.share.count * self.current_gradient_accumulation_steps
+        loss = self.loss_share(model, inputs, self._joint) * shares
         penalty = getattr(self.inner, "penalty", None)
         if penalty is not None:
             loss = loss + penalty()
@@ -192,8 +211,8 @@ class JointTrainer(ResumableTrainer):
         self.stopwatch.go_on()
         return metrics
 
-    def joint_counts(self, counts: Tensor) -> Tensor:
-        """Of the counts in each process's part of a joint batch, the sum."""
+    def _over_processes(self, counts: Tensor) -> Tensor:
+        """Return the sum of `counts` over the processes."""
         if self.share.count == 1:
             return counts
         return self.accelerator.reduce(counts, reduction="sum")  # type: ignore[no-any-return]

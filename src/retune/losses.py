@@ -1,7 +1,5 @@
 """Cross-entropy of labels, of which some count for nothing, over parts of joint batches."""
 
-from collections.abc import Callable
-
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
@@ -9,16 +7,25 @@ from torch import Tensor
 NO_LABEL = -100
 
 
-def mean_loss(logits: Tensor, labels: Tensor, joint: Callable[[Tensor], Tensor]) -> Tensor:
+def label_count(labels: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Count the labels, those of `NO_LABEL` left out; with `weights` (C,), each by its class's."""
+    counted = labels != NO_LABEL
+    if weights is None:
+        return counted.sum()
+    return (weights[labels.clamp(min=0)] * counted).sum()
+
+
+def mean_loss(
+    logits: Tensor, labels: Tensor, count: Tensor, weights: Tensor | None = None
+) -> Tensor:
     """Cross-entropy of logits (N, C) for labels (N,), those of `NO_LABEL` left out.
 
-    What a part of a joint batch adds to the batch's mean; `joint` makes of the number of labels
-    in the part that of the whole.
+    What a part of a joint batch adds to the batch's mean, which is weighted by class where there
+    are `weights` (C,); `count` is the `label_count` of the whole batch.
     """
-    count = joint((labels != NO_LABEL).sum())
-    return loss_sum(logits, labels) / count.clamp(min=1)
+    return loss_sum(logits, labels, weights) / count.masked_fill(count == 0, 1)
 
 
-def loss_sum(logits: Tensor, labels: Tensor) -> Tensor:
-    """The sum of the cross-entropies of `mean_loss`, in float32."""
-    return F.cross_entropy(logits.float(), labels, reduction="sum", ignore_index=NO_LABEL)
+def loss_sum(logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Sum the cross-entropies of `mean_loss`, in float32."""
+    return F.cross_entropy(logits.float(), labels, weights, reduction="sum", ignore_index=NO_LABEL)

@@ -1,9 +1,11 @@
 """Score the answers: exact match and F1."""
 
+import sys
 from pathlib import Path
 
 from retune.lineage import sealed
 from retune.params import Params
+from retune.qa.epoch_settings import epoch_warning
 from retune.qa.score import ScoreParams, score
 from retune.stage import run_stage
 
@@ -16,6 +18,8 @@ def main(raw: Path, predictions: Path, metrics: Path) -> str:
     with Params() as params:
         settings = params.section("qa.score", ScoreParams)
         squad_v2 = params.section("qa.squad_v2", bool)
+    if warning := epoch_warning(params.values):
+        print(warning, file=sys.stderr)
     reads = {"raw": raw, "predictions": predictions}
     with sealed(params.read, reads=reads, writes={}, reports=[metrics]):
         return score(raw, predictions, metrics, settings, squad_v2=squad_v2)

@@ -6,7 +6,8 @@ from retune.lineage import sealed
 from retune.params import Params
 from retune.sentiment.predict import PredictParams
 from retune.sentiment.probe import probe
-from retune.sentiment.probes import ProbeParams, bundled_probes
+from retune.sentiment.probe_files import read_probes
+from retune.sentiment.probes import ProbeParams
 from retune.sentiment.reading import seed_folders
 from retune.sentiment.tokenize import TokenizeParams
 from retune.stage import run_stage
@@ -27,7 +28,8 @@ def main(runs: Path, metrics: Path) -> str:
     folders = {s: run / "model" for s, run in seed_folders(runs, seeds).items()}
     reads = {f"model {seed}": folder for seed, folder in folders.items()}
     with sealed(params.read, reads=reads, writes={}, reports=[metrics]):
-        return probe(folders, metrics, model=chosen, probes=bundled_probes(), params=settings,
+        probes = read_probes(Path(settings.folder))
+        return probe(folders, metrics, model=chosen, probes=probes, params=settings,
                      lengths=lengths, prediction=prediction)  # fmt: skip
 
 

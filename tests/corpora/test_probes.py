@@ -7,7 +7,8 @@ from functools import cache
 import corpus_files
 import pytest
 
-from retune.sentiment.probes import NOTEBOOK_N3, Probe, bundled_probes, filled
+from retune.sentiment.probe_files import BUNDLED, filled, read_probes
+from retune.sentiment.probes import NOTEBOOK_N3, Probe
 
 HEADER = ["kind-of-test", "sentence", "changed", "expected"]
 KINDS = {"MFT": {"0", "1"}, "INV": {"same"}, "DIR": {"up", "down", "flip"}}
@@ -69,7 +70,7 @@ def test_no_test_stands_twice(name: str) -> None:
 
 
 def test_the_package_reads_them_all_and_those_of_the_notebook() -> None:
-    read = bundled_probes()
+    read = read_probes(BUNDLED)
     expected = [Probe(name, *row) for name in sorted(NAMES) for row in rows(name)]  # type: ignore[arg-type]
     assert read == [*expected, *NOTEBOOK_N3]
 

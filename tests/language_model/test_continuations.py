@@ -21,7 +21,7 @@ from retune.language_model.perplexity import PerplexityParams, write_perplexitie
 from retune.language_model.processors import NGramBlock, ProcessorParams, WordBlock
 from retune.language_model.records import read_continuations, read_pairs, read_texts
 from retune.language_model.scores import continuation_likelihoods, text_likelihoods
-from retune.language_model.speaking import seeded, speaker
+from retune.language_model.speaking import speaker
 from retune.storage import read_json, write_json_lines
 
 SAMPLING = SamplingParams(temperature=1.0, top_k=20, top_p=0.9, continuations=1)
@@ -48,7 +48,7 @@ def test_continuations_are_those_of_the_search(
     voice = voice_of(states)
     prompts = [pair.prompt_tokens for pair in read_pairs(states / "features")]
     params = settings(**({"max_new_tokens": 8} | search))
-    expected = voice.continued(prompts, params, seeded(voice.model, 1))
+    expected = voice.continued(prompts, params, seed=1)
     rows = lines(tmp_path / "g" / "continuations.jsonl")
     assert [row["id"] for row in rows] == [f"story-{number}" for number in range(4)]
     for row, found in zip(rows, expected, strict=True):

@@ -19,7 +19,14 @@ from transformers import (
 )
 
 from retune.language_model.beams import BeamParams
-from retune.language_model.decoding import Continuation, SamplingParams, candidates
+from retune.language_model.decoding import (
+    Candidates,
+    Continuation,
+    SamplingParams,
+    candidates,
+    drawn,
+    draws_of,
+)
 from retune.language_model.generation import GenerationParams, generate
 from retune.language_model.processors import MinLength, NGramBlock, RepetitionPenalty
 
@@ -46,7 +53,7 @@ ENDS = {"endless": (), "one end": (2,), "three ends": (2, 7, 11)}
 def continued(
     model: GPT2LMHeadModel, params: GenerationParams, ends: tuple[int, ...] = (), seed: int = 0
 ) -> list[list[Continuation]]:
-    return generate(model, PROMPTS, params, ends, torch.Generator().manual_seed(seed))
+    return generate(model, PROMPTS, params, ends, seed)
 
 
 @pytest.mark.parametrize("ends", ENDS.values(), ids=ENDS)
@@ -176,7 +183,7 @@ def test_what_may_be_drawn_is_what_transformers_draws_from(
     torch.testing.assert_close(ours, expected, atol=1e-6, rtol=1e-5)
 
 
-def test_draws_are_those_of_their_generator() -> None:
+def test_draws_are_those_of_their_seed() -> None:
     model, params = gpt2(0, (2,)), settings(sampling=SamplingParams(1.5, 20, 0.95, 3))
     once, again, other = (continued(model, params, (2,), seed) for seed in (1, 1, 2))
     assert once == again
@@ -188,11 +195,24 @@ def test_draws_are_those_of_their_generator() -> None:
         assert all(until_end(each.tokens, (2,)) == each.tokens for each in some)
 
 
+def test_a_copy_draws_the_same_however_many_there_are() -> None:
+    few, many = (draws_of(PROMPTS, copies, steps, 7) for copies, steps in ((1, 3), (4, 9)))
+    assert torch.equal(many[::4, :3], few)
+    assert len({*many[:, 0].tolist()}) == 4 * len(PROMPTS)
+    assert not torch.equal(draws_of([[5], [5, 0]], 1, 3, 7)[0], draws_of([[5, 0]], 1, 3, 7)[0])
+
+
+def test_a_draw_finds_its_token_by_id_and_none_that_cannot_be() -> None:
+    found = Candidates(torch.tensor([[7, 2, 5, 1]]), torch.tensor([[0.5, 0.25, 0.25, 0.0]]))
+    for draw, token in ((0.0, 2), (0.2, 2), (0.25, 5), (0.5, 7), (1 - 2**-24, 7)):
+        assert drawn(found, torch.tensor([draw])).tolist() == [token]
+
+
 def test_tokens_are_drawn_as_often_as_they_are_likely() -> None:
     model = gpt2(0)
     sampling = SamplingParams(1.0, None, None, 4000)
     params = settings(sampling=sampling, max_new_tokens=1)
-    (some,) = generate(model, [[5, 6]], params, (), torch.Generator().manual_seed(0))
+    (some,) = generate(model, [[5, 6]], params, (), 0)
     drawn = torch.bincount(torch.tensor([each.tokens[0] for each in some]), minlength=VOCABULARY)
     expected = torch.tensor(next_logs(model, [5, 6])).exp()
     assert (drawn / 4000 - expected).abs().max() < 0.03
@@ -215,7 +235,7 @@ def test_a_model_without_positions_and_with_other_caches_is_read_alike() -> None
 
 
 def test_no_prompts_have_no_continuations() -> None:
-    assert generate(gpt2(), [], settings(), (), torch.Generator()) == []
+    assert generate(gpt2(), [], settings(), (), 0) == []
 
 
 def test_the_smallest_temperature_leaves_the_likeliest_token() -> None:

@@ -26,7 +26,7 @@ every_search = pytest.mark.parametrize(
 
 
 def run(prompts: list[list[int]], ends: tuple[int, ...] = (), **changes: Any) -> Any:
-    return generate(gpt2(), prompts, settings(**changes), ends, torch.Generator())
+    return generate(gpt2(), prompts, settings(**changes), ends, 1)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_a_continuation_that_has_ended_cannot_be_stuck(search: dict[str, Any]) -
     prompts = [list(range(3, 39)), [2, 5]]
     blocked = {"word_block": WordBlock(None)}
     params = settings(blocked, max_new_tokens=8, **search)
-    found = generate(model, prompts, params, (2,), torch.Generator())
+    found = generate(model, prompts, params, (2,), 1)
     assert found[0][0].tokens == [2]
     assert all(len(each.tokens) == 8 for each in found[1])
 
@@ -88,13 +88,13 @@ def test_a_damaged_model_is_told(search: dict[str, Any]) -> None:
     with torch.no_grad():
         model.lm_head.weight[3] = torch.nan
     with pytest.raises(RetuneError, match="the model gives a probability that is no number"):
-        generate(model, PROMPTS, settings(**search), (), torch.Generator())
+        generate(model, PROMPTS, settings(**search), (), 1)
 
 
 def test_a_model_whose_memory_cannot_be_put_in_order_is_refused() -> None:
     model = MambaForCausalLM(MambaConfig(vocab_size=40, hidden_size=16, num_hidden_layers=1))
     with pytest.raises(RetuneError, match="MambaForCausalLM gives no cache of keys and values"):
-        generate(model, [[1]], settings(), (), torch.Generator())
+        generate(model, [[1]], settings(), (), 1)
 
 
 @pytest.mark.parametrize(

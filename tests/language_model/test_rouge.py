@@ -14,8 +14,9 @@ from retune.language_model.rouge import (
     ngrams,
     repetition_rate,
     rouge_n,
-    words,
 )
+from retune.language_model.words import rouge_score_words as words
+from retune.language_model.words import unicode_words
 
 GOLDENS = json.loads(
     (Path(__file__).parents[1] / "reference/rouge_goldens.json").read_text(encoding="utf-8")
@@ -46,6 +47,13 @@ def test_figures_are_fractions_and_swap_with_the_texts(one: list, other: list, n
     assert there == Rouge(back.recall, back.precision, pytest.approx(back.f1))
     assert all(0 <= figure <= 1 for figure in there)
     assert rouge_n(one, one, n) == (Rouge(1, 1, 1) if len(one) >= n else Rouge(0, 0, 0))
+
+
+@given(st.text(st.characters(max_codepoint=127)))
+def test_words_of_ascii_texts_are_those_of_rouge_score(text: str) -> None:
+    assert unicode_words(text) == words(text)
+    marked = unicode_words(f"{text} é")  # not read as ASCII
+    assert marked == [*words(text), "é"]
 
 
 def test_means_are_of_pairs() -> None:

@@ -23,12 +23,15 @@ from retune.language_model.records import (
     read_likelihoods,
 )
 from retune.language_model.resampled import difference, drawn
-from retune.language_model.rouge import distinct_n, mean_rouge_n, repetition_rate, words
+from retune.language_model.rouge import distinct_n, mean_rouge_n, repetition_rate
 from retune.language_model.score import ScoreParams, Share, compared, score, shares, totals
+from retune.language_model.words import rouge_score_words as words
 from retune.manifests import seal
 from retune.storage import read_json, write_json_lines
 
-PARAMS = ScoreParams(first_tokens=4, longest_ngram=3, resamples=500, resampling_seed=1)
+PARAMS = ScoreParams(
+    first_tokens=4, tokenizer="unicode", longest_ngram=3, resamples=500, resampling_seed=1
+)
 SECONDS = [
     ("The cat sat on the mat.", [1, 2, 3, 4, 1, 5]),
     ("The dog ran.", [1, 6, 7]),
@@ -144,7 +147,15 @@ def test_scores_are_those_of_their_definitions(tmp_path: Path) -> None:
     assert values["repetition_3"] == values["diversity"][2]["repetition"]
     assert values["tokens"] == pytest.approx(11 / 3)
     assert values["details"] == [
-        {"pairs": 3, "empty": 0, "ended": 2, "mean_log_probability": pytest.approx(-11.5 / 13)}
+        {
+            "pairs": 3,
+            "empty": 0,
+            "ended": 2,
+            "mean_log_probability": pytest.approx(-11.5 / 13),
+            "tokenizer": "unicode",
+            "references_without_words": 0,
+            "continuations_without_words": 0,
+        }
     ]
     assert f"ngram_hits {values['ngram_hits']:.3f}" in told
 
@@ -155,7 +166,7 @@ def test_only_the_first_tokens_are_compared_and_null_means_all() -> None:
         Said("", [1, 2, 3, 4, 5, 6], Likelihood(-1, 6), False),
     )
     few = shares(pair, row, PARAMS)
-    every = shares(pair, row, ScoreParams(None, 3, 1, 1))
+    every = shares(pair, row, ScoreParams(None, "unicode", 3, 1, 1))
     assert few["ngram_hits"] == few["token_rouge_2_recall"] == Share(0, 1)
     assert every["ngram_hits"] == every["token_rouge_2_recall"] == Share(1, 1)
 

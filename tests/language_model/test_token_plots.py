@@ -17,7 +17,6 @@ from retune.language_model.models import load
 from retune.language_model.plots import PairsParams, Plots, PlotsParams, PromptParams, plots
 from retune.language_model.records import read_pairs
 from retune.language_model.scores import continuation_log_probabilities
-from retune.language_model.speaking import seeded
 from retune.storage import read_json
 
 PROMPT = "Zoë kept a café & <b>猫"
@@ -55,7 +54,7 @@ def table(path: Path) -> list[dict[str, str]]:
 def expected(folder: Path, prompt: str, beams: int, most: int) -> tuple[list[int], Continuation]:
     voice = voice_of(folder, "before")
     tokens = voice.read(prompt)
-    (found,) = voice.continued([tokens], PARAMS.search(beams, most), seeded(voice.model, 0))
+    (found,) = voice.continued([tokens], PARAMS.search(beams, most), seed=0)
     return tokens, found
 
 
@@ -104,7 +103,7 @@ def test_curves_are_over_all_pairs(made: Path) -> None:
     assert [int(row["beams"]) for row in sizes] == [1, 2, 4]
     assert (sizes[0]["above"], sizes[0]["below"]) == ("", "")
     prompts = [pair.prompt_tokens for pair in pairs]
-    found = voice.continued(prompts, PARAMS.search(4, 6), seeded(voice.model, 0))
+    found = voice.continued(prompts, PARAMS.search(4, 6), seed=0)
     mean = sum(each.mean_log_probability for each in found) / len(found)
     assert float(sizes[2]["mean_log_probability"]) == pytest.approx(mean)
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from retune.sentiment.probe_files import BUNDLED, read_probes
 from retune.sentiment.probes import (
     Probe,
     ProbeParams,
-    bundled_probes,
     pass_rates,
     rates_of_one_answer,
 )
@@ -91,18 +91,18 @@ def test_each_text_is_asked_for_once() -> None:
         asked.extend(texts)
         return [0.9] * len(texts)
 
-    pass_rates(bundled_probes(), positive, TOLERANCE)
+    pass_rates(read_probes(BUNDLED), positive, TOLERANCE)
     assert len(set(asked)) == len(asked)
     assert "" not in asked
 
 
 def test_too_few_probabilities_are_a_bug_that_shows() -> None:
     with pytest.raises(ValueError, match="shorter"):
-        pass_rates(bundled_probes(), lambda texts: [0.5], TOLERANCE)
+        pass_rates(read_probes(BUNDLED), lambda texts: [0.5], TOLERANCE)
 
 
 def test_the_bundled_probes_are_read_with_those_of_the_notebook() -> None:
-    probes = bundled_probes()
+    probes = read_probes(BUNDLED)
     counts = Counter(probe.capability for probe in probes)
     assert set(counts) == {
         "case", "clause_order", "contrast", "intensifiers", "negation", "neutral_insertions",
@@ -116,11 +116,11 @@ def test_the_bundled_probes_are_read_with_those_of_the_notebook() -> None:
 
 
 def test_one_answer_to_all_passes_what_asks_for_no_change() -> None:
-    found = rates_of_one_answer(bundled_probes(), 0.0)
+    found = rates_of_one_answer(read_probes(BUNDLED), 0.0)
     rates = {entry["kind"]: entry["rate"] for entry in found["kinds"]}
     assert rates["INV"] == 100.0
     assert 50 <= rates["MFT"] < 60
-    probes = [probe for probe in bundled_probes() if probe.kind == "DIR"]
+    probes = [probe for probe in read_probes(BUNDLED) if probe.kind == "DIR"]
     unturned = [probe for probe in probes if probe.expected in {"up", "down"}]
     assert rates["DIR"] == pytest.approx(100 * len(unturned) / len(probes))
     assert {failure["expected"] for failure in found["failures"]} <= {"flip", "0", "1"}

@@ -74,6 +74,7 @@ def write_params(folder: Path, *more: str, **changes: Any) -> None:
         "seeds": [1, 2, 3], "checkpoint": {"name": "./encoder", "revision": pin},
         "train": OPTIMIZATION | {"epochs": 2, "lr": 2e-2}, "tokenize": {"max_length": 12},
     } | changes  # fmt: skip
+    values["sentiment"]["probe"]["folder"] = str(ROOT / values["sentiment"]["probe"]["folder"])
     values["sentiment"]["models"]["lstm"] |= {"hidden_size": 8}
     values["variants"] = {name: values["variants"][name] for name in more} | {
         "lstm": {"model": "lstm"},

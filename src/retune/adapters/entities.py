@@ -36,7 +36,7 @@ from retune.encoders import encoder_config, load_encoder
 from retune.errors import RetuneError
 from retune.joint import JointTrainer, Setup
 from retune.layers.adapters import AdapterParams
-from retune.losses import loss_sum, mean_loss
+from retune.losses import label_count, loss_sum, mean_loss
 from retune.own_files import file_inside
 from retune.params import STRICT, Positive
 from retune.precision import evaluating
@@ -155,10 +155,14 @@ def build(
 class TagTrainer(JointTrainer):
     """`Trainer` with the mean loss of a joint batch's words."""
 
-    def loss_share(self, model: nn.Module, inputs: Batch) -> Tensor:
+    def loss_share(self, model: nn.Module, inputs: Batch, joint: Tensor) -> Tensor:
         """What the words of a part of a joint batch add to the mean."""
         labels = inputs["labels"].flatten()
-        return mean_loss(tag_logits(model, inputs).flatten(0, 1), labels, self.joint_counts)
+        return mean_loss(tag_logits(model, inputs).flatten(0, 1), labels, joint)
+
+    def counts(self, inputs: Batch) -> Tensor:
+        """Count the words of a part of a joint batch."""
+        return label_count(inputs["labels"])
 
 
 def tag_logits(model: nn.Module, batch: Batch) -> Tensor:

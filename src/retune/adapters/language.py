@@ -31,7 +31,7 @@ from retune.encoders import encoder_config, load_encoder_and_missing
 from retune.errors import RetuneError, listed
 from retune.joint import JointTrainer, Setup
 from retune.layers.adapters import AdapterParams
-from retune.losses import NO_LABEL, loss_sum, mean_loss
+from retune.losses import NO_LABEL, label_count, loss_sum, mean_loss
 from retune.own_files import file_inside
 from retune.params import STRICT, Positive
 from retune.precision import evaluating
@@ -178,9 +178,13 @@ class MaskTrainer(JointTrainer):
         inputs, labels = self._masker.mask(self._blocks[numbers], self.batches.epoch, numbers)
         return {"input_ids": inputs, "labels": labels}
 
-    def loss_share(self, model: nn.Module, inputs: Batch) -> Tensor:
+    def loss_share(self, model: nn.Module, inputs: Batch, joint: Tensor) -> Tensor:
         """What the masked tokens of a part of a joint batch add to the mean."""
-        return mean_loss(*guesses(self.inner, model, inputs), self.joint_counts)
+        return mean_loss(*guesses(self.inner, model, inputs), joint)
+
+    def counts(self, inputs: Batch) -> Tensor:
+        """Count the masked tokens of a part of a joint batch."""
+        return label_count(inputs["labels"])
 
 
 class Guessing:

@@ -10,7 +10,7 @@ from retune.errors import RetuneError
 from retune.language_model.coloured import terminal, terminal_legend
 from retune.language_model.generation import GenerationParams
 from retune.language_model.models import load
-from retune.language_model.speaking import seeded, speaker
+from retune.language_model.speaking import speaker
 from retune.params import Params, Seed
 
 if TYPE_CHECKING:
@@ -32,8 +32,7 @@ def asker(settings: Params, folder: Path, context: str | None) -> Callable[[str]
 
     def continued(prompt: str) -> Reply:
         tokens = voice.read(prompt)
-        # Drawn anew for each, so that an answer does not depend on what was asked before.
-        (found,) = voice.continued([tokens], search, seeded(voice.model, seed))
+        (found,) = voice.continued([tokens], search, seed)
         pieces, ended = voice.pieces(tokens, found), voice.has_ended(found)
         # Piece by piece: a tokenizer that marks spaces would drop the first one of a text.
         text = "".join(piece.text for piece in (pieces[:-1] if ended else pieces))

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Annotated, NamedTuple
 
+import numpy as np
 import torch
 from pydantic import Field
 from pydantic.dataclasses import dataclass
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from retune.errors import RetuneError
 from retune.language_model.processors import FORBIDDEN, History, Processor
+from retune.language_model.prompts import Tokens
 from retune.language_model.stepping import Stepper
 from retune.params import STRICT, Positive
 
@@ -116,16 +118,38 @@ def greedy(stepper: Stepper, rules: Rules) -> list[list[Continuation]]:
 
 
 def sample(
-    stepper: Stepper, rules: Rules, params: SamplingParams, generator: torch.Generator
+    stepper: Stepper, rules: Rules, params: SamplingParams, draws: Tensor
 ) -> list[list[Continuation]]:
-    """Continuations drawn by `generator`: as many of each prompt as it has rows, best first."""
+    """Continuations drawn by `draws` (R, N): as many of each prompt as it has rows, best first."""
+    steps = iter(draws.to(stepper.tokens.device).unbind(1))
+    return _extended(stepper, rules, lambda scores: drawn(candidates(scores, params), next(steps)))
 
-    def drawn(scores: Tensor) -> Tensor:
-        tokens, probabilities = candidates(scores, params)
-        places = torch.multinomial(probabilities, 1, generator=generator)
-        return tokens.gather(1, places)[:, 0]
 
-    return _extended(stepper, rules, drawn)
+def draws_of(prompts: Sequence[Tokens], copies: int, steps: int, seed: int) -> Tensor:
+    """Return random numbers from 0 to below 1 for R = B x `copies` rows and N `steps`, (R, N).
+
+    Those of a row depend on its prompt, its number among the prompt's copies and `seed` alone. So
+    a text does not change with the other prompts of a batch, their number or their order.
+    """
+    rows = [
+        np.random.default_rng([seed, copy, len(prompt), *prompt]).random(steps, np.float32)
+        for prompt in prompts
+        for copy in range(copies)
+    ]
+    return torch.from_numpy(np.stack(rows))
+
+
+def drawn(found: Candidates, draws: Tensor) -> Tensor:
+    """Return a token (R) of each row by inverting the distribution function at `draws` (R).
+
+    The candidates are taken in the order of their ids. Which of two is the likelier one may depend
+    on rounding, and rounding on the batch.
+    """
+    tokens, order = found.tokens.sort(1)
+    # Exact in float64: a draw, of 24 bits and below 1, is never at the end.
+    function = found.probabilities.gather(1, order).double().cumsum(1)
+    places = torch.searchsorted(function, draws[:, None] * function[:, -1:], right=True)
+    return tokens.gather(1, places)[:, 0]
 
 
 def _extended(

@@ -8,7 +8,7 @@ from retune.language_model.decoding import Continuation
 from retune.language_model.generation import GenerationParams
 from retune.language_model.prompts import check_tokens
 from retune.language_model.records import CONTINUATIONS, ReferencePair, of_pairs, read_pairs
-from retune.language_model.speaking import Speaker, seeded, speaker
+from retune.language_model.speaking import Speaker, speaker
 from retune.storage import atomic_path, write_json_lines
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def write_continuations(
 ) -> str:
     """Continue the prompts of `features`; write the folder `generated`.
 
-    Of several continuations the best one is kept. Tokens are drawn by `seed`.
+    Of several continuations the best one is kept. Sampling draws by `seed`.
 
     Raises:
         RetuneError: a prompt cannot be read or continued, or the tokenizer is not the model's.
@@ -29,7 +29,7 @@ def write_continuations(
     prompts = [pair.prompt_tokens for pair in pairs]
     with of_pairs(features):
         check_tokens(model, prompts, "prompt", more=params.max_new_tokens)
-    found = voice.continued(prompts, params, seeded(model, seed))
+    found = voice.continued(prompts, params, seed)
     with atomic_path(generated) as folder:
         folder.mkdir(parents=True)
         rows = (_row(voice, *each) for each in zip(pairs, found, strict=True))

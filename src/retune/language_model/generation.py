@@ -9,7 +9,14 @@ from tqdm import tqdm
 
 from retune.errors import RetuneError
 from retune.language_model.beams import BeamParams, beam_search, check_vocabulary
-from retune.language_model.decoding import Continuation, Rules, SamplingParams, greedy, sample
+from retune.language_model.decoding import (
+    Continuation,
+    Rules,
+    SamplingParams,
+    draws_of,
+    greedy,
+    sample,
+)
 from retune.language_model.processors import ProcessorParams
 from retune.language_model.prompts import Padded, Tokens, check_tokens, vocabulary_size
 from retune.language_model.stepping import Stepper
@@ -25,7 +32,7 @@ class GenerationParams:
     """How prompts are continued: by beam search, by sampling, or greedily where both are null.
 
     Args:
-        batch_size: how many prompts are continued together; it changes what sampling draws.
+        batch_size: how many prompts are continued together.
         max_new_tokens: where a continuation is cut that has not come to its end.
         beam_search: its settings, or null.
         sampling: its settings, or null.
@@ -62,11 +69,12 @@ def generate(
     prompts: Sequence[Tokens],
     params: GenerationParams,
     ends: Sequence[int],
-    generator: torch.Generator,
+    seed: int,
 ) -> list[list[Continuation]]:
     """The continuations of each prompt, best first.
 
-    Prompts of similar length are taken together. Computes in the precision of the model's weights.
+    Prompts of similar length are taken together. What is sampled for a prompt depends on its tokens
+    and `seed`, and not on the other prompts. Computes in the precision of the model's weights.
     If it takes long, a bar shows how far it is.
 
     Args:
@@ -74,7 +82,7 @@ def generate(
         prompts: their tokens.
         params: the search and its settings.
         ends: the tokens that end a continuation (of end of sequence), which may be none.
-        generator: which sampling draws by; it must be on the model's device.
+        seed: of what sampling draws.
 
     Raises:
         RetuneError: a prompt is empty, too long or not of the model's vocabulary; there are more
@@ -92,10 +100,11 @@ def generate(
         parts = range(0, len(order), params.batch_size)
         for first in tqdm(parts, desc="generate", unit=" batches", leave=False, delay=2):
             numbers = order[first : first + params.batch_size]
-            batch = Padded.left([prompts[number] for number in numbers], device)
+            some = [prompts[number] for number in numbers]
             rules = Rules(numbers, params.max_new_tokens, stops, processors)
+            batch = Padded.left(some, device)
             stepper = Stepper(model, batch, params.copies, params.max_new_tokens)
-            continued = _continued(stepper, rules, params, generator)
+            continued = _continued(stepper, rules, params, some, seed)
             found.update(zip(numbers, continued, strict=True))
     return [found[number] for number in range(len(prompts))]
 
@@ -115,10 +124,11 @@ def check_ends(ends: Sequence[int], vocabulary: int) -> None:
 
 
 def _continued(
-    stepper: Stepper, rules: Rules, params: GenerationParams, generator: torch.Generator
+    stepper: Stepper, rules: Rules, params: GenerationParams, prompts: Sequence[Tokens], seed: int
 ) -> list[list[Continuation]]:
     if params.beam_search is not None:
         return beam_search(stepper, rules, params.beam_search)
     if params.sampling is not None:
-        return sample(stepper, rules, params.sampling, generator)
+        draws = draws_of(prompts, params.copies, params.max_new_tokens, seed)
+        return sample(stepper, rules, params.sampling, draws)
     return greedy(stepper, rules)

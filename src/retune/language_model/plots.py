@@ -30,7 +30,7 @@ from retune.language_model.processors import ProcessorParams
 from retune.language_model.prompts import Tokens, check_tokens
 from retune.language_model.records import ReferencePair, of_pairs, read_pairs
 from retune.language_model.scores import continuation_log_probabilities
-from retune.language_model.speaking import Speaker, seeded, speaker
+from retune.language_model.speaking import Speaker, speaker
 from retune.params import STRICT, Positive
 from retune.storage import atomic_path, write_csv, write_json
 
@@ -140,8 +140,7 @@ def _continued(voice: Speaker, prompt: PromptParams, params: PlotsParams) -> Ite
 def _beam_search(
     voice: Speaker, prompts: Sequence[Tokens], params: PlotsParams, beams: int, most: int
 ) -> list[Continuation]:
-    nothing_drawn = seeded(voice.model, 0)  # a beam search asks no generator
-    return voice.continued(prompts, params.search(beams, most), nothing_drawn)
+    return voice.continued(prompts, params.search(beams, most), seed=0)  # which draws nothing
 
 
 def _curves(

@@ -1,10 +1,10 @@
 """Overlap of n-grams between texts, and repetition within them; a text is a sequence of tokens.
 
-`rouge_n` is ROUGE-N (Lin 2004) as the package rouge-score computes it for one reference, where
-`words` makes the tokens (without its stemmer). Figures are fractions, 0 where there is no n-gram.
+`rouge_n` is ROUGE-N (Lin 2004) as the package rouge-score computes it for one reference, without
+its stemmer (`retune.language_model.words` has its tokenizer). Figures are fractions, 0 where there
+is no n-gram.
 """
 
-import re
 from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 from typing import NamedTuple
@@ -18,11 +18,6 @@ class Rouge(NamedTuple):
     precision: float
     recall: float
     f1: float
-
-
-def words(text: str) -> list[str]:
-    """The runs of English letters and digits in a text, in small letters."""
-    return re.findall("[a-z0-9]+", text.lower())
 
 
 def ngrams(tokens: Sequence[Hashable], n: int) -> Counter[tuple[Hashable, ...]]:

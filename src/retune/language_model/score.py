@@ -6,6 +6,7 @@ continuation count (`first_tokens`, 32 in N4); over words, the whole text does.
 """
 
 import math
+import sys
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,7 +14,8 @@ from typing import Any, NamedTuple
 from pydantic.dataclasses import dataclass
 
 from retune.language_model.records import ReferencePair, Said, read_continuations, read_pairs
-from retune.language_model.rouge import distinct_n, ngram_hits, ngrams, rouge_n, words
+from retune.language_model.rouge import distinct_n, ngram_hits, ngrams, rouge_n
+from retune.language_model.words import TOKENIZERS, WordTokenizer
 from retune.params import STRICT, Positive, Seed
 from retune.storage import write_json
 
@@ -25,12 +27,14 @@ class ScoreParams:
     Args:
         first_tokens: how many of a continuation are compared with the reference over tokens;
             null means all.
+        tokenizer: of the words that ROUGE compares (`retune.language_model.words`).
         longest_ngram: ROUGE and repetition are of 1 to so many tokens or words.
         resamples: of the pairs, to compare two states or methods.
         resampling_seed: which draws them.
     """
 
     first_tokens: Positive | None
+    tokenizer: WordTokenizer
     longest_ngram: Positive
     resamples: Positive
     resampling_seed: Seed
@@ -73,7 +77,10 @@ def score(features: Path, generated: Path, metrics: Path, params: ScoreParams) -
         "empty": sum(not each.tokens for each in said),
         "ended": sum(each.ended for each in said),
         "mean_log_probability": figures["mean_log_probability"],
+        "tokenizer": params.tokenizer,
+        **_without_words(pairs, said, params.tokenizer),
     }
+    _warn(details)
     lists = {"rouge": rouge, "diversity": diversity, "details": [details]}
     write_json(metrics, {"language_model": {**headline, **lists}})
     told = ", ".join(f"{name} {value:.3f}" for name, value in headline.items())
@@ -95,6 +102,7 @@ def compared(params: ScoreParams) -> list[str]:
 def shares(pair: ReferencePair, said: Said, params: ScoreParams) -> dict[str, Share]:
     """What a pair adds to each figure."""
     first = said.tokens[: params.first_tokens]
+    words = TOKENIZERS[params.tokenizer]
     found = _rouge_shares("", words(pair.continuation), words(said.text), params)
     found |= _rouge_shares("token_", pair.continuation_tokens, first, params)
     hits = ngram_hits(pair.continuation_tokens, first, params.longest_ngram)
@@ -115,6 +123,39 @@ def totals(rows: Sequence[Mapping[str, Share]]) -> dict[str, float]:
         whole = math.fsum(row[name].whole for row in rows)
         found[name] = part / whole if whole else 0.0
     return found
+
+
+def _without_words(
+    pairs: Sequence[ReferencePair], said: Sequence[Said], tokenizer: WordTokenizer
+) -> dict[str, int]:
+    """Count the texts that are not empty, but have no word for the tokenizer."""
+    words = TOKENIZERS[tokenizer]
+    references, continuations = [pair.continuation for pair in pairs], [each.text for each in said]
+    return {
+        "references_without_words": sum(not words(text) for text in references if text.strip()),
+        "continuations_without_words": sum(
+            not words(text) for text in continuations if text.strip()
+        ),
+    }
+
+
+def _warn(details: Mapping[str, Any]) -> None:
+    """Say on standard error that texts have no words, and what to do about it."""
+    references, continuations = (
+        details[f"{name}_without_words"] for name in ("references", "continuations")
+    )
+    if references or continuations:
+        remedy = (
+            "set language_model.score.tokenizer: unicode if they are in another script"
+            if details["tokenizer"] == "rouge_score"
+            else "they hold neither letters nor digits"
+        )
+        print(
+            f"warning: {references:,} references and {continuations:,} continuations of "
+            f"{details['pairs']:,} have no word for the tokenizer {details['tokenizer']}, so that "
+            f"their ROUGE over words is 0; {remedy}",
+            file=sys.stderr,
+        )
 
 
 def _rouge_shares(

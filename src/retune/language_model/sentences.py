@@ -1,7 +1,9 @@
-"""Sentences of English prose, and pairs of the first and the second one of each story.
+"""Sentences of prose, and pairs of the first and the second one of each story.
 
 `sentences` goes by punctuation: a sentence ends at a full stop, question or exclamation mark, with
-the quotes and brackets that close there, where a capital letter or a figure begins the next one.
+the quotes and brackets that close there, where white space follows and no small letter begins the
+next one. In scripts without small letters any letter may begin it. The marks that other scripts
+have for nothing else (`。`, `।`, `؟`, ...) end a sentence without white space, too.
 After a quotation that ends in such a mark a name looks like a new sentence ("Go!" Mary said).
 """
 
@@ -14,7 +16,13 @@ from retune.language_model.stories import Story
 #: How a story is cut; "full_stops" is the notebook's way, at each full stop and space.
 Cut = Literal["sentences", "full_stops"]
 
-_MARK = re.compile(r"""[.!?\u2026]+["'\u2019\u201d)\]]*\s+(?=["'\u2018\u201c(\[]*(\w))""")
+#: Chinese and Japanese; Devanagari; Arabic and Urdu; Ethiopic; Armenian; Khmer; Burmese; Tibetan.
+_FULL = "\u3002\uff01\uff1f\uff61\u0964\u0965\u061f\u06d4\u1362\u0589\u17d4\u17d5\u104b\u0f0d"
+_CLOSING = r"""["'\u2019\u201d\u00bb)\]\u300d\u300f\u300b\u3011\uff09]*"""
+_MARK = re.compile(
+    rf"""[.!?\u2026]*(?:[{_FULL}]|\uff0e(?!\d))[.!?\u2026{_FULL}]*{_CLOSING}\s*(?=[^\s])"""
+    rf"""|[.!?\u2026]+{_CLOSING}\s+(?=["'\u2018\u201c\u00ab(\[\u00bf\u00a1]*(\w))"""
+)
 _PARAGRAPH = re.compile(r"\n\s*\n")
 #: Before a full stop that ends no sentence, in small letters.
 _ABBREVIATIONS = {
@@ -73,13 +81,15 @@ def _of_paragraph(text: str) -> Sequence[str]:
 def _ends(before: str, mark: re.Match[str]) -> bool:
     """Whether the sentence that is `before` a mark ends there."""
     after = mark[1]
-    if not (after.isupper() or after.isdigit()):
+    if after is None:  # a mark that ends sentences alone
+        return True
+    if not after.isalnum() or after.title() != after:
         return False
     if not re.match(r"\.\s", mark[0]):  # a single full stop alone may stand for letters left out
         return True
     found = _LAST_WORD.search(before)
     word = found[0] if found else ""
-    is_initial = len(word) == 1 and word.isupper() and word != "I"
+    is_initial = len(word) == 1 and word.isalpha() and not word.islower() and word != "I"
     return not is_initial and word.lower() not in _ABBREVIATIONS
 
 

@@ -56,10 +56,10 @@ class Speaker(NamedTuple):
         return pieces(self.decode, prompt, found.tokens, found.probabilities)
 
     def continued(
-        self, prompts: Sequence[Tokens], params: GenerationParams, generator: torch.Generator
+        self, prompts: Sequence[Tokens], params: GenerationParams, seed: int
     ) -> list[Continuation]:
-        """The best continuation of each prompt."""
-        found = generate(self.model, prompts, params, self.ends, generator)
+        """The best continuation of each prompt; `seed` is that of what sampling draws."""
+        found = generate(self.model, prompts, params, self.ends, seed)
         return [every[0] for every in found]
 
 
@@ -85,8 +85,3 @@ def on_best_device(model: "PreTrainedModel") -> "PreTrainedModel":
     module.to("cuda" if torch.cuda.is_available() else "cpu")
     keep_freed_memory()
     return model
-
-
-def seeded(model: "PreTrainedModel", seed: int) -> torch.Generator:
-    """A generator of random numbers that draws on the model's device."""
-    return torch.Generator(model.device).manual_seed(seed)

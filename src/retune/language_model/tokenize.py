@@ -177,7 +177,7 @@ def _packed(
 
 
 def _pairs(texts: Sequence[Text], encoder: Encoder, cut: Cut) -> PairRows:
-    """The first two sentences of each text; the second one's tokens begin with its space."""
+    """The first two sentences of each text; the second's tokens begin with its space, if any."""
     rows, skipped = [], []
     for text in texts:
         pairs = sentence_pairs([Story(text.id, text.text)], cut).pairs
@@ -185,7 +185,8 @@ def _pairs(texts: Sequence[Text], encoder: Encoder, cut: Cut) -> PairRows:
             skipped.append(text.id)
             continue
         (pair,) = pairs
-        prompt, continuation = encoder.encoded([pair.first, f" {pair.second}"])
+        between = "" if f"{pair.first}{pair.second}" in text.text else " "  # as in Chinese
+        prompt, continuation = encoder.encoded([pair.first, f"{between}{pair.second}"])
         rows.append(
             {
                 "id": text.id,

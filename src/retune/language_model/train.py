@@ -96,11 +96,13 @@ class BlockTrainer(JointTrainer):
             return {"input_ids": torch.zeros(1, 1, dtype=torch.long)}
         return {"input_ids": self._blocks[list(numbers)]}
 
-    def loss_share(self, model: nn.Module, inputs: Batch) -> Tensor:
+    def loss_share(self, model: nn.Module, inputs: Batch, joint: Tensor) -> Tensor:
         """What the tokens of a part of a joint batch add to the mean."""
-        ids = inputs["input_ids"]
-        count = self.joint_counts(torch.tensor(ids[:, 1:].numel(), device=ids.device))
-        return next_token_loss(model, ids) / count
+        return next_token_loss(model, inputs["input_ids"]) / joint
+
+    def counts(self, inputs: Batch) -> Tensor:
+        """Count the tokens of a part of a joint batch, without each block's first."""
+        return torch.tensor(inputs["input_ids"][:, 1:].numel())
 
 
 class Evaluation:

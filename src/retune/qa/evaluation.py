@@ -47,14 +47,14 @@ def span_loss(
     end_logits: Tensor,
     start: Tensor,
     end: Tensor,
-    joint: Callable[[Tensor], Tensor] = lambda counts: counts,
+    joint: Tensor | None = None,
 ) -> Tensor:
     """Mean of the cross-entropies of start and end, as in BERT (Devlin et al. 2019).
 
     Logits have shape (B, T), positions (B,). A position outside the window is ignored; a
     batch in which all are outside has loss 0. Where the batch is a part of a larger one, `joint`
-    makes of the numbers of starts and ends in it, shape (2,), those of the whole: what
-    comes out is the part's contribution to the mean.
+    has the numbers of starts and ends in the whole, shape (2,), and the result is the part's
+    contribution to the mean.
     """
     sums, counts = [], []
     for logits, position in ((start_logits, start), (end_logits, end)):
@@ -63,14 +63,19 @@ def span_loss(
         target = position.masked_fill(outside, -100)
         sums.append(F.cross_entropy(logits, target, reduction="sum", ignore_index=-100))
         counts.append((~outside).sum())
-    return (torch.stack(sums) / joint(torch.stack(counts)).clamp(min=1)).sum() / 2
+    total = torch.stack(counts) if joint is None else joint
+    return (torch.stack(sums) / total.clamp(min=1)).sum() / 2
 
 
-def batch_loss(
-    start: Tensor, end: Tensor, batch: Batch, *joint: Callable[[Tensor], Tensor]
-) -> Tensor:
+def answer_counts(batch: Batch) -> Tensor:
+    """Count the starts and the ends that stand in the windows of a batch, shape (2,)."""
+    return torch.stack([(batch[name] >= 0).sum() for name in ANSWER])
+
+
+def batch_loss(start: Tensor, end: Tensor, batch: Batch, joint: Tensor | None = None) -> Tensor:
     """`span_loss` of the logits (B, T) of a batch; `joint` as there."""
-    return span_loss(start, end, *(batch[name] for name in ANSWER), *joint)
+    first, last = (batch[name] for name in ANSWER)
+    return span_loss(start, end, first, last, joint)
 
 
 class Evaluation:

@@ -26,7 +26,7 @@ from retune.params import STRICT
 from retune.positions import max_positions
 from retune.precision import resolved_precision
 from retune.qa.batches import ANSWER, Collator, span_logits
-from retune.qa.evaluation import Evaluation, EvaluationParams, batch_loss
+from retune.qa.evaluation import Evaluation, EvaluationParams, answer_counts, batch_loss
 from retune.qa.features import read_rows
 from retune.qa.predict import PredictParams
 from retune.seeding import seed_everything
@@ -127,10 +127,14 @@ class SpanTrainer(JointTrainer):
             setup,
         )
 
-    def loss_share(self, model: nn.Module, inputs: Batch) -> Tensor:
+    def loss_share(self, model: nn.Module, inputs: Batch, joint: Tensor) -> Tensor:
         """Span loss of a part of a joint batch."""
         start, end = span_logits(model, inputs)
-        return batch_loss(start, end, inputs, self.joint_counts)
+        return batch_loss(start, end, inputs, joint)
+
+    def counts(self, inputs: Batch) -> Tensor:
+        """Count the starts and ends of answers in a part of a joint batch."""
+        return answer_counts(inputs)
 
 
 def collated(collator: Collator, windows: Sequence[Any]) -> Batch:

@@ -55,10 +55,8 @@ def probe(
     }
     failures = [{"seed": seed, "failures": run["failures"]} for seed, run in runs.items()]
     mean = statistics.fmean(rates.values())
-    (mft,) = (row for row in groups["kinds"] if row["kind"] == "MFT")
     overall = {
-        "mft_pass_rate": mft["mean"],
-        "mft_pass_rate_of_one_answer": mft["one_answer"],
+        **_of_mft(groups["kinds"]),
         "probe_pass_rate": mean,
         "probe_pass_rate_of_one_answer": floor["rate"],
     }
@@ -81,6 +79,16 @@ def probabilities(
     """P(positive) of each text."""
     input_ids = [ids for ids, _ in read(list(texts))]
     return probabilities_of_ids(model, collate, params, input_ids)
+
+
+def _of_mft(kinds: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Return the figures of the minimum functionality tests; own probes may have none."""
+    return {
+        name: row[key]
+        for row in kinds
+        if row["kind"] == "MFT"
+        for name, key in (("mft_pass_rate", "mean"), ("mft_pass_rate_of_one_answer", "one_answer"))
+    }
 
 
 def _group(place: int, name: str, runs: Mapping[int, list[dict[str, Any]]]) -> dict[str, Any]:

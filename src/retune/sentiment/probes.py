@@ -5,10 +5,9 @@ change that means nothing, a directional one (DIR) a change that moves the senti
 or turns it. A capability is what a set of probes is about, such as negation.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import pydantic.dataclasses
 
@@ -16,10 +15,6 @@ from retune.params import STRICT, Fraction
 from retune.sentiment.examples import THRESHOLD
 
 Kind = Literal["MFT", "INV", "DIR"]
-
-#: A file for each capability, and the templates of all with what fills them.
-_FOLDER = resources.files("retune") / "corpora" / "probes"
-_TEMPLATES, _SLOTS = "templates.tsv", "slots.tsv"
 
 #: P(positive) of each of the texts.
 Probabilities = Callable[[Sequence[str]], Sequence[float]]
@@ -30,9 +25,11 @@ class ProbeParams:
     """Section `sentiment.probe`.
 
     By up to `tolerance` P(positive) may move where it should stay, though the label changes,
-    and move the wrong way where it should go up or down.
+    and move the wrong way where it should go up or down. The probes are the files in `folder`
+    (`retune.sentiment.probe_files`), which is a dep of the stage.
     """
 
+    folder: str
     tolerance: Fraction
 
 
@@ -75,49 +72,6 @@ NOTEBOOK_N3 = (
         "notebook_n3", "INV", "Today, the weather is good.", "The weather is good today", "same"
     ),
 )  # fmt: skip
-
-
-def bundled_probes() -> list[Probe]:
-    """Those of the package, by capability, as written and from templates, and notebook N3's."""
-    slots = {slot: values.split("|") for slot, values in _table(_SLOTS)}
-    templates = _table(_TEMPLATES)
-    probes = []
-    for capability in _capabilities():
-        rows = _table(f"{capability}.tsv")
-        for name, *template in templates:
-            rows += filled(template, slots) if name == capability else []
-        probes += [
-            Probe(capability, cast(Kind, kind), sentence, changed, expected)
-            for kind, sentence, changed, expected in rows
-        ]
-    return [*probes, *NOTEBOOK_N3]
-
-
-def filled(template: Sequence[str], slots: Mapping[str, Sequence[str]]) -> Iterator[list[str]]:
-    """A row for each value of the `slots`, which have equally many: the n-th has their n-th.
-
-    `{word}` stands for a value of the slot `word`, `{Word}` and `{WORD}` for the same with one
-    capital and in capitals.
-    """
-    for number in range(len(next(iter(slots.values())))):
-        chosen = {slot: values[number] for slot, values in slots.items()}
-        forms = {
-            **chosen,
-            **{slot.capitalize(): value[0].upper() + value[1:] for slot, value in chosen.items()},
-            **{slot.upper(): value.upper() for slot, value in chosen.items()},
-        }
-        yield [text.format_map(forms) for text in template]
-
-
-def _capabilities() -> list[str]:
-    names = sorted(file.name for file in _FOLDER.iterdir() if file.name.endswith(".tsv"))
-    return [name.removesuffix(".tsv") for name in names if name not in {_SLOTS, _TEMPLATES}]
-
-
-def _table(name: str) -> list[list[str]]:
-    """The rows of a file of the package, but for its header."""
-    lines = (_FOLDER / name).read_text(encoding="utf-8").splitlines()
-    return [line.split("\t") for line in lines[1:]]
 
 
 def pass_rates(

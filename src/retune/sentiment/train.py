@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from operator import itemgetter
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Protocol
+from typing import Annotated, Any, ClassVar, Literal, Protocol
 
 import numpy as np
 import torch
-from pydantic import Field
+from numpy.typing import NDArray
+from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from transformers import PreTrainedModel
@@ -24,12 +25,13 @@ from retune.layers.adversarial import (
     recorded_embeddings,
     worst_perturbation,
 )
-from retune.losses import loss_sum, mean_loss
+from retune.losses import label_count, loss_sum, mean_loss
 from retune.params import STRICT
 from retune.positions import max_positions
 from retune.processes import Share
 from retune.seeding import seed_everything
 from retune.sentiment.batches import Collator, label_logits
+from retune.sentiment.examples import LABELS
 from retune.sentiment.features import Rows, read_rows
 from retune.sentiment.predict import PredictParams, logits_of
 from retune.sentiment.reading import answers, positive_probabilities
@@ -46,6 +48,43 @@ class Build(Protocol):
         ...
 
 
+_Weight = Annotated[float, Field(gt=0.0)]
+
+
+@dataclass(frozen=True, config=STRICT)
+class ClassWeights:
+    """By how much a text of each label counts in the training loss."""
+
+    negative: _Weight
+    positive: _Weight
+
+    @classmethod
+    def balanced(cls, labels: NDArray[np.int8]) -> "ClassWeights":
+        """Return the weights by which both labels count alike over all texts.
+
+        Raises:
+            RetuneError: `labels`, shape (N,), has one label only.
+        """
+        counts = np.bincount(labels, minlength=len(LABELS)).tolist()
+        for name, count in zip(LABELS, counts, strict=True):
+            if not count:
+                raise RetuneError(
+                    f"sentiment.train.class_weights is balanced, but no training text is {name}; "
+                    "set it to null, or add such texts"
+                )
+        return cls(*(len(labels) / (len(LABELS) * count) for count in counts))
+
+
+def _in_one_sentence(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+    """Say once what is allowed, where pydantic would say it for each kind of value."""
+    try:
+        return validate(value)
+    except ValidationError:
+        raise ValueError(
+            f"expected null, balanced, or a weight above 0 for each of {' and '.join(LABELS)}"
+        ) from None
+
+
 @dataclass(frozen=True, config=STRICT)
 class TrainParams(OptimizationParams):
     """Section `sentiment.train`.
@@ -57,12 +96,25 @@ class TrainParams(OptimizationParams):
 
     With `ema_decay` above 0 an exponential moving average of the weights is evaluated and kept in
     their place (`retune.averaging`).
+
+    `class_weights` multiply the loss of each label's texts; null means 1 for all, "balanced" the
+    number of texts over that of the label's times 2. The loss is the weighted mean. The
+    evaluation does not use them.
     """
 
     section: ClassVar[str] = "sentiment.train"
 
     adversarial_epsilon: Annotated[float, Field(ge=0.0, le=100.0)]
     ema_decay: Annotated[float, Field(ge=0.0, lt=1.0)]
+    class_weights: Annotated[
+        ClassWeights | Literal["balanced"] | None, WrapValidator(_in_one_sentence)
+    ]
+
+    def weights_of(self, labels: NDArray[np.int8]) -> ClassWeights | None:
+        """Return the class weights for training texts of these `labels`, shape (N,)."""
+        if self.class_weights == "balanced":
+            return ClassWeights.balanced(labels)
+        return self.class_weights
 
 
 def train(
@@ -99,6 +151,7 @@ def train(
     trainer = LabelTrainer(
         model, rows, rows.lengths.tolist(), collate, evaluation, setup,
         adversarial_epsilon=params.adversarial_epsilon, ema_decay=params.ema_decay,
+        class_weights=params.weights_of(rows.labels),
     )  # fmt: skip
     end = trainer.train_to_the_end(setup.begun)
     if not setup.arguments.should_save:
@@ -123,14 +176,25 @@ class LabelTrainer(AveragingTrainer):
         parts: as for `JointTrainer`.
         adversarial_epsilon: see `TrainParams`.
         ema_decay: as for `AveragingTrainer`.
+        class_weights: of a text, by its label; without any, all texts count alike.
 
     Raises:
         RetuneError: the perturbations cannot be had, or the average of the weights.
     """
 
-    def __init__(self, *parts: Any, adversarial_epsilon: float, ema_decay: float) -> None:
+    def __init__(
+        self,
+        *parts: Any,
+        adversarial_epsilon: float,
+        ema_decay: float,
+        class_weights: ClassWeights | None,
+    ) -> None:
         super().__init__(*parts, ema_decay=ema_decay)
         self.adversarial_epsilon = adversarial_epsilon
+        self.class_weights: Tensor | None = None  # (2,)
+        if class_weights is not None:
+            by_label = [getattr(class_weights, name) for name in LABELS]
+            self.class_weights = torch.tensor(by_label, device=self.args.device)
         if adversarial_epsilon and self.is_deepspeed_enabled:
             raise self._not_adversarial(
                 f"{SETTING} asks for DeepSpeed, which takes a pass a step",
@@ -181,9 +245,14 @@ class LabelTrainer(AveragingTrainer):
         setting = f"{self.section}.adversarial_epsilon"
         return cannot_use(setting, self.adversarial_epsilon, why, remedy)
 
-    def loss_share(self, model: nn.Module, inputs: Batch) -> Tensor:
-        """What the texts of a part of a joint batch add to the mean."""
-        return mean_loss(label_logits(model, inputs), inputs["labels"], self.joint_counts)
+    def loss_share(self, model: nn.Module, inputs: Batch, joint: Tensor) -> Tensor:
+        """What the texts of a part of a joint batch add to the weighted mean."""
+        logits = label_logits(model, inputs)
+        return mean_loss(logits, inputs["labels"], joint, self.class_weights)
+
+    def counts(self, inputs: Batch) -> Tensor:
+        """Count the texts of a part of a joint batch, each by its class's weight."""
+        return label_count(inputs["labels"], self.class_weights)
 
 
 class Evaluation:

@@ -95,7 +95,8 @@ def _probes(probes: Mapping[str, Any]) -> Iterator[Block]:
     )
     failed = {name: _failures(value) for name, value in probes.items()}
     runs = {name: len(value["runs"]) for name, value in probes.items()}
-    yield _of_n3(failed, runs)
+    if any(row["capability"] == _N3 for value in probes.values() for row in value["capabilities"]):
+        yield _of_n3(failed, runs)
     yield _most_failed(failed, runs)
 
 
