@@ -33,6 +33,7 @@ from transformers import (
 
 from retune.borrowing import adapter_params, load_adapter
 from retune.bundles import AdapterParts, insert, load, publish, weights_sum
+from retune.checkpoints import CheckpointParams
 from retune.layers.adapters import AdapterParams
 from retune.storage import sha256
 
@@ -61,6 +62,19 @@ def test_a_bundle_gives_the_same_bits_and_holds_no_weight_of_the_encoder(
     assert {path.name for path in folder.iterdir()} == {
         "bundle.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json",
     }  # fmt: skip
+
+
+def test_a_bundle_names_the_pin_of_pickled_weights_and_loads_by_it(
+    encoders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = encoders / "bert"
+    base = replace(pin(encoder), pickle_sha256="0" * 64)
+    made(encoder, PARTS["pfeiffer"]).save_pretrained(tmp_path / "work")
+    publish(tmp_path / "work", tmp_path / "bundle", base, tiny.wordpiece())
+    asked: list[CheckpointParams] = []
+    monkeypatch.setattr("retune.bundles.locate", lambda p, _: asked.append(p) or encoder)
+    load(tmp_path / "bundle", QA)
+    assert asked == [base]
 
 
 @pytest.mark.parametrize("auto", [AutoModelForMaskedLM, AutoModelForTokenClassification])

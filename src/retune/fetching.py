@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from retune.errors import RetuneError
+from retune.storage import cache_folder
 from retune.storage import sha256 as sha256_of
 from retune.transfer import MAX_SECONDS, printable, receive
 
@@ -96,11 +97,6 @@ def hub_source(
             f"`hf download --repo-type dataset --revision {revision} {repository} {file}`, "
             f"or set `{task}.dataset: files` and name your own copy under `{task}.datasets.files`"
         ) from None
-
-
-def cache_folder() -> Path:
-    """Where downloads are kept: RETUNE_CACHE, or `.cache/retune` in the home folder."""
-    return Path(os.environ.get("RETUNE_CACHE") or Path.home() / ".cache" / "retune")
 
 
 def fetch(url: str, sha256: str, target: Path) -> Path:

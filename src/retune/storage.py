@@ -23,6 +23,11 @@ _RUN = 10_000  # items that are sorted at a time
 _LINE = orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE | orjson.OPT_SERIALIZE_NUMPY
 
 
+def cache_folder() -> Path:
+    """Where downloads are kept: RETUNE_CACHE, or `.cache/retune` in the home folder."""
+    return Path(os.environ.get("RETUNE_CACHE") or Path.home() / ".cache" / "retune")
+
+
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Give a temporary sibling of `path`, renamed to `path` when the block ends well.

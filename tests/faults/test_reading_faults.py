@@ -351,6 +351,38 @@ def test_shared_contexts_that_are_allowed_are_counted(
     assert validation["findings"] == {"shared_context": 1}
 
 
+@pytest.mark.parametrize(
+    ("rule", "kept", "dropped"),
+    [
+        pytest.param(
+            "first", ["first?", "other?"], ["line 3:", "line 4:"], id="D39 the first is kept"
+        ),
+        pytest.param(
+            "last", ["other?", "third?"], ["line 1:", "line 3:"], id="D39 the last is kept"
+        ),
+    ],
+)
+def test_of_one_id_one_question_is_kept_and_the_others_are_listed(
+    rule: str, kept: list[str], dropped: list[str], tmp_path: Path
+) -> None:
+    names = [("q", "first?"), ("q1", "other?"), ("q", "second?"), ("q", "third?")]
+    train = dump(*[row(id=name, question=question) for name, question in names])
+    run = Run(tmp_path, train, "t.jsonl", dump(VALIDATION), repeated_ids=rule)
+    run()
+    assert [each.question for each in run.read()] == kept
+    findings = [json.loads(line) for line in (run.raw / "findings.jsonl").open()]
+    assert [finding["where"] for finding in findings] == [f"{place}/id" for place in dropped]
+    assert run.counts() == {"repeated_id": 2}
+
+
+def test_d39_a_repeated_id_is_an_error_that_names_the_setting(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Run(tmp_path, dump(row(), row()), "t.jsonl", dump(VALIDATION))
+    assert guarded(run, "stage") == 1
+    assert "or set `qa.download.repeated_ids: first` or `last`" in capsys.readouterr().err
+
+
 def linked_folder(run: Run, folder: Path) -> None:
     os.rename(folder / "own", folder / "elsewhere")
     (folder / "own").symlink_to(folder / "elsewhere")

@@ -113,7 +113,7 @@ def examine_caches(report: Report) -> None:
     """Where downloads are kept, and whether anything can be."""
     from huggingface_hub.constants import HF_HOME
 
-    from retune.fetching import cache_folder
+    from retune.storage import cache_folder
 
     places = {"RETUNE_CACHE": cache_folder(), "HF_HOME": Path(HF_HOME)}
     report.facts["caches"] = {name: str(place) for name, place in places.items()}

@@ -104,6 +104,7 @@ class Checker:
             same = first.values == record.values
             advice = "with the same content; delete one" if same else "on other content; change one"
             kind = "duplicate_id_same" if same else "duplicate_id"
+            advice += ", or set `qa.download.repeated_ids: first` or `last`"
             message = f"the id stands already at {first.file}: {first.where} {advice}"
             self._say(record, kind, "id", message)
         return value

@@ -4,7 +4,7 @@ Everything is read and checked before limits are applied, so that a run on 1 % o
 data meets the same errors as a run on all of it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,11 +31,14 @@ class DownloadParams(LimitParams):
     `realign` moves misaligned answers whose place is certain; `unanswerable` is for
     questions without an answer in a run with `qa.squad_v2: false`; `shared_contexts` is
     for contexts of train that stand in validation too. Ids in both are always an error.
+    `repeated_ids` is for an id that one split has several times: the first or the last question
+    that has it is kept.
     """
 
     realign: bool
     unanswerable: Literal["error", "drop"]
     shared_contexts: Literal["error", "allow"]
+    repeated_ids: Literal["error", "first", "last"] = "error"
 
 
 def download(
@@ -83,8 +86,8 @@ def _checked(
     rules = Rules(squad_v2, params.realign, drop_unanswerable=params.unanswerable == "drop")
     checkers = {split: Checker(rules) for split in SPLITS}
     for split in SPLITS:
-        for source in sources[split]:
-            checkers[split].add(_read(source))
+        items = [item for source in sources[split] for item in _read(source)]
+        checkers[split].add(_one_of_each_id(items, params.repeated_ids))
     train, validation = checkers["train"], checkers["validation"]
     validation.findings += find_leaks(train, validation, params.shared_contexts == "allow")
     raise_errors(train.findings + validation.findings)
@@ -100,6 +103,26 @@ def _read(source: Source) -> list[Record | Finding]:
             f"{source.questions:,}; the file is not the one it should be"
         )
     return items
+
+
+def _one_of_each_id(
+    items: list[Record | Finding], rule: Literal["error", "first", "last"]
+) -> Iterator[Record | Finding]:
+    """Yield `items` in their order, with a note in place of each record that `rule` leaves out."""
+    if rule == "error":  # the checker's to find
+        yield from items
+        return
+    kept: dict[str, Record] = {}
+    for item in items:
+        if isinstance(item, Record) and (rule == "last" or item.id not in kept):
+            kept[item.id] = item
+    for item in items:
+        if isinstance(item, Finding) or item is kept[item.id] or not item.id:
+            yield item
+        else:
+            other = kept[item.id]
+            message = f"left out, since the {rule} question of this id, {other.where}, is kept"
+            yield Finding("repeated_id", "note", item.file, item.place("id"), item.id, message)
 
 
 def _counts(kept: list[Example], checker: Checker) -> dict[str, Any]:

@@ -84,6 +84,7 @@ KINDS = {
     "duplicate_id_same": Kind(
         "error", "the same question twice, id and all", "delete one", "drops the second"
     ),
+    "repeated_id": Kind("note", "download kept another question of this id", "nothing"),
     "repeated_question": Kind(
         "note", "one question twice on one context", "nothing, or delete one"
     ),

@@ -17,8 +17,7 @@ from retune.checkpoints import (
 )
 from retune.configuration import explained
 from retune.errors import RetuneError, listed
-from retune.fetching import cache_folder
-from retune.storage import read_json, read_json_lines, sha256, write_json_lines
+from retune.storage import cache_folder, read_json, read_json_lines, sha256, write_json_lines
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
