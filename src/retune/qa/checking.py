@@ -11,7 +11,8 @@ from typing import Any
 
 from retune.errors import excerpt
 from retune.findings import Finding
-from retune.qa.aligning import explain, is_aligned, placed, trimmed
+from retune.qa.aligning import explain, is_aligned, misalignment, placed, spelt, trimmed
+from retune.qa.converting import Converted, converted
 from retune.qa.examples import Answer, Example
 from retune.qa.kinds import KINDS
 from retune.qa.reading import Record
@@ -61,11 +62,28 @@ class Checker:
 
     def add(self, items: Iterable[Record | Finding]) -> None:
         """Check what `retune.qa.reading.read_records` gave for a file of this split."""
+        items = list(items)
+        records, changes = converted([item for item in items if isinstance(item, Record)])
+        mended = iter(records)
+        self.findings += self._conversions(changes)
         for item in items:
             if isinstance(item, Finding):
                 self.findings.append(item)
             else:
-                self.check(item)
+                self.check(next(mended))
+
+    def _conversions(self, changes: list[Converted]) -> Iterator[Finding]:
+        """A note for each answer that is converted, or, without `realign`, one error for all."""
+        if self.rules.realign:
+            for one in changes:
+                yield one.finding("realigned", one.message)
+            return
+        for conversion, one in {str(one.conversion): one for one in reversed(changes)}.items():
+            message = (
+                f"{conversion}; `qa.download.realign: true` would convert them, the first "
+                f"from {one.before.start} to {one.after.start}"
+            )
+            yield one.finding("offset_units", message)
 
     def check(self, record: Record) -> Example | None:
         """Check one record: its example, or None where it is unsound or left out."""
@@ -151,19 +169,20 @@ class Checker:
 
     def _answers(self, record: Record, context: str) -> list[Answer]:
         kept: list[Answer] = []
-        lost: list[tuple[str, str]] = []
+        lost: list[tuple[str, str, str]] = []
         for place, value, start in self._pairs(record):
             if self._is_sound(record, place, value, start) and context:
                 answer = self._mended(record, place, context, Answer(value, start))
                 if is_aligned(context, answer):
                     kept.append(answer)
                 else:
-                    lost.append((place.format("answer_start"), explain(context, answer)))
-        for place, message in lost:
+                    kind, why = misalignment(context, answer), explain(context, answer)
+                    lost.append((place.format("answer_start"), kind, why))
+        for place, kind, message in lost:
             if kept and self.rules.realign:
                 self._say(record, "dropped_answer", place, f"{message}; left out, others remain")
             else:
-                self._say(record, "misaligned", place, message)
+                self._say(record, kind, place, message)
         return kept
 
     def _pairs(self, record: Record) -> Iterator[tuple[str, Any, Any]]:
@@ -218,7 +237,7 @@ class Checker:
         if not is_aligned(context, answer):
             message = f"{excerpt(core.text)} moved from offset {core.start} to {mended.start}"
             if mended.text != core.text:
-                message += ", in the context's own Unicode form"
+                message += f"; other {spelt(core, mended)}"
             self._say(record, "realigned", place.format("answer_start"), message)
         if core != answer:
             message = f"white space at an edge of {excerpt(answer.text)} taken away"

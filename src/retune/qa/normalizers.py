@@ -23,7 +23,8 @@ Normalizer = Callable[[str], list[str]]
 
 _ARTICLES = re.compile(r"\b(?:a|an|the)\b")
 _WITHOUT_PUNCTUATION = str.maketrans("", "", string.punctuation)
-_UNSPACED = re.compile(
+#: Characters of scripts without blanks between words.
+UNSPACED = re.compile(
     "[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff"  # Thai, Lao, Tibetan, Burmese, Khmer
     "\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff"  # Japanese syllables and iteration marks
     "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"  # Han
@@ -60,7 +61,7 @@ class _Table(dict[int, str | None]):
         category = unicodedata.category(character)
         if category.startswith("P") or category == "Cf" or character in string.punctuation:
             return None
-        if self._split and _UNSPACED.match(character):
+        if self._split and UNSPACED.match(character):
             return f" {character} "
         return character
 

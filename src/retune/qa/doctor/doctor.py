@@ -7,6 +7,7 @@ from pathlib import Path
 from retune.errors import RetuneError
 from retune.findings import Change, Finding
 from retune.qa.checking import Checker, Rules
+from retune.qa.doctor.causes import folded, unfolded
 from retune.qa.doctor.inspecting import character_findings, layout_findings, version_findings
 from retune.qa.doctor.lenient import lenient_records
 from retune.qa.doctor.mending import Mender, question
@@ -67,7 +68,7 @@ def diagnose(files: Sequence[Path], validation: Sequence[Path], options: Options
             found += window_findings(part.checker, options.squad_v2)
     for one in examined + compared:
         extra = [finding for finding in found if finding.file == one.file]
-        one.findings = in_order([*one.findings, *extra])
+        one.findings = in_order(folded(in_order([*one.findings, *extra])))
     return examined + compared
 
 
@@ -79,7 +80,8 @@ def fix(one: Examined, out: Path) -> int:
     """
     if not one.readable:
         raise RetuneError(f"{one.file}: not readable, so there is nothing to mend; see above")
-    lost = [f for f in one.findings if f.kind == "malformed" and not f.change]
+    findings = list(unfolded(one.findings))
+    lost = [f for f in findings if f.kind == "malformed" and not f.change]
     if lost:
         raise RetuneError(
             f"{out}: not written: {one.file} has {len(lost):,} items that are no questions, the "
@@ -88,7 +90,7 @@ def fix(one: Examined, out: Path) -> int:
     if not one.records:
         raise RetuneError(f"{out}: not written: no question of {one.file} is without errors")
     write_mended(out, one.records)
-    return write_log(log_path(out), one.findings)
+    return write_log(log_path(out), findings)
 
 
 def log_path(out: Path) -> Path:
