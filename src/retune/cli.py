@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     codes: list[int] = []
     failure = guarded(lambda: codes.append(arguments.run(arguments)), "retune")
-    return codes[0] if codes else max(failure, arguments.failure)
+    return codes[0] if codes and not failure else max(failure, arguments.failure)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -3,10 +3,12 @@
 from retune.errors import excerpt, listed
 from retune.qa import spellings
 from retune.qa.examples import Answer
-from retune.qa.words import is_whole
+from retune.qa.words import is_whole, whole_words
 
 #: How far, in characters, an offset may be off and still be mended by shifting it.
 REACH = 2
+#: How many whole words an answer must have that may be cut inside a word.
+PHRASE = 2
 
 
 def is_aligned(context: str, answer: Answer) -> bool:
@@ -25,13 +27,15 @@ def realigned(context: str, answer: Answer) -> Answer | None:
 
     In this order: another spelling at the very offset (`retune.qa.spellings`: case, quotes,
     blanks, ...); the only place within `REACH` characters, as spelt or in another spelling; the
-    only place in the context, likewise. A place inside a word is none, however near. The text
-    that is given back is always the context's own.
+    only place in the context, likewise. A place that begins or ends inside a word is none,
+    however near, but for an answer of `PHRASE` whole words and more within reach. The text that
+    is given back is always the context's own.
     """
     exact = [Answer(answer.text, start) for start in occurrences(context, answer.text)]
     if answer in exact:
         return answer
-    exact, alike = _whole(context, exact), _whole(context, _alike(context, answer.text))
+    alike = _possible(context, answer, _alike(context, answer.text))
+    exact = _possible(context, answer, exact)
     if there := [place for place in alike if place.start == answer.start]:
         return there[0]
     for places in (*(_near(answer, places) for places in (exact, alike)), exact, alike):
@@ -109,7 +113,8 @@ def _doubt(context: str, text: str) -> str:
     if not places:
         return "it stands nowhere, so mend text or offset by hand"
     more = " and more" if len(places) > 3 else ""
-    inside = "" if _whole(context, places) else "inside words only, "
+    whole = any(is_whole(context, place.start, place.end) for place in places)
+    inside = "" if whole else "inside words only, "
     shown = ", ".join(str(place.start) for place in places[:3])
     return f"it stands {inside}at offsets {shown}{more}, so mend text or offset by hand"
 
@@ -119,8 +124,15 @@ def _alike(context: str, text: str) -> list[Answer]:
     return [Answer(context[start:end], start) for start, end in spellings.spans(context, text)]
 
 
-def _whole(context: str, places: list[Answer]) -> list[Answer]:
-    return [place for place in places if is_whole(context, place.start, place.end)]
+def _possible(context: str, answer: Answer, places: list[Answer]) -> list[Answer]:
+    """Those of `places` that do not cut words, and those of cut phrases within reach."""
+    near = _near(answer, places)
+    return [
+        place
+        for place in places
+        if is_whole(context, place.start, place.end)
+        or (place in near and whole_words(context, place.start, place.end) >= PHRASE)
+    ]
 
 
 def _near(answer: Answer, places: list[Answer]) -> list[Answer]:

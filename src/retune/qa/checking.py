@@ -57,7 +57,7 @@ class Checker:
         self.findings: list[Finding] = []
         self.records: dict[str, Record] = {}
         self._contexts: set[str] = set()
-        self._questions: dict[tuple[str, str], str] = {}
+        self._questions: dict[tuple[str, str], tuple[str, bool]] = {}
         self._failed = False
 
     def add(self, items: Iterable[Record | Finding]) -> None:
@@ -105,11 +105,20 @@ class Checker:
         self._check_flag(record)
         if self._failed or not self._may_be_without(record, answers):
             return None
-        first = self._questions.setdefault((context, question), name)
-        if first != name:
-            message = f"the same question on the same context as question {excerpt(first)}"
-            self._say(record, "repeated_question", "question", message)
+        self._compare_copies(record, (context.strip(), question.strip()), bool(answers))
         return Example(name, title, context, question, tuple(answers))
+
+    def _compare_copies(self, record: Record, key: tuple[str, str], answered: bool) -> None:
+        """Note a question that stands already on the same context, blanks at edges aside."""
+        first, with_answer = self._questions.setdefault(key, (record.id, answered))
+        if first == record.id:
+            return
+        message = f"the same question on the same context as question {excerpt(first)}"
+        if with_answer == answered:
+            self._say(record, "repeated_question", "question", message)
+        else:
+            difference = "which has no answer" if answered else "which has one; here is none"
+            self._say(record, "differing_copies", "question", f"{message}, {difference}")
 
     def _id(self, record: Record) -> str:
         given = record.values.get("id")

@@ -19,6 +19,12 @@ def is_whole(context: str, start: int, end: int) -> bool:
     return not _joined(context, end) or bool(end and _HANGUL.match(context, end - 1))
 
 
+def whole_words(context: str, start: int, end: int) -> int:
+    """How many words, parted by blanks, are in `context[start:end]` from edge to edge."""
+    cut = _joined(context, start) + _joined(context, end)
+    return len(context[start:end].split()) - cut
+
+
 def _joined(context: str, place: int) -> bool:
     """Whether the characters before and at `place` belong to one word."""
     if not 0 < place < len(context):
