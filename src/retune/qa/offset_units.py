@@ -169,18 +169,16 @@ class _Form:
     def place(self, counted: str, start: int) -> tuple[int, int] | None:
         """The offset, in this form and in the context, of the character that `start` means."""
         index = self._index(counted, start)
-        span = None if index is None else self._chain.span(index, index + 1)
-        return None if index is None or span is None else (index, span[0])
+        place = None if index is None else self._chain.place(index)
+        return None if index is None or place is None else (index, place)
 
     def answer(self, index: int, start: int, text: str) -> Answer | None:
         """The answer as the context has it at a place, or None where it has another text."""
-        if self._context.startswith(text, start):
-            return Answer(text, start)
         wanted = Chain(text, self._steps).text
-        if not wanted or not self._chain.text.startswith(wanted, index):
-            return None
-        span = self._chain.span(index, index + len(wanted))
-        return Answer(self._context[slice(*span)], span[0]) if span else None
+        is_there = wanted and self._chain.text.startswith(wanted, index)
+        if is_there and (span := self._chain.span(index, index + len(wanted))):
+            return Answer(self._context[slice(*span)], span[0])
+        return Answer(text, start) if self._context.startswith(text, start) else None
 
     def _index(self, counted: str, start: int) -> int | None:
         if counted not in _ENCODINGS or self._chain.text.isascii():

@@ -20,17 +20,22 @@ class Rewritten:
 
     def span(self, start: int, end: int) -> tuple[int, int] | None:
         """The original's span of `text[start:end]`, not empty; None where it cuts a replacement."""
-        if not 0 <= start < end <= len(self.text):
+        begin = self.place(start)
+        if begin is None or not start < end <= len(self.text):
             return None
-        first, last = self._part(start), self._part(end - 1)
-        begin, finish = self.places[first], self.places[last]
-        if _is_copied(first):
-            begin += start - self.seams[first]
-        elif start != self.seams[first]:
-            return None
+        last = self._part(end - 1)
         if _is_copied(last):
-            return begin, finish + end - self.seams[last]
+            return begin, self.places[last] + end - self.seams[last]
         return (begin, self.places[last + 1]) if end == self.seams[last + 1] else None
+
+    def place(self, start: int) -> int | None:
+        """Where the character at `start` of the text begins in the original; None inside a part."""
+        if not 0 <= start < len(self.text):
+            return None
+        part = self._part(start)
+        if _is_copied(part):
+            return self.places[part] + start - self.seams[part]
+        return self.places[part] if start == self.seams[part] else None
 
     def _part(self, place: int) -> int:
         return bisect_right(self.seams, place) - 1
@@ -64,6 +69,13 @@ class Chain:
         for link in reversed(self._links):
             span = span and link.span(*span)
         return span
+
+    def place(self, start: int) -> int | None:
+        """Where the character at `start` begins in the original; see `Rewritten.place`."""
+        place: int | None = start
+        for link in reversed(self._links):
+            place = None if place is None else link.place(place)
+        return place
 
 
 def replacing(pattern: str, replace: Callable[[str], str]) -> Step:
