@@ -9,7 +9,7 @@ from retune.qa.rewriting import Chain, Rewritten, Step, replacing
 
 ENTITY = r"&(?:#\d{1,7}|#[xX][\da-fA-F]{1,6}|[A-Za-z]\w{1,31});"
 #: Blanks that are more, or another, than one space.
-BLANKS = r"[^\S ]|\s{2,}"
+BLANKS = r"\s{2,}|[^\S ]"
 _INVISIBLE = "[\u00ad\u200b-\u200f\u2060-\u2064\ufeff]"
 _DOUBLE = "\u201c-\u201f\u2033\u00ab\u00bb\u300c-\u300f\uff02"
 _SINGLE = "\u2018-\u201b\u2032\u2039\u203a`\u00b4\uff07"
