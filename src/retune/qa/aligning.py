@@ -121,7 +121,8 @@ def _doubt(context: str, text: str) -> str:
 
 def _alike(context: str, text: str) -> list[Answer]:
     """The answers that are `text` in any spelling."""
-    return [Answer(context[start:end], start) for start, end in spellings.spans(context, text)]
+    found = spellings.spans(context, text)
+    return [trimmed(Answer(context[start:end], start)) for start, end in found]
 
 
 def _possible(context: str, answer: Answer, places: list[Answer]) -> list[Answer]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from retune.errors import excerpt
 from retune.findings import Change, Finding
+from retune.qa.aligning import is_aligned
 from retune.qa.examples import Answer
 from retune.qa.kinds import KINDS
 from retune.qa.offset_units import Conversion, Spot, conversions
@@ -41,6 +42,8 @@ def converted(records: Sequence[Record]) -> tuple[list[Record], list[Converted]]
     Returns:
         The records, new ones where something changes, and what changes, in their order.
     """
+    if all(map(_is_sound, records)):  # as nearly always, and much faster
+        return list(records), []
     places = [(number, *found) for number, record in enumerate(records) for found in _spots(record)]
     changes = {
         number: (after, conversion)
@@ -64,6 +67,18 @@ def whole_number(value: Any) -> int | None:
     if isinstance(value, float):
         return int(value) if value.is_integer() else None
     return value if type(value) is int else None
+
+
+def _is_sound(record: Record) -> bool:
+    """Whether every answer stands at its offset."""
+    context = record.values.get("context")
+    return all(
+        isinstance(context, str)
+        and isinstance(text, str)
+        and type(start) is int
+        and is_aligned(context, Answer(text, start))
+        for text, start in _pairs(record.values.get("answers"))
+    )
 
 
 def _spots(record: Record) -> Iterator[tuple[int, Spot]]:

@@ -9,6 +9,7 @@ from retune.qa.aligning import explain, is_aligned, misalignment, occurrences, p
 from retune.qa.converting import whole_number
 from retune.qa.examples import Answer
 from retune.qa.reading import Record
+from retune.qa.words import is_whole
 
 #: Takes record, kind, field, message and change of a place that is mended.
 Note = Callable[[Record, str, str, str, Change], None]
@@ -111,7 +112,8 @@ def _found(
 ) -> Any:
     """The answer with the offset of its only occurrence, or `before` if there is none."""
     text = item["text"].strip()
-    places = occurrences(context, text, limit=2) if text else []
+    ends = [(place, place + len(text)) for place in occurrences(context, text)] if text else []
+    places = [start for start, end in ends if is_whole(context, start, end)]
     if len(places) != 1:
         return before
     after = item | {"text": text, "answer_start": places[0]}
