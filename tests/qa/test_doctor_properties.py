@@ -78,7 +78,7 @@ def test_an_answer_is_mended_to_where_it_stands(
         assert answer.text == answer.text.strip()
         if written == text:
             assert answer == Answer(core, len(before) + len(text) - len(text.lstrip()))
-        assert list(spans(answer.text, written.strip()))
+        assert answer.text == written.strip() or list(spans(answer.text, written.strip()))
     lost = any(finding.kind == "misaligned" and not finding.change for finding in examined.findings)
     assert examples or lost
 
