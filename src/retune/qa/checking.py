@@ -12,7 +12,7 @@ from typing import Any
 from retune.errors import excerpt
 from retune.findings import Finding
 from retune.qa.aligning import explain, is_aligned, misalignment, placed, spelt, trimmed
-from retune.qa.converting import Converted, converted
+from retune.qa.converting import conversion_findings, converted
 from retune.qa.examples import Answer, Example
 from retune.qa.kinds import KINDS
 from retune.qa.reading import Record
@@ -65,25 +65,12 @@ class Checker:
         items = list(items)
         records, changes = converted([item for item in items if isinstance(item, Record)])
         mended = iter(records)
-        self.findings += self._conversions(changes)
+        self.findings += conversion_findings(changes, self.rules.realign)
         for item in items:
             if isinstance(item, Finding):
                 self.findings.append(item)
             else:
                 self.check(next(mended))
-
-    def _conversions(self, changes: list[Converted]) -> Iterator[Finding]:
-        """A note for each answer that is converted, or, without `realign`, one error for all."""
-        if self.rules.realign:
-            for one in changes:
-                yield one.finding("realigned", one.message)
-            return
-        for conversion, one in {str(one.conversion): one for one in reversed(changes)}.items():
-            message = (
-                f"{conversion}; `qa.download.realign: true` would convert them, the first "
-                f"from {one.before.start} to {one.after.start}"
-            )
-            yield one.finding("offset_units", message)
 
     def check(self, record: Record) -> Example | None:
         """Check one record: its example, or None where it is unsound or left out."""

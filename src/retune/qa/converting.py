@@ -59,6 +59,20 @@ def converted(records: Sequence[Record]) -> tuple[list[Record], list[Converted]]
     return mended, done
 
 
+def conversion_findings(changes: list[Converted], realign: bool) -> Iterator[Finding]:
+    """A note for each answer that download converts, or, without `realign`, an error a unit."""
+    if realign:
+        for one in changes:
+            yield one.finding("realigned", one.message)
+        return
+    for conversion, one in {str(one.conversion): one for one in reversed(changes)}.items():
+        message = (
+            f"{conversion}; `qa.download.realign: true` would convert them, the first "
+            f"from {one.before.start} to {one.after.start}"
+        )
+        yield one.finding("offset_units", message)
+
+
 def whole_number(value: Any) -> int | None:
     """The integer that a number or a text certainly means."""
     if isinstance(value, str):
