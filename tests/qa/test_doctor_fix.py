@@ -25,7 +25,7 @@ def test_covid_qa_is_mended_but_for_nothing(
         "misaligned": 196,
         "missing_title": 98,
         "offset_units": 38,
-        "trimmed": 393,
+        "trimmed": 386,
         "wrong_type": 1380,
     }
     out = tmp_path / "out.json"
