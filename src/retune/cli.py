@@ -24,10 +24,20 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     `doctor` and `verify` keep 1 for what they found, and fail with 2.
     """
-    arguments = _parser().parse_args(argv)
-    codes: list[int] = []
+    parsed: list[argparse.Namespace] = []
+    if failure := guarded(lambda: parsed.append(_parsed(argv)), "retune"):
+        return failure
+    arguments, codes = parsed[0], list[int]()
     failure = guarded(lambda: codes.append(arguments.run(arguments)), "retune")
-    return codes[0] if codes else max(failure, arguments.failure)
+    return codes[0] if codes and not failure else max(failure, arguments.failure)
+
+
+def _parsed(argv: Sequence[str] | None) -> argparse.Namespace:
+    try:
+        return _parser().parse_args(argv)
+    finally:  # `--help` ends here, too
+        if sys.stdout:
+            sys.stdout.flush()
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -131,7 +131,10 @@ def load_trained(auto_class: Any, folder: Path) -> PreTrainedModel:
     """
     quiet_transformers()
     check_configuration(folder)
-    with explained(f"{folder}: not a whole model", "; delete it and run the train stage"):
+    with explained(
+        f"{folder}: not a whole model",
+        "; where a stage wrote it, `dvc repro --force` writes it again",
+    ):
         model: PreTrainedModel = auto_class.from_pretrained(
             folder,
             dtype=torch.float32,

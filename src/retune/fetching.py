@@ -116,7 +116,7 @@ def fetch(url: str, sha256: str, target: Path) -> Path:
                 _download(url, sha256, target)
                 return target
     if (actual := sha256_of(target)) != sha256:
-        raise RetuneError(_wrong_sum(str(target), sha256, actual) + ", or delete it")
+        raise RetuneError(_wrong_sum(str(target), sha256, actual) + ", or rename it")
     return target
 
 

@@ -28,7 +28,7 @@ class Finding:
     `where` is a JSON pointer (RFC 6901), with `line 3:` or `row 7:` before it in files
     of lines or rows; `id` is the question's, "" where there is none. Findings are counted by
     `kind` (of questions there is a table, `retune.qa.kinds`); `change` is there where a certain
-    mend is known.
+    mend is known. A finding with one cause at many places has one for each in `places`.
     """
 
     kind: str
@@ -38,6 +38,7 @@ class Finding:
     id: str
     message: str
     change: Change | None = None
+    places: tuple["Finding", ...] = ()
 
     def __str__(self) -> str:
         question = f" (question {excerpt(self.id)})" if self.id else ""

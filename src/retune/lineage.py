@@ -68,8 +68,9 @@ def _manifest(folder: Path) -> dict[str, Any]:
         return manifests.read(folder)
     except RetuneError as error:
         raise RetuneError(
-            f"{error}; to write it anew, remove {folder}, empty DVC's cache if the damage is in "
-            "there, too (`rm -r .dvc/cache`), and run `dvc repro`"
+            f"{error}; a stage reads only what an earlier stage wrote. Move files of your own to "
+            "another folder. Then run `dvc repro --force --single-item STAGE`, with the stage that "
+            f"writes {folder}. If it comes back damaged, rename `.dvc/cache` and run that again"
         ) from None
 
 

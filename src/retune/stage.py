@@ -5,6 +5,7 @@ import ctypes
 import errno
 import inspect
 import os
+import select
 import signal
 import sys
 from collections.abc import Callable
@@ -62,7 +63,11 @@ def guarded(action: Callable[[], object], name: str) -> int:
     """Run `action` and return the exit code, with an error or an interrupt as a sentence."""
     try:
         action()
+        if sys.stdout:
+            sys.stdout.flush()
     except Exception as error:
+        if isinstance(error, BrokenPipeError) and _has_no_reader():
+            return 128 + signal.SIGPIPE
         said = sentence(error)
         if said is None:
             raise
@@ -72,6 +77,21 @@ def guarded(action: Callable[[], object], name: str) -> int:
         print(f"{name}: {_STOPPED}", file=sys.stderr)
         return 128 + signal.SIGINT
     return 0
+
+
+def _has_no_reader() -> bool:
+    """Whether nobody reads the standard output any more, as after `| head`; it is quiet then."""
+    try:
+        output = sys.stdout.fileno()
+    except (AttributeError, OSError, ValueError):  # none, closed, or no file
+        return False
+    poll = select.poll()
+    poll.register(output, 0)  # which reports errors alone
+    if not poll.poll(0):
+        return False
+    # Python flushes once more at its end, and would complain.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), output)
+    return True
 
 
 def sentence(error: BaseException) -> str | None:

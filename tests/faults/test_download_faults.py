@@ -466,7 +466,7 @@ def test_no_password_goes_to_another_host(
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        pytest.param(b"damaged", "SHA-256 is .*or delete it", id="D13 another file by that name"),
+        pytest.param(b"damaged", "SHA-256 is .*or rename it", id="D13 another file by that name"),
         pytest.param(DATA[:-1] + b"x", f"expected {SUM}", id="D13 one byte flipped"),
     ],
 )

@@ -159,7 +159,7 @@ def appended(line: str) -> Callable[[Path], object]:
 @pytest.mark.parametrize(
     ("spoil", "again", "message"),
     [
-        case("M38 no file", Path.unlink, False, r"pairs\.jsonl: missing; to write it anew, remov"),
+        case("M38 no file", Path.unlink, False, r"pairs\.jsonl: missing; a stage reads only what"),
         case("M38 no file, as they wrote it", Path.unlink, True, r"pairs\.jsonl: no such file; r"),
         case("M38 changed", appended("\n"), False, r"pairs\.jsonl: damaged or changed since it w"),
         case("M38 a torn line", appended('{"id'), True, r"pairs\.jsonl:4: not valid JSON"),

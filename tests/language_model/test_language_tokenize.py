@@ -264,7 +264,7 @@ def test_files_that_are_not_blocks_are_refused(tmp_path: Path) -> None:
     with pytest.raises(RetuneError, match=r"a\.arrow: no such file; run the tokenize stage first"):
         read_blocks(path, 9)
     path.write_bytes(b"x")
-    with pytest.raises(RetuneError, match=r"a\.arrow: damaged \(.*\); delete it and run"):
+    with pytest.raises(RetuneError, match=r"a\.arrow: damaged \(.*\); run the tokenize stage"):
         read_blocks(path, 9)
     write_arrow(path, label=[1])
     with pytest.raises(RetuneError, match="its columns are label, not blocks of input_ids; delete"):

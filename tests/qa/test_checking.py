@@ -144,15 +144,15 @@ FAULTS: dict[str, tuple[list[dict[str, Any]], Rules, str, str, str]] = {
         "10,000,003 characters; at most 10,000,000",
     ),
     "A01 +1": (
-        [answer("bc", 2)],
+        [answer("def", 5)],
         V1,
         "misaligned",
         "/0/answers/0/answer_start",
-        "'bc' is not at offset 2, where the context has 'c '; `qa.download.realign: true` would "
-        "move it to offset 1",
+        "'def' is not at offset 5, where the context has 'ef '; `qa.download.realign: true` would "
+        "move it to offset 4",
     ),
     "A01 ambiguous": (
-        [answer("a", 1, "aba")],
+        [answer("a", 1, "a a")],
         REALIGN,
         "misaligned",
         "/0/answers/0/answer_start",
@@ -251,9 +251,9 @@ MENDED: dict[
     "R14 CRLF kept": (row(context="abc\r\n\td"), V1, [("abc", 0)], []),
     "R25 title null": (row(title=None), V1, [("abc", 0)], []),
     "A01 -1": (
-        answer("bc", 0),
+        answer("ghi", 7),
         REALIGN,
-        [("bc", 1)],
+        [("ghi", 8)],
         [("realigned", "/0/answers/0/answer_start")],
     ),
     "A01 +2": (
@@ -388,22 +388,22 @@ def test_examples_have_all_fields() -> None:
 REAL: list[tuple[str, Rules, int, dict[str, int]]] = [
     ("squadshifts/new_wiki_v1.0.json", V1, 7938, {"repeated_question": 200}),
     ("squad-train-sample/train.json", V1, 3547, {"repeated_question": 2}),
-    ("squad2/dev-v2.0.json", V2, 6078, {"repeated_question": 4}),
-    ("squad2/dev-v2.0.json", V1, 2910, {"repeated_question": 2, "unanswerable": 3168}),
-    ("xquad/xquad.es.json", V1, 1190, {"repeated_question": 5}),
+    ("squad2/dev-v2.0.json", V2, 6078, {"differing_copies": 3, "repeated_question": 3}),
+    ("squad2/dev-v2.0.json", V1, 2910, {"repeated_question": 3, "unanswerable": 3168}),
+    ("xquad/xquad.es.json", V1, 1190, {"repeated_question": 6}),
     ("xquad/xquad.zh.json", V1, 1190, {"repeated_question": 9}),
-    ("xquad/xquad.ar.json", V1, 1190, {"repeated_question": 3}),
+    ("xquad/xquad.ar.json", V1, 1190, {"repeated_question": 4}),
     (
         "covid-qa/200423_covidQA.json",
         V1,
         0,
-        {"misaligned": 234, "trimmed": 184, "wrong_type": 1380},
+        {"misaligned": 196, "offset_units": 1, "trimmed": 190, "wrong_type": 1380},
     ),
     (
         "covid-qa/200423_covidQA.json",
         REALIGN,
         0,
-        {"realigned": 234, "trimmed": 393, "wrong_type": 1380},
+        {"realigned": 234, "trimmed": 386, "wrong_type": 1380},
     ),
     (
         "faquad/train.json",

@@ -184,6 +184,19 @@ FAULTS: dict[str, Fault] = {
         two(id="q1", question="What?"), "duplicate_id_same", f"{OTHER}/id", mended=True
     ),
     "same question": Fault(two(question="What?"), "repeated_question", f"{OTHER}/question", "q2"),
+    "copy without answer": Fault(
+        dump([flat(), flat(id="q2", question="What? ", answers=[])]),
+        "differing_copies",
+        "/1/question",
+        "q2",
+        squad_v2=True,
+    ),
+    "SQuAD 2.0": Fault(
+        dump(nested(question(answers=[], is_impossible=True)) | {"version": "v2.0"}),
+        "squad_v2",
+        "",
+        "",
+    ),
     "context null": Fault(dump(nested(context=None)), "wrong_type", "/data/0/paragraphs/0/context"),
     "context blank": Fault(
         dump(nested(context=" ")), "empty_field", "/data/0/paragraphs/0/context"
@@ -226,7 +239,23 @@ FAULTS: dict[str, Fault] = {
     "nowhere": Fault(answer("xyz", 0), "misaligned", f"{ANSWER}/answer_start"),
     "negative": Fault(answer("xyz", -1), "misaligned", f"{ANSWER}/answer_start"),
     "NFD in NFC": Fault(
-        answer("cafe\u0301", 16), "misaligned", f"{ANSWER}/answer_start", mended=True
+        answer("cafe\u0301", 16), "not_verbatim", f"{ANSWER}/answer_start", mended=True
+    ),
+    "other spelling": Fault(
+        answer("“Abc”\u00a0d", 0, '"abc" d'), "not_verbatim", f"{ANSWER}/answer_start", mended=True
+    ),
+    "UTF-16 units": Fault(
+        dump(
+            nested(
+                question(answers=[{"text": "abc", "answer_start": 3}]),
+                question(id="q2", question="?", answers=[{"text": "def", "answer_start": 7}]),
+                context="\U0001f600 abc def",
+            )
+        ),
+        "offset_units",
+        "",
+        "",
+        True,
     ),
     "edge": Fault(answer(" def", 3), "trimmed", f"{ANSWER}/text", mended=True),
     "edge in a row": Fault(

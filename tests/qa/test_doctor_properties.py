@@ -16,6 +16,7 @@ from retune.qa.checking import Checker, Rules
 from retune.qa.doctor.doctor import Examined, fix, log_path
 from retune.qa.doctor.lenient import trailing_commas
 from retune.qa.examples import Answer, Example
+from retune.qa.spellings import spans
 
 #: Letters with and without accents apart, blanks of all kinds, wide and invisible ones.
 TEXT = st.text(
@@ -77,8 +78,7 @@ def test_an_answer_is_mended_to_where_it_stands(
         assert answer.text == answer.text.strip()
         if written == text:
             assert answer == Answer(core, len(before) + len(text) - len(text.lstrip()))
-        same = {unicodedata.normalize("NFD", form) for form in (answer.text, written.strip())}
-        assert len(same) == 1
+        assert answer.text == written.strip() or list(spans(answer.text, written.strip()))
     lost = any(finding.kind == "misaligned" and not finding.change for finding in examined.findings)
     assert examples or lost
 

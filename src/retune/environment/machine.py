@@ -88,8 +88,8 @@ def examine_disk(report: Report, root: Path) -> None:
             report.find(
                 "disk",
                 f"{space / GB:.1f} GB are free for {name} ({places[name]})",
-                "free some space; `dvc gc --workspace` drops cached data that no longer "
-                "belongs to this workspace",
+                "free some space; `dvc gc --workspace --dry` lists cached data that does not "
+                "belong to this workspace",
             )
 
 

@@ -27,7 +27,7 @@ def read_blocks(path: Path, vocabulary_size: int) -> NDArray[np.int64]:
     Raises:
         RetuneError: the file is absent or damaged, has no block, or tokens that there are not.
     """
-    again = "delete it and run the tokenize stage"
+    again = "run the tokenize stage again (`dvc repro --force`)"
     try:
         with pa.OSFile(str(path)) as file:
             table = pa.ipc.open_stream(file).read_all()

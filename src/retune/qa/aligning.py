@@ -1,12 +1,14 @@
 """Where an answer stands in its context, and where it certainly should stand."""
 
-import unicodedata
-
-from retune.errors import excerpt
+from retune.errors import excerpt, listed
+from retune.qa import spellings
 from retune.qa.examples import Answer
+from retune.qa.words import is_whole, whole_words
 
 #: How far, in characters, an offset may be off and still be mended by shifting it.
 REACH = 2
+#: How many whole words an answer must have that may be cut inside a word.
+PHRASE = 2
 
 
 def is_aligned(context: str, answer: Answer) -> bool:
@@ -23,18 +25,23 @@ def trimmed(answer: Answer) -> Answer:
 def realigned(context: str, answer: Answer) -> Answer | None:
     """The answer at the only place where it can stand, or None where that is not certain.
 
-    In this order: the only offset within `REACH` characters; the only occurrence in the
-    context; the only occurrence of a canonically equivalent text (Unicode NFD), such as
-    a composed letter in the answer and letter and accent in the context. The text that
+    In this order: another spelling at the very offset (`retune.qa.spellings`: case, quotes,
+    blanks, ...); the only place within `REACH` characters, as spelt or in another spelling; the
+    only place in the context, likewise. A place that begins or ends inside a word is none,
+    however near, but for an answer of `PHRASE` whole words and more within reach. The text that
     is given back is always the context's own.
     """
-    text = answer.text
-    first = max(answer.start - REACH, 0)
-    near = [s for s in range(first, answer.start + REACH + 1) if context.startswith(text, s)]
-    places = near or occurrences(context, text, limit=2)
-    if len(places) == 1:
-        return Answer(text, places[0])
-    return None if places else _equivalent(context, text)
+    exact = [Answer(answer.text, start) for start in occurrences(context, answer.text)]
+    if answer in exact:
+        return answer
+    alike = _possible(context, answer, _alike(context, answer.text))
+    exact = _possible(context, answer, exact)
+    if there := [place for place in alike if place.start == answer.start]:
+        return there[0]
+    for places in (*(_near(answer, places) for places in (exact, alike)), exact, alike):
+        if places:
+            return places[0] if len(places) == 1 else None
+    return None
 
 
 def placed(context: str, answer: Answer, realign: bool) -> Answer | None:
@@ -48,18 +55,47 @@ def placed(context: str, answer: Answer, realign: bool) -> Answer | None:
     return realigned(context, core) if realign else None
 
 
-def occurrences(context: str, text: str, limit: int) -> list[int]:
-    """The first `limit` offsets of `text` in `context`, overlapping ones too."""
+def occurrences(context: str, text: str, limit: int | None = None) -> list[int]:
+    """The (first `limit`) offsets of `text` in `context`, overlapping ones too."""
     places: list[int] = []
     place = context.find(text)
-    while place >= 0 and len(places) < limit:
+    while place >= 0 and (limit is None or len(places) < limit):
         places.append(place)
         place = context.find(text, place + 1)
     return places
 
 
+def misalignment(context: str, answer: Answer) -> str:
+    """The kind of a misaligned answer: one of another spelling, or one at another place."""
+    core = trimmed(answer)
+    moved = realigned(context, core)
+    return "not_verbatim" if moved and moved.text != core.text else "misaligned"
+
+
 def explain(context: str, answer: Answer) -> str:
     """Why a misaligned answer is none, where its text does stand, and what would mend it."""
+    core = trimmed(answer)
+    moved = realigned(context, core)
+    if moved is not None and moved.text != core.text:
+        return (
+            f"answer {excerpt(answer.text)} stands at offset {moved.start} but for "
+            f"{spelt(core, moved)}; `qa.download.realign: true` would take the context's own "
+            "characters"
+        )
+    return f"answer {excerpt(answer.text)} is not at {_elsewhere(context, answer)}; " + (
+        f"`qa.download.realign: true` would move it to offset {moved.start}"
+        if moved
+        else _doubt(context, core.text)
+    )
+
+
+def spelt(answer: Answer, moved: Answer) -> str:
+    """In what an answer differs from the context's own text, and that text."""
+    names = listed(spellings.differences(answer.text, moved.text))
+    return f"{names}, as {excerpt(moved.text)}"
+
+
+def _elsewhere(context: str, answer: Answer) -> str:
     text, start = answer.text, answer.start
     if start < 0:
         there = "a negative offset"
@@ -67,26 +103,38 @@ def explain(context: str, answer: Answer) -> str:
         there = f"behind the context's end at {len(context)}"
     else:
         there = f"where the context has {excerpt(context[start : start + len(text)])}"
-    core = trimmed(answer)
-    moved = realigned(context, core)
-    if moved is not None:
-        advice = f"`qa.download.realign: true` would move it to offset {moved.start}"
-    else:
-        places = occurrences(context, core.text, limit=4)
-        more = " and more" if len(places) > 3 else ""
-        stands = f"at offsets {', '.join(map(str, places[:3]))}{more}" if places else "nowhere"
-        advice = f"it stands {stands}, so mend text or offset by hand"
-    return f"answer {excerpt(text)} is not at offset {start}, {there}; {advice}"
+    return f"offset {start}, {there}"
 
 
-def _equivalent(context: str, text: str) -> Answer | None:
-    pieces = [unicodedata.normalize("NFD", character) for character in context]
-    owners = [number for number, piece in enumerate(pieces) for _ in piece]
-    wanted = unicodedata.normalize("NFD", text)
-    places = occurrences("".join(pieces), wanted, limit=2)
-    if len(places) != 1 or not wanted:
-        return None
-    start, end = owners[places[0]], owners[places[0] + len(wanted) - 1] + 1
-    found = context[start:end]
-    # The match may begin or end inside a character, which then says more than the answer.
-    return Answer(found, start) if unicodedata.normalize("NFD", found) == wanted else None
+def _doubt(context: str, text: str) -> str:
+    """Where a text stands that no place is certain for."""
+    places = [Answer(text, start) for start in occurrences(context, text)]
+    places = places or _alike(context, text)
+    if not places:
+        return "it stands nowhere, so mend text or offset by hand"
+    more = " and more" if len(places) > 3 else ""
+    whole = any(is_whole(context, place.start, place.end) for place in places)
+    inside = "" if whole else "inside words only, "
+    shown = ", ".join(str(place.start) for place in places[:3])
+    return f"it stands {inside}at offsets {shown}{more}, so mend text or offset by hand"
+
+
+def _alike(context: str, text: str) -> list[Answer]:
+    """The answers that are `text` in any spelling."""
+    found = spellings.spans(context, text)
+    return [trimmed(Answer(context[start:end], start)) for start, end in found]
+
+
+def _possible(context: str, answer: Answer, places: list[Answer]) -> list[Answer]:
+    """Those of `places` that do not cut words, and those of cut phrases within reach."""
+    near = _near(answer, places)
+    return [
+        place
+        for place in places
+        if is_whole(context, place.start, place.end)
+        or (place in near and whole_words(context, place.start, place.end) >= PHRASE)
+    ]
+
+
+def _near(answer: Answer, places: list[Answer]) -> list[Answer]:
+    return [place for place in places if abs(place.start - answer.start) <= REACH]

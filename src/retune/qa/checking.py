@@ -11,7 +11,8 @@ from typing import Any
 
 from retune.errors import excerpt
 from retune.findings import Finding
-from retune.qa.aligning import explain, is_aligned, placed, trimmed
+from retune.qa.aligning import explain, is_aligned, misalignment, placed, spelt, trimmed
+from retune.qa.converting import conversion_findings, converted
 from retune.qa.examples import Answer, Example
 from retune.qa.kinds import KINDS
 from retune.qa.reading import Record
@@ -56,16 +57,20 @@ class Checker:
         self.findings: list[Finding] = []
         self.records: dict[str, Record] = {}
         self._contexts: set[str] = set()
-        self._questions: dict[tuple[str, str], str] = {}
+        self._questions: dict[tuple[str, str], tuple[str, bool]] = {}
         self._failed = False
 
     def add(self, items: Iterable[Record | Finding]) -> None:
         """Check what `retune.qa.reading.read_records` gave for a file of this split."""
+        items = list(items)
+        records, changes = converted([item for item in items if isinstance(item, Record)])
+        mended = iter(records)
+        self.findings += conversion_findings(changes, self.rules.realign)
         for item in items:
             if isinstance(item, Finding):
                 self.findings.append(item)
             else:
-                self.check(item)
+                self.check(next(mended))
 
     def check(self, record: Record) -> Example | None:
         """Check one record: its example, or None where it is unsound or left out."""
@@ -87,11 +92,20 @@ class Checker:
         self._check_flag(record)
         if self._failed or not self._may_be_without(record, answers):
             return None
-        first = self._questions.setdefault((context, question), name)
-        if first != name:
-            message = f"the same question on the same context as question {excerpt(first)}"
-            self._say(record, "repeated_question", "question", message)
+        self._compare_copies(record, (context.strip(), question.strip()), bool(answers))
         return Example(name, title, context, question, tuple(answers))
+
+    def _compare_copies(self, record: Record, key: tuple[str, str], answered: bool) -> None:
+        """Note a question that stands already on the same context, blanks at edges aside."""
+        first, with_answer = self._questions.setdefault(key, (record.id, answered))
+        if first == record.id:
+            return
+        message = f"the same question on the same context as question {excerpt(first)}"
+        if with_answer == answered:
+            self._say(record, "repeated_question", "question", message)
+        else:
+            difference = "which has no answer" if answered else "which has one; here is none"
+            self._say(record, "differing_copies", "question", f"{message}, {difference}")
 
     def _id(self, record: Record) -> str:
         given = record.values.get("id")
@@ -152,19 +166,20 @@ class Checker:
 
     def _answers(self, record: Record, context: str) -> list[Answer]:
         kept: list[Answer] = []
-        lost: list[tuple[str, str]] = []
+        lost: list[tuple[str, str, str]] = []
         for place, value, start in self._pairs(record):
             if self._is_sound(record, place, value, start) and context:
                 answer = self._mended(record, place, context, Answer(value, start))
                 if is_aligned(context, answer):
                     kept.append(answer)
                 else:
-                    lost.append((place.format("answer_start"), explain(context, answer)))
-        for place, message in lost:
+                    kind, why = misalignment(context, answer), explain(context, answer)
+                    lost.append((place.format("answer_start"), kind, why))
+        for place, kind, message in lost:
             if kept and self.rules.realign:
                 self._say(record, "dropped_answer", place, f"{message}; left out, others remain")
             else:
-                self._say(record, "misaligned", place, message)
+                self._say(record, kind, place, message)
         return kept
 
     def _pairs(self, record: Record) -> Iterator[tuple[str, Any, Any]]:
@@ -219,7 +234,7 @@ class Checker:
         if not is_aligned(context, answer):
             message = f"{excerpt(core.text)} moved from offset {core.start} to {mended.start}"
             if mended.text != core.text:
-                message += ", in the context's own Unicode form"
+                message += f"; other {spelt(core, mended)}"
             self._say(record, "realigned", place.format("answer_start"), message)
         if core != answer:
             message = f"white space at an edge of {excerpt(answer.text)} taken away"

@@ -96,8 +96,8 @@ def _require_labels(table: pa.Table, path: Path) -> None:
         row = int(wrong[0])
         raise RetuneError(
             f"{path}: window {row}: its answer is said to be the tokens {start[row]} to "
-            f"{end[row]}, but its context has the tokens {low[row]} to {high[row] - 1}; delete "
-            "the file and run `dvc repro tokenize`"
+            f"{end[row]}, but its context has the tokens {low[row]} to {high[row] - 1}; run "
+            "`dvc repro tokenize --force`"
         )
 
 
@@ -177,6 +177,4 @@ def _readable(path: Path) -> Iterator[None]:
     except FileNotFoundError:
         raise RetuneError(f"{path}: no such file; run the tokenize stage first") from None
     except ValueError as error:  # ArrowInvalid is one; the others are of a garbled schema
-        raise RetuneError(
-            f"{path}: damaged ({error}); delete it and run `dvc repro tokenize`"
-        ) from None
+        raise RetuneError(f"{path}: damaged ({error}); run `dvc repro tokenize --force`") from None

@@ -88,6 +88,9 @@ KINDS = {
     "repeated_question": Kind(
         "note", "one question twice on one context", "nothing, or delete one"
     ),
+    "differing_copies": Kind(
+        "note", "copies of a question, one with an answer", "correct one, or delete it"
+    ),
     "long_context": Kind("error", "a context over 10,000,000 characters", "split it"),
     # Characters; a context is never changed, since offsets count its characters.
     "lone_surrogate": Kind("error", "half of a surrogate pair", _EXPORT),
@@ -114,6 +117,18 @@ KINDS = {
         _BY_HAND,
         "moves it: within 2 characters, or to its only place",
     ),
+    "not_verbatim": Kind(
+        "error",
+        "an answer that stands there in another spelling",
+        "take the context's own characters",
+        "takes the context's own characters",
+    ),
+    "offset_units": Kind(
+        "error",
+        "offsets that count another unit than code points",
+        "`qa.download.realign: true`",
+        "converts them all",
+    ),
     "realigned": Kind("note", "download moved an answer (`realign`)", "nothing"),
     "trimmed": Kind("note", "white space at an answer's edge", "trim it", "trims it"),
     "dropped_answer": Kind(
@@ -125,6 +140,11 @@ KINDS = {
     "no_answer": Kind("error", "no answer, but is_impossible: false", "add it, or write true"),
     "unanswerable": Kind(
         "error", "no answer in a SQuAD 1.1 set", "doctor --squad-v2, `qa.squad_v2: true`"
+    ),
+    "squad_v2": Kind(
+        "note",
+        "SQuAD 2.0 data: questions may have no answer",
+        "`qa.squad_v2: true`, or `qa.download.unanswerable: drop`",
     ),
     "dropped_unanswerable": Kind("note", "download left an unanswerable one out", "nothing"),
     "dropped_question": Kind(

@@ -50,13 +50,11 @@ def read_logits(folder: Path, expected: Mapping[str, int]) -> np.memmap[Any, np.
         # np.load would take an archive or a pickle, too, by their first bytes.
         logits = np.lib.format.open_memmap(path, mode="r")
     except (ValueError, OverflowError, tokenize.TokenError) as error:
-        raise RetuneError(
-            f"{path}: damaged ({error}); delete it and run `dvc repro predict`"
-        ) from None
+        raise RetuneError(f"{path}: damaged ({error}); run `dvc repro predict --force`") from None
     form: tuple[Any, ...] = logits.dtype, logits.shape, logits.flags.c_contiguous
     if form != (np.float32, (expected["tokens"], 2), True):
         raise RetuneError(
-            f"{path}: damaged ({logits.dtype} of shape {logits.shape}); delete it and run "
-            "`dvc repro predict`"
+            f"{path}: damaged ({logits.dtype} of shape {logits.shape}); run "
+            "`dvc repro predict --force`"
         )
     return logits

@@ -81,7 +81,7 @@ def read_rows(path: Path) -> Rows:
     Raises:
         RetuneError: where the file is absent or damaged, has no text, or a label is unknown.
     """
-    again = "delete it and run the tokenize stage"
+    again = "run the tokenize stage again (`dvc repro --force`)"
     try:
         with pa.OSFile(str(path)) as file:
             table = pa.ipc.open_stream(file).read_all()

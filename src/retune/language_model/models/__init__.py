@@ -30,7 +30,7 @@ def load(folder: Path) -> "PreTrainedModel":
 
     quiet_transformers()
     check_configuration(folder)
-    again = "; delete it and run `dvc repro`"
+    again = "; where a stage wrote it, `dvc repro --force` writes it again"
     auto_class: Any = AutoModelForCausalLM  # whose types do not tell of the loading info
     with explained(f"{folder}: not a whole language model", again):
         model, report = auto_class.from_pretrained(

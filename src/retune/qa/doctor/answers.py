@@ -5,9 +5,11 @@ from typing import Any
 
 from retune.errors import excerpt
 from retune.findings import Change
-from retune.qa.aligning import explain, is_aligned, occurrences, placed, trimmed
+from retune.qa.aligning import explain, is_aligned, misalignment, occurrences, placed, trimmed
+from retune.qa.converting import whole_number
 from retune.qa.examples import Answer
 from retune.qa.reading import Record
+from retune.qa.words import is_whole
 
 #: Takes record, kind, field, message and change of a place that is mended.
 Note = Callable[[Record, str, str, str, Change], None]
@@ -110,7 +112,8 @@ def _found(
 ) -> Any:
     """The answer with the offset of its only occurrence, or `before` if there is none."""
     text = item["text"].strip()
-    places = occurrences(context, text, limit=2) if text else []
+    ends = [(place, place + len(text)) for place in occurrences(context, text)] if text else []
+    places = [start for start, end in ends if is_whole(context, start, end)]
     if len(places) != 1:
         return before
     after = item | {"text": text, "answer_start": places[0]}
@@ -121,20 +124,12 @@ def _found(
 
 def _with_integer(record: Record, place: str, item: dict[str, Any], note: Note) -> dict[str, Any]:
     start = item.get("answer_start")
-    number = _whole(start)
-    if number is None:
+    number = whole_number(start)
+    if number is None or type(start) is int:
         return item
     message = f"the answer_start {excerpt(start)} ({type(start).__name__}) is not an integer"
     note(record, "wrong_type", place.format("answer_start"), message, Change(start, number))
     return item | {"answer_start": number}
-
-
-def _whole(value: Any) -> int | None:
-    """The integer that a text or a float certainly means."""
-    if isinstance(value, str):
-        plain = value.isascii() and value.isdigit() and len(value) < 20
-        return int(value) if plain else None
-    return int(value) if isinstance(value, float) and value.is_integer() else None
 
 
 def _placed(
@@ -147,8 +142,8 @@ def _placed(
     after = item | {"text": there.text, "answer_start": there.start}
     change = Change(_brief(item), _brief(after))
     if not is_aligned(context, answer):
-        message = explain(context, answer)
-        note(record, "misaligned", place.format("answer_start"), message, change)
+        message, kind = explain(context, answer), misalignment(context, answer)
+        note(record, kind, place.format("answer_start"), message, change)
     if trimmed(answer) != answer:
         message = f"white space at an edge of {excerpt(answer.text)}"
         note(record, "trimmed", place.format("text"), message, change)

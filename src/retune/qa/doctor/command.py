@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from retune.errors import RetuneError
+from retune.qa.doctor.causes import unfolded
 from retune.qa.doctor.doctor import Examined, Options, diagnose, fix, log_path
+from retune.qa.doctor.ordering import in_order
 from retune.qa.doctor.report import as_json, as_text, counted, kinds_table
 
 _UNREADABLE = 2
@@ -38,6 +40,9 @@ def run(arguments: argparse.Namespace) -> int:
             code, fixed = _fix(examined, out, validation, options, arguments.strict)
         except RetuneError as error:
             code, problem = _UNREADABLE, error
+    if arguments.all:
+        for one in examined:
+            one.findings = in_order(unfolded(one.findings))
     if arguments.json:
         checks = {"leaks": bool(validation), "windows": options.windows}
         print(as_json(examined, code, checks, fixed))

@@ -1,13 +1,19 @@
 """The doctor's work: examine files, compare splits, write a mended copy."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from retune.errors import RetuneError
 from retune.findings import Change, Finding
 from retune.qa.checking import Checker, Rules
-from retune.qa.doctor.inspecting import character_findings, layout_findings, version_findings
+from retune.qa.doctor.causes import folded, unfolded
+from retune.qa.doctor.inspecting import (
+    character_findings,
+    layout_findings,
+    squad_v2_findings,
+    version_findings,
+)
 from retune.qa.doctor.lenient import lenient_records
 from retune.qa.doctor.mending import Mender, question
 from retune.qa.doctor.ordering import in_order
@@ -64,10 +70,10 @@ def diagnose(files: Sequence[Path], validation: Sequence[Path], options: Options
         from retune.qa.doctor.reaching import window_findings
 
         for part in (split, other):
-            found += window_findings(part.checker, options.squad_v2)
+            found += window_findings(part.checker, part.squad_v2)
     for one in examined + compared:
         extra = [finding for finding in found if finding.file == one.file]
-        one.findings = in_order([*one.findings, *extra])
+        one.findings = in_order(folded(in_order([*one.findings, *extra])))
     return examined + compared
 
 
@@ -79,7 +85,8 @@ def fix(one: Examined, out: Path) -> int:
     """
     if not one.readable:
         raise RetuneError(f"{one.file}: not readable, so there is nothing to mend; see above")
-    lost = [f for f in one.findings if f.kind == "malformed" and not f.change]
+    findings = list(unfolded(one.findings))
+    lost = [f for f in findings if f.kind == "malformed" and not f.change]
     if lost:
         raise RetuneError(
             f"{out}: not written: {one.file} has {len(lost):,} items that are no questions, the "
@@ -88,7 +95,7 @@ def fix(one: Examined, out: Path) -> int:
     if not one.records:
         raise RetuneError(f"{out}: not written: no question of {one.file} is without errors")
     write_mended(out, one.records)
-    return write_log(log_path(out), one.findings)
+    return write_log(log_path(out), findings)
 
 
 def log_path(out: Path) -> Path:
@@ -97,13 +104,18 @@ def log_path(out: Path) -> Path:
 
 
 class _Split:
-    """The files that belong together, so that an id may stand in one of them only."""
+    """The files that belong together, so that an id may stand in one of them only.
+
+    Attributes:
+        squad_v2: whether questions of any of them may be unanswerable.
+    """
 
     def __init__(self, options: Options) -> None:
         rules = Rules(options.squad_v2, realign=False, drop_unanswerable=False)
         self.checker = Checker(rules)
         self._mender = Mender(drop=options.drop)
         self._drop = options.drop
+        self._asked = self.squad_v2 = options.squad_v2
 
     def examine(self, path: Path) -> Examined:
         """Everything about one file; what cannot be read is a finding, too."""
@@ -127,9 +139,12 @@ class _Split:
         if self._drop:
             findings = [_dropped_item(finding) for finding in findings]
         mended = self._mender.mend(records)
+        is_v2 = [] if self._asked else list(squad_v2_findings(records))
+        self.checker.rules = replace(self.checker.rules, squad_v2=self._asked or bool(is_v2))
+        self.squad_v2 |= bool(is_v2)
         kept = [record for record in mended if self._is_kept(record)]
         findings += [*layout_findings(records), *version_findings(mended)]
-        findings += character_findings(records)
+        findings += [*is_v2, *character_findings(records)]
         findings += self._mender.findings
         findings += self.checker.findings
         return in_order(findings), kept

@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 
 from retune.errors import excerpt
 from retune.findings import Change, Finding
@@ -13,6 +14,8 @@ from retune.qa.reading import Record
 #: Zero-width and direction characters; not the joiners, which scripts and emoji need.
 _INVISIBLE = re.compile("[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+#: So many questions without an answer may be an oversight.
+_FEW = 4
 _NUMBERS = re.compile(r"\d+")
 
 
@@ -48,14 +51,37 @@ def layout_findings(records: list[Record]) -> Iterator[Finding]:
 
 def version_findings(records: list[Record]) -> Iterator[Finding]:
     """Whether the version in the file fits its questions, `records` being mended."""
-    if not records or not _has_data(records[0]):
-        return
-    version = records[0].around[0].get("version")
-    number = version.lower().removeprefix("v") if isinstance(version, str) else ""
-    if number.startswith("1") and any(is_v2(record) for record in records):
+    if _version(records).startswith("1") and any(map(is_v2, records)):
+        version = records[0].around[0]["version"]
         message = f"version {excerpt(version)}, but questions say is_impossible, as in 2.0"
         change = Change(version, "v2.0")
         yield _finding("wrong_version", records[0].file, "/version", "", message, change)
+
+
+def squad_v2_findings(records: list[Record]) -> Iterator[Finding]:
+    """That a file is SQuAD 2.0 data, where it is.
+
+    Its version says so, or, unless that says 1, a question with `is_impossible: true` does; or
+    one question in twenty, of more than a few, has an empty list of answers.
+    """
+    version = _version(records)
+    without = sum(_is_unanswered(record) for record in records)
+    plain = not version.startswith("1") and any(map(is_v2, records))
+    many = without >= _FEW and without >= len(records) / 20
+    if without and (version.startswith("2") or plain or many):
+        message = f"SQuAD 2.0 data: {without:,} of {len(records):,} questions have no answer"
+        yield _finding("squad_v2", records[0].file, "", "", message)
+
+
+def _is_unanswered(record: Record) -> bool:
+    answers = record.values.get("answers")
+    return (answers.get("text") if isinstance(answers, dict) else answers) == []
+
+
+def _version(records: list[Record]) -> str:
+    """The version that a file says it has, without "v"; "" where it says none."""
+    version = records[0].around[0].get("version") if records and _has_data(records[0]) else ""
+    return version.lower().removeprefix("v") if isinstance(version, str) else ""
 
 
 def is_v2(record: Record) -> bool:
@@ -66,7 +92,8 @@ def is_v2(record: Record) -> bool:
 def character_findings(records: Iterable[Record]) -> Iterator[Finding]:
     """Characters in contexts and questions of one file that are likely not meant."""
     texts = dict(_texts(records))
-    composed = any(not unicodedata.is_normalized("NFD", text) for text, _, _ in texts.values())
+    letters = set().union(*(text for text, _, _ in texts.values()))
+    composed = any(not unicodedata.is_normalized("NFD", letter) for letter in letters)
     for place, (text, record, field) in texts.items():
         for kind, message in _oddities(text, field, composed):
             yield _finding(kind, record.file, place, record.id, message)
@@ -91,8 +118,20 @@ def _oddities(text: str, field: str, composed: bool) -> Iterator[tuple[str, str]
     if mended := _demojibaked(text):
         place = next(n for n, letter in enumerate(text) if not letter.isascii())
         yield "mojibake", f"{excerpt(text[place : place + 12])} was {excerpt(mended[place])}"
-    if composed and not unicodedata.is_normalized("NFC", text):
+    if composed and _has_pairs_apart(text):
         yield "unicode_mix", "accents stand apart here, but are composed elsewhere in the file"
+
+
+def _has_pairs_apart(text: str) -> bool:
+    """Whether a letter and its neighbour could be one composed letter.
+
+    Text that is not NFC need not have any: some composed letters of Indic scripts are not
+    NFC, nor are marks in an order that Arabic is typed in.
+    """
+    if unicodedata.is_normalized("NFC", text):
+        return False
+    pairs = {one + other for one, other in pairwise(text) if not other.isascii()}
+    return any(len(unicodedata.normalize("NFC", pair)) == 1 for pair in pairs)
 
 
 def _demojibaked(text: str) -> str:

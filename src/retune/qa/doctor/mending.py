@@ -11,6 +11,7 @@ from typing import Any
 
 from retune.errors import excerpt
 from retune.findings import Change, Finding
+from retune.qa.converting import converted
 from retune.qa.doctor.answers import is_nested, mend_answers
 from retune.qa.kinds import KINDS
 from retune.qa.reading import Record
@@ -37,7 +38,7 @@ class Mender:
 
     def mend(self, records: Iterable[Record]) -> list[Record]:
         """The records of a file, mended; second copies of a question are left out."""
-        records = list(records)
+        records = self._converted(list(records))
         self._taken |= {r.values["id"] for r in records if isinstance(r.values.get("id"), str)}
         said = any("is_impossible" in record.values for record in records)
         mended = [self._mended(record) for record in records]
@@ -57,6 +58,18 @@ class Mender:
         severity = KINDS[kind].severity
         finding = Finding(kind, severity, record.file, place, record.id, message, change)
         self.findings.append(finding)
+
+    def _converted(self, records: list[Record]) -> list[Record]:
+        """The records with offsets in code points."""
+        mended, changes = converted(records)
+        for one in changes:
+            before, after = (
+                {"answer_start": answer.start, "text": answer.text}
+                for answer in (one.before, one.after)
+            )
+            message, change = str(one.conversion), Change(before, after)
+            self.findings.append(one.finding("offset_units", message, change))
+        return mended
 
     def _mended(self, record: Record) -> Record:
         record = replace(record, values=dict(record.values))

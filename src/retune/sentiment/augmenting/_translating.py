@@ -95,7 +95,7 @@ def _kept(path: Path) -> dict[str, str]:
         return {str(row["text"]): str(row["translation"]) for row in read_json_lines(path)}
     except (RetuneError, KeyError, TypeError):
         raise RetuneError(
-            f"{path}: damaged; delete it, and its texts are translated anew"
+            f"{path}: damaged; rename it, and the stage translates its texts again"
         ) from None
 
 

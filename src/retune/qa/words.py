@@ -1,0 +1,42 @@
+"""Where words begin and end, in scripts with and without blanks between them."""
+
+import re
+import unicodedata
+
+from retune.scripts import UNSPACED
+
+_HANGUL = re.compile("[\uac00-\ud7a3]")
+
+
+def is_whole(context: str, start: int, end: int) -> bool:
+    """Whether `context[start:end]` neither begins nor ends inside a word.
+
+    In scripts without blanks a word may begin and end at any character, and Korean particles
+    may follow the word that they belong to.
+    """
+    if _joined(context, start):
+        return False
+    return not _joined(context, end) or bool(end and _HANGUL.match(context, end - 1))
+
+
+def whole_words(context: str, start: int, end: int) -> int:
+    """How many words, parted by blanks, are in `context[start:end]` from edge to edge."""
+    cut = _joined(context, start) + _joined(context, end)
+    return len(context[start:end].split()) - cut
+
+
+def _joined(context: str, place: int) -> bool:
+    """Whether the characters before and at `place` belong to one word."""
+    if not 0 < place < len(context):
+        return False
+    before, at = context[place - 1], context[place]
+    if unicodedata.category(at).startswith("M"):  # a mark belongs to what stands before it
+        return True
+    return _is_spaced(before) and _is_spaced(at)
+
+
+def _is_spaced(character: str) -> bool:
+    """Whether it is of a word, in a script that has blanks between words."""
+    if UNSPACED.match(character):
+        return False
+    return character.isalnum() or unicodedata.category(character).startswith("M")
