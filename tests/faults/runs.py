@@ -32,6 +32,7 @@ TOKENIZE: dict[str, Any] = {
     "max_question_length": 12,
     "windows": "all",
     "max_lost_answers": 1.0,
+    "max_unknown_tokens": 1.0,
 }
 POSTPROCESS: dict[str, Any] = {"n_best": 3, "max_answer_length": 30, "null_threshold": 0.0}
 

@@ -110,13 +110,19 @@ KINDS = {
     "misaligned": Kind(
         "error",
         "an answer that is not at its offset",
-        _BY_HAND,
+        f"{_BY_HAND}; in --validation files a place is not needed",
         "moves it: within 2 characters, or to its only place",
     ),
     "realigned": Kind("note", "download moved an answer (`realign`)", "nothing"),
     "trimmed": Kind("note", "white space at an answer's edge", "trim it", "trims it"),
     "dropped_answer": Kind(
         "note", "a misaligned answer left out, others remain", _BY_HAND, "with --drop: deletes it"
+    ),
+    "dropped_empty_answer": Kind(
+        "note", "an empty answer that download left out, others remain (`realign`)", "nothing"
+    ),
+    "unplaced_answer": Kind(
+        "note", "a validation answer without a place; it counts for EM and F1 only", "nothing"
     ),
     "impossible_with_answers": Kind(
         "error", "is_impossible is true but there are answers", "take one away"
