@@ -110,7 +110,7 @@ KINDS = {
     "misaligned": Kind(
         "error",
         "an answer that is not at its offset",
-        f"{_BY_HAND}; in --validation files a place is not needed",
+        _BY_HAND,
         "moves it: within 2 characters, or to its only place",
     ),
     "realigned": Kind("note", "download moved an answer (`realign`)", "nothing"),
@@ -149,6 +149,12 @@ KINDS = {
     # Windows of a tokenizer (--windows).
     "answer_in_no_window": Kind(
         "note", "an answer that no window holds whole", "raise max_length or doc_stride"
+    ),
+    "answer_too_long": Kind(
+        "note", "an answer over `max_answer_length` (tokenize counts it)", "raise max_answer_length"
+    ),
+    "unknown_tokens": Kind(
+        "note", "over 1 % of the tokens are unknown to the tokenizer", "another checkpoint"
     ),
     "label_widened": Kind("note", "an answer that begins or ends in mid-token", "nothing"),
     "question_cut": Kind("note", "a question cut to its limit", "raise max_question_length"),
