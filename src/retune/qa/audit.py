@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from retune.errors import excerpt
+from retune.errors import RetuneError, excerpt
 from retune.qa.ceiling import Ceiling, TokenChars, span_text
 from retune.qa.examples import Answer, Example
 from retune.qa.normalizers import NORMALIZERS
@@ -110,6 +110,18 @@ class Audit:
                 ceiling.add(example, spans, offered)
         if self._longest:
             self._check_lengths(examples, windows, bounds, self._longest)
+
+    def require_known(self, limit: float) -> None:
+        """Refuse a split that a model could mostly not read.
+
+        Raises:
+            RetuneError: the share of unknown tokens is above `limit`.
+        """
+        if self.unknown_share > limit:
+            raise RetuneError(
+                f"{self.split}: {self.unknown_sentence()}; set qa.checkpoint to an encoder for this "
+                f"language, or raise qa.tokenize.max_unknown_tokens, now {limit}"
+            )
 
     def summary(self) -> dict[str, Any]:
         """Counts, and for an evaluation split the ceilings in percent."""

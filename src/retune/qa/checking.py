@@ -24,7 +24,6 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _CONTROL_IN_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _EMPTY = "for a question without an answer write `answers: []`"
-_DROPPED = {"empty_answer": "dropped_empty_answer", "misaligned": "dropped_answer"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +158,7 @@ class Checker:
         for place, value, start in self._pairs(record):
             if isinstance(value, str) and not value.strip():
                 message = f"the answer {excerpt(value)} is empty"
-                lost.append(("empty_answer", place.format("text"), message))
+                lost.append((place.format("text"), "empty_answer", message))
             elif self._is_sound(record, place, value, start) and context:
                 answer = self._mended(record, place, context, Answer(value, start))
                 if is_aligned(context, answer):
@@ -170,9 +169,9 @@ class Checker:
                     self._say(record, "unplaced_answer", place.format("answer_start"), message)
                 else:
                     message = explain(context, answer)
-                    lost.append(("misaligned", place.format("answer_start"), message))
-        for kind, place, message in lost:
-            self._lose(record, kind, place, message, bool(kept))
+                    lost.append((place.format("answer_start"), "misaligned", message))
+        for place, kind, message in lost:
+            self._lose(record, place, kind, message, bool(kept))
         return kept
 
     def _may_be_unplaced(self, context: str, answer: Answer) -> bool:
@@ -181,17 +180,18 @@ class Checker:
             return False
         return self.rules.realign or answer.start < 0 or answer.text.strip() not in context
 
-    def _lose(self, record: Record, kind: str, place: str, message: str, others: bool) -> None:
+    def _lose(self, record: Record, place: str, kind: str, message: str, others: bool) -> None:
         """Leave an answer out where the question has `others` and rules allow it, or refuse it."""
+        is_empty = kind == "empty_answer"
         if others and self.rules.realign:
-            self._say(record, _DROPPED[kind], place, f"{message}; left out, others remain")
-        elif kind == "misaligned":
-            self._say(record, kind, place, message)
-        elif others:
+            kind = "dropped_empty_answer" if is_empty else "dropped_answer"
+            message += "; left out, others remain"
+        elif is_empty and others:
             advice = "delete it, or set `qa.download.realign: true` to leave it out"
-            self._say(record, kind, place, f"{message}; {advice}, as others remain")
-        else:
-            self._say(record, kind, place, f"{message}; {_EMPTY}")
+            message += f"; {advice}, as others remain"
+        elif is_empty:
+            message += f"; {_EMPTY}"
+        self._say(record, kind, place, message)
 
     def _pairs(self, record: Record) -> Iterator[tuple[str, Any, Any]]:
         """Yield (place, text, start) for each answer; `place` has a gap for the field's name."""

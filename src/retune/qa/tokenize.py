@@ -97,7 +97,7 @@ def tokenize(
                     split, write_note, scoring.normalizer, squad_v2=squad_v2, longest=longest
                 )
                 _write_split(raw / f"{split}.jsonl", writer, windower, audit)
-            _require_known(audit, params)
+            audit.require_known(params.max_unknown_tokens)
             _require_reachable(audit, params)
             audits.append(audit)
     validation = audits[-1].summary()
@@ -116,16 +116,6 @@ def _write_split(path: Path, writer: WindowWriter, windower: "Windower", audit: 
         row += len(batch)
     if row == 0:
         raise RetuneError(f"{path}: no questions; the download stage left this split empty")
-
-
-def _require_known(audit: Audit, params: TokenizeParams) -> None:
-    """Refuse a split that a model could mostly not read."""
-    if audit.unknown_share > params.max_unknown_tokens:
-        raise RetuneError(
-            f"{audit.split}: {audit.unknown_sentence()}; set qa.checkpoint to an encoder for this "
-            "language, or raise qa.tokenize.max_unknown_tokens, now "
-            f"{params.max_unknown_tokens}"
-        )
 
 
 def _require_reachable(audit: Audit, params: TokenizeParams) -> None:
