@@ -119,8 +119,8 @@ class Audit:
         """
         if self.unknown_share > limit:
             raise RetuneError(
-                f"{self.split}: {self.unknown_sentence()}; set qa.checkpoint to an encoder for this "
-                f"language, or raise qa.tokenize.max_unknown_tokens, now {limit}"
+                f"{self.split}: {self.unknown_sentence()}; set qa.checkpoint to an encoder "
+                f"for this language, or raise qa.tokenize.max_unknown_tokens, now {limit}"
             )
 
     def summary(self) -> dict[str, Any]:
