@@ -153,9 +153,7 @@ KINDS = {
     "answer_too_long": Kind(
         "note", "an answer over `max_answer_length` (tokenize counts it)", "raise max_answer_length"
     ),
-    "unknown_tokens": Kind(
-        "note", "over 1 % of the tokens are unknown to the tokenizer", "another checkpoint"
-    ),
+    "unknown_tokens": Kind("note", "tokens that the tokenizer does not know", "another checkpoint"),
     "label_widened": Kind("note", "an answer that begins or ends in mid-token", "nothing"),
     "question_cut": Kind("note", "a question cut to its limit", "raise max_question_length"),
     "question_trimmed": Kind("note", "white space at a question's edges", "nothing"),
