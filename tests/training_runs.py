@@ -72,6 +72,7 @@ def write_features(
             max_question_length=16,
             windows="all",
             max_lost_answers=0.0,
+            max_unknown_tokens=1.0,
         ),
         scoring=ScoreParams(normalizer="squad"),
         squad_v2=squad_v2,

@@ -55,6 +55,10 @@ def encoder_config(checkpoint: Path, dropout: float | None, **changes: Any) -> P
         for name, value in config.to_dict().items():
             if _DROPOUT.search(name) and isinstance(value, float):
                 setattr(config, name, dropout)
+    if getattr(config, "attention_type", None) == "block_sparse":
+        # BigBird leaves sparse attention for good at the first short batch, so that its logits
+        # would depend on the order of the batches.
+        config.attention_type = "original_full"
     return config
 
 
@@ -89,11 +93,10 @@ def load_encoder_and_missing(
     # the head only.
     resized = {key for key, *_ in report["mismatched_keys"]}
     fresh = sorted({*report["missing_keys"]} | resized)
-    prefix = f"{model.base_model_prefix}."
     told = [
         f"{key} (which has another size there)" if key in resized else key
         for key in fresh
-        if key.startswith(prefix)
+        if _is_of_the_encoder(model, key)
     ]
     if told:
         raise RetuneError(
@@ -101,6 +104,13 @@ def load_encoder_and_missing(
             "config.json and model.safetensors do not belong together"
         )
     return model, fresh
+
+
+def _is_of_the_encoder(model: PreTrainedModel, key: str) -> bool:
+    """Whether a weight is the encoder's; T5's has no prefix of its own."""
+    if model.base_model is not model:
+        return key.startswith(f"{model.base_model_prefix}.")
+    return key.partition(".")[0] in ("shared", "encoder", "decoder")
 
 
 def load_encoder_embeddings(folder: Path) -> Tensor:

@@ -9,7 +9,9 @@ if TYPE_CHECKING:
 def max_positions(model: "PreTrainedModel") -> int | None:
     """The most tokens T that a text may have; None where there is no limit."""
     size: int | None = getattr(model.config, "max_position_embeddings", None)
-    return None if size is None else size - first_position(model)
+    if size is None or size < 0:  # XLNet, whose positions are relative, says -1
+        return None
+    return size - first_position(model)
 
 
 def first_position(model: "PreTrainedModel") -> int:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from retune.checkpoints import CheckpointParams, load_tokenizer, resolve
 from retune.lineage import sealed
-from retune.params import Params
+from retune.params import Params, Positive
 from retune.qa.score import ScoreParams
 from retune.qa.tokenize import TokenizeParams, tokenize
 from retune.stage import run_stage
@@ -20,6 +20,7 @@ def main(raw: Path, features: Path, metrics: Path) -> str:
         settings = params.section("qa.tokenize", TokenizeParams)
         scoring = params.section("qa.score", ScoreParams)
         squad_v2 = params.section("qa.squad_v2", bool)
+        longest = params.section("qa.train.evaluation.max_answer_length", Positive)
     writes = {"features": features}
     with sealed(params.read, reads={"raw": raw}, writes=writes, reports=[metrics]):
         return tokenize(
@@ -30,6 +31,7 @@ def main(raw: Path, features: Path, metrics: Path) -> str:
             params=settings,
             scoring=scoring,
             squad_v2=squad_v2,
+            longest=longest,
         )
 
 

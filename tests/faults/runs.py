@@ -32,6 +32,7 @@ TOKENIZE: dict[str, Any] = {
     "max_question_length": 12,
     "windows": "all",
     "max_lost_answers": 1.0,
+    "max_unknown_tokens": 1.0,
 }
 POSTPROCESS: dict[str, Any] = {"n_best": 3, "max_answer_length": 30, "null_threshold": 0.0}
 
@@ -72,8 +73,9 @@ def run_download(
 
 
 def run_tokenize(
-    folder: Path, kind: str | Any = "wordpiece", squad_v2: bool = False, **changes: Any
-) -> list[dict[str, Any]]:
+    folder: Path, kind: str | Any = "wordpiece", squad_v2: bool = False, longest: int | None = None,
+    **changes: Any,
+) -> list[dict[str, Any]]:  # fmt: skip
     """The audit, an entry a split, of the windows of `raw`."""
     tokenize(
         folder / "raw",
@@ -83,6 +85,7 @@ def run_tokenize(
         params=TokenizeParams(**(TOKENIZE | changes)),
         scoring=ScoreParams(normalizer="squad"),
         squad_v2=squad_v2,
+        longest=longest,
     )
     audit: list[dict[str, Any]] = json.loads((folder / "windows.json").read_bytes())["qa"][
         "windows"

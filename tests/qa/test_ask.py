@@ -28,6 +28,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "tokenize": {
             "max_length": 128, "doc_stride": 8, "max_question_length": 16, "windows": "all",
             "max_lost_answers": 0.0,
+            "max_unknown_tokens": 1.0,
         },
         "predict": {"batch_size": 4, "precision": "fp32"},
         "postprocess": {"n_best": 5, "max_answer_length": 10, "null_threshold": 0.0},

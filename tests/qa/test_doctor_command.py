@@ -235,6 +235,7 @@ def test_answers_in_no_window_are_found_where_that_is_asked_for(
         "max_question_length": 8,
         "windows": "all",
         "max_lost_answers": 1.0,
+        "max_unknown_tokens": 1.0,
     }
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
     monkeypatch.chdir(tmp_path)

@@ -306,7 +306,12 @@ def test_real_contexts_have_the_answers_of_the_nested_loops(name, levels, shared
         for qa in paragraph["qas"][:3]
     ]
     lengths = TokenizeParams(
-        max_length=384, doc_stride=128, max_question_length=64, windows="all", max_lost_answers=0.0
+        max_length=384,
+        doc_stride=128,
+        max_question_length=64,
+        windows="all",
+        max_lost_answers=0.0,
+        max_unknown_tokens=1.0,
     )
     windows = Windower(BYTES, lengths).cut(examples, first_row=0).windows
     rng = np.random.default_rng(0)

@@ -39,6 +39,7 @@ def params(**changes: Any) -> TokenizeParams:
         "max_question_length": 12,
         "windows": "all",
         "max_lost_answers": 1.0,
+        "max_unknown_tokens": 1.0,
     }
     return TokenizeParams(**(values | changes))
 

@@ -2,26 +2,30 @@
 
 The ceiling is the EM and F1 of a reader that always picks the best span of tokens that
 its windows offer: answers that are cut by every window, or that begin inside a token,
-keep it below 100. Where no window offers a reference answer word for word, all spans of
-up to 30 tokens are tried, and all inside the words of a reference.
+keep it below 100. The ceiling "as read" is that of a reader whose answers have at most
+`max_answer_length` tokens.
 """
 
-import itertools
-import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from retune.qa.characters import is_mark
+from retune.errors import RetuneError, excerpt
+from retune.qa.ceiling import Ceiling, TokenChars, span_text
 from retune.qa.examples import Answer, Example
 from retune.qa.normalizers import NORMALIZERS
-from retune.qa.score import Normalizer, best_scores
-from retune.qa.windows import Features, Ints, Longs, changes
+from retune.qa.reach import shortest_answers
+from retune.qa.score import Normalizer
+from retune.qa.windows import Features, Longs, changes
 
 _Label = tuple[int, int] | None  # characters [first, behind the last) in the context
-_Tokens = tuple[Ints, Ints]  # starts and ends of tokens, in characters
+
+#: The share of unknown tokens from which a split's summary warns.
+WARNING_SHARE = 0.01
+_EXAMPLES = 3  # of what is unknown
 
 
 class Audit:
@@ -31,6 +35,7 @@ class Audit:
         counts: of questions, windows, tokens and of each kind of loss.
         ids: the questions with each kind of loss.
         longest_lost: tokens of the longest answer that no window holds whole.
+        unknown: some of the texts that the tokenizer does not know.
     """
 
     def __init__(
@@ -40,22 +45,33 @@ class Audit:
         normalizer: Normalizer | None,
         *,
         squad_v2: bool,
+        longest: int | None = None,
     ) -> None:
         """Audit `split`; with a `normalizer` widened labels as scored and, but in train, a ceiling.
 
-        `write_note` gets a line for each question that loses something.
+        `write_note` gets a line for each question that loses something. With `longest`, the most
+        tokens that an answer may have, longer ones are counted, and there is a ceiling as read.
         """
         self.split = split
         self.counts: Counter[str] = Counter()
         self.ids: defaultdict[str, list[str]] = defaultdict(list)
         self.longest_lost = 0
         self.most_windows = 0
+        self.unknown: list[str] = []
         self._write_note = write_note
         self._normalizer = normalizer
-        self._ceiling_by = None if split == "train" else normalizer
-        self._squad_v2 = squad_v2
-        self._exact_match = 0.0
-        self._f1 = 0.0
+        self._longest = longest
+        self._ceilings: dict[str, Ceiling] = {}
+        if normalizer and split != "train":
+            self._ceilings[""] = Ceiling(normalizer, squad_v2=squad_v2)
+            if longest:
+                read = Ceiling(normalizer, squad_v2=squad_v2, longest=longest)
+                self._ceilings["_as_read"] = read
+
+    @property
+    def unknown_share(self) -> float:
+        """The share of the tokens of questions and contexts that are unknown, from 0 to 1."""
+        return self.counts["unknown_tokens"] / max(self.counts["text_tokens"], 1)
 
     def add(
         self,
@@ -64,10 +80,16 @@ class Audit:
         question_cut: Longs,
         answer_tokens: Longs,
         room: Longs,
+        text_tokens: Longs,
+        unknown_tokens: Longs,
+        unknown: Sequence[str],
     ) -> None:
         """Count N questions with all their windows; the rest as in `retune.qa.tokenize.Cut`."""
         bounds = np.flatnonzero(changes(windows.example, end=True))
         self.counts.update(questions=len(examples), windows=len(windows), tokens=windows.tokens)
+        self.counts["text_tokens"] += int(text_tokens.sum())
+        self.counts["unknown_tokens"] += int(unknown_tokens.sum())
+        self.unknown = list(dict.fromkeys([*self.unknown, *unknown]))[:_EXAMPLES]
         self.most_windows = max(self.most_windows, int(np.diff(bounds).max()))
         empty = np.logical_and.reduceat(windows.context_start == windows.context_end, bounds[:-1])
         labels = _labels(windows, bounds)
@@ -82,33 +104,59 @@ class Audit:
                 self._note(example, "context_without_tokens", "the tokenizer keeps nothing of it")
             if example.answers:
                 self._check_answers(example, label, tokens, fits)
-            if self._ceiling_by and not _offers_answer(example, label):
-                spans = _context_tokens(windows, bounds[row], bounds[row + 1])
-                exact_match, f1 = self._best(example, spans, self._ceiling_by)
-                self._exact_match += exact_match
-                self._f1 += f1
-            elif self._ceiling_by:
-                self._exact_match += 1.0
-                self._f1 += 1.0
+            offered = _offered(example, label, tokens)
+            spans = partial(_context_tokens, windows, bounds[row], bounds[row + 1])
+            for ceiling in self._ceilings.values():
+                ceiling.add(example, spans, offered)
+        if self._longest:
+            self._check_lengths(examples, windows, bounds, self._longest)
+
+    def require_known(self, limit: float) -> None:
+        """Refuse a split that a model could mostly not read.
+
+        Raises:
+            RetuneError: the share of unknown tokens is above `limit`.
+        """
+        if self.unknown_share > limit:
+            raise RetuneError(
+                f"{self.split}: {self.unknown_sentence()}; set qa.checkpoint to an encoder "
+                f"for this language, or raise qa.tokenize.max_unknown_tokens, now {limit}"
+            )
 
     def summary(self) -> dict[str, Any]:
-        """Counts, and for an evaluation split the ceiling in percent."""
+        """Counts, and for an evaluation split the ceilings in percent."""
         questions = self.counts["questions"]
-        names = ["questions", "answers", "windows", "tokens", *KINDS, *COUNTED]
+        names = ["questions", "answers", "windows", "tokens", "unknown_tokens", *KINDS, *COUNTED]
         rows: dict[str, Any] = {"split": self.split} | {name: self.counts[name] for name in names}
         rows["windows_per_question"] = self.counts["windows"] / questions
         rows["most_windows"] = self.most_windows
-        if self._ceiling_by:
-            rows["ceiling_exact_match"] = 100 * self._exact_match / questions
-            rows["ceiling_f1"] = 100 * self._f1 / questions
+        rows["unknown_token_share"] = self.unknown_share
+        for suffix, ceiling in self._ceilings.items():
+            exact_match, f1 = ceiling.percent(questions)
+            rows[f"ceiling_exact_match{suffix}"] = exact_match
+            rows[f"ceiling_f1{suffix}"] = f1
         return rows
 
     def sentence(self) -> str:
         """The headline of `summary`, for people."""
         counts = self.counts
-        text = f"{self.split}: {counts['questions']:,} questions, {counts['windows']:,} windows"
-        lost = counts["answer_in_no_window"]
-        return f"{text}, {lost} answers in no window" if lost else text
+        parts = [f"{self.split}: {counts['questions']:,} questions, {counts['windows']:,} windows"]
+        if lost := counts["answer_in_no_window"]:
+            parts.append(f"{lost} answers in no window")
+        if unplaced := counts["unplaced_answer"]:
+            parts.append(f"{unplaced:,} questions without a place for their answer")
+        if long := counts["answer_too_long"]:
+            parts.append(f"{long:,} answers longer than max_answer_length {self._longest}")
+            if read := self._ceilings.get("_as_read"):
+                parts.append(f"ceiling F1 {read.percent(counts['questions'])[1]:.2f} as read")
+        if self.unknown_share > WARNING_SHARE:
+            parts.append(f"warning: {self.unknown_sentence()}")
+        return ", ".join(parts)
+
+    def unknown_sentence(self) -> str:
+        """How much the tokenizer does not know, with some of it."""
+        such = f", such as {', '.join(map(excerpt, self.unknown))}" if self.unknown else ""
+        return f"{self.unknown_share:.1%} of the tokens are unknown to the tokenizer{such}"
 
     def _note(self, example: Example, kind: str, detail: str) -> None:
         self.counts[kind] += 1
@@ -116,7 +164,11 @@ class Audit:
         self._write_note({"id": example.id, "kind": kind, "detail": detail})
 
     def _check_answers(self, example: Example, label: _Label, tokens: int, room: int) -> None:
-        answer = example.answers[0]
+        answer = example.label
+        if answer is None:
+            detail = f"nowhere in the context: {example.answers[0].text}"
+            self._note(example, "unplaced_answer", detail)
+            return
         self.counts["answers"] += 1
         if len(example.answers) > 1 and self.split == "train":
             detail = f"the first of {len(example.answers)} is learned"
@@ -126,29 +178,20 @@ class Audit:
             self.counts["answer_longer_than_window"] += tokens > room
             detail = f"{tokens} tokens, {room} fit into a window: {answer.text}"
             self._note(example, "answer_in_no_window", detail)
-        elif (text := _text(example.context, *label)) != answer.text:
+        elif (text := span_text(example.context, *label)) != answer.text:
             self.counts["label_widened_as_scored"] += self._differ(answer, text)
             self._note(example, "label_widened", f"{answer.text!r} became {text!r}")
+
+    def _check_lengths(
+        self, examples: Sequence[Example], windows: Features, bounds: Longs, longest: int
+    ) -> None:
+        shortest = shortest_answers(examples, windows, bounds)
+        for row in np.flatnonzero(shortest > longest).tolist():
+            self._note(examples[row], "answer_too_long", f"{shortest[row]} tokens or more")
 
     def _differ(self, answer: Answer, text: str) -> bool:
         normalize = NORMALIZERS.get(self._normalizer or "", str.split)
         return normalize(answer.text) != normalize(text)
-
-    def _best(
-        self, example: Example, windows: list[_Tokens], normalizer: Normalizer
-    ) -> tuple[float, float]:
-        golds = [answer.text for answer in example.answers]
-        best = 0.0, 0.0
-        for text in _spans(example.context, sorted(set(golds)), windows):
-            if text in golds:
-                return 1.0, 1.0
-            exact_match, f1 = best_scores(
-                text, golds, squad_v2=self._squad_v2, normalizer=normalizer
-            )
-            best = max(best[0], exact_match), max(best[1], f1)
-            if best == (1.0, 1.0):
-                break
-        return best
 
 
 #: What a question can lose, as counted in the summary and listed in the notes.
@@ -159,6 +202,8 @@ KINDS = (
     "question_trimmed",
     "context_without_tokens",
     "several_answers",
+    "unplaced_answer",
+    "answer_too_long",
 )
 #: Parts of the first two that are counted: longer than any window; another text to the normaliser.
 COUNTED = ("answer_longer_than_window", "label_widened_as_scored")
@@ -177,57 +222,20 @@ def _labels(windows: Features, bounds: Longs) -> list[_Label]:
     return [pair if there else None for there, pair in zip(found.tolist(), pairs, strict=True)]
 
 
-def _offers_answer(example: Example, label: _Label) -> bool:
-    """Whether there is nothing to find, or a label that is a reference answer word for word."""
+def _offered(example: Example, label: _Label, tokens: int) -> int | None:
+    """The number of tokens of a label that is a reference answer word for word, else None.
+
+    0 where there is nothing to find.
+    """
     if not example.answers:
-        return True
-    text = _text(example.context, *label) if label else None
-    return any(answer.text == text for answer in example.answers)
+        return 0
+    text = span_text(example.context, *label) if label else None
+    return tokens if any(answer.text == text for answer in example.answers) else None
 
 
-def _spans(context: str, golds: list[str], windows: list[_Tokens]) -> Iterator[str]:
-    """Texts of token spans, the likely best first: see the ceiling."""
-    places = [
-        (match.start(), match.end())
-        for gold in golds
-        for match in re.finditer(re.escape(gold), context)
-    ]
-    touching = list(_touching(places, windows))
-    for starts, ends in touching:
-        yield _text(context, starts[0], ends[-1])
-    for starts, ends in touching:
-        yield from _inside(context, starts, ends, longest=len(starts))
-    for window in windows:
-        yield from _inside(context, *window, longest=_LONGEST_SPAN)
-
-
-_LONGEST_SPAN = 30
-
-
-def _touching(places: list[tuple[int, int]], windows: list[_Tokens]) -> Iterator[_Tokens]:
-    """Starts and ends of the tokens that touch a place, for each place and window."""
-    for (low, high), (starts, ends) in itertools.product(places, windows):
-        touched = (ends > low) & (starts < high)
-        if touched.any():
-            yield starts[touched], ends[touched]
-
-
-def _context_tokens(windows: Features, low: int, high: int) -> list[_Tokens]:
+def _context_tokens(windows: Features, low: int, high: int) -> list[TokenChars]:
     """Starts and ends of the context tokens of the windows [low, high)."""
     begin = windows.window_tokens()[low:high]
     first, last = begin + windows.context_start[low:high], begin + windows.context_end[low:high]
     parts = map(slice, first.tolist(), last.tolist())
     return [(windows.char_start[part], windows.char_end[part]) for part in parts]
-
-
-def _inside(context: str, starts: Ints, ends: Ints, longest: int) -> Iterator[str]:
-    for first, start in enumerate(starts):
-        for end in ends[first : first + longest]:
-            yield _text(context, start, end)
-
-
-def _text(context: str, start: int, end: int) -> str:
-    # As in postprocess, a span does not end between a letter and its accent.
-    while end < len(context) and is_mark(context[end]):
-        end += 1
-    return context[start:end]

@@ -13,7 +13,7 @@ from retune.errors import excerpt
 from retune.findings import Finding
 from retune.qa.aligning import explain, is_aligned, misalignment, placed, spelt, trimmed
 from retune.qa.converting import conversion_findings, converted
-from retune.qa.examples import Answer, Example
+from retune.qa.examples import UNPLACED, Answer, Example
 from retune.qa.kinds import KINDS
 from retune.qa.reading import Record
 from retune.qa.reading_json import too_deep
@@ -34,12 +34,14 @@ class Rules:
     `squad_v2` lets questions have no answer; without it such a question is an error, or
     left out if `drop_unanswerable`. `realign` moves an answer that is not at its offset
     to the only place where it can stand (see `retune.qa.aligning.realigned`); without it
-    such an answer is an error.
+    such an answer is an error. In a split that is `only_scored` answers need no place: one
+    that stays misaligned is kept without.
     """
 
     squad_v2: bool
     realign: bool
     drop_unanswerable: bool
+    only_scored: bool = False
 
 
 class Checker:
@@ -59,6 +61,7 @@ class Checker:
         self._contexts: set[str] = set()
         self._questions: dict[tuple[str, str], tuple[str, bool]] = {}
         self._failed = False
+        self._needed = {"text"} if rules.only_scored else {"text", "answer_start"}
 
     def add(self, items: Iterable[Record | Finding]) -> None:
         """Check what `retune.qa.reading.read_records` gave for a file of this split."""
@@ -168,19 +171,42 @@ class Checker:
         kept: list[Answer] = []
         lost: list[tuple[str, str, str]] = []
         for place, value, start in self._pairs(record):
-            if self._is_sound(record, place, value, start) and context:
+            if isinstance(value, str) and not value.strip():
+                message = f"the answer {excerpt(value)} is empty"
+                lost.append((place.format("text"), "empty_answer", message))
+            elif self._is_sound(record, place, value, start) and context:
                 answer = self._mended(record, place, context, Answer(value, start))
                 if is_aligned(context, answer):
                     kept.append(answer)
+                elif self._may_be_unplaced(context, answer):
+                    kept.append(Answer(answer.text, UNPLACED))
+                    message = f"{excerpt(value)} has no certain place; it counts for EM and F1 only"
+                    self._say(record, "unplaced_answer", place.format("answer_start"), message)
                 else:
                     kind, why = misalignment(context, answer), explain(context, answer)
                     lost.append((place.format("answer_start"), kind, why))
         for place, kind, message in lost:
-            if kept and self.rules.realign:
-                self._say(record, "dropped_answer", place, f"{message}; left out, others remain")
-            else:
-                self._say(record, kind, place, message)
+            self._lose(record, place, kind, message, bool(kept))
         return kept
+
+    def _may_be_unplaced(self, context: str, answer: Answer) -> bool:
+        """Whether a misaligned answer is kept for the score; one to be moved is not."""
+        if not self.rules.only_scored:
+            return False
+        return self.rules.realign or answer.start < 0 or answer.text.strip() not in context
+
+    def _lose(self, record: Record, place: str, kind: str, message: str, others: bool) -> None:
+        """Leave an answer out where the question has `others` and rules allow it, or refuse it."""
+        is_empty = kind == "empty_answer"
+        if others and self.rules.realign:
+            kind = "dropped_empty_answer" if is_empty else "dropped_answer"
+            message += "; left out, others remain"
+        elif is_empty and others:
+            advice = "delete it, or set `qa.download.realign: true` to leave it out"
+            message += f"; {advice}, as others remain"
+        elif is_empty:
+            message += f"; {_EMPTY}"
+        self._say(record, kind, place, message)
 
     def _pairs(self, record: Record) -> Iterator[tuple[str, Any, Any]]:
         """Yield (place, text, start) for each answer; `place` has a gap for the field's name."""
@@ -196,11 +222,11 @@ class Checker:
                 if not isinstance(answer, dict):
                     message = f"{_typed(answer)} is not an object with `text` and `answer_start`"
                     self._say(record, "wrong_type", place, message)
-                elif missing := {"text", "answer_start"} - answer.keys():
+                elif missing := self._needed - answer.keys():
                     message = f"no `{'` and no `'.join(sorted(missing))}`"
                     self._say(record, "missing_field", place, message)
                 else:
-                    yield f"{place}/{{}}", answer["text"], answer["answer_start"]
+                    yield f"{place}/{{}}", answer["text"], answer.get("answer_start", UNPLACED)
         else:
             message = f"{_typed(answers)} is not a list of answers; {_EMPTY}"
             self._say(record, "wrong_type", "answers", message)
@@ -279,8 +305,6 @@ def _faults_of_text(value: Any) -> Iterator[tuple[str, str, str]]:
     """(kind, field, message) of each fault of an answer's text."""
     if not isinstance(value, str):
         yield "wrong_type", "text", f"the text {_typed(value)} is not a string"
-    elif not value.strip():
-        yield "empty_answer", "text", f"the answer {excerpt(value)} is empty; {_EMPTY}"
     elif not value.isascii() and _SURROGATE.search(value):
         yield "lone_surrogate", "text", f"half of a surrogate pair in {excerpt(value)}"
 

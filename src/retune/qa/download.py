@@ -28,8 +28,9 @@ SPLITS = ("train", "validation")
 class DownloadParams(LimitParams):
     """Section `qa.download`.
 
-    `realign` moves misaligned answers whose place is certain; `unanswerable` is for
-    questions without an answer in a run with `qa.squad_v2: false`; `shared_contexts` is
+    `realign` moves misaligned answers whose place is certain, and leaves out misaligned and empty
+    ones beside good answers. Answers of the validation split need no place. `unanswerable` is
+    for questions without an answer in a run with `qa.squad_v2: false`; `shared_contexts` is
     for contexts of train that stand in validation too. Ids in both are always an error.
     `repeated_ids` is for an id that one split has several times: the first or the last question
     that has it is kept.
@@ -83,8 +84,11 @@ def _checked(
     sources: Mapping[str, Sequence[Source]], params: DownloadParams, squad_v2: bool
 ) -> dict[str, Checker]:
     """Both splits, sound: any error in either of them has been raised."""
-    rules = Rules(squad_v2, params.realign, drop_unanswerable=params.unanswerable == "drop")
-    checkers = {split: Checker(rules) for split in SPLITS}
+    drop = params.unanswerable == "drop"
+    checkers = {
+        split: Checker(Rules(squad_v2, params.realign, drop, only_scored=split == "validation"))
+        for split in SPLITS
+    }
     for split in SPLITS:
         items = [item for source in sources[split] for item in _read(source)]
         checkers[split].add(_one_of_each_id(items, params.repeated_ids))

@@ -2,7 +2,8 @@
 
 The form is SQuAD's, flattened: `id`, `title`, `context`, `question`, and `answers`
 with `text` and `answer_start` (a character offset into the context). A question
-without answers is unanswerable.
+without answers is unanswerable. In a split that is only scored an answer may be `UNPLACED`:
+it counts for EM and F1, and no window is labelled with it.
 """
 
 from collections.abc import Iterable, Iterator
@@ -12,10 +13,13 @@ from typing import Any, NamedTuple, Protocol
 
 from retune.storage import read_json_lines, write_json_lines
 
+#: The `answer_start` of a reference answer that has no place in its context.
+UNPLACED = -1
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A reference answer: `context[start:start + len(text)] == text`."""
+    """A reference answer: `context[start:start + len(text)] == text`, unless it is `UNPLACED`."""
 
     text: str
     start: int
@@ -35,6 +39,16 @@ class Example:
     context: str
     question: str
     answers: tuple[Answer, ...]
+
+    @property
+    def label(self) -> Answer | None:
+        """The answer that windows are labelled with: the first that has a place."""
+        return next((answer for answer in self.answers if answer.start != UNPLACED), None)
+
+    @property
+    def spans(self) -> list[tuple[int, int]]:
+        """First character of each placed reference answer, and the one behind its last."""
+        return [(answer.start, answer.end) for answer in self.answers if answer.start != UNPLACED]
 
 
 class Passage(Protocol):
@@ -58,9 +72,9 @@ class AnsweredPassage(NamedTuple):
 
     @property
     def spans(self) -> list[tuple[int, int]]:
-        """First character of each reference answer, and the one behind its last."""
+        """First character of each placed reference answer, and the one behind its last."""
         pairs = zip(self.answers["answer_start"], self.answers["text"], strict=True)
-        return [(start, start + len(text)) for start, text in pairs]
+        return [(start, start + len(text)) for start, text in pairs if start != UNPLACED]
 
 
 def write_examples(path: Path, examples: Iterable[Example]) -> int:

@@ -134,6 +134,12 @@ KINDS = {
     "dropped_answer": Kind(
         "note", "a misaligned answer left out, others remain", _BY_HAND, "with --drop: deletes it"
     ),
+    "dropped_empty_answer": Kind(
+        "note", "an empty answer that download left out, others remain (`realign`)", "nothing"
+    ),
+    "unplaced_answer": Kind(
+        "note", "a validation answer without a place; it counts for EM and F1 only", "nothing"
+    ),
     "impossible_with_answers": Kind(
         "error", "is_impossible is true but there are answers", "take one away"
     ),
@@ -165,6 +171,10 @@ KINDS = {
     "answer_in_no_window": Kind(
         "note", "an answer that no window holds whole", "raise max_length or doc_stride"
     ),
+    "answer_too_long": Kind(
+        "note", "an answer over `max_answer_length` (tokenize counts it)", "raise max_answer_length"
+    ),
+    "unknown_tokens": Kind("note", "tokens that the tokenizer does not know", "another checkpoint"),
     "label_widened": Kind("note", "an answer that begins or ends in mid-token", "nothing"),
     "question_cut": Kind("note", "a question cut to its limit", "raise max_question_length"),
     "question_trimmed": Kind("note", "white space at a question's edges", "nothing"),

@@ -1,15 +1,24 @@
 """Which reference answers have more tokens than an answer may have."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from retune.qa.examples import AnsweredPassage
-from retune.qa.spans import Floats
 from retune.qa.windows import Longs, Windows, changes, ranges
 
-Part = tuple[Windows, Floats]
+Part = tuple[Windows, NDArray[np.float32]]
+
+
+class Answered(Protocol):
+    """A question whose reference answers have places."""
+
+    @property
+    def spans(self) -> list[tuple[int, int]]:
+        """First character of each reference answer, and the one behind its last."""
 
 
 def out_of_reach(
@@ -24,12 +33,12 @@ def out_of_reach(
     for windows, logits in parts:
         bounds = np.flatnonzero(changes(windows.example, end=True))
         questions = list(islice(examples, len(bounds) - 1))
-        shortest = _shortest_answers(questions, windows, bounds)
+        shortest = shortest_answers(questions, windows, bounds)
         lost += [questions[row].id for row in np.flatnonzero(shortest > longest)]
         yield windows, logits
 
 
-def _shortest_answers(questions: list[AnsweredPassage], windows: Windows, bounds: Longs) -> Longs:
+def shortest_answers(questions: Sequence[Answered], windows: Windows, bounds: Longs) -> Longs:
     """Tokens of the shortest answer of each of N questions, 0 where there is none, shape (N,).
 
     Of an answer that no window holds whole those of its longest part count. Question i has

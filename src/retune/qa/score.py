@@ -9,7 +9,7 @@ texts without tokens: always 0 in 1.1, 1 in 2.0 where both are without.
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -153,13 +153,25 @@ def best_scores(
 ) -> tuple[float, float]:
     """Exact match and F1 of one answer, from 0 to 1: the best over its reference answers."""
     normalize = NORMALIZERS[normalizer]
-    prediction = normalize(text)
+    tokens = reference_tokens(references, normalize, squad_v2=squad_v2)
+    return best_of(normalize(text), tokens, squad_v2=squad_v2)
+
+
+def reference_tokens(
+    references: Iterable[str], normalize: Callable[[str], list[str]], *, squad_v2: bool
+) -> list[list[str]]:
+    """The tokens of each reference answer that counts."""
     tokens = [normalize(reference) for reference in dict.fromkeys(references)]
-    if squad_v2:
-        tokens = [reference for reference in tokens if reference] or [[]]
+    return ([reference for reference in tokens if reference] or [[]]) if squad_v2 else tokens
+
+
+def best_of(
+    prediction: Sequence[str], references: Sequence[Sequence[str]], *, squad_v2: bool
+) -> tuple[float, float]:
+    """Exact match and F1 of an answer's tokens, the best over those of its references."""
     return (
-        float(any(exact_match(prediction, reference) for reference in tokens)),
-        max(f1(prediction, reference, squad_v2=squad_v2) for reference in tokens),
+        float(any(exact_match(prediction, reference) for reference in references)),
+        max(f1(prediction, reference, squad_v2=squad_v2) for reference in references),
     )
 
 

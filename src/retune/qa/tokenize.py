@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 _BATCH = 1000  # examples tokenized at a time: bounds memory, changes no output
+_UNKNOWN = 100  # unknown tokens of a batch whose texts are looked at
 SPLITS = ("train", "validation")
 
 
@@ -49,7 +50,8 @@ class TokenizeParams:
     `doc_stride` is the overlap of neighbouring windows, as in BERT's SQuAD code, not the
     distance between their starts. Questions are cut to `max_question_length`. `windows`:
     "all", or "first" to truncate long contexts instead. `max_lost_answers`: the share of a
-    split's answers, from 0 to 1, that may stand whole in no window.
+    split's answers, from 0 to 1, that may stand whole in no window. `max_unknown_tokens`: the
+    share of the tokens of questions and contexts that may be unknown to the tokenizer.
     """
 
     max_length: Positive
@@ -57,6 +59,7 @@ class TokenizeParams:
     max_question_length: Positive
     windows: Literal["all", "first"]
     max_lost_answers: Fraction
+    max_unknown_tokens: Fraction
 
 
 def tokenize(
@@ -68,12 +71,17 @@ def tokenize(
     params: TokenizeParams,
     scoring: ScoreParams,
     squad_v2: bool,
+    longest: int | None = None,
 ) -> str:
     """Write `features` (a folder: an Arrow file a split, the tokenizer) and the audit.
 
+    `longest` is the most tokens that an answer may have when it is read; it changes the audit
+    only.
+
     Raises:
         RetuneError: where the windows that `params` asks for cannot exist or lose too many
-            answers, a split is empty, or the tokenizer keeps nothing of a train context.
+            answers, a split is empty, or the tokenizer keeps nothing of a train context, or
+            knows too few of a split's tokens.
     """
     windower = Windower(tokenizer, params)
     audits = []
@@ -85,8 +93,11 @@ def tokenize(
                 window_writer(folder / f"{split}.arrow") as writer,
                 json_lines_writer(folder / f"{split}_notes.jsonl") as write_note,
             ):
-                audit = Audit(split, write_note, scoring.normalizer, squad_v2=squad_v2)
+                audit = Audit(
+                    split, write_note, scoring.normalizer, squad_v2=squad_v2, longest=longest
+                )
                 _write_split(raw / f"{split}.jsonl", writer, windower, audit)
+            audit.require_known(params.max_unknown_tokens)
             _require_reachable(audit, params)
             audits.append(audit)
     write_json(metrics, {"qa": {"windows": [audit.summary() for audit in audits]}})
@@ -138,8 +149,11 @@ class Cut(NamedTuple):
 
     windows: Features
     question_cut: Longs  # (N,) question tokens that were cut off
-    answer_tokens: Longs  # (N,) tokens of the first answer, 0 where there is none
+    answer_tokens: Longs  # (N,) tokens of the answer that is the label, 0 where there is none
     room: Longs  # (N,) tokens of the context that fit into a window
+    text_tokens: Longs  # (N,) tokens of question and context
+    unknown_tokens: Longs  # (N,) those that the tokenizer does not know
+    unknown: list[str]  # some of their texts in the contexts
 
 
 class Windower:
@@ -153,6 +167,7 @@ class Windower:
         # "[SEP]" in a context or question is text, and must not end a sequence.
         self._backend.encode_special_tokens = True
         self.template = _template(tokenizer)
+        self._unknown_id = tokenizer.unk_token_id
         self._lengths = Lengths(
             params.max_length,
             params.max_question_length,
@@ -169,7 +184,7 @@ class Windower:
         questions = self._ids([example.question.strip() for example in examples])
         answers = [
             (answer.start, answer.end) if answer else (-1, -1)
-            for answer in (next(iter(example.answers), None) for example in examples)
+            for answer in (example.label for example in examples)
         ]
         chars = np.array(answers, np.int64)
         first, last = covering_spans(contexts, context, chars)
@@ -181,7 +196,22 @@ class Windower:
             question_cut=questions.counts - size,
             answer_tokens=np.maximum(last - first + 1, 0),
             room=self.params.max_length - self.template.specials - size,
+            text_tokens=questions.counts + contexts.counts[context],
+            unknown_tokens=self._unknown(questions) + self._unknown(contexts)[context],
+            unknown=self._unknown_texts(contexts, list(place)),
         )
+
+    def _unknown(self, tokens: Tokens) -> Longs:
+        """How many tokens of each text are unknown, shape (texts,)."""
+        sums = np.cumsum(tokens.ids == self._unknown_id, dtype=np.int64)
+        return np.diff(np.concatenate([[0], sums])[tokens.bounds])
+
+    def _unknown_texts(self, tokens: Tokens, texts: list[str]) -> list[str]:
+        """The first few of the texts of unknown tokens."""
+        token = np.flatnonzero(tokens.ids == self._unknown_id)[:_UNKNOWN]
+        text = np.searchsorted(tokens.bounds, token, side="right") - 1
+        places = zip(text.tolist(), tokens.start[token], tokens.end[token], strict=True)
+        return [texts[row][start:end] for row, start, end in places]
 
     def _ids(self, texts: list[str]) -> Tokens:
         """Token ids of texts; all tokens are said to have no characters."""

@@ -28,6 +28,7 @@ from retune.precision import resolved_precision
 from retune.qa.batches import ANSWER, Collator, span_logits
 from retune.qa.evaluation import Evaluation, EvaluationParams, answer_counts, batch_loss
 from retune.qa.features import read_rows
+from retune.qa.padding import require_readable
 from retune.qa.predict import PredictParams
 from retune.seeding import seed_everything
 from retune.training import OptimizationParams, require_finite
@@ -80,8 +81,10 @@ def train(
     tokenizer = load_tokenizer(features / "tokenizer")
     seed_everything(seed)  # before building: a new head is drawn at random
     model = build(vocabulary_size=len(tokenizer), pad_token_id=int(tokenizer.pad_token_id))
-    _check_length(model, longest=int(np.max(rows["length"])))
+    lengths = np.asarray(rows["length"])
+    _check_length(model, longest=int(lengths.max()))
     collator = Collator.for_model(model, tokenizer, resolved_precision(params.precision))
+    require_readable(model, collator, rows[int(lengths.argmax())])
     if settings is not None:
         settings = {**settings, "bundle": getattr(model.config, "bundle", None)}
     reads = raw, features

@@ -59,7 +59,7 @@ def diagnose(files: Sequence[Path], validation: Sequence[Path], options: Options
     Raises:
         RetuneError: only where `windows` is asked for and params.yaml does not allow it.
     """
-    split, other = _Split(options), _Split(options)
+    split, other = _Split(options), _Split(options, only_scored=True)
     examined = [split.examine(path) for path in files]
     compared = [other.examine(path) for path in validation]
     found = [*similar_findings(split.checker), *similar_findings(other.checker)]
@@ -110,8 +110,8 @@ class _Split:
         squad_v2: whether questions of any of them may be unanswerable.
     """
 
-    def __init__(self, options: Options) -> None:
-        rules = Rules(options.squad_v2, realign=False, drop_unanswerable=False)
+    def __init__(self, options: Options, *, only_scored: bool = False) -> None:
+        rules = Rules(options.squad_v2, False, drop_unanswerable=False, only_scored=only_scored)
         self.checker = Checker(rules)
         self._mender = Mender(drop=options.drop)
         self._drop = options.drop

@@ -6,7 +6,7 @@ from typing import Any
 from retune.checkpoints import CheckpointParams, load_tokenizer, resolve
 from retune.findings import Finding
 from retune.params import Params
-from retune.qa.audit import Audit
+from retune.qa.audit import WARNING_SHARE, Audit
 from retune.qa.checking import Checker
 from retune.qa.kinds import KINDS
 from retune.qa.tokenize import TokenizeParams, Windower
@@ -37,7 +37,14 @@ def window_findings(checker: Checker, squad_v2: bool) -> list[Finding]:
         cut = windower.cut(batch, first_row=row)
         audit.add(batch, *cut)
         row += len(batch)
-    return [_finding(checker, **note) for note in notes]
+    # That an answer has no place is the checker's to say.
+    findings = [_finding(checker, **note) for note in notes if note["kind"] != "unplaced_answer"]
+    if audit.unknown_share > WARNING_SHARE:
+        file = checker.records[checker.examples[0].id].file
+        message = f"{audit.unknown_sentence()}; set qa.checkpoint to an encoder for this language"
+        kind = "unknown_tokens"
+        findings.append(Finding(kind, KINDS[kind].severity, file, "", "", message))
+    return findings
 
 
 def _finding(checker: Checker, id: str, kind: str, detail: str) -> Finding:
