@@ -6,7 +6,7 @@ or is merely worth knowing becomes a note, so that nothing happens in silence.
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from retune.errors import excerpt
@@ -15,6 +15,7 @@ from retune.qa.aligning import explain, is_aligned, placed, trimmed
 from retune.qa.examples import Answer, Example
 from retune.qa.kinds import KINDS
 from retune.qa.reading import Record
+from retune.qa.reading_answers import as_answer, whole_number, why_incomplete, why_missing
 from retune.qa.reading_json import too_deep
 
 LONGEST_ID = 512
@@ -23,7 +24,10 @@ LONGEST_CONTEXT = 10_000_000
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _CONTROL_IN_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+_PAIR = {"text", "answer_start"}
 _EMPTY = "for a question without an answer write `answers: []`"
+
+_NONE = f"{_EMPTY}, or let `retune ask --data FILE` predict it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,7 @@ class Checker:
         self.records: dict[str, Record] = {}
         self._contexts: set[str] = set()
         self._questions: dict[tuple[str, str], str] = {}
+        self._converted: dict[tuple[str, str], tuple[Finding, int]] = {}
         self._failed = False
 
     def add(self, items: Iterable[Record | Finding]) -> None:
@@ -66,6 +71,14 @@ class Checker:
                 self.findings.append(item)
             else:
                 self.check(item)
+        self.close_file()
+
+    def close_file(self) -> None:
+        """Add what was read in another form, a note for each form and file."""
+        for note, count in self._converted.values():
+            message = f"{note.message} ({count:,} in this file)" if count > 1 else note.message
+            self.findings.append(replace(note, message=message))
+        self._converted.clear()
 
     def check(self, record: Record) -> Example | None:
         """Check one record: its example, or None where it is unsound or left out."""
@@ -95,17 +108,17 @@ class Checker:
 
     def _id(self, record: Record) -> str:
         given = record.values.get("id")
-        value = self._text(record, "id")
+        if type(given) is int:
+            value = str(given)
+            self._convert(record, "id", "an integer as id, read as its digits")
+        else:
+            value = self._text(record, "id")
         if isinstance(given, str) and (_CONTROL.search(given) or len(given) > LONGEST_ID):
             message = f"{excerpt(given)} has control characters or over {LONGEST_ID} characters"
             self._say(record, "bad_id", "id", message)
         first = self.records.setdefault(value, record) if value else record
         if first is not record:
-            same = first.values == record.values
-            advice = "with the same content; delete one" if same else "on other content; change one"
-            kind = "duplicate_id_same" if same else "duplicate_id"
-            message = f"the id stands already at {first.file}: {first.where} {advice}"
-            self._say(record, kind, "id", message)
+            self._say(record, *_twice(first, record))
         return value
 
     def _title(self, record: Record) -> str:
@@ -136,8 +149,7 @@ class Checker:
             return ""
         value = record.values[field]
         if not isinstance(value, str):
-            example = f', such as "{value}"' if type(value) is int else ""
-            message = f"{_typed(value)} is not a string; write a string{example}"
+            message = f"{_typed(value)} is not a string; write a string"
             self._say(record, "wrong_type", field, message)
             return ""
         if not value.strip() and not may_be_blank:
@@ -152,13 +164,14 @@ class Checker:
     def _answers(self, record: Record, context: str) -> list[Answer]:
         kept: list[Answer] = []
         lost: list[tuple[str, str]] = []
-        for place, value, start in self._pairs(record):
-            if self._is_sound(record, place, value, start) and context:
-                answer = self._mended(record, place, context, Answer(value, start))
-                if is_aligned(context, answer):
-                    kept.append(answer)
-                else:
-                    lost.append((place.format("answer_start"), explain(context, answer)))
+        for place, value, given in self._pairs(record):
+            for start in (given,) if type(given) is int else self._starts(record, place, given):
+                if self._is_sound(record, place, value, start) and context:
+                    answer = self._mended(record, place, context, Answer(value, start))
+                    if is_aligned(context, answer):
+                        kept.append(answer)
+                    else:
+                        lost.append((place.format("answer_start"), explain(context, answer)))
         for place, message in lost:
             if kept and self.rules.realign:
                 self._say(record, "dropped_answer", place, f"{message}; left out, others remain")
@@ -169,31 +182,45 @@ class Checker:
     def _pairs(self, record: Record) -> Iterator[tuple[str, Any, Any]]:
         """Yield (place, text, start) for each answer; `place` has a gap for the field's name."""
         if "answers" not in record.values:
-            self._say(record, "missing_field", "answers", f"no `answers`; {_EMPTY}")
+            self._say(record, "missing_field", "answers", why_missing(record.values, _NONE))
             return
         answers = record.values["answers"]
         if isinstance(answers, dict):
-            yield from self._pairs_of_lists(record, answers)
+            yield from self._pairs_of_object(record, answers)
         elif isinstance(answers, list):
             for number, answer in enumerate(answers):
                 place = f"answers/{number}"
                 if not isinstance(answer, dict):
                     message = f"{_typed(answer)} is not an object with `text` and `answer_start`"
                     self._say(record, "wrong_type", place, message)
-                elif missing := {"text", "answer_start"} - answer.keys():
-                    message = f"no `{'` and no `'.join(sorted(missing))}`"
-                    self._say(record, "missing_field", place, message)
-                else:
+                elif answer.keys() >= _PAIR:
                     yield f"{place}/{{}}", answer["text"], answer["answer_start"]
+                elif plain := self._renamed(record, place, answer):
+                    yield f"{place}/{{}}", plain["text"], plain["answer_start"]
         else:
             message = f"{_typed(answers)} is not a list of answers; {_EMPTY}"
             self._say(record, "wrong_type", "answers", message)
 
-    def _pairs_of_lists(
+    def _renamed(self, record: Record, place: str, answer: dict[str, Any]) -> dict[str, Any] | None:
+        """An answer by the usual names, or None after an error."""
+        plain = as_answer(answer)
+        if plain is None:
+            self._say(record, "missing_field", place, why_incomplete(answer))
+        else:
+            self._convert(record, place, "an answer under other names, read as the usual ones")
+        return plain
+
+    def _pairs_of_object(
         self, record: Record, answers: dict[str, Any]
     ) -> Iterator[tuple[str, Any, Any]]:
-        texts, starts = answers.get("text"), answers.get("answer_start")
-        if not isinstance(texts, list) or not isinstance(starts, list):
+        pair = answers if answers.keys() >= _PAIR else self._renamed(record, "answers", answers)
+        if pair is None:
+            return
+        texts, starts = pair["text"], pair["answer_start"]
+        if isinstance(texts, str):
+            self._convert(record, "answers", "one answer, read as a list of it")
+            yield "answers/{}", texts, starts
+        elif not isinstance(texts, list) or not isinstance(starts, list):
             message = f"{excerpt(answers)}: `text` and `answer_start` must both be lists"
             self._say(record, "wrong_type", "answers", message)
         elif len(texts) != len(starts):
@@ -202,6 +229,19 @@ class Checker:
         else:
             for number, (value, start) in enumerate(zip(texts, starts, strict=True)):
                 yield f"answers/{{}}/{number}", value, start
+
+    def _starts(self, record: Record, place: str, given: Any) -> Iterator[Any]:
+        """The offsets that a value means; the value itself where it means none."""
+        several = isinstance(given, list) and len(given) > 0
+        if several:
+            message = "a list of offsets, read as an answer at each"
+            self._convert(record, place.format("answer_start"), message)
+        for start in given if several else [given]:
+            number = whole_number(start)
+            if number is not None and type(start) is not int:
+                message = f"an offset that is a {type(start).__name__}, read as an integer"
+                self._convert(record, place.format("answer_start"), message)
+            yield start if number is None else number
 
     def _is_sound(self, record: Record, place: str, value: Any, start: Any) -> bool:
         faults = [*_faults_of_text(value), *_faults_of_start(start)]
@@ -252,11 +292,34 @@ class Checker:
             self._say(record, "unanswerable", "answers", message)
         return False
 
+    def _convert(self, record: Record, field: str, message: str) -> None:
+        """Count what is read in another form, to be told once for each file."""
+        key = record.file, message
+        note, count = self._converted.get(key) or (
+            Finding("converted", "note", record.file, record.place(field), record.id, message),
+            0,
+        )
+        self._converted[key] = note, count + 1
+
     def _say(self, record: Record, kind: str, field: str, message: str) -> None:
         severity = KINDS[kind].severity
         self._failed |= severity == "error"
         place = record.place(field)
         self.findings.append(Finding(kind, severity, record.file, place, record.id, message))
+
+
+def _twice(first: Record, record: Record) -> tuple[str, str, str]:
+    """(kind, field, message) of an id that another question has already."""
+    here, there = record.values["id"], first.values["id"]
+    place = f"{first.file}: {first.where}"
+    if type(here) is not type(there):
+        message = f"the ids {_typed(here)} here and {_typed(there)} at {place} are one as text"
+        return "duplicate_id", "id", f"{message}; change one"
+    if first.values == record.values:
+        message = f"the id stands already at {place} with the same content; delete one"
+        return "duplicate_id_same", "id", message
+    message = f"the id stands already at {place} on other content; change one"
+    return "duplicate_id", "id", message
 
 
 def _faults_of_text(value: Any) -> Iterator[tuple[str, str, str]]:

@@ -128,6 +128,7 @@ class _Split:
             findings = [_dropped_item(finding) for finding in findings]
         mended = self._mender.mend(records)
         kept = [record for record in mended if self._is_kept(record)]
+        self.checker.close_file()
         findings += [*layout_findings(records), *version_findings(mended)]
         findings += character_findings(records)
         findings += self._mender.findings
