@@ -43,7 +43,8 @@ class Table:
         self._delimiter = said[1] if said else _delimiter(text, usual, is_first_row)
         self.notes: list[Finding] = []
         if self._delimiter != usual:
-            self._note("", f"{excerpt(self._delimiter)} parts the cells, not {excerpt(usual)}")
+            message = f"{excerpt(self._delimiter)} parts the cells, not {excerpt(usual)}"
+            self._note("line 1", message)
 
     def __iter__(self) -> Iterator[tuple[int, list[str]]]:
         """Give each row with the line that it begins in, from 1.
@@ -51,31 +52,41 @@ class Table:
         Raises:
             UnreadableError: broken quotes.
         """
-        by_tabs = self._delimiter == "\t"
-        quoted = by_tabs and '"' in self._text and not self._is_plain()
-        rows = self._reader(plain=by_tabs and not quoted)
-        if quoted:
-            self._note("", "quotes hold cells together, as pandas writes them; read without them")
-        within_lines = by_tabs and not quoted and '"' in self._text
-        begun, unquoted = 1, 0
+        if self._delimiter != "\t":
+            yield from self._rows(plain=False)
+        elif '"' not in self._text:
+            yield from self._rows(plain=True)
+        elif self._lines_are_rows():
+            yield from self._unquoted()
+        else:
+            yield from self._rows(plain=False)
+            self._note("line 1", "quotes hold cells together over lines, and are no part of them")
+
+    def _rows(self, *, plain: bool) -> Iterator[tuple[int, list[str]]]:
+        rows, begun = self._reader(plain=plain), 1
         try:
             for cells in rows:
                 line, begun = begun, rows.line_num + 1
-                if within_lines and any(map(_QUOTED.fullmatch, cells)):
-                    unquoted = unquoted or line
-                    yield line + self._skipped, list(map(_without_quotes, cells))
-                elif cells:
+                if cells:
                     yield line + self._skipped, cells
         except csv.Error as error:
             why = f"not valid {self._form} ({error})"
             where = str(rows.line_num + self._skipped)
             raise UnreadableError("invalid_csv", self._file, why, where) from None
-        if unquoted:
-            where = f"line {unquoted + self._skipped}"
-            self._note(where, "cells that begin and end with a quote, from here on; read without")
 
-    def _is_plain(self) -> bool:
-        """Whether each line is a row, quotes or not: a text's own quotes must swallow no line."""
+    def _unquoted(self) -> Iterator[tuple[int, list[str]]]:
+        first = 0
+        for line, cells in self._rows(plain=True):
+            if any(map(_QUOTED.fullmatch, cells)):
+                first = first or line
+                yield line, list(map(_without_quotes, cells))
+            else:
+                yield line, cells
+        if first:
+            self._note(f"line {first}", "quotes around a cell, here or below, are no part of it")
+
+    def _lines_are_rows(self) -> bool:
+        """Whether each line is a row, or quotes make no more sense: none must swallow lines."""
         return len(self._widths(plain=True)) == 1 or len(self._widths(plain=False)) != 1
 
     def _widths(self, *, plain: bool) -> set[int]:

@@ -12,10 +12,10 @@ from typing import Any
 from retune.errors import excerpt
 from retune.findings import Finding
 from retune.qa.aligning import explain, is_aligned, placed, trimmed
+from retune.qa.answer_pairs import EMPTY, AnswerPairs
 from retune.qa.examples import Answer, Example
 from retune.qa.kinds import KINDS
 from retune.qa.reading import Record
-from retune.qa.reading_answers import as_answer, whole_number, why_incomplete, why_missing
 from retune.qa.reading_json import too_deep
 
 LONGEST_ID = 512
@@ -24,10 +24,6 @@ LONGEST_CONTEXT = 10_000_000
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _CONTROL_IN_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
-_PAIR = {"text", "answer_start"}
-_EMPTY = "for a question without an answer write `answers: []`"
-
-_NONE = f"{_EMPTY}, or let `retune ask --data FILE` predict it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +58,7 @@ class Checker:
         self._contexts: set[str] = set()
         self._questions: dict[tuple[str, str], str] = {}
         self._converted: dict[tuple[str, str], tuple[Finding, int]] = {}
+        self._read = AnswerPairs(self._say, self._convert)
         self._failed = False
 
     def add(self, items: Iterable[Record | Finding]) -> None:
@@ -164,8 +161,9 @@ class Checker:
     def _answers(self, record: Record, context: str) -> list[Answer]:
         kept: list[Answer] = []
         lost: list[tuple[str, str]] = []
-        for place, value, given in self._pairs(record):
-            for start in (given,) if type(given) is int else self._starts(record, place, given):
+        read = self._read
+        for place, value, given in read.pairs(record):
+            for start in (given,) if type(given) is int else read.starts(record, place, given):
                 if self._is_sound(record, place, value, start) and context:
                     answer = self._mended(record, place, context, Answer(value, start))
                     if is_aligned(context, answer):
@@ -178,70 +176,6 @@ class Checker:
             else:
                 self._say(record, "misaligned", place, message)
         return kept
-
-    def _pairs(self, record: Record) -> Iterator[tuple[str, Any, Any]]:
-        """Yield (place, text, start) for each answer; `place` has a gap for the field's name."""
-        if "answers" not in record.values:
-            self._say(record, "missing_field", "answers", why_missing(record.values, _NONE))
-            return
-        answers = record.values["answers"]
-        if isinstance(answers, dict):
-            yield from self._pairs_of_object(record, answers)
-        elif isinstance(answers, list):
-            for number, answer in enumerate(answers):
-                place = f"answers/{number}"
-                if not isinstance(answer, dict):
-                    message = f"{_typed(answer)} is not an object with `text` and `answer_start`"
-                    self._say(record, "wrong_type", place, message)
-                elif answer.keys() >= _PAIR:
-                    yield f"{place}/{{}}", answer["text"], answer["answer_start"]
-                elif plain := self._renamed(record, place, answer):
-                    yield f"{place}/{{}}", plain["text"], plain["answer_start"]
-        else:
-            message = f"{_typed(answers)} is not a list of answers; {_EMPTY}"
-            self._say(record, "wrong_type", "answers", message)
-
-    def _renamed(self, record: Record, place: str, answer: dict[str, Any]) -> dict[str, Any] | None:
-        """An answer by the usual names, or None after an error."""
-        plain = as_answer(answer)
-        if plain is None:
-            self._say(record, "missing_field", place, why_incomplete(answer))
-        else:
-            self._convert(record, place, "an answer under other names, read as the usual ones")
-        return plain
-
-    def _pairs_of_object(
-        self, record: Record, answers: dict[str, Any]
-    ) -> Iterator[tuple[str, Any, Any]]:
-        pair = answers if answers.keys() >= _PAIR else self._renamed(record, "answers", answers)
-        if pair is None:
-            return
-        texts, starts = pair["text"], pair["answer_start"]
-        if isinstance(texts, str):
-            self._convert(record, "answers", "one answer, read as a list of it")
-            yield "answers/{}", texts, starts
-        elif not isinstance(texts, list) or not isinstance(starts, list):
-            message = f"{excerpt(answers)}: `text` and `answer_start` must both be lists"
-            self._say(record, "wrong_type", "answers", message)
-        elif len(texts) != len(starts):
-            message = f"{len(texts)} in `text` but {len(starts)} in `answer_start`"
-            self._say(record, "answers_length", "answers", message)
-        else:
-            for number, (value, start) in enumerate(zip(texts, starts, strict=True)):
-                yield f"answers/{{}}/{number}", value, start
-
-    def _starts(self, record: Record, place: str, given: Any) -> Iterator[Any]:
-        """The offsets that a value means; the value itself where it means none."""
-        several = isinstance(given, list) and len(given) > 0
-        if several:
-            message = "a list of offsets, read as an answer at each"
-            self._convert(record, place.format("answer_start"), message)
-        for start in given if several else [given]:
-            number = whole_number(start)
-            if number is not None and type(start) is not int:
-                message = f"an offset that is a {type(start).__name__}, read as an integer"
-                self._convert(record, place.format("answer_start"), message)
-            yield start if number is None else number
 
     def _is_sound(self, record: Record, place: str, value: Any, start: Any) -> bool:
         faults = [*_faults_of_text(value), *_faults_of_start(start)]
@@ -327,7 +261,7 @@ def _faults_of_text(value: Any) -> Iterator[tuple[str, str, str]]:
     if not isinstance(value, str):
         yield "wrong_type", "text", f"the text {_typed(value)} is not a string"
     elif not value.strip():
-        yield "empty_answer", "text", f"the answer {excerpt(value)} is empty; {_EMPTY}"
+        yield "empty_answer", "text", f"the answer {excerpt(value)} is empty; {EMPTY}"
     elif not value.isascii() and _SURROGATE.search(value):
         yield "lone_surrogate", "text", f"half of a surrogate pair in {excerpt(value)}"
 

@@ -32,6 +32,8 @@ def gathered(values: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]] |
 
     None where there are none, or where two fields may hold the same.
     """
+    if values.get("answers", "") is None:  # as good as absent
+        values = {name: value for name, value in values.items() if name != "answers"}
     found = _container(values) or _pair(values)
     if found is None:
         return None
@@ -78,11 +80,16 @@ def value_cell(cell: str) -> Any:
 
 def why_missing(values: dict[str, Any], what: str) -> str:
     """What to say of a question that has no `answers`; `what` is advice on a true lack."""
-    likely = [name for name in values if isinstance(name, str) and _LIKE_AN_ANSWER.search(name)]
-    if not likely:
-        return f"no `answers`; {what}"
-    shown = ", ".join(f"`{name}` ({excerpt(values[name], 40)})" for name in likely[:4])
-    return f"no `answers`, but {shown}; write the text and its offset as {_EXAMPLE}"
+    return f"no `answers`{_elsewhere(values) or f'; {what}'}"
+
+
+def why_no_list(values: dict[str, Any], what: str) -> str:
+    """What to say of a question whose `answers` are no list; `what` is as above."""
+    answers = values["answers"]
+    kind = f"{excerpt(answers)} ({type(answers).__name__}) is not a list of answers"
+    if _is_blank(answers):
+        return f"{kind}{_elsewhere(values) or f'; {what}'}"
+    return f"{kind}; write the text and its offset as {_EXAMPLE}"
 
 
 def why_incomplete(answer: dict[str, Any]) -> str:
@@ -90,6 +97,16 @@ def why_incomplete(answer: dict[str, Any]) -> str:
     missing = [name for name in ("answer_start", "text") if name not in answer]
     lack = " and no ".join(f"`{name}`" for name in missing)
     return f"no {lack}; its keys are {excerpt(list(answer))}, and an answer needs both"
+
+
+def _elsewhere(values: dict[str, Any]) -> str:
+    """Where the answers seem to stand, and how to write them, or ""."""
+    names = [name for name in values if _LIKE_AN_ANSWER.search(str(name))]
+    likely = [name for name in names if name != "answers" and not _is_blank(values[name])]
+    if not likely:
+        return ""
+    shown = ", ".join(f"`{name}` ({excerpt(values[name], 40)})" for name in likely[:4])
+    return f", but {shown}; write the text and its offset as {_EXAMPLE}"
 
 
 def _container(values: dict[str, Any]) -> tuple[Any, tuple[str, ...]] | None:
