@@ -9,8 +9,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 #: The codes of each letter. Numbers may be left out, so that several people can add codes at once.
 SECTIONS = {
-    "P": "1-24", "D": "1-14", "R": "1-25", "A": "1-20", "K": "1-16", "T": "1-25", "Q": "1-15",
-    "S": "1-12", "V": "1-18", "C": "1-10", "B": "1-16", "L": "1-22", "M": "1-41",
+    "P": "1-24", "D": "1-14", "R": "1-25 41-49", "A": "1-20", "K": "1-16", "T": "1-25",
+    "Q": "1-15 31-35",
+    "S": "1-12", "V": "1-18", "C": "1-10", "B": "1-16", "L": "1-22 31-35", "M": "1-41",
 }  # fmt: skip
 RANGES = [
     (letter, *map(int, bounds.split("-")))
