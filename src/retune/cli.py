@@ -74,6 +74,15 @@ def _add_ask(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.add_argument(
         "--context", type=Path, metavar="FILE", help="text with the answers (qa); - is the input"
     )
+    parser.add_argument(
+        "--data", type=Path, metavar="FILE", help="answer all questions of a data file (qa)"
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="FOLDER",
+        help="for the answers to --data (default: FILE's name with -answers)",
+    )
     parser.add_argument("--model", type=Path, metavar="FOLDER", help="that a train stage wrote")
     parser.add_argument("--params", type=Path, metavar="FILE", help="of settings to ask it with")
     parser.add_argument("--variant", metavar="NAME", help="of the file's `variants`")
@@ -161,21 +170,31 @@ def _add_report(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 
 def _ask(arguments: argparse.Namespace) -> int:
-    with inside_project(arguments, ("context", "model", "params"), outermost=True):
+    with inside_project(arguments, ("context", "data", "out", "model", "params"), outermost=True):
         return _print_replies(arguments)
 
 
 def _print_replies(arguments: argparse.Namespace) -> int:
     from retune.ask import replies
 
+    if arguments.data or arguments.out:
+        from retune.qa.ask_file import run
+
+        return run(arguments)
     if isinstance(sys.stdin, io.TextIOWrapper):  # whatever the locale says
         sys.stdin.reconfigure(encoding="utf-8", errors="surrogateescape")
     context = _context(arguments.context, arguments.texts)
     texts = arguments.texts or sys.stdin
     settings = {name: getattr(arguments, name) for name in ("model", "params", "variant")}
+    failed = False
     for reply in replies(ASKERS[arguments.task], texts, context=context, **settings):
-        print(json.dumps(reply.fields, ensure_ascii=False) if arguments.json else reply.sentence)
-    return 0
+        wrong = "error" in reply.fields
+        failed |= wrong
+        if wrong and not arguments.json:
+            print(reply.sentence, file=sys.stderr)
+        sentence = "" if wrong else reply.sentence
+        print(json.dumps(reply.fields, ensure_ascii=False) if arguments.json else sentence)
+    return int(failed)
 
 
 def _context(file: Path | None, texts: Sequence[str]) -> str | None:

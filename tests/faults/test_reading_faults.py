@@ -153,22 +153,22 @@ FILES = [
         id="R07 two lengths",
     ),
     pytest.param(
-        answers(["def"], ["4"]),
+        answers(["def"], ["four"]),
         "t.json",
-        "/answers/answer_start/0 (question 'q1'): the answer_start '4' (str) is not an integer",
+        "/answers/answer_start/0 (question 'q1'): the answer_start 'four' (str) is not an integer",
         id="R08 offset as text",
     ),
     pytest.param(
-        answers(["def"], [4.0]),
+        answers(["def"], [4.5]),
         "t.json",
-        "/answers/answer_start/0 (question 'q1'): the answer_start 4.0 (float) is not an integer",
-        id="R08 offset as float",
+        "/answers/answer_start/0 (question 'q1'): the answer_start 4.5 (float) is not an integer",
+        id="R08 offset as a fraction",
     ),
     pytest.param(
-        dump(row(id=1), row(id="2")),
+        dump(row(id="1"), row(id=1, question="Why?")),
         "t.jsonl",
-        "line 1:/id (question '1'): 1 (int) is not a string; write a string, such as \"1\"",
-        id="R09 ids of two types",
+        "the ids 1 (int) here and '1' (str) at t.jsonl: line 1: are one as text; change one",
+        id="R09 one id in two types",
     ),
     pytest.param(
         dump(row(), row(context="def def xx", question="Why?")),
@@ -271,6 +271,16 @@ ACCEPTED = [
     pytest.param(
         dump(row(context="abc def\0\x07 ghi")),
         "t.json", ["abc def\0\x07 ghi"], {"control_characters": 1}, id="R17 NUL as an escape",
+    ),
+    pytest.param(
+        answers(["def"], ["4"]), "t.json", [CONTEXT], {"converted": 1}, id="R08 offset as text"
+    ),
+    pytest.param(
+        answers(["def"], [4.0]), "t.json", [CONTEXT], {"converted": 1}, id="R08 offset as float"
+    ),
+    pytest.param(
+        dump(row(id=1), row(id="2", question="Why?"), row(id=3, question="Who?")),
+        "t.jsonl", [CONTEXT] * 3, {"converted": 1}, id="R09 ids of two types",
     ),
     pytest.param(dump(row(title=None)), "t.json", [CONTEXT], {}, id="R25 title null"),
     pytest.param(dump(nested(row(), title=None)), "t.json", [CONTEXT], {}, id="R25 nested"),

@@ -3,7 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 from pydantic import ValidationError
 
 from retune.errors import RetuneError
@@ -65,6 +67,8 @@ NUMBERS = {"header": False, "text": 2, "label": 1}
         case("L01 labels withheld", GOOD + "-1\tfine\n", {}, r"'-1'.*\(-1 marks a label that is w"),
         case("L01 a fraction", '{"label": 0.5, "text": "fine"}\n', LINES,
              r"line 1: the label 0\.5 \(float\) is neither a string nor an integer; allowed"),
+        case("L35 a boolean that is not named", GOOD + "True\tfine\n", {},
+             r"line 4: no label 'True'; .*; `labels` of the data set can map it to negative, pos"),
         case("L02 an empty text", GOOD + "1\t\n", {}, "line 4: the text is empty; fill it, or del"),
         case("L02 white space", GOOD + "1\t  \n", {}, "line 4: the text is empty"),
         case("L02 no string", '{"label": 1, "text": null}\n', LINES,
@@ -111,12 +115,69 @@ def test_unsound_files_are_refused_with_their_place(
         case("L01 no label means negative", {"labels": {"1": "positive"}},
              "labels names none that means negative"),
         case("L01 labels that mean something else", {"labels": {"2": "neutral"}}, "labels"),
+        case("L35 labels that are one as text", {"labels": {1: "positive", "1": "negative"}},
+             "two labels are one as text; keep one of them"),
         case("L07 a suffix that is not read", {"train": ["a.txt"]}, r"a\.txt is not read; allowed"),
     ],
 )  # fmt: skip
 def test_settings_that_no_file_can_meet_are_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         files.Params(**FILES | {"folder": "."} | changes)
+
+
+QUOTED = '1\t"a ""good"" one"\n0\ta "bad" one\n'
+TABLE = {"train": ["train.csv"], "labels": {"0": "negative", "1": "positive"}}
+
+
+@pytest.mark.parametrize(
+    ("train", "settings", "rows", "findings"),
+    [
+        case("L31 cells in quotes", HEAD + QUOTED, {},
+             [('a "good" one', 1), ('a "bad" one', 0)], {"converted": 1}),
+        case("L31 a line end in quotes", HEAD + '1\t"good\nor ""fine"""\n0\tbad\n', {},
+             [('good\nor "fine"', 1), ("bad", 0)], {"converted": 1}),
+        case("L31 quotes that belong to the text", HEAD + '1\t"good" or "fine"\n0\t"bad\n', {},
+             [('"good" or "fine"', 1), ('"bad', 0)], {}),
+        case("L31 quotes on two lines swallow neither", HEAD + '1\t"good\n0\tbad"\n', {},
+             [('"good', 1), ('bad"', 0)], {}),
+        case("L32 semicolons", "label;text\n1;good, really\n0;bad\n", TABLE,
+             [("good, really", 1), ("bad", 0)], {"converted": 1}),
+        case("L33 numbers with a fraction of 0", HEAD + "1.0\tgood\n0.0\tbad\n", {},
+             [("good", 1), ("bad", 0)], {}),
+        case("L33 booleans of a table", HEAD + "1\tgood\nTrue\tfine\nFALSE\tbad\n",
+             {"labels": {True: "positive", False: "negative", "1": "positive"}},
+             [("good", 1), ("fine", 1), ("bad", 0)], {}),
+        case("L33 words", HEAD + "1\tgood\npos\tfine\nneg\tbad\n",
+             {"labels": {"neg": "negative", "pos": "positive", "1": "positive"}},
+             [("good", 1), ("fine", 1), ("bad", 0)], {}),
+        case("L34 stars, the middle left out", HEAD + "5\tgood\n1\tbad\n3\tso so\n3\t\n",
+             {"labels": {1: "negative", 3: "drop", 5: "positive", "lovely": "drop"}},
+             [("good", 1), ("bad", 0)], {"dropped_label": 2}),
+    ],
+)  # fmt: skip
+def test_labels_and_quotes_are_read_as_they_are_meant(
+    train: str, settings: dict[str, Any], rows: list[tuple[str, int]],
+    findings: dict[str, int], tmp_path: Path,
+) -> None:  # fmt: skip
+    positive = 5 if 5 in settings.get("labels", {}) else 1
+    run(tmp_path, train, f"{HEAD}{positive}\tlovely\n", settings)
+    read = list(read_examples(tmp_path / "raw/train.jsonl"))
+    assert [(example.text, example.label) for example in read] == rows
+    assert [example.id for example in read] == [f"train-{n}" for n in range(1, len(rows) + 1)]
+    assert train_counts(tmp_path)["findings"] == findings
+    listed = [row["kind"] for row in read_json_lines(tmp_path / "raw/findings.jsonl")]
+    assert listed == [kind for kind, count in findings.items() for _ in range(count)]
+
+
+def test_labels_in_parquet_may_have_any_type(tmp_path: Path) -> None:
+    columns = {"text": ["good", "bad", "so so"], "label": [1.0, 0.0, 2.0]}
+    parquet.write_table(pa.table(columns), tmp_path / "train.parquet")
+    labels = {"0": "negative", "1": "positive", "2": "drop"}
+    settings = {"train": ["train.parquet"], "labels": labels}
+    run(tmp_path, (tmp_path / "train.parquet").read_bytes(), settings=settings)
+    read = list(read_examples(tmp_path / "raw/train.jsonl"))
+    assert [(example.text, example.label) for example in read] == [("good", 1), ("bad", 0)]
+    assert train_counts(tmp_path)["findings"] == {"dropped_label": 1}
 
 
 #: By setting: rows, what is left when they are dropped, and what the counts call that.

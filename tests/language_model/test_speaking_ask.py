@@ -128,6 +128,22 @@ def test_a_context_is_refused(
     assert "--context is for questions; a text is continued as it stands" in capsys.readouterr().err
 
 
+def test_a_text_that_cannot_be_continued_does_not_stop_the_others(
+    trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    texts = ["fish", "fish " * 50, "fish"]
+    assert ask(trained, *texts) == 1
+    out, err = capsys.readouterr()
+    first, second, third = out.splitlines()
+    assert first == third != second == ""
+    assert err.startswith("'fish fish")
+    assert "is not continued: this text: 101 tokens and 8 new ones are more than the 96" in err
+    assert ask(trained, "--json", *texts) == 1
+    replies = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert ["error" in reply for reply in replies] == [False, True, False]
+    assert [reply["continuation"] is None for reply in replies] == [False, True, False]
+
+
 def test_a_model_of_another_task_is_refused(
     trained: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -11,8 +11,23 @@ import tiny
 import training_runs
 import yaml
 
+from retune.checkpoints import load_tokenizer
 from retune.cli import main
 from retune.manifests import seal
+from retune.params import load_yaml
+from retune.qa.ask_file import FILES
+from retune.qa.examples import Example
+from retune.qa.models import load
+from retune.qa.postprocess import PostprocessParams, postprocess
+from retune.qa.predict import PredictParams, predict
+from retune.qa.tokenize import TokenizeParams, Windower
+from retune.storage import read_json, read_json_lines, write_json_lines
+
+LENGTHS = TokenizeParams(128, 8, 16, "all", 0.0)
+
+
+def asked(question: str) -> Example:
+    return Example("", "", tiny.TEXTS[0], question, ())
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +64,8 @@ def test_a_bundle_is_loaded_again_and_asked(
     context = ["--context", str(trained / "context.txt")]
     assert ask(trained, *context, "--json", question) == 0
     reply = json.loads(capsys.readouterr().out)
-    assert set(reply) == {"question", "answer", "score", "start", "end"}
+    assert set(reply) == {"question", "answer", "score", "start", "end", "question_cut_at"}
+    assert reply["question_cut_at"] is None
     assert reply["question"] == question
     assert tiny.TEXTS[0][reply["start"] : reply["end"]] == reply["answer"] != ""
     assert 0 < reply["score"] <= 1
@@ -99,6 +115,80 @@ def test_a_folder_that_has_no_reader_is_refused(
     context = str(trained / "context.txt")
     assert ask(trained, "--context", context, "who?", model=tmp_path / "model") == 1
     assert message in capsys.readouterr().err
+
+
+def test_a_question_that_is_cut_is_told_with_the_place(
+    trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = tiny.TEXTS[0].split()
+    question = " ".join((words * 20)[:200])
+    context = ["--context", str(trained / "context.txt")]
+    assert ask(trained, *context, "--json", question) == 0
+    place = json.loads(capsys.readouterr().out)["question_cut_at"]
+    windower = Windower(load_tokenizer(trained / "model"), LENGTHS)
+    assert len(windower.cut([asked(question[:place])], 0).windows.input_ids) == len(
+        windower.cut([asked(question)], 0).windows.input_ids
+    )
+    assert windower.cut([asked(question[:place])], 0).question_cut.tolist() == [0]
+    assert ask(trained, *context, question) == 0
+    said = f"(the question was cut after {question[place - 40 : place]!r})"
+    assert said[-20:] in capsys.readouterr().out
+
+
+def test_a_file_is_answered_as_the_stages_answer_it(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = load_yaml(trained / "params.yaml")["qa"]
+    predicting, reading = settings["predict"], settings["postprocess"]
+    model = load("bert_adapter", trained / "model")
+    predict(trained / "features", model, tmp_path / "logits", PredictParams(**predicting))
+    postprocess(
+        trained / "raw", trained / "features", tmp_path / "logits", tmp_path / "stages",
+        PostprocessParams(**reading), squad_v2=False,
+    )  # fmt: skip
+    rows = list(read_json_lines(trained / "raw/validation.jsonl"))
+    lines = {
+        "answers": [{**row, "id": number} for number, row in enumerate(rows)],
+        "none": [{k: v for k, v in row.items() if k != "answers"} for row in rows],
+        "misaligned": [{**row, "answers": {"text": ["x"], "answer_start": [-1]}} for row in rows],
+    }
+    expected = (tmp_path / "stages/nbest.jsonl").read_bytes()
+    for name, given in lines.items():
+        write_json_lines(tmp_path / f"{name}.jsonl", given)
+        out = tmp_path / name
+        assert ask(trained, "--data", str(tmp_path / f"{name}.jsonl"), "--out", str(out)) == 0
+        said = f"{out}/predictions.json: {len(rows)} answers, 0 of them empty\n"
+        assert capsys.readouterr().out == said
+        if name == "answers":
+            assert set(read_json(out / "predictions.json")) == {str(n) for n in range(len(rows))}
+            continue
+        assert (out / "nbest.jsonl").read_bytes() == expected
+        stages = (tmp_path / "stages/predictions.json").read_bytes()
+        assert (out / "predictions.json").read_bytes() == stages
+
+
+def test_a_file_is_answered_a_part_at_a_time_and_again(
+    trained: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    long = {"id": "long", "context": tiny.TEXTS[0], "question": f"{tiny.TEXTS[1]} " * 9}
+    rows = [*read_json_lines(trained / "raw/validation.jsonl"), long]
+    write_json_lines(tmp_path / "mine.jsonl", rows)
+    assert ask(trained, "--data", "mine.jsonl", "--json") == 0
+    whole = capsys.readouterr().out
+    texts = (tmp_path / "mine-answers/predictions.json").read_bytes()
+    monkeypatch.setattr("retune.qa.tokenize._BATCH", 3)
+    assert ask(trained, "--data", "mine.jsonl", "--json") == 0
+    assert capsys.readouterr().out == whole
+    assert (tmp_path / "mine-answers/predictions.json").read_bytes() == texts
+    counts = json.loads(whole)
+    assert counts["answers"] == len(rows)
+    assert counts["question_cut"] == ["long"]
+    assert counts["sentence"].endswith("1 questions cut to max_question_length: long")
+    assert {path.name for path in (tmp_path / "mine-answers").iterdir()} == set(FILES)
 
 
 def test_a_damaged_model_is_refused(

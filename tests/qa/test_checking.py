@@ -56,8 +56,8 @@ FAULTS: dict[str, tuple[list[dict[str, Any]], Rules, str, str, str]] = {
     "R06 answers text": ([row(answers="abc")], V1, "wrong_type", "/0/answers", "'abc' (str) is"),
     "R06 answer text": ([row(answers=["abc"])], V1, "wrong_type", "/0/answers/0", "is not an obj"),
     "R06 answer null": ([answer(None, 0)], V1, "wrong_type", "/0/answers/0/text", "not a string"),
-    "R06 scalars": (
-        [row(answers={"text": "abc", "answer_start": 0})],
+    "R06 no lists": (
+        [row(answers={"text": ["abc"], "answer_start": 0})],
         V1,
         "wrong_type",
         "/0/answers",
@@ -79,18 +79,18 @@ FAULTS: dict[str, tuple[list[dict[str, Any]], Rules, str, str, str]] = {
         "2 in `text` but 1 in `answer_start`",
     ),
     "R08 start text": (
-        [answer("abc", "0")],
+        [answer("abc", "x")],
         V1,
         "wrong_type",
         "/0/answers/0/answer_start",
-        "'0' (str) is not an integer",
+        "'x' (str) is not an integer",
     ),
-    "R08 start 0.0": (
-        [row(answers={"text": ["abc"], "answer_start": [0.0]})],
+    "R08 start 0.5": (
+        [row(answers={"text": ["abc"], "answer_start": [0.5]})],
         V1,
         "wrong_type",
         "/0/answers/answer_start/0",
-        "0.0 (float) is not an integer",
+        "0.5 (float) is not an integer",
     ),
     "R08 start true": (
         [answer("bc", True)],
@@ -99,7 +99,7 @@ FAULTS: dict[str, tuple[list[dict[str, Any]], Rules, str, str, str]] = {
         "/0/answers/0/answer_start",
         "True (bool)",
     ),
-    "R09 id 1": ([row(id=1)], V1, "wrong_type", "/0/id", 'write a string, such as "1"'),
+    "R09 id 1.0": ([row(id=1.0)], V1, "wrong_type", "/0/id", "1.0 (float) is not a string; write"),
     "R10 same": (
         [row(), row()],
         V1,
@@ -336,7 +336,7 @@ def test_a_misaligned_answer_is_an_error_although_another_is_right() -> None:
 
 
 def test_all_faults_of_all_records_are_found() -> None:
-    broken = row(id=7, question="", answers=[{"text": "x", "answer_start": 0}] * 2)
+    broken = row(id=7.5, question="", answers=[{"text": "x", "answer_start": 0}] * 2)
     checker = check([broken, row(), row(id="q2", context=None)])
     assert [f.where for f in checker.findings] == [
         "/0/id",
@@ -345,7 +345,7 @@ def test_all_faults_of_all_records_are_found() -> None:
         "/0/answers/1/answer_start",
         "/2/context",
     ]
-    assert [f.id for f in checker.findings] == ["7", "7", "7", "7", "q2"]
+    assert [f.id for f in checker.findings] == ["7.5", "7.5", "7.5", "7.5", "q2"]
     assert [e.id for e in checker.examples] == ["q1"]
 
 
@@ -353,7 +353,7 @@ def test_all_faults_of_one_text_are_named() -> None:
     broken = row(
         id="a\n\ud83d",
         context="abc\x07 \ud83d",
-        answers=[{"text": "\ud83d", "answer_start": "0"}],
+        answers=[{"text": "\ud83d", "answer_start": "x"}],
         is_impossible="no",
     )
     assert [(f.kind, f.where) for f in check([broken]).findings] == [

@@ -140,7 +140,7 @@ FAULTS: dict[str, Fault] = {
         mended=True,
     ),
     "one answer": Fault(
-        one(answers={"text": "abc", "answer_start": 0}), "wrong_type", f"{Q}/answers", mended=True
+        one(answers={"text": "abc", "answer_start": 0}), "converted", f"{Q}/answers", mended=True
     ),
     "text alone": Fault(one(answers=["abc"]), "wrong_type", ANSWER, mended=True),
     "text twice": Fault(one(answers=["def"]), "wrong_type", ANSWER),
@@ -168,10 +168,10 @@ FAULTS: dict[str, Fault] = {
     ),
     "impossible 'no'": Fault(one(is_impossible="no"), "wrong_type", f"{Q}/is_impossible"),
     # fields
-    "id 7": Fault(one(id=7), "wrong_type", f"{Q}/id", "7", True),
+    "id 7": Fault(one(id=7), "converted", f"{Q}/id", "7", True),
     "id 7 and '7'": Fault(
         dump(nested(question(id="7"), question(id=7, question="?"))),
-        "wrong_type",
+        "duplicate_id",
         f"{OTHER}/id",
         "7",
     ),
@@ -209,8 +209,8 @@ FAULTS: dict[str, Fault] = {
         one(answers={"text": ["abc"], "answer_start": []}), "answers_length", f"{Q}/answers"
     ),
     "answer null": Fault(one(answers=[None]), "wrong_type", ANSWER),
-    "start '4'": Fault(answer("def", "4"), "wrong_type", f"{ANSWER}/answer_start", mended=True),
-    "start 4.0": Fault(answer("def", 4.0), "wrong_type", f"{ANSWER}/answer_start", mended=True),
+    "start '4'": Fault(answer("def", "4"), "converted", f"{ANSWER}/answer_start", mended=True),
+    "start 4.0": Fault(answer("def", 4.0), "converted", f"{ANSWER}/answer_start", mended=True),
     "start 4.5": Fault(answer("def", 4.5), "wrong_type", f"{ANSWER}/answer_start"),
     "start 'x'": Fault(
         table("q1,abc,?,abc,x"), "wrong_type", "line 2:/answers/0/answer_start", name="f.csv"

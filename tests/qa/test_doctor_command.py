@@ -65,7 +65,7 @@ def test_one_unreadable_file_does_not_hide_the_others(
     report = json.loads(capsys.readouterr().out)
     assert [(f["kind"], f["where"]) for f in report["findings"]] == [
         ("truncated", f"1:{len(CUT) + 1}"),
-        ("wrong_type", "/data/0/paragraphs/0/qas/0/id"),
+        ("converted", "/data/0/paragraphs/0/qas/0/id"),
         ("unreadable", ""),
     ]
     assert [entry["readable"] for entry in report["files"]] == [False, True, False]
@@ -96,15 +96,15 @@ def test_the_json_has_stable_keys(tmp_path: Path, capsys: pytest.CaptureFixture[
                 "change": {"before": 7, "after": "7"},
                 "file": str(path),
                 "id": "7",
-                "kind": "wrong_type",
+                "kind": "converted",
                 "message": "7 (int) is not a string",
-                "remedy": "--fix writes what the value plainly means",
-                "severity": "error",
+                "remedy": "--fix writes it plainly",
+                "severity": "note",
                 "where": "/data/0/paragraphs/0/qas/0/id",
             }
         ],
         "fix": {"changes": 1, "left": 0, "log": f"{out}.log.jsonl", "out": str(out)},
-        "kinds": {"wrong_type": {"found": 1, "mended": 1}},
+        "kinds": {"converted": {"found": 1, "mended": 1}},
     }
     assert text == json.dumps(json.loads(text), indent=2, sort_keys=True) + "\n"
 
@@ -130,7 +130,7 @@ def test_the_report_fits_a_terminal(tmp_path: Path) -> None:
     assert text.count("is not a string") == SHOWN
     assert "f.json: 40 questions, 40 findings" in text
     assert "  and 37 more like these; --all lists them" in text
-    assert text.endswith("40 findings: 40 errors, 0 notes; --fix mends 40")
+    assert text.endswith("40 findings: 0 errors, 40 notes; --fix mends 40")
     assert as_text([examined], everything=True).count("is not a string") == 40
 
 

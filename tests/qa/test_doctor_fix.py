@@ -50,7 +50,7 @@ def test_the_log_has_every_change(tmp_path: Path) -> None:
     assert rows == [
         (f"{ANSWER}/answer_start", "7", "misaligned", before, after),
         (f"{ANSWER}/text", "7", "trimmed", before, after),
-        (f"{Q}/id", "7", "wrong_type", 7, "7"),
+        (f"{Q}/id", "7", "converted", 7, "7"),
     ]
     assert read(out)[0].values["answers"] == [after]
 

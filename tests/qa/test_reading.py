@@ -267,7 +267,7 @@ def test_unreadable_files_are_named_with_the_place(tmp_path: Path, case: str) ->
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"id;context;question;answers\n", "t.csv: no column id, context, question, answers"),
+        (b"id:context:question:answers\n", "t.csv: no column id, context, question, answers"),
         (b"id,context,question\n", r"no column answers \(or answer_text and answer_start\); its"),
         (b"id,id,context,question,answers\n", "t.csv: two columns id"),
         (NEEDS + b'a,"b,c,[]\n', "t.csv:2: not valid CSV"),

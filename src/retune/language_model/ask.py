@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from retune.ask import Reply, trained_with
-from retune.errors import RetuneError
+from retune.errors import RetuneError, excerpt
 from retune.language_model.coloured import terminal, terminal_legend
 from retune.language_model.generation import GenerationParams
 from retune.language_model.models import load
@@ -32,7 +32,12 @@ def asker(settings: Params, folder: Path, context: str | None) -> Callable[[str]
 
     def continued(prompt: str) -> Reply:
         tokens = voice.read(prompt)
-        (found,) = voice.continued([tokens], search, seed)
+        try:
+            (found,) = voice.continued([tokens], search, seed)
+        except RetuneError as error:
+            if "prompt 0" not in str(error):
+                raise
+            return _not_continued(prompt, str(error).replace("prompt 0", "this text"))
         pieces, ended = voice.pieces(tokens, found), voice.has_ended(found)
         # Piece by piece: a tokenizer that marks spaces would drop the first one of a text.
         text = "".join(piece.text for piece in (pieces[:-1] if ended else pieces))
@@ -47,6 +52,12 @@ def asker(settings: Params, folder: Path, context: str | None) -> Callable[[str]
         return Reply(f"{prompt}{text}", fields)
 
     return continued
+
+
+def _not_continued(prompt: str, reason: str) -> Reply:
+    """The reply to a text that cannot be read; others may be fine."""
+    fields = {"prompt": prompt, "continuation": None, "error": reason}
+    return Reply(f"{excerpt(prompt, 40)} is not continued: {reason}", fields)
 
 
 def _legend() -> Iterator[str]:

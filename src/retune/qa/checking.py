@@ -6,12 +6,13 @@ or is merely worth knowing becomes a note, so that nothing happens in silence.
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from retune.errors import excerpt
 from retune.findings import Finding
 from retune.qa.aligning import explain, is_aligned, misalignment, placed, spelt, trimmed
+from retune.qa.answer_pairs import EMPTY, AnswerPairs
 from retune.qa.converting import conversion_findings, converted
 from retune.qa.examples import UNPLACED, Answer, Example
 from retune.qa.kinds import KINDS
@@ -24,7 +25,6 @@ LONGEST_CONTEXT = 10_000_000
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _CONTROL_IN_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
-_EMPTY = "for a question without an answer write `answers: []`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +60,9 @@ class Checker:
         self.records: dict[str, Record] = {}
         self._contexts: set[str] = set()
         self._questions: dict[tuple[str, str], tuple[str, bool]] = {}
+        self._converted: dict[tuple[str, str], tuple[Finding, int]] = {}
+        self._read = AnswerPairs(self._say, self._convert, may_lack_start=rules.only_scored)
         self._failed = False
-        self._needed = {"text"} if rules.only_scored else {"text", "answer_start"}
 
     def add(self, items: Iterable[Record | Finding]) -> None:
         """Check what `retune.qa.reading.read_records` gave for a file of this split."""
@@ -74,6 +75,14 @@ class Checker:
                 self.findings.append(item)
             else:
                 self.check(next(mended))
+        self.close_file()
+
+    def close_file(self) -> None:
+        """Add what was read in another form, a note for each form and file."""
+        for note, count in self._converted.values():
+            message = f"{note.message} ({count:,} in this file)" if count > 1 else note.message
+            self.findings.append(replace(note, message=message))
+        self._converted.clear()
 
     def check(self, record: Record) -> Example | None:
         """Check one record: its example, or None where it is unsound or left out."""
@@ -112,18 +121,17 @@ class Checker:
 
     def _id(self, record: Record) -> str:
         given = record.values.get("id")
-        value = self._text(record, "id")
+        if type(given) is int:
+            value = str(given)
+            self._convert(record, "id", "an integer as id, read as its digits")
+        else:
+            value = self._text(record, "id")
         if isinstance(given, str) and (_CONTROL.search(given) or len(given) > LONGEST_ID):
             message = f"{excerpt(given)} has control characters or over {LONGEST_ID} characters"
             self._say(record, "bad_id", "id", message)
         first = self.records.setdefault(value, record) if value else record
         if first is not record:
-            same = first.values == record.values
-            advice = "with the same content; delete one" if same else "on other content; change one"
-            kind = "duplicate_id_same" if same else "duplicate_id"
-            advice += ", or set `qa.download.repeated_ids: first` or `last`"
-            message = f"the id stands already at {first.file}: {first.where} {advice}"
-            self._say(record, kind, "id", message)
+            self._say(record, *_twice(first, record))
         return value
 
     def _title(self, record: Record) -> str:
@@ -154,8 +162,7 @@ class Checker:
             return ""
         value = record.values[field]
         if not isinstance(value, str):
-            example = f', such as "{value}"' if type(value) is int else ""
-            message = f"{_typed(value)} is not a string; write a string{example}"
+            message = f"{_typed(value)} is not a string; write a string"
             self._say(record, "wrong_type", field, message)
             return ""
         if not value.strip() and not may_be_blank:
@@ -170,24 +177,30 @@ class Checker:
     def _answers(self, record: Record, context: str) -> list[Answer]:
         kept: list[Answer] = []
         lost: list[tuple[str, str, str]] = []
-        for place, value, start in self._pairs(record):
+        read = self._read
+        for place, value, given in read.pairs(record):
             if isinstance(value, str) and not value.strip():
                 message = f"the answer {excerpt(value)} is empty"
                 lost.append((place.format("text"), "empty_answer", message))
-            elif self._is_sound(record, place, value, start) and context:
-                answer = self._mended(record, place, context, Answer(value, start))
-                if is_aligned(context, answer):
-                    kept.append(answer)
-                elif self._may_be_unplaced(context, answer):
-                    kept.append(Answer(answer.text, UNPLACED))
-                    message = f"{excerpt(value)} has no certain place; it counts for EM and F1 only"
-                    self._say(record, "unplaced_answer", place.format("answer_start"), message)
-                else:
-                    kind, why = misalignment(context, answer), explain(context, answer)
-                    lost.append((place.format("answer_start"), kind, why))
+                continue
+            for start in (given,) if type(given) is int else read.starts(record, place, given):
+                if self._is_sound(record, place, value, start) and context:
+                    answer = self._mended(record, place, context, Answer(value, start))
+                    if is_aligned(context, answer):
+                        kept.append(answer)
+                    elif self._may_be_unplaced(context, answer):
+                        kept.append(Answer(answer.text, UNPLACED))
+                        self._say_unplaced(record, place, value)
+                    else:
+                        kind, why = misalignment(context, answer), explain(context, answer)
+                        lost.append((place.format("answer_start"), kind, why))
         for place, kind, message in lost:
             self._lose(record, place, kind, message, bool(kept))
         return kept
+
+    def _say_unplaced(self, record: Record, place: str, text: str) -> None:
+        message = f"{excerpt(text)} has no certain place; it counts for EM and F1 only"
+        self._say(record, "unplaced_answer", place.format("answer_start"), message)
 
     def _may_be_unplaced(self, context: str, answer: Answer) -> bool:
         """Whether a misaligned answer is kept for the score; one to be moved is not."""
@@ -205,45 +218,8 @@ class Checker:
             advice = "delete it, or set `qa.download.realign: true` to leave it out"
             message += f"; {advice}, as others remain"
         elif is_empty:
-            message += f"; {_EMPTY}"
+            message += f"; {EMPTY}"
         self._say(record, kind, place, message)
-
-    def _pairs(self, record: Record) -> Iterator[tuple[str, Any, Any]]:
-        """Yield (place, text, start) for each answer; `place` has a gap for the field's name."""
-        if "answers" not in record.values:
-            self._say(record, "missing_field", "answers", f"no `answers`; {_EMPTY}")
-            return
-        answers = record.values["answers"]
-        if isinstance(answers, dict):
-            yield from self._pairs_of_lists(record, answers)
-        elif isinstance(answers, list):
-            for number, answer in enumerate(answers):
-                place = f"answers/{number}"
-                if not isinstance(answer, dict):
-                    message = f"{_typed(answer)} is not an object with `text` and `answer_start`"
-                    self._say(record, "wrong_type", place, message)
-                elif missing := self._needed - answer.keys():
-                    message = f"no `{'` and no `'.join(sorted(missing))}`"
-                    self._say(record, "missing_field", place, message)
-                else:
-                    yield f"{place}/{{}}", answer["text"], answer.get("answer_start", UNPLACED)
-        else:
-            message = f"{_typed(answers)} is not a list of answers; {_EMPTY}"
-            self._say(record, "wrong_type", "answers", message)
-
-    def _pairs_of_lists(
-        self, record: Record, answers: dict[str, Any]
-    ) -> Iterator[tuple[str, Any, Any]]:
-        texts, starts = answers.get("text"), answers.get("answer_start")
-        if not isinstance(texts, list) or not isinstance(starts, list):
-            message = f"{excerpt(answers)}: `text` and `answer_start` must both be lists"
-            self._say(record, "wrong_type", "answers", message)
-        elif len(texts) != len(starts):
-            message = f"{len(texts)} in `text` but {len(starts)} in `answer_start`"
-            self._say(record, "answers_length", "answers", message)
-        else:
-            for number, (value, start) in enumerate(zip(texts, starts, strict=True)):
-                yield f"answers/{{}}/{number}", value, start
 
     def _is_sound(self, record: Record, place: str, value: Any, start: Any) -> bool:
         faults = [*_faults_of_text(value), *_faults_of_start(start)]
@@ -294,11 +270,38 @@ class Checker:
             self._say(record, "unanswerable", "answers", message)
         return False
 
+    def _convert(self, record: Record, field: str, message: str) -> None:
+        """Count what is read in another form, to be told once for each file."""
+        key = record.file, message
+        note, count = self._converted.get(key) or (
+            Finding("converted", "note", record.file, record.place(field), record.id, message),
+            0,
+        )
+        self._converted[key] = note, count + 1
+
     def _say(self, record: Record, kind: str, field: str, message: str) -> None:
         severity = KINDS[kind].severity
         self._failed |= severity == "error"
         place = record.place(field)
         self.findings.append(Finding(kind, severity, record.file, place, record.id, message))
+
+
+#: Another way out for an id that stands twice.
+_REPEATED = ", or set `qa.download.repeated_ids: first` or `last`"
+
+
+def _twice(first: Record, record: Record) -> tuple[str, str, str]:
+    """(kind, field, message) of an id that another question has already."""
+    here, there = record.values["id"], first.values["id"]
+    place = f"{first.file}: {first.where}"
+    if type(here) is not type(there):
+        message = f"the ids {_typed(here)} here and {_typed(there)} at {place} are one as text"
+        return "duplicate_id", "id", f"{message}; change one"
+    if first.values == record.values:
+        message = f"the id stands already at {place} with the same content; delete one{_REPEATED}"
+        return "duplicate_id_same", "id", message
+    message = f"the id stands already at {place} on other content; change one{_REPEATED}"
+    return "duplicate_id", "id", message
 
 
 def _faults_of_text(value: Any) -> Iterator[tuple[str, str, str]]:

@@ -11,6 +11,7 @@ from retune.qa.examples import Answer
 from retune.qa.kinds import KINDS
 from retune.qa.offset_units import Conversion, Spot, conversions
 from retune.qa.reading import Record
+from retune.qa.reading_answers import whole_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,16 +72,6 @@ def conversion_findings(changes: list[Converted], realign: bool) -> Iterator[Fin
             f"from {one.before.start} to {one.after.start}"
         )
         yield one.finding("offset_units", message)
-
-
-def whole_number(value: Any) -> int | None:
-    """The integer that a number or a text certainly means."""
-    if isinstance(value, str):
-        plain = value.isascii() and value.isdigit() and len(value) < 20
-        return int(value) if plain else None
-    if isinstance(value, float):
-        return int(value) if value.is_integer() else None
-    return value if type(value) is int else None
 
 
 def _is_sound(record: Record) -> bool:

@@ -41,7 +41,9 @@ KINDS = {
     "invalid_csv": Kind("error", "a CSV file with broken quotes", _EXPORT),
     "invalid_parquet": Kind("error", "a damaged Parquet file", _EXPORT),
     "missing_column": Kind("error", "a table without a column that is needed", "rename or add it"),
-    "unknown_form": Kind("error", "JSON without a list of questions", "see README, Your own data"),
+    "unknown_form": Kind(
+        "error", "a file of another form than questions", "see README, Your own data"
+    ),
     # Its structure.
     "malformed": Kind(
         "error",
@@ -77,6 +79,9 @@ KINDS = {
         "a value of a wrong type",
         "write it as the type named",
         "writes what the value plainly means",
+    ),
+    "converted": Kind(
+        "note", "a value in another form, read as what it means", "nothing", "writes it plainly"
     ),
     "empty_field": Kind("error", "an empty id, context or question", "fill it, or delete"),
     "bad_id": Kind("error", "an id too long or with control characters", "choose another"),

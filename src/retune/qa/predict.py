@@ -41,8 +41,7 @@ def predict(features: Path, model: "PreTrainedModel", logits: Path, params: Pred
     """Write the logits of the validation windows in `features` to the folder `logits`."""
     from retune.checkpoints import load_tokenizer
 
-    module: nn.Module = model
-    module.to("cuda" if torch.cuda.is_available() else "cpu")
+    on_best_device(model)
     keep_freed_memory()
     path = features / "validation.arrow"
     counts = count_windows(path)
@@ -59,6 +58,11 @@ def predict(features: Path, model: "PreTrainedModel", logits: Path, params: Pred
                 file.write(predict_part(model, part, collator, params, bar).tobytes())
         write_json(folder / "windows.json", counts)
     return f"{counts['windows']:,} windows, {counts['tokens']:,} tokens"
+
+
+def on_best_device(model: nn.Module) -> None:
+    """Move a model to the GPU, where there is one."""
+    model.to("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def predict_part(

@@ -6,17 +6,20 @@ JSON lines, and Parquet; only CSV and TSV are told by the suffix of the name.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from retune.errors import excerpt
-from retune.findings import Finding
+from retune.findings import Change, Finding
+from retune.qa.reading_answers import COLUMNS, are_answers, gathered
+from retune.qa.reading_forms import published_form
 from retune.qa.reading_json import read_json, too_deep
 from retune.qa.reading_tables import read_csv, read_parquet
 from retune.text_files import UnreadableError, decoded
+from retune.text_tables import DELIMITERS
 
-_DELIMITERS = {".csv": ",", ".tsv": "\t"}
+_LOOKS = 3  # lines of JSON lines by which a published form is told
 _QUESTION_KEYS = {"id", "context", "question", "answers"}
 
 
@@ -48,13 +51,14 @@ class Record:
         return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def read_records(path: Path, file: str) -> list[Record | Finding]:
+def read_records(path: Path, file: str, *, answers: bool = True) -> list[Record | Finding]:
     """Read a file of any supported form, in its order, faults of its structure among it.
 
     Args:
         path: the file to read.
         file: its name, for its suffix and to show in findings and errors; `path` is another one
             where the file lies in a cache.
+        answers: whether a table needs columns for them.
 
     Raises:
         UnreadableError: if nothing can be told about the questions: broken JSON, another
@@ -62,8 +66,8 @@ def read_records(path: Path, file: str) -> list[Record | Finding]:
     """
     suffix = Path(file).suffix
     if is_parquet(path, suffix):
-        return parquet_records(path, file)
-    return text_records(decoded(path.read_bytes(), file), file, suffix)
+        return parquet_records(path, file, answers=answers)
+    return text_records(decoded(path.read_bytes(), file), file, suffix, answers=answers)
 
 
 def is_parquet(path: Path, suffix: str) -> bool:
@@ -73,22 +77,23 @@ def is_parquet(path: Path, suffix: str) -> bool:
     return head.startswith(b"PAR1") or suffix.lower() == ".parquet"
 
 
-def parquet_records(path: Path, file: str) -> list[Record | Finding]:
+def parquet_records(path: Path, file: str, *, answers: bool = True) -> list[Record | Finding]:
     """The records of a Parquet file; see `read_records`."""
-    return _some(_rows(read_parquet(path, file), file), file)
+    return _some(_rows(read_parquet(path, file, answers=answers), file), file)
 
 
-def text_records(text: str, file: str, suffix: str) -> list[Record | Finding]:
+def text_records(
+    text: str, file: str, suffix: str, *, answers: bool = True
+) -> list[Record | Finding]:
     """The records of a file's text; see `read_records`."""
-    delimiter = _DELIMITERS.get(suffix.lower())
-    if delimiter:
-        return _some(_rows(read_csv(text, file, delimiter), file), file)
+    if is_table(suffix):
+        return _some(_rows(read_csv(text, file, suffix.lower(), answers=answers), file), file)
     return _some(_json_items(text, file), file)
 
 
 def is_table(suffix: str) -> bool:
     """Whether text in a file with this suffix is read as CSV or TSV."""
-    return suffix.lower() in _DELIMITERS
+    return suffix.lower() in DELIMITERS
 
 
 def _some(found: Iterable[Record | Finding], file: str) -> list[Record | Finding]:
@@ -98,7 +103,32 @@ def _some(found: Iterable[Record | Finding], file: str) -> list[Record | Finding
         raise too_deep(file, "") from None
     if not items:
         raise UnreadableError("empty_file", file, "the file has no records")
-    return items
+    return [*_with_answers(items)]
+
+
+def _with_answers(items: Iterable[Record | Finding]) -> Iterator[Record | Finding]:
+    """The items, answers that stand under other names as `answers`; in the end, which names."""
+    first: dict[tuple[str, ...], Record] = {}
+    for item in items:
+        if isinstance(item, Finding) or are_answers(item.values.get("answers")):
+            yield item
+            continue
+        values, names = gathered(item.values) or (item.values, ())
+        if names:
+            first.setdefault(names, item)
+        yield replace(item, values=values)
+    for names, record in first.items():
+        if names != COLUMNS:
+            yield _renamed(record, names)
+
+
+def _renamed(record: Record, names: tuple[str, ...]) -> Finding:
+    shown = " and ".join(f"`{name}`" for name in names)
+    text = " as text" if names == ("answers",) else ""
+    message = f"the answers stand in {shown}{text}, and are read as `answers`; so on in this file"
+    change = Change(list(names), ["answers"])
+    place = record.place(names[0])
+    return Finding("converted", "note", record.file, place, record.id, message, change)
 
 
 def _rows(found: Iterable[tuple[str, Any] | Finding], file: str) -> Iterator[Record | Finding]:
@@ -110,7 +140,9 @@ def _rows(found: Iterable[tuple[str, Any] | Finding], file: str) -> Iterator[Rec
 
 
 def _json_items(text: str, file: str) -> Iterator[Record | Finding]:
-    for where, value in read_json(text, file):
+    for number, (where, value) in enumerate(read_json(text, file)):
+        if number < _LOOKS and (form := published_form(value)):
+            raise UnreadableError("unknown_form", file, f"found {form}", where.rstrip(":"))
         if where or _is_item(value):
             yield from _walk(file, where, value, _TOP)
         else:

@@ -1,49 +1,53 @@
 """CSV and Parquet: a question a row, with its answers in one column or in two."""
 
-import csv
-import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from retune.errors import excerpt
 from retune.findings import Finding
-from retune.strict_json import parse_json
+from retune.qa.reading_answers import STARTS, TEXTS, start_cell, value_cell
+from retune.qa.reading_forms import form_of_columns
+from retune.qa.reading_literals import parse_cell
 from retune.text_files import UnreadableError
+from retune.text_tables import Table
 
 _NEEDED = ["id", "context", "question"]
-_TRUTH = {"true": True, "false": False}
-_LONGEST_CELL = 2**27
+_TRUTH = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
 _ROOMY = 2**26  # bytes that a Parquet file may always unpack to
 _RATIO = 100  # and by how much it may grow beyond
 
 
-def read_csv(text: str, file: str, delimiter: str) -> Iterator[tuple[str, Any] | Finding]:
+def read_csv(
+    text: str, file: str, suffix: str, *, answers: bool
+) -> Iterator[tuple[str, Any] | Finding]:
     """Yield `(where, value)` for each row below the header, `value` as in flat JSON.
+
+    Without `answers` no column of them is needed.
 
     Raises:
         UnreadableError: for a header without the columns that are needed, or broken quotes.
     """
-    csv.field_size_limit(_LONGEST_CELL)
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    try:
-        names = next(rows)
-        _check_columns(names, file)
-        line = rows.line_num + 1
-        for cells in rows:
-            where, line = f"line {line}:", rows.line_num + 1
-            if len(cells) == len(names):
-                yield _csv_row(file, where, dict(zip(names, cells, strict=True)))
-            elif cells:
-                message = f"{len(cells)} cells under a header of {len(names)}; mend the row"
-                yield Finding("malformed", "error", file, where, "", message)
-    except csv.Error as error:
-        why = f"not valid CSV ({error})"
-        raise UnreadableError("invalid_csv", file, why, str(rows.line_num)) from None
+    table = Table(text, file, suffix, set(_NEEDED).issubset)
+    names: list[str] = []
+    count = 0
+    for line, cells in table:
+        if not names:
+            names = cells
+            _check_columns(names, file, answers)
+        elif len(cells) == len(names):
+            count += 1
+            yield _csv_row(file, f"line {line}:", dict(zip(names, cells, strict=True)))
+        else:
+            message = f"{len(cells)} cells under a header of {len(names)}; mend the row"
+            yield Finding("malformed", "error", file, f"line {line}:", "", message)
+    yield from table.notes if count else ()
 
 
-def read_parquet(path: Path, file: str) -> Iterator[tuple[str, Any]]:
+def read_parquet(path: Path, file: str, *, answers: bool) -> Iterator[tuple[str, Any]]:
     """Yield `(where, value)` for each row, `value` as in flat JSON.
+
+    Without `answers` no column of them is needed.
 
     Raises:
         UnreadableError: for a damaged file, or one without the columns that are needed.
@@ -53,7 +57,7 @@ def read_parquet(path: Path, file: str) -> Iterator[tuple[str, Any]]:
 
     try:
         with parquet.ParquetFile(path) as table:
-            _check_columns(table.schema_arrow.names, file)
+            _check_columns(table.schema_arrow.names, file, answers)
             _check_size(table.metadata, path.stat().st_size, file)
             number = 0
             for batch in table.iter_batches():
@@ -78,15 +82,23 @@ def _check_size(metadata: Any, packed: int, file: str) -> None:
         raise UnreadableError("invalid_parquet", file, why)
 
 
-def _check_columns(names: list[str], file: str) -> None:
+def _check_columns(names: Sequence[str], file: str, answers: bool) -> None:
     missing = [name for name in _NEEDED if name not in names]
-    if "answers" not in names and not {"answer_text", "answer_start"} <= set(names):
+    if answers and not _have_answers(set(names)):
         missing.append("answers (or answer_text and answer_start)")
-    twice = sorted({name for name in names if names.count(name) > 1})
+    twice = sorted({name for name in names if name and names.count(name) > 1})
+    if missing and (form := form_of_columns(names)):
+        raise UnreadableError("unknown_form", file, f"found {form}")
     if missing or twice:
         what = f"no column {', '.join(missing)}" if missing else f"two columns {', '.join(twice)}"
         why = f"{what}; its columns are {', '.join(map(excerpt, names))}"
         raise UnreadableError("missing_column", file, why)
+
+
+def _have_answers(names: set[str]) -> bool:
+    return not names.isdisjoint(("answers", "answer")) or not (
+        names.isdisjoint(TEXTS) or names.isdisjoint(STARTS)
+    )
 
 
 def _csv_row(file: str, where: str, cells: dict[str, str]) -> tuple[str, Any] | Finding:
@@ -94,23 +106,20 @@ def _csv_row(file: str, where: str, cells: dict[str, str]) -> tuple[str, Any] | 
     impossible = value.pop("is_impossible", "")
     if impossible:
         value["is_impossible"] = _TRUTH.get(impossible.lower(), impossible)
-    if "answers" not in cells:
-        value["answers"] = _two_cells(cells["answer_text"], cells["answer_start"])
+    starts = [name for name in STARTS if name in cells]
+    for name in starts:
+        value[name] = start_cell(cells[name])
+    if any(isinstance(value[name], list) for name in starts):
+        value |= {name: value_cell(cells[name]) for name in TEXTS if name in cells}
+    whole = next((name for name in ("answers", "answer") if name in cells), None)
+    if whole is None or starts:
         return where, value
     try:
-        value["answers"] = parse_json(cells["answers"])
-    except (ValueError, RecursionError):
+        value[whole] = parse_cell(cells[whole]) if cells[whole].strip() else []
+    except ValueError:
         message = (
-            f"{excerpt(cells['answers'])} is not JSON; write "
+            f"{excerpt(cells[whole])} is not JSON; write "
             '{"text": ["..."], "answer_start": [0]}, or use columns answer_text and answer_start'
         )
-        return Finding("malformed", "error", file, f"{where}/answers", cells["id"], message)
+        return Finding("malformed", "error", file, f"{where}/{whole}", cells["id"], message)
     return where, value
-
-
-def _two_cells(text: str, start: str) -> list[dict[str, Any]]:
-    if not text and not start:
-        return []
-    digits = start.removeprefix("-")
-    number = digits.isascii() and digits.isdigit() and len(digits) < 20
-    return [{"text": text, "answer_start": int(start) if number else start}]

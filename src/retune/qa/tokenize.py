@@ -107,7 +107,7 @@ def tokenize(
 def _write_split(path: Path, writer: WindowWriter, windower: "Windower", audit: Audit) -> None:
     examples = tqdm(read_examples(path), desc=f"tokenize {audit.split}", unit=" questions")
     row = 0
-    for batch in _batches(examples):
+    for batch in batches(examples):
         cut = windower.cut(batch, first_row=row)
         audit.add(batch, *cut)
         writer.write(cut.windows)
@@ -139,7 +139,8 @@ def _require_reachable(audit: Audit, params: TokenizeParams) -> None:
     )
 
 
-def _batches(examples: Iterable[Example]) -> Iterator[list[Example]]:
+def batches(examples: Iterable[Example]) -> Iterator[list[Example]]:
+    """The examples in lists that are tokenized, stored and predicted at a time."""
     examples = iter(examples)
     return iter(lambda: list(itertools.islice(examples, _BATCH)), [])
 
@@ -212,6 +213,12 @@ class Windower:
         text = np.searchsorted(tokens.bounds, token, side="right") - 1
         places = zip(text.tolist(), tokens.start[token], tokens.end[token], strict=True)
         return [texts[row][start:end] for row, start, end in places]
+
+    def kept_of(self, question: str) -> str:
+        """What is left of a question after it is cut to `max_question_length`."""
+        question = question.strip()
+        offsets = self._backend.encode(question, add_special_tokens=False).offsets
+        return question[: offsets[: self.params.max_question_length][-1][1]]
 
     def _ids(self, texts: list[str]) -> Tokens:
         """Token ids of texts; all tokens are said to have no characters."""

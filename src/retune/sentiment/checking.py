@@ -11,6 +11,7 @@ from retune.errors import excerpt, listed
 from retune.findings import Finding
 from retune.sameness import sameness
 from retune.sentiment.examples import LABELS, Example
+from retune.sentiment.labels import DROP, label_text, meanings
 from retune.sentiment.rows import Record
 from retune.sentiment.treebank import TreebankTokens, plain_text
 from retune.splits import Split, error, faults_of_text
@@ -25,18 +26,24 @@ def add(
     treebank_tokens: TreebankTokens,
 ) -> None:
     """Check what `read_records` gave for a file whose labels mean `labels`."""
+    meaning_of = meanings(labels)
     for item in items:
-        split.read += 1
         if isinstance(item, Finding):
+            split.read += item.severity == "error"  # a note is about the file, not a row
             split.findings.append(item)
+            continue
+        split.read += 1
+        meaning = meaning_of(item.label)
+        if meaning == DROP:
+            split.findings.append(_left_out(item))
             continue
         findings = [
             *faults_of_text(item.text, item.file, item.where, "the row"),
-            *_faults_of_label(item, labels),
+            *(_faults_of_label(item, labels) if meaning is None else ()),
         ]
         split.findings += findings
-        if all(finding.severity == "note" for finding in findings):
-            label = LABELS.index(labels[str(item.label)])
+        if meaning and all(finding.severity == "note" for finding in findings):
+            label = LABELS.index(meaning)
             text = plain_text(item.text) if treebank_tokens == "join" else item.text
             if "".join(text.split()) != "".join(item.text.split()):
                 split.findings.append(_joined(item, text))
@@ -71,6 +78,11 @@ def duplicates(split: Split[Example]) -> dict[str, str]:
     return found
 
 
+def _left_out(record: Record) -> Finding:
+    message = f"the label {excerpt(record.label)} means {DROP}, so the row is left out"
+    return Finding("dropped_label", "note", record.file, record.where, "", message)
+
+
 def _joined(record: Record, text: str) -> Finding:
     message = f"Treebank tokens, read as {excerpt(text)}"
     return Finding("treebank_tokens", "note", record.file, record.where, "", message)
@@ -84,14 +96,17 @@ def _groups(examples: Iterable[Example]) -> dict[str, list[Example]]:
 
 
 def _faults_of_label(record: Record, labels: Mapping[str, str]) -> Iterable[Finding]:
-    value = record.label
+    """What is wrong with a label that means nothing."""
+    value, text = record.label, label_text(record.label)
     allowed = listed([excerpt(label) for label in labels])
-    if type(value) not in (str, int):
+    is_fraction = isinstance(value, float) and not value.is_integer()
+    if text is None or is_fraction:
         told = f"{excerpt(value)} ({type(value).__name__})"
         message = f"the label {told} is neither a string nor an integer"
         yield error(record.file, record.where, "wrong_type", f"{message}; allowed: {allowed}")
-    elif str(value) not in labels:
-        told = f"no label {excerpt(str(value))}; allowed: {allowed}"
-        if str(value) == _WITHHELD:
-            told += " (-1 marks a label that is withheld, as in a test split; take another split)"
-        yield error(record.file, record.where, "unknown_label", told)
+        return
+    told = f"no label {excerpt(text)}; allowed: {allowed}"
+    if text == _WITHHELD:
+        told += " (-1 marks a label that is withheld, as in a test split; take another split)"
+    told += f"; `labels` of the data set can map it to {', '.join(LABELS)} or {DROP}"
+    yield error(record.file, record.where, "unknown_label", told)

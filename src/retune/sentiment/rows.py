@@ -1,14 +1,12 @@
 """Data files to rows: a text and a label each, as the file gives them, with their place.
 
-The form is told by the suffix of the name: TSV, CSV, JSON lines or Parquet. In TSV a quote is
-a character like any other, as in the files of SST-2; in CSV it holds a cell together.
+The form is told by the suffix of the name: TSV, CSV, JSON lines or Parquet.
 """
 
-import csv
-import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +14,11 @@ from retune.errors import excerpt
 from retune.findings import Finding
 from retune.text_files import UnreadableError, decoded
 from retune.text_rows import json_objects, parquet_file
+from retune.text_tables import Table
 
 #: Suffixes of the supported forms.
 SUFFIXES = (".tsv", ".csv", ".jsonl", ".parquet")
 
-_LONGEST_CELL = 2**27
 _NUMBER = re.compile(r"\s*[-+]?\d+([.,]\d*)?\s*")
 
 
@@ -82,26 +80,22 @@ def _items(path: Path, file: str, suffix: str, layout: Layout) -> Iterator[Recor
 
 
 def _table(text: str, file: str, suffix: str, layout: Layout) -> Iterator[Record | Finding]:
-    csv.field_size_limit(_LONGEST_CELL)
-    lines = io.StringIO(text, newline="")
-    rows = (
-        csv.reader(lines, strict=True)
-        if suffix == ".csv"
-        else csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
-    )
-    try:
-        yield from _rows(rows, file, layout)
-    except csv.Error as error:
-        why = f"not valid {suffix[1:].upper()} ({error})"
-        raise UnreadableError("invalid_csv", file, why, str(rows.line_num)) from None
+    table = Table(text, file, suffix, partial(_has_columns, layout))
+    count = 0
+    for item in _rows(table, file, layout):
+        count += 1
+        yield item
+    yield from table.notes if count else ()
 
 
-def _rows(rows: Any, file: str, layout: Layout) -> Iterator[Record | Finding]:
-    width, begun = 0, 1
-    for cells in rows:
-        where, begun = f"line {begun}", rows.line_num + 1
-        if not cells:  # a blank line
-            continue
+def _has_columns(layout: Layout, cells: Sequence[str]) -> bool:
+    columns = (layout.text, layout.label)
+    return all(c <= len(cells) if isinstance(c, int) else c in cells for c in columns)
+
+
+def _rows(table: Table, file: str, layout: Layout) -> Iterator[Record | Finding]:
+    width = 0
+    for line, cells in table:
         if not width:
             width = len(cells)
             text, label = (_index(c, cells, file, layout) for c in (layout.text, layout.label))
@@ -109,11 +103,11 @@ def _rows(rows: Any, file: str, layout: Layout) -> Iterator[Record | Finding]:
                 _require_heading(cells[label], file, layout)
                 continue
         if len(cells) == width:
-            yield Record(file, where, cells[text], cells[label])
+            yield Record(file, f"line {line}", cells[text], cells[label])
         else:
             said = "a header" if layout.header else "a first row"
             message = f"{len(cells)} cells under {said} of {width}; mend the row"
-            yield Finding("malformed", "error", file, where, "", message)
+            yield Finding("malformed", "error", file, f"line {line}", "", message)
 
 
 def _require_heading(cell: str, file: str, layout: Layout) -> None:

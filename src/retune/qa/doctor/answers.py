@@ -1,14 +1,14 @@
 """Answers as SQuAD has them: a list of objects, trimmed, each where its text stands."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from retune.errors import excerpt
 from retune.findings import Change
 from retune.qa.aligning import explain, is_aligned, misalignment, occurrences, placed, trimmed
-from retune.qa.converting import whole_number
 from retune.qa.examples import Answer
 from retune.qa.reading import Record
+from retune.qa.reading_answers import as_answer, whole_number
 from retune.qa.words import is_whole
 
 #: Takes record, kind, field, message and change of a place that is mended.
@@ -25,6 +25,7 @@ def mend_answers(record: Record, note: Note, *, drop: bool) -> None:
     items = _items(record, note)
     if items is None:
         return
+    items = [plain for item in items for plain in _plain(record, *item, note)]
     answers = [_answer(record, place, item, note) for place, item in items]
     if drop:
         answers = _without_lost(record, [place for place, _ in items], answers, note)
@@ -57,12 +58,11 @@ def _items_of_object(
     record: Record, answers: dict[str, Any], note: Note
 ) -> list[tuple[str, Any]] | None:
     if not answers.keys() >= _FIELDS:
-        return None
+        plain = as_answer(answers)
+        return None if plain is None else _items_of_object(record, plain, note)
     if not isinstance(answers["text"], list):
-        if isinstance(answers["answer_start"], list):
-            return None
         message = "one answer, not a list of answers"
-        note(record, "wrong_type", "answers", message, Change(answers, [answers]))
+        note(record, "converted", "answers", message, Change(answers, [answers]))
         return [("answers/{}", answers)]
     columns = list(answers.values())
     if not all(isinstance(c, list) and len(c) == len(columns[0]) for c in columns):
@@ -72,6 +72,19 @@ def _items_of_object(
         message = "two lists, as in flat files, where nested JSON has a list of objects"
         note(record, "list_answers", "answers", message, Change(answers, items))
     return [(f"answers/{{}}/{number}", item) for number, item in enumerate(items)]
+
+
+def _plain(record: Record, place: str, item: Any, note: Note) -> Iterator[tuple[str, Any]]:
+    """An answer by the usual names, once for each of its offsets."""
+    renamed = as_answer(item) if isinstance(item, dict) and not item.keys() >= _FIELDS else None
+    answer = item if renamed is None else renamed
+    starts = answer.get("answer_start") if isinstance(answer, dict) else None
+    several = starts if isinstance(starts, list) else []
+    plain = [answer | {"answer_start": start} for start in several] or [answer]
+    if renamed or several:
+        where, message = place.format("").rstrip("/"), "an answer in another form"
+        note(record, "converted", where, message, Change(item, plain))
+    yield from ((place, one) for one in plain)
 
 
 def is_nested(record: Record) -> bool:
@@ -128,7 +141,7 @@ def _with_integer(record: Record, place: str, item: dict[str, Any], note: Note) 
     if number is None or type(start) is int:
         return item
     message = f"the answer_start {excerpt(start)} ({type(start).__name__}) is not an integer"
-    note(record, "wrong_type", place.format("answer_start"), message, Change(start, number))
+    note(record, "converted", place.format("answer_start"), message, Change(start, number))
     return item | {"answer_start": number}
 
 

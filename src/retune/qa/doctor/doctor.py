@@ -143,6 +143,7 @@ class _Split:
         self.checker.rules = replace(self.checker.rules, squad_v2=self._asked or bool(is_v2))
         self.squad_v2 |= bool(is_v2)
         kept = [record for record in mended if self._is_kept(record)]
+        self.checker.close_file()
         findings += [*layout_findings(records), *version_findings(mended)]
         findings += [*is_v2, *character_findings(records)]
         findings += self._mender.findings

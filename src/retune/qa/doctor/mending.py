@@ -84,7 +84,8 @@ class Mender:
         value = record.values.get(field)
         if type(value) is int and str(value) not in taken:
             message = f"{value} (int) is not a string"
-            self.note(record, "wrong_type", field, message, Change(value, str(value)))
+            kind = "converted" if field == "id" else "wrong_type"
+            self.note(record, kind, field, message, Change(value, str(value)))
             record.values[field] = str(value)
 
     def _to_truth(self, record: Record) -> None:

@@ -1,19 +1,20 @@
-"""The user's own files: TSV, CSV or JSON lines in one folder, any number a split."""
+"""The user's own files: TSV, CSV, JSON lines or Parquet in one folder, any number a split."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic.dataclasses import dataclass
 
 from retune.fetching import Source
 from retune.params import STRICT, Positive
 from retune.sentiment.examples import LABELS
+from retune.sentiment.labels import label_text
 from retune.sentiment.rows import Layout
 from retune.splits import own_sources
 
 _SECTION = "sentiment.datasets.files"
-_SUFFIXES = (".tsv", ".csv", ".jsonl")
+_SUFFIXES = (".tsv", ".csv", ".jsonl", ".parquet")
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -23,7 +24,8 @@ class Params:
     The files of each split are named from `folder` (itself from the project's top folder),
     which is a dep of the download stage, so that DVC sees when one of them changes. `text` and
     `label` are columns by name or, in TSV and CSV, by number from 1; tables without a `header`
-    have numbers only, and JSON lines only names. `labels` says which label means what.
+    have numbers only, and JSON lines only names. `labels` says which label means what: the rows of
+    one that means `drop` are left out. Labels may be text, numbers or booleans; 1.0 is 1.
     """
 
     folder: str
@@ -32,14 +34,26 @@ class Params:
     header: bool
     text: Annotated[str, Field(min_length=1)] | Positive
     label: Annotated[str, Field(min_length=1)] | Positive
-    labels: dict[str, Literal["negative", "positive"]]
+    labels: dict[str, Literal["negative", "positive", "drop"]]
+
+    @field_validator("labels", mode="before")
+    @classmethod
+    def _as_text(cls, labels: Any) -> Any:
+        """The table with text as keys: to YAML, `true` and `1` are none."""
+        if not isinstance(labels, dict):
+            return labels
+        named = [(label_text(label), meaning) for label, meaning in labels.items()]
+        if len(dict(named)) < len(named):
+            raise ValueError("two labels are one as text; keep one of them")
+        return dict(named)
 
     def __post_init__(self) -> None:
         names = [*self.train, *self.validation]
         if other := [name for name in names if not name.lower().endswith(_SUFFIXES)]:
             raise ValueError(f"{other[0]} is not read; allowed: {', '.join(_SUFFIXES)}")
         lines = [name for name in names if name.lower().endswith(".jsonl")]
-        if not self.header and len(lines) < len(names):
+        tables = [name for name in names if name.lower().endswith((".tsv", ".csv"))]
+        if not self.header and tables:
             self._require(int, "tables without a header have columns 1, 2, ... and no names")
         if lines:
             self._require(str, f"{lines[0]} has names and no numbers of columns")
