@@ -18,7 +18,8 @@ from pydantic.dataclasses import dataclass
 from retune.configuration import check_configuration, explained
 from retune.errors import RetuneError, excerpt
 from retune.params import STRICT
-from retune.storage import sha256
+from retune.plain_files import sha256
+from retune.tokenizer_checks import require_sound
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -119,6 +120,8 @@ def load_tokenizer(
         tokenizer = AutoTokenizer.from_pretrained(
             folder, local_files_only=True, trust_remote_code=False
         )
+        if isinstance(tokenizer, PreTrainedTokenizerFast):
+            require_sound(tokenizer)
     if not tokenizer.is_fast:
         raise RetuneError(
             f"{folder} has a slow tokenizer ({type(tokenizer).__name__}), which knows no "
@@ -131,19 +134,6 @@ def load_tokenizer(
             f"the tokenizer in {folder} has no {', '.join(absent)}; choose {families}"
         )
     return cast(PreTrainedTokenizerFast, tokenizer)
-
-
-def require_vocabulary(rows: int, vocabulary_size: int, folder: Path) -> None:
-    """Check that `rows` embeddings are enough for the tokenizer's `vocabulary_size` ids.
-
-    Raises:
-        RetuneError: some ids would have no embedding.
-    """
-    if rows < vocabulary_size:
-        raise RetuneError(
-            f"{folder} has embeddings for {rows} tokens, but its tokenizer has "
-            f"{vocabulary_size}; the two do not belong together"
-        )
 
 
 def quiet_transformers() -> None:

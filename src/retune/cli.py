@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from retune.stage import guarded
+from retune.standard_streams import hold_standard_streams, require_open
+from retune.terminal_text import Parser, escaped, escaped_json
 
 if TYPE_CHECKING:
     from retune.sweep import Outcome
@@ -26,14 +28,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     `doctor` and `verify` keep 1 for what they found, and fail with 2.
     """
+    closed = hold_standard_streams()
     arguments = _parser().parse_args(argv)
     codes: list[int] = []
-    failure = guarded(lambda: codes.append(arguments.run(arguments)), "retune")
+    reads = getattr(arguments, "texts", None) == []
+    failure = guarded(lambda: require_open(closed, reads=reads), "retune") or guarded(
+        lambda: codes.append(arguments.run(arguments)), "retune"
+    )
     return codes[0] if codes else max(failure, arguments.failure)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser: argparse.ArgumentParser = Parser(
         prog="retune",
         description="Run and compare fine-tuning experiments.",
         epilog="Example: retune sweep qa.model=bert,lstm && retune table --experiments",
@@ -262,7 +268,10 @@ def _ask(arguments: argparse.Namespace) -> int:
     texts = arguments.texts or sys.stdin
     settings = {name: getattr(arguments, name) for name in ("model", "params", "variant")}
     for reply in replies(ASKERS[arguments.task], texts, context=context, **settings):
-        print(json.dumps(reply.fields, ensure_ascii=False) if arguments.json else reply.sentence)
+        if arguments.json:
+            print(escaped_json(json.dumps(reply.fields, ensure_ascii=False)))
+        else:
+            print(reply.sentence if reply.coloured else escaped(reply.sentence))
     return 0
 
 

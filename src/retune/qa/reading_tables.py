@@ -8,6 +8,7 @@ from typing import Any
 
 from retune.errors import excerpt
 from retune.findings import Finding
+from retune.plain_files import read_bytes
 from retune.strict_json import parse_json
 from retune.text_files import UnreadableError
 
@@ -42,7 +43,7 @@ def read_csv(text: str, file: str, delimiter: str) -> Iterator[tuple[str, Any] |
         raise UnreadableError("invalid_csv", file, why, str(rows.line_num)) from None
 
 
-def read_parquet(path: Path, file: str) -> Iterator[tuple[str, Any]]:
+def read_parquet(path: Path, file: str, sha256: str | None = None) -> Iterator[tuple[str, Any]]:
     """Yield `(where, value)` for each row, `value` as in flat JSON.
 
     Raises:
@@ -51,15 +52,18 @@ def read_parquet(path: Path, file: str) -> Iterator[tuple[str, Any]]:
     import pyarrow as pa
     from pyarrow import parquet
 
+    data = read_bytes(path, sha256)
     try:
-        with parquet.ParquetFile(path) as table:
+        with parquet.ParquetFile(pa.BufferReader(data)) as table:
             _check_columns(table.schema_arrow.names, file)
-            _check_size(table.metadata, path.stat().st_size, file)
+            _check_size(table.metadata, len(data), file)
             number = 0
             for batch in table.iter_batches():
                 for row in batch.to_pylist():
                     yield f"row {number}:", row
                     number += 1
+    except pa.ArrowMemoryError:
+        raise
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
         why = f"not a readable Parquet file ({reason})"
