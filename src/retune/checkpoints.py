@@ -18,7 +18,7 @@ from pydantic.dataclasses import dataclass
 from retune.configuration import check_configuration, explained
 from retune.errors import RetuneError, excerpt
 from retune.params import STRICT
-from retune.plain_files import sha256
+from retune.plain_files import home_expanded, sha256
 from retune.tokenizer_checks import require_sound
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ def _found(params: CheckpointParams) -> Path:
     if params.name.startswith(_PACKAGE):
         folder = _package_folder(params.name.removeprefix(_PACKAGE))
     elif _means_folder(params):
-        folder = Path(params.name).expanduser()
+        folder = home_expanded(Path(params.name))
     else:
         return _hub_snapshot(params)
     if not folder.is_dir():
@@ -255,6 +255,11 @@ def _download(params: CheckpointParams) -> Path:
         raise RetuneError(f"revision: {name} has no commit {revision} on the hub") from None
     except (HTTPError, OSError) as error:
         raise RetuneError(_offline_recipe(params, error)) from None
+    except Exception as error:  # of whatever a server may answer, such as a file `../x`
+        raise RetuneError(
+            f"name: the hub's answer for {name} cannot be used ({type(error).__name__}: "
+            f"{excerpt(str(error), 200)}); see what HF_ENDPOINT names, or give a local folder"
+        ) from None
     _require_files(folder)
     return folder
 

@@ -25,6 +25,7 @@ _DIRECTIONS = re.compile(
 _HARMLESS = {"_name_or_path", "_commit_hash", "_num_labels", "_attn_implementation_autoset"}
 _LABELS = {"id2label", "label2id"}  # their keys are the user's words
 _DEPTH = 20
+_MOST_LABELS = 100_000
 _LARGEST = 50_000_000  # bytes: labels and added tokens of a million words
 
 
@@ -45,7 +46,9 @@ def check_configuration(folder: Path) -> None:
         path = folder / name
         if not path.is_file():
             continue
-        refused = sorted(set(_refused(_read(path), is_private)))
+        content = _read(path)
+        _require_few_labels(content, path)
+        refused = sorted(set(_refused(content, is_private)))
         if refused:
             raise RetuneError(
                 f"{path}: refused because of {listed([excerpt(key) for key in refused], 3)}, "
@@ -80,6 +83,15 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise RetuneError(f"{path}: {excerpt(value)} is not a JSON object; get the file anew")
     return value
+
+
+def _require_few_labels(content: dict[str, Any], path: Path) -> None:
+    """Transformers makes a name for each label as it reads the number of them."""
+    count = content.get("num_labels")
+    if isinstance(count, int) and count > _MOST_LABELS:
+        raise RetuneError(
+            f"{path}: num_labels is {count:,}; at most {_MOST_LABELS:,} are allowed: correct it"
+        )
 
 
 def _refused(value: Any, is_private: bool, depth: int = 0) -> Iterator[str]:

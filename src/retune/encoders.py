@@ -145,15 +145,23 @@ def load_trained(auto_class: Any, folder: Path) -> PreTrainedModel:
     with explained(f"{folder}: not a whole model", "; delete it and run the train stage"):
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         require_fitting_sizes(folder / WEIGHTS, config, auto_class)
-        model: PreTrainedModel = auto_class.from_pretrained(
+        model, report = auto_class.from_pretrained(
             folder,
             dtype=torch.float32,
             use_safetensors=True,
             local_files_only=True,
             trust_remote_code=False,
+            output_loading_info=True,
         )
+        differing = sorted({*report["missing_keys"], *report["unexpected_keys"]})
+        if differing:  # transformers draws what is missing at random
+            raise RetuneError(
+                f"{folder}: config.json and {WEIGHTS} differ in the weights {listed(differing, 3)}; "
+                "they do not belong together: run the train stage"
+            )
         require_readable(model.eval())
-    return model
+    whole: PreTrainedModel = model
+    return whole
 
 
 def _explained(checkpoint: Path) -> Any:

@@ -122,14 +122,26 @@ def require_plain_or_folders(folder: Path) -> None:
             _require_plain(path.stat(), path)
 
 
-def resolved(path: Path) -> Path:
-    """Return the absolute path behind `~` and all links.
+def home_expanded(path: Path) -> Path:
+    """Return the path with the home folder in place of `~`.
 
     Raises:
-        RetuneError: there is a loop of links, no such user, or a character that no path has.
+        RetuneError: there is no such user.
     """
     try:
-        return path.expanduser().resolve()
+        return path.expanduser()
+    except RuntimeError as error:
+        raise RetuneError(f"{excerpt(str(path))} cannot be a path ({error}); correct it") from None
+
+
+def resolved(path: Path) -> Path:
+    """Return the absolute path behind all links.
+
+    Raises:
+        RetuneError: there is a loop of links, or a character that no path has.
+    """
+    try:
+        return path.resolve()
     except (ValueError, RuntimeError, OSError) as error:
         reason = os.strerror(errno.ELOOP) if "loop" in str(error).lower() else str(error)
         raise RetuneError(f"{excerpt(str(path))} cannot be a path ({reason}); correct it") from None

@@ -17,7 +17,7 @@ _UNSAFE = re.compile(
     "\ud800-\udfff\U000e0000-\U000e007f]"
 )
 _LONGEST_LINE = 1_000
-_MOST_LINES = 60
+_MOST_LINES = 30
 _LONGEST = 12_000
 
 

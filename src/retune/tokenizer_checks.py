@@ -51,11 +51,12 @@ def require_sound(tokenizer: "PreTrainedTokenizerFast") -> None:
             f"{count - 1:,}; tokenizer.json is damaged"
         )
     backend = tokenizer.backend_tokenizer
-    padding = (backend.padding or {}).get("length") or 0
-    if padding > _LONGEST_PADDING:
+    padding = backend.padding or {}
+    longest_padding = max(padding.get(key) or 0 for key in ("length", "pad_to_multiple_of"))
+    if longest_padding > _LONGEST_PADDING:  # for which the library would end the process
         raise RetuneError(
-            f"{tokenizer.name_or_path}: tokenizer.json pads each text to {padding:,} tokens; "
-            "set `padding` there to null"
+            f"{tokenizer.name_or_path}: tokenizer.json pads each text to {longest_padding:,} "
+            "tokens; set `padding` there to null"
         )
     highest = max((*backend.encode(_SAMPLE).ids, *backend.encode(_SAMPLE, _SAMPLE).ids), default=0)
     if highest >= count:

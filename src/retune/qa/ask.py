@@ -17,6 +17,7 @@ from retune.qa.models import load
 from retune.qa.postprocess import PostprocessParams, ranked_answers
 from retune.qa.predict import PredictParams, predict_part
 from retune.qa.tokenize import TokenizeParams, Windower
+from retune.tokenizer_checks import id_count, require_vocabulary
 
 PARAMS = "params.yaml"
 MODEL = "data/qa/model"
@@ -37,6 +38,7 @@ def asker(settings: Params, folder: Path, context: str | None) -> Callable[[str]
         reading = params.section("qa.postprocess", PostprocessParams)
     squad_v2, variant = trained_with(folder, "qa.squad_v2", "qa.model")
     model, tokenizer = load(variant, folder), load_tokenizer(folder)
+    require_vocabulary(model.config.vocab_size, id_count(tokenizer), folder)
     windower = Windower(tokenizer, lengths)
     collator = Collator.for_model(model, tokenizer, resolved_precision(predicting.precision))
 
