@@ -278,8 +278,8 @@ def _offline_recipe(params: CheckpointParams, error: Exception) -> str:
 def _verify_blob(weights: Path) -> None:
     # In the hub's cache a large file is a link to a blob that is named by its SHA-256.
     blob = weights.resolve()
-    if re.fullmatch(r"[0-9a-f]{64}", blob.name) and sha256(blob) != blob.name:
+    if re.fullmatch(r"[0-9a-f]{64}", blob.name) and (found := sha256(weights)) != blob.name:
         raise RetuneError(
-            f"revision: {blob} in the hub cache is damaged (SHA-256 {sha256(blob)}, expected "
+            f"revision: {blob} in the hub cache is damaged (SHA-256 {found}, expected "
             f"{blob.name}); delete it and run again"
         )

@@ -156,8 +156,8 @@ def load_trained(auto_class: Any, folder: Path) -> PreTrainedModel:
         differing = sorted({*report["missing_keys"], *report["unexpected_keys"]})
         if differing:  # transformers draws what is missing at random
             raise RetuneError(
-                f"{folder}: config.json and {WEIGHTS} differ in the weights {listed(differing, 3)}; "
-                "they do not belong together: run the train stage"
+                f"{folder}: config.json and {WEIGHTS} differ in {listed(differing, 3)}; they "
+                "do not belong together: run the train stage"
             )
         require_readable(model.eval())
     whole: PreTrainedModel = model
