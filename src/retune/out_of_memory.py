@@ -25,7 +25,7 @@ def explanation(error: BaseException) -> str:
 
 def _readable(number: str, unit: str | None) -> str:
     if unit and unit.lower() != "bytes":
-        return f"{number} {unit}"
+        return f"{number.rstrip('.')} {unit}"
     return f"{float(number) / 1e9:,.2f} GB"
 
 
