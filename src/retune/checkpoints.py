@@ -20,6 +20,9 @@ from retune.errors import RetuneError, excerpt
 from retune.params import STRICT
 from retune.plain_files import home_expanded, sha256
 from retune.tokenizer_checks import require_sound
+from retune.tokenizer_checks import (
+    require_vocabulary as require_vocabulary,  # noqa: PLC0414 (others import it from here)
+)
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast

@@ -10,7 +10,8 @@ ROOT = Path(__file__).resolve().parents[2]
 #: The codes of each letter. Numbers may be left out, so that several people can add codes at once.
 SECTIONS = {
     "P": "1-24 41-44", "D": "1-14 41-44", "R": "1-25 61-63", "A": "1-20", "K": "1-16 51-55",
-    "T": "1-25", "Q": "1-15", "S": "1-12", "V": "1-18 41-46", "C": "1-10", "B": "1-16 31-35", "L": "1-22", "M": "1-41",
+    "T": "1-25", "Q": "1-15", "S": "1-12", "V": "1-18 41-46", "C": "1-10", "B": "1-16 31-35",
+    "L": "1-22", "M": "1-41",
 }  # fmt: skip
 RANGES = [
     (letter, *map(int, bounds.split("-")))
