@@ -76,7 +76,7 @@ def test_r63_doctor_table_and_coloured_texts(
     printed = capsys.readouterr().out
     assert r"\x1b[2J\u202e" in printed
     assert not {"\x1b", "\u202e", "\x9b"} & set(printed)
-    shown = terminal("\u202e", [Piece("\u2066x", 0.5)]).plain
+    shown = terminal("\u202e", [Piece("\u2066x", [0.5])]).plain
     assert shown == r"\u202e\u2066x"
 
 
