@@ -12,13 +12,23 @@ from typing import Any, NamedTuple
 from retune import manifests
 from retune.errors import RetuneError, excerpt
 from retune.params import Params
+from retune.plain_files import State, require_unchanged
+
+#: Params that are true or false; the others name something.
+_SWITCHES = {"qa.squad_v2"}
+#: The files of the model that is being loaded, as they were when their sums were compared.
+_asked: dict[Path, State] = {}
 
 
 class Reply(NamedTuple):
-    """What a model says of one text: for people, and for programs."""
+    """What a model says of one text: for people, and for programs.
+
+    A `coloured` sentence has escape codes of its own, and texts without any.
+    """
 
     sentence: str
     fields: dict[str, Any]
+    coloured: bool = False
 
 
 #: The reply to a blank text.
@@ -58,7 +68,9 @@ def replies(
         )
     if variant is not None and folder.is_dir():
         _require_trained_as(variant, settings, folder)
+    _asked.clear()
     ask: Callable[[str], Reply] = module.asker(settings, folder, context)
+    require_unchanged(_asked)  # the model that was loaded is the one whose sums were compared
     return (ask(text) if text else BLANK for text in map(str.strip, _readable(texts)))
 
 
@@ -111,8 +123,15 @@ def trained_with(folder: Path, *names: str) -> list[Any]:
         raise RetuneError(
             f"{folder}: no such folder; `dvc repro` trains the model, --model names another"
         )
-    found = manifests.read(folder)["params"]
+    found = manifests.read(folder).get("params", {})
     for name in names:
         if name not in found:
             raise RetuneError(f"{folder}: trained without {name}, so for another task; see --task")
+        kind = bool if name in _SWITCHES else str
+        if not isinstance(found[name], kind):
+            raise RetuneError(
+                f"{folder / manifests.NAME}: damaged, its {name} is {excerpt(found[name])}, "
+                f"expected a {kind.__name__}"
+            )
+    _asked.update(manifests.states(folder))
     return [found[name] for name in names]

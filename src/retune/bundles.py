@@ -27,6 +27,7 @@ from retune.encoders import load_encoder
 from retune.errors import RetuneError, excerpt, listed
 from retune.layers.adapters import AdapterParams, adapt, check_family
 from retune.params import STRICT, Positive
+from retune.plain_files import require_unchanged, summed
 from retune.storage import atomic_path, read_json, sha256, write_json
 
 if TYPE_CHECKING:
@@ -178,7 +179,9 @@ def described(folder: Path) -> tuple[Parts, Base]:
 def bundle_weights(folder: Path) -> dict[str, Tensor]:
     """The weights in the bundle `folder`, by name."""
     with explained(f"{folder / FILE}: damaged", "; train it again"):
-        return load_file(folder / FILE)
+        weights = load_file(folder / FILE)
+    require_unchanged(summed([folder / FILE]))
+    return weights
 
 
 def inserted(model: nn.Module) -> Iterator[tuple[list[str], Tensor]]:

@@ -20,7 +20,11 @@ from retune import hub_snapshots, pickled_weights
 from retune.configuration import check_configuration, explained
 from retune.errors import RetuneError, excerpt
 from retune.params import STRICT
-from retune.storage import sha256
+from retune.plain_files import home_expanded, sha256
+from retune.tokenizer_checks import require_sound
+from retune.tokenizer_checks import (
+    require_vocabulary as require_vocabulary,  # noqa: PLC0414 (others import it from here)
+)
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -125,6 +129,8 @@ def load_tokenizer(
         tokenizer = AutoTokenizer.from_pretrained(
             folder, local_files_only=True, trust_remote_code=False
         )
+        if isinstance(tokenizer, PreTrainedTokenizerFast):
+            require_sound(tokenizer)
     if not tokenizer.is_fast:
         raise RetuneError(
             f"{folder} has a slow tokenizer ({type(tokenizer).__name__}), which knows no "
@@ -137,19 +143,6 @@ def load_tokenizer(
             f"the tokenizer in {folder} has no {', '.join(absent)}; choose {families}"
         )
     return cast(PreTrainedTokenizerFast, tokenizer)
-
-
-def require_vocabulary(rows: int, vocabulary_size: int, folder: Path) -> None:
-    """Check that `rows` embeddings are enough for the tokenizer's `vocabulary_size` ids.
-
-    Raises:
-        RetuneError: some ids would have no embedding.
-    """
-    if rows < vocabulary_size:
-        raise RetuneError(
-            f"{folder} has embeddings for {rows} tokens, but its tokenizer has "
-            f"{vocabulary_size}; the two do not belong together"
-        )
 
 
 def quiet_transformers() -> None:
@@ -173,7 +166,7 @@ def _found(params: CheckpointParams) -> Path:
     if params.name.startswith(_PACKAGE):
         folder = _package_folder(params.name.removeprefix(_PACKAGE))
     elif _means_folder(params):
-        folder = Path(params.name).expanduser()
+        folder = home_expanded(Path(params.name))
     else:
         return _hub_checkpoint(params)
     if not folder.is_dir():

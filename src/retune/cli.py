@@ -9,6 +9,8 @@ from pathlib import Path
 
 from retune import cli_experiments
 from retune.stage import guarded
+from retune.standard_streams import hold_standard_streams, require_open
+from retune.terminal_text import Parser, escaped, escaped_json
 from retune.workspace import inside_project
 
 #: Who answers `retune ask`, by task.
@@ -24,11 +26,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     `doctor` and `verify` keep 1 for what they found, and fail with 2.
     """
+    closed = hold_standard_streams()
     parsed: list[argparse.Namespace] = []
     if failure := guarded(lambda: parsed.append(_parsed(argv)), "retune"):
         return failure
     arguments, codes = parsed[0], list[int]()
-    failure = guarded(lambda: codes.append(arguments.run(arguments)), "retune")
+    reads = getattr(arguments, "texts", None) == []
+    failure = guarded(lambda: require_open(closed, reads=reads), "retune") or guarded(
+        lambda: codes.append(arguments.run(arguments)), "retune"
+    )
     return codes[0] if codes and not failure else max(failure, arguments.failure)
 
 
@@ -41,7 +47,7 @@ def _parsed(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser: argparse.ArgumentParser = Parser(
         prog="retune",
         description="Run and compare fine-tuning experiments.",
         epilog="Example: retune sweep qa.model=bert,lstm && retune table --experiments",
@@ -190,10 +196,14 @@ def _print_replies(arguments: argparse.Namespace) -> int:
     for reply in replies(ASKERS[arguments.task], texts, context=context, **settings):
         wrong = "error" in reply.fields
         failed |= wrong
-        if wrong and not arguments.json:
-            print(reply.sentence, file=sys.stderr)
-        sentence = "" if wrong else reply.sentence
-        print(json.dumps(reply.fields, ensure_ascii=False) if arguments.json else sentence)
+        sentence = reply.sentence if reply.coloured else escaped(reply.sentence)
+        if arguments.json:
+            print(escaped_json(json.dumps(reply.fields, ensure_ascii=False)))
+        elif wrong:
+            print(sentence, file=sys.stderr)
+            print()  # in its place
+        else:
+            print(sentence)
     return int(failed)
 
 

@@ -12,7 +12,9 @@ from typing import Any
 
 import orjson
 
-from retune.errors import RetuneError, excerpt, listed
+from retune.errors import RetuneError, excerpt, is_panic, listed
+from retune.out_of_memory import is_out_of_memory
+from retune.plain_files import read_bytes, require_plain_or_folders
 
 #: A class outside transformers, kernels from the hub, another file of weights, a quantizer.
 _DIRECTIONS = re.compile(
@@ -23,15 +25,18 @@ _DIRECTIONS = re.compile(
 _HARMLESS = {"_name_or_path", "_commit_hash", "_num_labels", "_attn_implementation_autoset"}
 _LABELS = {"id2label", "label2id"}  # their keys are the user's words
 _DEPTH = 20
+_MOST_LABELS = 100_000
+_LARGEST = 50_000_000  # bytes: labels and added tokens of a million words
 
 
 def check_configuration(folder: Path) -> None:
     """Check the files in `folder` that tell transformers which classes and files to use.
 
     Raises:
-        RetuneError: one of them is no JSON object, or has a key that leads to code, to
-            kernels or to weights other than model.safetensors.
+        RetuneError: the folder holds a pipe or a device; a file is no JSON object, or has a key
+            that leads to code, to kernels or to weights other than model.safetensors.
     """
+    require_plain_or_folders(folder)
     if (folder / "adapter_config.json").exists():
         raise RetuneError(
             f"{folder} holds an adapter (adapter_config.json), whose weights are not pinned; "
@@ -41,7 +46,9 @@ def check_configuration(folder: Path) -> None:
         path = folder / name
         if not path.is_file():
             continue
-        refused = sorted(set(_refused(_read(path), is_private)))
+        content = _read(path)
+        _require_few_labels(content, path)
+        refused = sorted(set(_refused(content, is_private)))
         if refused:
             raise RetuneError(
                 f"{path}: refused because of {listed([excerpt(key) for key in refused], 3)}, "
@@ -61,19 +68,30 @@ def explained(what: str, remedy: str = "") -> Iterator[None]:
         yield
     except RetuneError:
         raise
-    except Exception as error:
+    except BaseException as error:
+        if is_out_of_memory(error) or not (isinstance(error, Exception) or is_panic(error)):
+            raise
         reason = excerpt(" ".join(f"{type(error).__name__}: {error}".split()), 300)
         raise RetuneError(f"{what}: {reason}{remedy}") from None
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        value = orjson.loads(path.read_bytes())
+        value = orjson.loads(read_bytes(path, limit=_LARGEST))
     except orjson.JSONDecodeError as error:
         raise RetuneError(f"{path}: not valid JSON ({error}); get the file anew") from None
     if not isinstance(value, dict):
         raise RetuneError(f"{path}: {excerpt(value)} is not a JSON object; get the file anew")
     return value
+
+
+def _require_few_labels(content: dict[str, Any], path: Path) -> None:
+    """Transformers makes a name for each label as it reads the number of them."""
+    count = content.get("num_labels")
+    if isinstance(count, int) and count > _MOST_LABELS:
+        raise RetuneError(
+            f"{path}: num_labels is {count:,}; at most {_MOST_LABELS:,} are allowed: correct it"
+        )
 
 
 def _refused(value: Any, is_private: bool, depth: int = 0) -> Iterator[str]:

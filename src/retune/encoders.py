@@ -14,9 +14,12 @@ from transformers import (
     PreTrainedModel,
 )
 
-from retune.checkpoints import WEIGHTS, quiet_transformers, require_vocabulary
+from retune.checkpoints import WEIGHTS, quiet_transformers
 from retune.configuration import check_configuration, explained
 from retune.errors import RetuneError, listed
+from retune.model_checks import require_fitting_sizes, require_readable
+from retune.plain_files import require_unchanged, summed
+from retune.tokenizer_checks import require_vocabulary
 
 #: In the names of a configuration's dropout probabilities; GPT-2's are `resid_pdrop` and the like.
 _DROPOUT = re.compile("dropout|pdrop$")
@@ -51,6 +54,8 @@ def encoder_config(checkpoint: Path, dropout: float | None, **changes: Any) -> P
         config: PretrainedConfig = AutoConfig.from_pretrained(
             checkpoint, local_files_only=True, trust_remote_code=False, **changes
         )
+    if getattr(config, "chunk_size_feed_forward", 0):
+        config.chunk_size_feed_forward = 0  # it saves memory, and fails for most lengths of a text
     if dropout is not None:
         for name, value in config.to_dict().items():
             if _DROPOUT.search(name) and isinstance(value, float):
@@ -79,6 +84,7 @@ def load_encoder_and_missing(
 ) -> tuple[PreTrainedModel, list[str]]:
     """As `load_encoder`, and which weights of the head are fresh, by name."""
     with _explained(checkpoint):
+        require_fitting_sizes(checkpoint / WEIGHTS, config, auto_class)
         model, report = auto_class.from_pretrained(
             checkpoint,
             config=config,
@@ -89,6 +95,7 @@ def load_encoder_and_missing(
             ignore_mismatched_sizes=True,
             output_loading_info=True,
         )
+    require_unchanged(summed([checkpoint / WEIGHTS]))
     # transformers fills what a file lacks, or has in other sizes, with random numbers: right for
     # the head only.
     resized = {key for key, *_ in report["mismatched_keys"]}
@@ -103,6 +110,8 @@ def load_encoder_and_missing(
             f"{checkpoint} lacks weights of the encoder: {listed(told, 3)}; its "
             "config.json and model.safetensors do not belong together"
         )
+    with _explained(checkpoint):
+        require_readable(model)
     return model, fresh
 
 
@@ -125,7 +134,9 @@ def load_encoder_embeddings(folder: Path) -> Tensor:
         for ending in _EMBEDDINGS:
             for name in names:
                 if name.endswith(ending):
-                    return tensors.get_tensor(name).float()  # type: ignore[no-any-return]
+                    matrix: Tensor = tensors.get_tensor(name).float().clone()
+                    require_unchanged(summed([weights]))
+                    return matrix
     raise RetuneError(
         f"{folder / WEIGHTS} has no word-piece embeddings (a tensor whose name ends in "
         f"{', '.join(_EMBEDDINGS)}); set `pretrained_embeddings: false`"
@@ -145,15 +156,25 @@ def load_trained(auto_class: Any, folder: Path) -> PreTrainedModel:
         f"{folder}: not a whole model",
         "; where a stage wrote it, `dvc repro --force` writes it again",
     ):
-        model: PreTrainedModel = auto_class.from_pretrained(
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        require_fitting_sizes(folder / WEIGHTS, config, auto_class)
+        model, report = auto_class.from_pretrained(
             folder,
             dtype=torch.float32,
             use_safetensors=True,
             local_files_only=True,
             trust_remote_code=False,
+            output_loading_info=True,
         )
-    model.eval()
-    return model
+        differing = sorted({*report["missing_keys"], *report["unexpected_keys"]})
+        if differing:  # transformers draws what is missing at random
+            raise RetuneError(
+                f"{folder}: config.json and {WEIGHTS} differ in {listed(differing, 3)}; they "
+                "do not belong together: run the train stage"
+            )
+        require_readable(model.eval())
+    whole: PreTrainedModel = model
+    return whole
 
 
 def _explained(checkpoint: Path) -> Any:

@@ -20,3 +20,8 @@ def excerpt(value: object, limit: int = 80) -> str:
     """`repr(value)`, cut to `limit` characters."""
     text = repr(value)
     return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def is_panic(error: BaseException) -> bool:
+    """Whether a library in Rust gave up, which is no `Exception` in Python."""
+    return type(error).__name__ == "PanicException"

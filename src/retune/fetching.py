@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from retune.errors import RetuneError
+from retune.plain_files import sha256 as sha256_of
 from retune.storage import cache_folder
-from retune.storage import sha256 as sha256_of
-from retune.transfer import MAX_SECONDS, printable, receive
+from retune.terminal_text import escaped, say
+from retune.transfer import MAX_SECONDS, parts_of, receive
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -33,9 +34,12 @@ class Source:
 
 def local_source(path: Path, sha256: str | None) -> Source:
     """A file on this machine; its SHA-256 is compared where one is given."""
-    if not path.is_file():
-        raise RetuneError(f"{path}: no such file; paths start from the project's top folder")
-    actual = sha256_of(path)
+    try:
+        actual = sha256_of(path)
+    except FileNotFoundError:
+        raise RetuneError(
+            f"{path}: no such file; paths start from the project's top folder"
+        ) from None
     if sha256 not in (None, actual):
         raise RetuneError(_wrong_sum(str(path), sha256, actual))
     return Source(path, path.name, actual)
@@ -43,7 +47,7 @@ def local_source(path: Path, sha256: str | None) -> Source:
 
 def url_source(url: str, sha256: str) -> Source:
     """A file of the web, kept in the user's cache under its SHA-256."""
-    name = printable(unquote(Path(urlsplit(url).path).name)) or "download"
+    name = escaped(unquote(Path(parts_of(url).path).name)) or "download"
     return Source(fetch(url, sha256, cache_folder() / sha256), name, sha256)
 
 
@@ -146,8 +150,8 @@ def _alone(target: Path) -> Iterator[None]:
 def _download(url: str, sha256: str, target: Path) -> None:
     partial, bad = (target.with_name(f"{target.name}.{kind}") for kind in ("partial", "bad"))
     address = receive(url, partial)
-    if urlsplit(address).netloc != urlsplit(url).netloc.rpartition("@")[2]:
-        _tell(f"{printable(url)} came from {address}")
+    if parts_of(address).netloc != parts_of(url).netloc.rpartition("@")[2]:
+        _tell(f"{url} came from {address}")
     actual = sha256_of(partial)
     if actual != sha256:
         os.replace(partial, bad)
@@ -163,7 +167,7 @@ def _is_page(path: Path) -> bool:
 
 
 def _tell(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    say(line, sys.stderr)
 
 
 def _wrong_sum(name: str, expected: str | None, actual: str) -> str:

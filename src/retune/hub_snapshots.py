@@ -67,6 +67,11 @@ def download(name: str, revision: str, files: Sequence[str]) -> Path:
         raise RetuneError(f"revision: {name} has no commit {revision} on the hub") from None
     except (HTTPError, OSError) as error:
         raise RetuneError(_offline_recipe(name, revision, error)) from None
+    except Exception as error:  # of whatever a server may answer, such as a file `../x`
+        raise RetuneError(
+            f"name: the hub's answer for {name} cannot be used ({type(error).__name__}: "
+            f"{excerpt(str(error), 200)}); see what HF_ENDPOINT names, or give a local folder"
+        ) from None
     return folder
 
 

@@ -21,6 +21,7 @@ from typing import NoReturn
 
 from retune.errors import RetuneError
 from retune.stage import command_line, end_with_parent, guarded, sentence
+from retune.terminal_text import say
 
 SETTING = "RETUNE_LAUNCH"
 _ERRORS = "RETUNE_LAUNCH_ERRORS"  # a folder, where the processes of a launch leave their errors
@@ -31,10 +32,10 @@ def run_launched(stage: Callable[..., str]) -> NoReturn:
     name, paths = command_line(stage)
     errors, options = os.environ.get(_ERRORS), os.environ.get(SETTING)
     if errors:
-        _run_process(lambda: print(stage(**paths)), Path(errors))
+        _run_process(lambda: say(stage(**paths)), Path(errors))
     if options:
         sys.exit(guarded(lambda: launch(_words(options), name, sys.argv[1:]), name))
-    sys.exit(guarded(lambda: print(stage(**paths)), name))
+    sys.exit(guarded(lambda: say(stage(**paths)), name))
 
 
 def launch(options: list[str], name: str, arguments: list[str]) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from retune import manifests
 from retune.errors import RetuneError, excerpt
+from retune.plain_files import require_unchanged
 from retune.storage import locked, require_writable
 
 #: Params that a folder depends on and that later stages read as well.
@@ -44,6 +45,7 @@ def sealed(
             other folders than those given, or something cannot be written.
     """
     found = {kind: _manifest(folder) for kind, folder in reads.items()}
+    states = {path: s for folder in reads.values() for path, s in manifests.states(folder).items()}
     digests = {kind: manifests.digest(folder) for kind, folder in reads.items()}
     for kind, manifest in found.items():
         _require_params(reads[kind], manifest, params)
@@ -56,6 +58,7 @@ def sealed(
             require_writable(path.parent)
             locks.enter_context(locked(path.with_name(f".{path.name}.lock")))
         yield
+        require_unchanged(states)
         shared = {name: params[name] for name in _SHARED if name in params}
         for folder in writes.values():
             manifests.seal(folder, {"inputs": digests, "params": shared})
@@ -65,7 +68,10 @@ def _manifest(folder: Path) -> dict[str, Any]:
     if not folder.is_dir():
         raise RetuneError(f"{folder}: no such folder; run the stage that writes it (`dvc repro`)")
     try:
-        return manifests.read(folder)
+        manifest = manifests.read(folder)
+        if missing := {"inputs", "params"} - manifest.keys():
+            raise RetuneError(f"{folder / manifests.NAME}: damaged, it has no {min(missing)}")
+        return manifest
     except RetuneError as error:
         raise RetuneError(
             f"{error}; a stage reads only what an earlier stage wrote. Move files of your own to "
@@ -76,6 +82,11 @@ def _manifest(folder: Path) -> dict[str, Any]:
 
 def _require_params(folder: Path, manifest: dict[str, Any], params: Mapping[str, Any]) -> None:
     for name, value in manifest["params"].items():
+        if name not in _SHARED:
+            raise RetuneError(
+                f"{folder}: its {manifests.NAME} names the param {excerpt(name)}, which stages do "
+                "not share; it is damaged or of another version of retune: run `dvc repro`"
+            )
         if name in params and params[name] != value:
             raise RetuneError(
                 f"{folder}: made with {name} {excerpt(value)}, while the params say "

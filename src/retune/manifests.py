@@ -5,14 +5,17 @@ without looking. A stage looks: a file that is torn, damaged or of another run i
 """
 
 import hashlib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from retune.errors import RetuneError
+from retune.errors import RetuneError, excerpt
+from retune.plain_files import State, read_bytes, summed
 from retune.storage import read_json, sha256, write_json
 
 NAME = "manifest.json"
+_SUM = re.compile(r"[0-9a-f]{64}")
 
 
 def seal(folder: Path, about: Mapping[str, Any]) -> None:
@@ -32,8 +35,7 @@ def read(folder: Path) -> dict[str, Any]:
     if not (folder / NAME).is_file():
         raise RetuneError(f"{folder}: has no {NAME}, so that it is not whole")
     manifest: dict[str, Any] = read_json(folder / NAME)
-    if not isinstance(manifest, dict) or not isinstance(manifest.get("files"), dict):
-        raise RetuneError(f"{folder / NAME}: damaged, it lists no files")
+    _require_form(manifest, folder / NAME)
     expected, present = manifest["files"], set(_files(folder))
     if missing := sorted(set(expected) - present):
         raise RetuneError(f"{folder / missing[0]}: missing")
@@ -50,7 +52,47 @@ def read(folder: Path) -> dict[str, Any]:
 
 def digest(folder: Path) -> str:
     """SHA-256 of the manifest, which stands for all that is in `folder`."""
-    return hashlib.sha256((folder / NAME).read_bytes()).hexdigest()
+    return hashlib.sha256(read_bytes(folder / NAME)).hexdigest()
+
+
+def states(folder: Path) -> dict[Path, State]:
+    """Each file of `folder` with its state when `read` took its sum."""
+    return summed([folder / file for file in _files(folder)])
+
+
+def _require_form(manifest: Any, path: Path) -> None:
+    """Refuse what `seal` does not write: a manifest may come from elsewhere, as data."""
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("files"), dict):
+        raise RetuneError(f"{path}: damaged, it lists no files")
+    for part, is_sound in _PARTS.items():
+        entries = manifest.get(part, {})
+        if not isinstance(entries, dict):
+            raise RetuneError(f"{path}: damaged, its {part} are {excerpt(entries)}")
+        for name, value in entries.items():
+            if not is_sound(value):
+                raise RetuneError(
+                    f"{path}: damaged, its {part} have {excerpt(value)} for {excerpt(name)}"
+                )
+
+
+def _is_entry(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and value.keys() == {"bytes", "sha256"}
+        and type(value["bytes"]) is int
+        and _is_sum(value["sha256"])
+    )
+
+
+def _is_sum(value: Any) -> bool:
+    return isinstance(value, str) and _SUM.fullmatch(value) is not None
+
+
+def _is_any(value: Any) -> bool:
+    return True
+
+
+_PARTS = {"files": _is_entry, "inputs": _is_sum, "params": _is_any}
 
 
 def _files(folder: Path) -> list[str]:

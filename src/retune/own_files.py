@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from retune.errors import RetuneError
+from retune.plain_files import read_bytes, resolved
 
 
 def file_inside(folder: Path, name: str, section: str) -> Path:
@@ -12,7 +13,7 @@ def file_inside(folder: Path, name: str, section: str) -> Path:
         RetuneError: it is elsewhere.
     """
     path = folder / name
-    if not path.resolve().is_relative_to(folder.resolve()):
+    if not resolved(path).is_relative_to(resolved(folder)):
         raise RetuneError(
             f"{section}: {name} is not in the folder {folder}, so that DVC would not see it "
             "change; move it there, or set `folder` to where it is"
@@ -29,7 +30,7 @@ def read_lines(path: Path, remedy: str) -> list[str]:
         RetuneError: no such file, or not UTF-8.
     """
     try:
-        content = path.read_bytes()
+        content = read_bytes(path)
     except FileNotFoundError:
         raise RetuneError(f"{path}: no such file; {remedy}") from None
     try:

@@ -1,8 +1,6 @@
 """Strict reading of params.yaml: every problem at once, with file and section.
 
-DVC reads params.yaml by YAML 1.2 and PyYAML by YAML 1.1, so that `3e-5`, `010` or
-`yes` mean different things to the two. The loader here resolves scalars as YAML 1.2
-does, so that stages and DVC see the same values.
+`retune.yaml_files` reads the file as DVC does.
 """
 
 import dataclasses
@@ -10,17 +8,16 @@ import difflib
 import importlib
 import json
 import pkgutil
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Annotated, Any, ClassVar, Self, TypeVar, cast, get_args, get_origin
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import is_pydantic_dataclass
 
 from retune.errors import RetuneError, excerpt
+from retune.yaml_files import load_yaml as load_yaml  # noqa: PLC0414 (others import it from here)
 
 T = TypeVar("T")
 
@@ -168,68 +165,24 @@ class Params:
             ]
 
 
+def import_known(name: str, package: str, origin: Path) -> ModuleType:
+    """Import the module `name` of `package`, which the file or folder `origin` asks for.
+
+    Raises:
+        RetuneError: the package has no such module; nothing is imported by a name from elsewhere.
+    """
+    names = module_names(package)
+    if name not in names:
+        raise RetuneError(
+            f"{origin}: its model is {excerpt(name)}, which is unknown; known: {', '.join(names)}"
+        )
+    return importlib.import_module(f"{package}.{names[names.index(name)]}")
+
+
 def module_names(package: str) -> list[str]:
     """Names of the modules in `package`, in alphabetical order."""
     folder = importlib.import_module(package).__path__
     return sorted(m.name for m in pkgutil.iter_modules(folder) if not m.name.startswith("_"))
-
-
-def load_yaml(path: Path) -> dict[str, Any]:
-    """Read a YAML mapping by YAML 1.2's rules for scalars; duplicate keys are errors.
-
-    Raises:
-        RetuneError: for a file that is not there, no YAML, or holds what JSON cannot.
-    """
-    try:
-        value = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=_Yaml12Loader)
-        json.dumps(value)  # a date, bytes or a loop of aliases would fail later, unnamed
-    except FileNotFoundError:
-        raise RetuneError(f"{path}: no such file; run from the project's top folder") from None
-    except UnicodeDecodeError as error:
-        raise RetuneError(f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8") from None
-    except (yaml.YAMLError, ValueError, TypeError) as error:
-        raise RetuneError(f"{path}: {' '.join(str(error).split())}") from None
-    except (AttributeError, KeyError):
-        raise RetuneError(f"{path}: a value does not fit its tag (`!!...`); leave it out") from None
-    except RecursionError:
-        raise RetuneError(f"{path}: nested too deeply to be parameters") from None
-    if not isinstance(value, dict):
-        raise RetuneError(f"{path}: expected sections (`name: ...`), got {excerpt(value)}")
-    return value
-
-
-class _Yaml12Loader(yaml.SafeLoader):
-    """PyYAML's safe loader with the scalars of YAML 1.2 (core schema)."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        lines: dict[str, int] = {}
-        for key_node, _ in node.value:
-            line = key_node.start_mark.line + 1
-            if key_node.tag != "tag:yaml.org,2002:str" or key_node.value == "<<":
-                raise yaml.YAMLError(f"line {line}: a key must be a plain name; no merges")
-            if key_node.value in lines:
-                first = lines[key_node.value]
-                raise yaml.YAMLError(f"key {key_node.value!r} stands at lines {first} and {line}")
-            lines[key_node.value] = line
-        return super().construct_mapping(node, deep)
-
-
-def _decimal(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
-    return int(loader.construct_scalar(node))
-
-
-_Yaml12Loader.yaml_implicit_resolvers = {}
-_Yaml12Loader.add_constructor("tag:yaml.org,2002:int", _decimal)
-for _tag, _pattern, _first in [
-    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
-    ("int", r"[-+]?[0-9]+", "-+0123456789"),
-    ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", "-+.0123456789"),
-    ("float", r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", "-+."),
-    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
-]:
-    _Yaml12Loader.add_implicit_resolver(
-        f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), list(_first)
-    )
 
 
 def _unknown_sections(values: dict[str, Any]) -> Iterator[str]:

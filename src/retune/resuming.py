@@ -28,6 +28,7 @@ from retune import manifests
 from retune.errors import RetuneError
 from retune.processes import Share
 from retune.storage import flush, flush_entry, remove, sha256
+from retune.terminal_text import say
 from retune.training import Stopwatch
 
 SETTING = "RETUNE_CHECKPOINT_SECONDS"
@@ -85,7 +86,7 @@ class Checkpoints:
                     manifests.read(self[checkpoint.best_step])
                 return checkpoint
             except RetuneError as error:
-                print(f"the checkpoint of step {step} is not used: {error}", file=sys.stderr)
+                say(f"the checkpoint of step {step} is not used: {error}", sys.stderr)
         return None
 
     @contextmanager

@@ -13,7 +13,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn
 
-from retune.errors import RetuneError
+from retune.errors import RetuneError, is_panic
+from retune.out_of_memory import explanation, is_out_of_memory
+from retune.standard_streams import hold_standard_streams
+from retune.terminal_text import Parser, cut, escaped, say
 
 _PR_SET_PDEATHSIG = 1  # of linux/prctl.h
 _STOPPED = "stopped; nothing half-done is left, run it again"
@@ -22,7 +25,7 @@ _STOPPED = "stopped; nothing half-done is left, run it again"
 def run_stage(stage: Callable[..., str]) -> NoReturn:
     """Call `stage` with the paths of the command line, print the line that it returns, exit."""
     name, paths = command_line(stage)
-    sys.exit(guarded(lambda: print(stage(**paths)), name))
+    sys.exit(guarded(lambda: say(stage(**paths)), name))
 
 
 def command_line(stage: Callable[..., str]) -> tuple[str, dict[str, Any]]:
@@ -35,7 +38,7 @@ def command_line(stage: Callable[..., str]) -> tuple[str, dict[str, Any]]:
     from retune.params import Params
 
     parameters = inspect.signature(stage).parameters
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=f"python -m {sys.modules['__main__'].__spec__.name}",  # type: ignore[union-attr]
         description=inspect.getdoc(stage),
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -65,17 +68,17 @@ def guarded(action: Callable[[], object], name: str) -> int:
         action()
         if sys.stdout:
             sys.stdout.flush()
-    except Exception as error:
+    except KeyboardInterrupt:
+        print(f"{name}: {_STOPPED}", file=sys.stderr)
+        return 128 + signal.SIGINT
+    except BaseException as error:
         if isinstance(error, BrokenPipeError) and _has_no_reader():
             return 128 + signal.SIGPIPE
         said = sentence(error)
         if said is None:
             raise
-        print(f"{name}: error: {said}", file=sys.stderr)
+        print(f"{name}: error: {cut(escaped(said))}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print(f"{name}: {_STOPPED}", file=sys.stderr)
-        return 128 + signal.SIGINT
     return 0
 
 
@@ -98,6 +101,10 @@ def sentence(error: BaseException) -> str | None:
     """What is wrong, of errors that the user can mend; None of a bug."""
     if isinstance(error, RetuneError):
         return str(error)
+    if is_out_of_memory(error):
+        return explanation(error)
+    if is_panic(error):
+        return f"a library failed ({error}); a file that it read, such as tokenizer.json, is broken"
     # Libraries that write files tell of a full disk in exceptions of their own.
     full = os.strerror(errno.ENOSPC)
     if getattr(error, "errno", None) == errno.ENOSPC or full in str(error):
@@ -111,6 +118,7 @@ def prepare_to_end() -> None:
     Else a stage whose `dvc repro` was killed would live on, and write over the outputs of the
     next one. Only Linux can do this; elsewhere the locks of `retune.lineage` keep the two apart.
     """
+    hold_standard_streams()
     if "DVC_STAGE" in os.environ:
         end_with_parent(signal.SIGTERM)
         sys.excepthook = _quiet_interrupt

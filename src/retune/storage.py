@@ -2,7 +2,6 @@
 
 import csv
 import fcntl
-import hashlib
 import heapq
 import os
 import shutil
@@ -17,6 +16,8 @@ from typing import IO, Any
 import orjson
 
 from retune.errors import RetuneError
+from retune.plain_files import opened, read_bytes
+from retune.plain_files import sha256 as sha256  # noqa: PLC0414 (others import it from here)
 
 _PRETTY = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
 _RUN = 10_000  # items that are sorted at a time
@@ -194,7 +195,7 @@ def write_csv(path: Path, heading: Sequence[str], rows: Sequence[Sequence[Any]])
 def read_json(path: Path) -> Any:
     """Read a JSON file that an earlier stage wrote."""
     try:
-        return orjson.loads(path.read_bytes())
+        return orjson.loads(read_bytes(path))
     except FileNotFoundError:
         raise RetuneError(f"{path}: no such file; run the stage that writes it") from None
     except orjson.JSONDecodeError as error:
@@ -204,7 +205,7 @@ def read_json(path: Path) -> Any:
 def read_json_lines(path: Path) -> Iterator[dict[str, Any]]:
     """Yield the objects of a JSON lines file that an earlier stage wrote."""
     try:
-        file = path.open("rb")
+        file = opened(path)
     except FileNotFoundError:
         raise RetuneError(f"{path}: no such file; run the stage that writes it") from None
     with file:
@@ -213,12 +214,6 @@ def read_json_lines(path: Path) -> Iterator[dict[str, Any]]:
                 yield orjson.loads(line)
             except orjson.JSONDecodeError as error:
                 raise RetuneError(f"{path}:{number}: not valid JSON ({error})") from None
-
-
-def sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _refuse_non_finite(value: Any, path: Path, where: str = "") -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from retune.params import load_yaml
 from retune.storage import read_json
+from retune.terminal_text import escaped
 
 #: Columns: heading, dotted name of the metric, unit, format of the value in that unit.
 COLUMNS = (
@@ -111,7 +112,7 @@ def print_table(
     for heading in figures:
         table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(escaped, row))
     console = Console(width=None if sys.stdout.isatty() else 80, markup=False, highlight=False)
     console.print(table)
 

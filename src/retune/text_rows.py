@@ -8,6 +8,7 @@ from typing import Any
 from retune.errors import RetuneError, excerpt
 from retune.fetching import Source
 from retune.findings import Finding
+from retune.plain_files import read_bytes
 from retune.strict_json import parse_json
 from retune.text_files import UnreadableError
 
@@ -34,8 +35,8 @@ def json_objects(text: str, file: str) -> Iterator[tuple[str, dict[Any, Any]] | 
 
 
 @contextmanager
-def parquet_file(path: Path, file: str) -> Iterator[Any]:
-    """An open Parquet file, as pyarrow has it.
+def parquet_file(path: Path, file: str, sha256: str | None = None) -> Iterator[Any]:
+    """An open Parquet file, as pyarrow has it, that has the sum `sha256` where one is given.
 
     Raises:
         UnreadableError: it is none, or is found to be damaged while it is read.
@@ -43,9 +44,12 @@ def parquet_file(path: Path, file: str) -> Iterator[Any]:
     import pyarrow as pa
     from pyarrow import parquet
 
+    data = read_bytes(path, sha256)
     try:
-        with parquet.ParquetFile(path) as table:
+        with parquet.ParquetFile(pa.BufferReader(data)) as table:
             yield table
+    except pa.ArrowMemoryError:
+        raise
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
         why = f"not a readable Parquet file ({reason})"

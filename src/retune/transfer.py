@@ -12,9 +12,10 @@ from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
-from urllib.parse import unquote, urljoin, urlsplit
+from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 from retune.errors import RetuneError
+from retune.terminal_text import escaped
 
 if TYPE_CHECKING:
     import requests
@@ -68,9 +69,16 @@ def receive(url: str, partial: Path) -> str:
         ) from None
 
 
-def printable(text: str) -> str:
-    """`text` with a question mark for each character that could upset a terminal."""
-    return "".join(c if c.isprintable() else "?" for c in text)
+def parts_of(url: str) -> SplitResult:
+    """The parts of an address.
+
+    Raises:
+        RetuneError: it is none, such as `http://[::1` without its bracket.
+    """
+    try:
+        return urlsplit(url)
+    except ValueError as error:
+        raise RetuneError(f"{url} is no URL ({error}); correct it") from None
 
 
 def _stream(url: str, partial: Path) -> str:
@@ -148,12 +156,12 @@ def _require_body(url: str, response: "requests.Response", done: int) -> None:
     """Refuse an answer that does not bring bytes of the file as they are."""
     status = response.status_code
     if status != 200 and not (status == 206 and done):
-        told = printable(f"{status} {response.reason or ''}").strip()
+        told = escaped(f"{status} {response.reason or ''}").strip()
         raise RetuneError(f"{url}: the server answered {told}; check the URL")
     encoding = response.headers.get("Content-Encoding", "identity").strip()
     if encoding.lower() not in {"", "identity"}:
         raise RetuneError(
-            f"{url}: the server sends the file compressed ({printable(encoding[:40])}) though "
+            f"{url}: the server sends the file compressed ({escaped(encoding[:40])}) though "
             "asked not to; nothing is unpacked: download it by hand and name the local file"
         )
 
@@ -163,7 +171,7 @@ def _save(url: str, response: "requests.Response", partial: Path, done: int) -> 
 
     rest = response.raw.length_remaining
     total = None if rest is None else done + int(rest)
-    name = printable(unquote(Path(urlsplit(url).path).name))
+    name = escaped(unquote(Path(parts_of(url).path).name))[:80]
     try:
         _check_size(url, total or 0)
         bar = tqdm(total=total, initial=done, desc=name, unit="B", unit_scale=True, disable=None)
@@ -231,4 +239,4 @@ def _shown(address: str) -> str:
     """An address for messages: without password and query, which may be secret."""
     parts = urlsplit(address)
     host = parts.netloc.rpartition("@")[2]
-    return printable(parts._replace(netloc=host, query="", fragment="").geturl()[:500])
+    return escaped(parts._replace(netloc=host, query="", fragment="").geturl()[:500])

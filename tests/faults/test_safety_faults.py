@@ -63,7 +63,8 @@ def use(folder: Path) -> None:
     checkpoint = resolve(CheckpointParams(str(folder), sha256(folder / "model.safetensors")))
     tokenizer = load_tokenizer(checkpoint)
     assert tokenizer("Who?")["input_ids"]
-    bert.build(bert.Params(dropout=None), checkpoint, len(tokenizer), 0)
+    model = bert.build(bert.Params(dropout=None), checkpoint, len(tokenizer), 0)
+    model.save_pretrained(folder)  # with a head, which a trained model has
     load("bert", folder)
 
 

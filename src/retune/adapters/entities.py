@@ -43,6 +43,7 @@ from retune.precision import evaluating
 from retune.processes import Share
 from retune.seeding import seed_everything
 from retune.storage import sha256, write_json
+from retune.terminal_text import say
 from retune.training import OptimizationParams
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ def train_entities(
     write_json(metrics, _report(loss, scores, [counts | repetitions(train, validation)]))
     setup.checkpoints.remove()
     for place in (place for reader in readers for place in reader.without_pieces[:1]):
-        print(f"{place}: nothing for the tokenizer; read as unknown")
+        say(f"{place}: nothing for the tokenizer; read as unknown")
     overall = scores.overall
     return (
         f"entities: precision {overall.precision:.2f}, recall {overall.recall:.2f}, F1 "

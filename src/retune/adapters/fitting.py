@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from safetensors.torch import load_file
 
 from retune import bundles
-from retune.checkpoints import WEIGHTS, CheckpointParams, load_tokenizer, require_vocabulary
+from retune.checkpoints import WEIGHTS, CheckpointParams, load_tokenizer
 from retune.errors import RetuneError
 from retune.joint import JointTrainer, Reports, Setup, write_reports
 from retune.positions import max_positions
 from retune.resuming import Checkpoint
+from retune.tokenizer_checks import id_count, require_vocabulary
 from retune.training import Curves, require_finite
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def tokenizer_of(
             a `setting` gives.
     """
     tokenizer = load_tokenizer(checkpoint)
-    require_vocabulary(model.config.vocab_size, len(tokenizer), checkpoint)
+    require_vocabulary(model.config.vocab_size, id_count(tokenizer), checkpoint)
     positions = max_positions(model)
     if positions is not None and length > positions:
         raise RetuneError(

@@ -9,6 +9,7 @@ from typing import Any
 from retune.environment import machine, project
 from retune.environment.findings import Report
 from retune.errors import RetuneError
+from retune.terminal_text import say
 
 _WIDTH = 80
 _LABEL = 11
@@ -21,7 +22,7 @@ def run(as_json: bool, root: Path = Path(".")) -> int:
         RetuneError: `root` is not the project's folder.
     """
     report = examine(root)
-    print(_as_json(report) if as_json else as_text(report))
+    say(_as_json(report) if as_json else as_text(report))
     return int(bool(report.findings))
 
 

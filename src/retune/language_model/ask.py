@@ -48,7 +48,9 @@ def asker(settings: Params, folder: Path, context: str | None) -> Callable[[str]
             "mean_log_probability": found.mean_log_probability, "ended": ended,
         }  # fmt: skip
         if sys.stdout.isatty():
-            return Reply(next(legend) + _in_colours(terminal(prompt, pieces)), fields)
+            return Reply(
+                next(legend) + _in_colours(terminal(prompt, pieces)), fields, coloured=True
+            )
         return Reply(f"{prompt}{text}", fields)
 
     return continued

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from retune.language_model.pieces import Piece
+from retune.terminal_text import escaped
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -70,9 +71,9 @@ def terminal(prompt: str, pieces: Sequence[Piece]) -> "Text":
     """A prompt, as it stands, and what follows it in colours."""
     from rich.text import Text
 
-    text = Text(shown(prompt))
+    text = Text(escaped(shown(prompt)))
     for piece in pieces:
-        text.append(shown(piece.text), _style(LEVELS[level(piece.probability)]))
+        text.append(escaped(shown(piece.text)), _style(LEVELS[level(piece.probability)]))
     return text
 
 

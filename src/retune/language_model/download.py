@@ -90,7 +90,7 @@ def _remedy(setting: str) -> str:
 
 
 def _read(source: Source, field: str) -> list[Record | Finding]:
-    items = read_records(source.path, source.name, field)
+    items = read_records(source.path, source.name, field, source.sha256)
     require_count(source, items)
     return items
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from retune.errors import excerpt
 from retune.findings import Finding
+from retune.plain_files import read_bytes
 from retune.text_files import UnreadableError, decoded
 from retune.text_rows import json_objects, parquet_file
 
@@ -26,13 +27,16 @@ class Record:
     text: Any
 
 
-def read_records(path: Path, file: str, field: str) -> list[Record | Finding]:
+def read_records(
+    path: Path, file: str, field: str, sha256: str | None = None
+) -> list[Record | Finding]:
     """Read a file in its order, faults of its rows among it.
 
     Args:
         path: the file to read.
         file: its name, whose suffix tells the form, for findings and errors.
         field: the name of the text in a row; a plain text file is one text.
+        sha256: the sum that the file must have when it is read, where it is known.
 
     Raises:
         UnreadableError: nothing can be told about the texts: another form, another encoding than
@@ -43,16 +47,18 @@ def read_records(path: Path, file: str, field: str) -> list[Record | Finding]:
         why = f"a file of this suffix is not read; allowed: {', '.join(SUFFIXES)}"
         raise UnreadableError("unknown_form", file, why)
     if suffix == ".txt":
-        return [Record(file, "line 1", decoded(path.read_bytes(), file))]
+        return [Record(file, "line 1", decoded(read_bytes(path, sha256), file))]
     rows = _parquet if suffix == ".parquet" else _json_lines
-    items = list(rows(path, file, field))
+    items = list(rows(path, file, field, sha256))
     if not items:
         raise UnreadableError("empty_file", file, "the file has no rows; take it out of the list")
     return items
 
 
-def _json_lines(path: Path, file: str, field: str) -> Iterator[Record | Finding]:
-    for item in json_objects(decoded(path.read_bytes(), file), file):
+def _json_lines(
+    path: Path, file: str, field: str, sha256: str | None
+) -> Iterator[Record | Finding]:
+    for item in json_objects(decoded(read_bytes(path, sha256), file), file):
         yield item if isinstance(item, Finding) else _record_of(item[1], file, item[0], field)
 
 
@@ -63,8 +69,8 @@ def _record_of(value: dict[Any, Any], file: str, where: str, field: str) -> Reco
     return Record(file, where, value[field])
 
 
-def _parquet(path: Path, file: str, field: str) -> Iterator[Record | Finding]:
-    with parquet_file(path, file) as table:
+def _parquet(path: Path, file: str, field: str, sha256: str | None) -> Iterator[Record | Finding]:
+    with parquet_file(path, file, sha256) as table:
         if field not in (names := table.schema_arrow.names):
             why = f"no column {excerpt(field)}; its columns are {', '.join(names)}"
             raise UnreadableError("missing_column", file, why)

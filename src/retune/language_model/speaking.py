@@ -14,6 +14,7 @@ from retune.language_model.generation import GenerationParams, generate
 from retune.language_model.pieces import Piece, pieces
 from retune.language_model.prompts import Tokens, vocabulary_size
 from retune.memory import keep_freed_memory
+from retune.tokenizer_checks import id_count
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
@@ -70,10 +71,10 @@ def speaker(model: "PreTrainedModel", tokenizer_folder: Path) -> Speaker:
         RetuneError: the tokenizer is none, or has tokens that the model does not know.
     """
     tokenizer = load_tokenizer(tokenizer_folder, DECODER_TOKENS)
-    if vocabulary_size(model) < len(tokenizer):
+    if vocabulary_size(model) < id_count(tokenizer):
         raise RetuneError(
             f"the model knows {vocabulary_size(model)} tokens, but the tokenizer in "
-            f"{tokenizer_folder} has {len(tokenizer)}; use the tokenizer that the model was "
+            f"{tokenizer_folder} has {id_count(tokenizer)}; use the tokenizer that the model was "
             "trained with"
         )
     return Speaker(on_best_device(model), tokenizer)

@@ -9,6 +9,7 @@ from retune.language_model.features import read_blocks
 from retune.positions import max_positions
 from retune.seeding import seed_everything
 from retune.storage import atomic_path, remove
+from retune.tokenizer_checks import id_count
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
@@ -29,7 +30,7 @@ def start(features: Path, before: Path, *, build: Build, seed: int) -> str:
         RetuneError: the model cannot read blocks of that size, and all that `build` raises.
     """
     tokenizer = load_tokenizer(features / "tokenizer", DECODER_TOKENS)
-    size = read_blocks(features / "train.arrow", len(tokenizer)).shape[1]
+    size = read_blocks(features / "train.arrow", id_count(tokenizer)).shape[1]
     seed_everything(seed)  # before building: what no checkpoint gives is drawn at random
     model = build(tokenizer=tokenizer)
     positions = max_positions(model)
@@ -44,4 +45,4 @@ def start(features: Path, before: Path, *, build: Build, seed: int) -> str:
         remove(folder / "generation_config.json")  # generation has params of its own
         tokenizer.save_pretrained(folder)
     context = "" if positions is None else f", {positions:,} positions"
-    return f"{model.num_parameters():,} parameters{context}, {len(tokenizer):,} tokens"
+    return f"{model.num_parameters():,} parameters{context}, {id_count(tokenizer):,} tokens"

@@ -22,6 +22,7 @@ from retune.params import STRICT
 from retune.precision import evaluating
 from retune.processes import Share
 from retune.seeding import seed_everything
+from retune.tokenizer_checks import id_count
 from retune.training import OptimizationParams
 
 _SPLITS = ("train", "validation")
@@ -54,7 +55,9 @@ def train(
     `features` and `before`, a training that was killed goes on from its last checkpoint.
     """
     tokenizer = load_tokenizer(features / "tokenizer", DECODER_TOKENS)
-    blocks, validation = (read_blocks(features / f"{s}.arrow", len(tokenizer)) for s in _SPLITS)
+    blocks, validation = (
+        read_blocks(features / f"{s}.arrow", id_count(tokenizer)) for s in _SPLITS
+    )
     seed_everything(seed)
     model = load(before)
     reads = [features, before]

@@ -18,6 +18,7 @@ from retune.qa.models import load
 from retune.qa.postprocess import PostprocessParams, ranked_answers
 from retune.qa.predict import PredictParams, predict_part
 from retune.qa.tokenize import TokenizeParams, Windower
+from retune.tokenizer_checks import id_count, require_vocabulary
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -45,6 +46,7 @@ def load_reader(settings: Params, folder: Path) -> Reader:
         postprocessing = params.section("qa.postprocess", PostprocessParams)
     squad_v2, variant = trained_with(folder, "qa.squad_v2", "qa.model")
     model, tokenizer = load(variant, folder), load_tokenizer(folder)
+    require_vocabulary(model.config.vocab_size, id_count(tokenizer), folder)
     windower = Windower(tokenizer, lengths)
     collator = Collator.for_model(model, tokenizer, resolved_precision(predicting.precision))
     return Reader(model, windower, collator, predicting, postprocessing, squad_v2)

@@ -99,7 +99,7 @@ def _checked(
 
 
 def _read(source: Source) -> list[Record | Finding]:
-    items = read_records(source.path, source.name)
+    items = read_records(source.path, source.name, source.sha256)
     count = sum(isinstance(item, Record) for item in items)
     if source.questions not in (None, count):
         raise RetuneError(

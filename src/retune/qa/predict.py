@@ -24,6 +24,7 @@ from retune.qa.batches import Collator, real_tokens, span_logits
 from retune.qa.features import count_windows, feature_batches
 from retune.qa.windows import Features
 from retune.storage import atomic_path, write_json
+from retune.tokenizer_checks import id_count
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -47,7 +48,7 @@ def predict(features: Path, model: "PreTrainedModel", logits: Path, params: Pred
     counts = count_windows(path)
     precision = resolved_precision(params.precision)
     tokenizer = load_tokenizer(features / "tokenizer")
-    _require_vocabulary(model, len(tokenizer))
+    _require_vocabulary(model, id_count(tokenizer))
     collator = Collator.for_model(model, tokenizer, precision)
     with atomic_path(logits) as folder:
         folder.mkdir(parents=True)

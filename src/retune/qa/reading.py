@@ -12,6 +12,7 @@ from typing import Any
 
 from retune.errors import excerpt
 from retune.findings import Change, Finding
+from retune.plain_files import opened, read_bytes
 from retune.qa.reading_answers import COLUMNS, are_answers, gathered
 from retune.qa.reading_forms import published_form
 from retune.qa.reading_json import read_json, too_deep
@@ -51,13 +52,16 @@ class Record:
         return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def read_records(path: Path, file: str, *, answers: bool = True) -> list[Record | Finding]:
+def read_records(
+    path: Path, file: str, sha256: str | None = None, *, answers: bool = True
+) -> list[Record | Finding]:
     """Read a file of any supported form, in its order, faults of its structure among it.
 
     Args:
         path: the file to read.
         file: its name, for its suffix and to show in findings and errors; `path` is another one
             where the file lies in a cache.
+        sha256: the sum that the file must have when it is read, where it is known.
         answers: whether a table needs columns for them.
 
     Raises:
@@ -66,20 +70,22 @@ def read_records(path: Path, file: str, *, answers: bool = True) -> list[Record 
     """
     suffix = Path(file).suffix
     if is_parquet(path, suffix):
-        return parquet_records(path, file, answers=answers)
-    return text_records(decoded(path.read_bytes(), file), file, suffix, answers=answers)
+        return parquet_records(path, file, sha256, answers=answers)
+    return text_records(decoded(read_bytes(path, sha256), file), file, suffix, answers=answers)
 
 
 def is_parquet(path: Path, suffix: str) -> bool:
     """Whether a file is, or by its `suffix` claims to be, a Parquet table."""
-    with path.open("rb") as stream:
+    with opened(path) as stream:
         head = stream.read(8)
     return head.startswith(b"PAR1") or suffix.lower() == ".parquet"
 
 
-def parquet_records(path: Path, file: str, *, answers: bool = True) -> list[Record | Finding]:
+def parquet_records(
+    path: Path, file: str, sha256: str | None = None, *, answers: bool = True
+) -> list[Record | Finding]:
     """The records of a Parquet file; see `read_records`."""
-    return _some(_rows(read_parquet(path, file, answers=answers), file), file)
+    return _some(_rows(read_parquet(path, file, sha256, answers=answers), file), file)
 
 
 def text_records(

@@ -6,6 +6,7 @@ from typing import Any
 
 from retune.errors import excerpt
 from retune.findings import Finding
+from retune.plain_files import read_bytes
 from retune.qa.reading_answers import STARTS, TEXTS, start_cell, value_cell
 from retune.qa.reading_forms import form_of_columns
 from retune.qa.reading_literals import parse_cell
@@ -44,7 +45,9 @@ def read_csv(
     yield from table.notes if count else ()
 
 
-def read_parquet(path: Path, file: str, *, answers: bool) -> Iterator[tuple[str, Any]]:
+def read_parquet(
+    path: Path, file: str, sha256: str | None = None, *, answers: bool = True
+) -> Iterator[tuple[str, Any]]:
     """Yield `(where, value)` for each row, `value` as in flat JSON.
 
     Without `answers` no column of them is needed.
@@ -55,15 +58,18 @@ def read_parquet(path: Path, file: str, *, answers: bool) -> Iterator[tuple[str,
     import pyarrow as pa
     from pyarrow import parquet
 
+    data = read_bytes(path, sha256)
     try:
-        with parquet.ParquetFile(path) as table:
+        with parquet.ParquetFile(pa.BufferReader(data)) as table:
             _check_columns(table.schema_arrow.names, file, answers)
-            _check_size(table.metadata, path.stat().st_size, file)
+            _check_size(table.metadata, len(data), file)
             number = 0
             for batch in table.iter_batches():
                 for row in batch.to_pylist():
                     yield f"row {number}:", row
                     number += 1
+    except pa.ArrowMemoryError:
+        raise
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
         why = f"not a readable Parquet file ({reason})"

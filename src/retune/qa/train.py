@@ -31,6 +31,7 @@ from retune.qa.features import read_rows
 from retune.qa.padding import require_readable
 from retune.qa.predict import PredictParams
 from retune.seeding import seed_everything
+from retune.tokenizer_checks import id_count
 from retune.training import OptimizationParams, require_finite
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def train(
     rows = read_rows(features / "train.arrow")
     tokenizer = load_tokenizer(features / "tokenizer")
     seed_everything(seed)  # before building: a new head is drawn at random
-    model = build(vocabulary_size=len(tokenizer), pad_token_id=int(tokenizer.pad_token_id))
+    model = build(vocabulary_size=id_count(tokenizer), pad_token_id=int(tokenizer.pad_token_id))
     lengths = np.asarray(rows["length"])
     _check_length(model, longest=int(lengths.max()))
     collator = Collator.for_model(model, tokenizer, resolved_precision(params.precision))

@@ -16,6 +16,7 @@ from retune.report.graph import SISTERS, Pipeline, folders, read_pipeline
 from retune.report.locks import Lock
 from retune.report.reading import Reader
 from retune.storage import atomic_path
+from retune.terminal_text import say
 
 _ADDITIONS = "retune.report.additions"
 _WIDTH = 80
@@ -30,7 +31,7 @@ def run(arguments: argparse.Namespace, root: Path = Path(".")) -> int:
         print(json.dumps(report.as_data(), indent=2, sort_keys=True))
         return 0
     write(arguments.out, report)
-    print(textwrap.fill(f"{arguments.out}: {_counted(report)}", _WIDTH, break_long_words=False))
+    say(textwrap.fill(f"{arguments.out}: {_counted(report)}", _WIDTH, break_long_words=False))
     return 0
 
 

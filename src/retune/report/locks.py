@@ -9,9 +9,9 @@ from typing import Any
 
 import yaml
 
-from retune import params
 from retune.errors import RetuneError, excerpt
 from retune.report.graph import Pipeline
+from retune.yaml_files import Yaml12Loader
 
 VERSIONS = "versions.yaml"
 PARAMS = "params.yaml"
@@ -19,10 +19,10 @@ _LARGEST = 2**24  # bytes of a file that is summed; code and figures are smaller
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """`retune.params`'s rules for scalars with the parser in C: a lock has thousands of lines."""
+    """`retune.yaml_files`'s rules for scalars with the parser in C: a lock is long."""
 
-    yaml_implicit_resolvers = params._Yaml12Loader.yaml_implicit_resolvers
-    yaml_constructors = params._Yaml12Loader.yaml_constructors
+    yaml_implicit_resolvers = Yaml12Loader.yaml_implicit_resolvers
+    yaml_constructors = Yaml12Loader.yaml_constructors
 
 
 class Lock:

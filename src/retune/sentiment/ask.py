@@ -14,6 +14,7 @@ from retune.sentiment.examples import LABELS, THRESHOLD
 from retune.sentiment.models import load
 from retune.sentiment.predict import PredictParams, on_best_device, probabilities_of_ids
 from retune.sentiment.tokenize import TokenizeParams, reader
+from retune.tokenizer_checks import id_count, require_vocabulary
 
 PARAMS = "pipelines/sentiment/params.yaml"
 MODEL = "pipelines/sentiment/data/bert/runs/1234/model"
@@ -28,6 +29,7 @@ def asker(settings: Params, folder: Path, context: str | None) -> Callable[[str]
         predicting = params.section("sentiment.predict", PredictParams)
     (variant,) = trained_with(folder, "sentiment.model")
     model, tokenizer = on_best_device(load(variant, folder)), load_tokenizer(folder)
+    require_vocabulary(model.config.vocab_size, id_count(tokenizer), folder)
     collate = Collator.for_model(model, tokenizer)
     read = reader(tokenizer, lengths)
     ask = partial(probabilities_of_ids, model, collate, predicting)

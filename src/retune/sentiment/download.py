@@ -100,7 +100,7 @@ def _remedy(setting: str) -> str:
 
 
 def _read(source: Source, layout: Layout) -> list[Record | Finding]:
-    items = read_records(source.path, source.name, layout)
+    items = read_records(source.path, source.name, layout, source.sha256)
     require_count(source, items)
     return items
 

@@ -25,6 +25,7 @@ from retune.sentiment.examples import LABELS, read_examples
 from retune.sentiment.features import Rows, read_rows
 from retune.sentiment.reading import FILE, answers, positive_probabilities
 from retune.storage import atomic_path, write_json_lines
+from retune.tokenizer_checks import id_count
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -57,10 +58,10 @@ def predict(
             "tokenize stage on this data"
         )
     tokenizer = load_tokenizer(features / "tokenizer")
-    if model.config.vocab_size < len(tokenizer):
+    if model.config.vocab_size < id_count(tokenizer):
         raise RetuneError(
             f"the model has embeddings for {model.config.vocab_size} tokens, but the tokenizer of "
-            f"the features has {len(tokenizer)}; run the train stage on these features"
+            f"the features has {id_count(tokenizer)}; run the train stage on these features"
         )
     logits = logits_of(on_best_device(model), rows, Collator.for_model(model, tokenizer), params)
     positive = positive_probabilities(logits)

@@ -12,6 +12,7 @@ from typing import Any
 
 from retune.errors import excerpt
 from retune.findings import Finding
+from retune.plain_files import read_bytes
 from retune.text_files import UnreadableError, decoded
 from retune.text_rows import json_objects, parquet_file
 from retune.text_tables import Table
@@ -46,13 +47,16 @@ class Record:
     label: Any
 
 
-def read_records(path: Path, file: str, layout: Layout) -> list[Record | Finding]:
+def read_records(
+    path: Path, file: str, layout: Layout, sha256: str | None = None
+) -> list[Record | Finding]:
     """Read a file in its order, faults of its rows among it.
 
     Args:
         path: the file to read.
         file: its name, whose suffix tells the form, for findings and errors.
         layout: of its rows.
+        sha256: the sum that the file must have when it is read, where it is known.
 
     Raises:
         UnreadableError: nothing can be told about the rows: another form, another encoding
@@ -62,16 +66,18 @@ def read_records(path: Path, file: str, layout: Layout) -> list[Record | Finding
     if suffix not in SUFFIXES:
         why = f"a file of this suffix is not read; allowed: {', '.join(SUFFIXES)}"
         raise UnreadableError("unknown_form", file, why)
-    items = list(_items(path, file, suffix, layout))
+    items = list(_items(path, file, suffix, layout, sha256))
     if not items:
         raise UnreadableError("empty_file", file, "the file has no rows below its header")
     return items
 
 
-def _items(path: Path, file: str, suffix: str, layout: Layout) -> Iterator[Record | Finding]:
+def _items(
+    path: Path, file: str, suffix: str, layout: Layout, sha256: str | None
+) -> Iterator[Record | Finding]:
     if suffix == ".parquet":
-        return _parquet(path, file, layout)
-    text = decoded(path.read_bytes(), file)
+        return _parquet(path, file, layout, sha256)
+    text = decoded(read_bytes(path, sha256), file)
     return (
         _json_lines(text, file, layout)
         if suffix == ".jsonl"
@@ -143,8 +149,10 @@ def _record_of(value: dict[Any, Any], file: str, where: str, layout: Layout) -> 
     return Record(file, where, value[layout.text], value[layout.label])
 
 
-def _parquet(path: Path, file: str, layout: Layout) -> Iterator[Record | Finding]:
-    with parquet_file(path, file) as table:
+def _parquet(
+    path: Path, file: str, layout: Layout, sha256: str | None
+) -> Iterator[Record | Finding]:
+    with parquet_file(path, file, sha256) as table:
         names = table.schema_arrow.names
         text, label = (
             names[_index(column, names, file, layout)] for column in (layout.text, layout.label)

@@ -35,6 +35,7 @@ from retune.sentiment.examples import LABELS
 from retune.sentiment.features import Rows, read_rows
 from retune.sentiment.predict import PredictParams, logits_of
 from retune.sentiment.reading import answers, positive_probabilities
+from retune.tokenizer_checks import id_count
 from retune.training import OptimizationParams, cannot_use
 
 _SPLITS = ("train", "validation")
@@ -137,7 +138,7 @@ def train(
     rows, validation = (read_rows(features / f"{split}.arrow") for split in _SPLITS)
     tokenizer = load_tokenizer(features / "tokenizer")
     seed_everything(seed)  # before building: what no checkpoint gives is drawn at random
-    model = build(vocabulary_size=len(tokenizer), pad_token_id=int(tokenizer.pad_token_id))
+    model = build(vocabulary_size=id_count(tokenizer), pad_token_id=int(tokenizer.pad_token_id))
     _require_positions(model, int(max(rows.lengths.max(), validation.lengths.max())))
     if settings is not None:
         settings = {**settings, "seed": seed}

@@ -10,7 +10,7 @@ To add one, write `language_model/models/<name>.py` with
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from retune.checkpoints import quiet_transformers
+from retune.checkpoints import WEIGHTS, quiet_transformers
 from retune.configuration import check_configuration, explained
 from retune.errors import RetuneError, listed
 
@@ -26,13 +26,17 @@ def load(folder: Path) -> "PreTrainedModel":
             code or weights elsewhere.
     """
     import torch
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    from retune.model_checks import require_fitting_sizes, require_readable
 
     quiet_transformers()
     check_configuration(folder)
     again = "; where a stage wrote it, `dvc repro --force` writes it again"
     auto_class: Any = AutoModelForCausalLM  # whose types do not tell of the loading info
     with explained(f"{folder}: not a whole language model", again):
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        require_fitting_sizes(folder / WEIGHTS, config, auto_class)
         model, report = auto_class.from_pretrained(
             folder,
             dtype=torch.float32,
@@ -43,6 +47,7 @@ def load(folder: Path) -> "PreTrainedModel":
         )
     if missing := sorted(report["missing_keys"]):  # transformers draws them at random
         raise RetuneError(f"{folder}: lacks the weights {listed(missing, 3)}{again}")
-    model.eval()
+    with explained(f"{folder}: not a whole language model", again):
+        require_readable(model.eval())
     whole: PreTrainedModel = model
     return whole

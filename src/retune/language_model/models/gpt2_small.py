@@ -8,6 +8,7 @@ from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedModel
 
 from retune.checkpoints import CheckpointParams
 from retune.params import STRICT, Positive
+from retune.tokenizer_checks import id_count
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -41,7 +42,7 @@ def build(
     """A model with random weights; the checkpoint is not used."""
     end = int(tokenizer.eos_token_id)
     config = GPT2Config(
-        vocab_size=len(tokenizer),
+        vocab_size=id_count(tokenizer),
         n_positions=params.positions,
         n_embd=params.hidden_size,
         n_layer=params.layers,

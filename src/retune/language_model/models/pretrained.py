@@ -12,12 +12,12 @@ from retune.checkpoints import (
     DECODER_TOKENS,
     CheckpointParams,
     load_tokenizer,
-    require_vocabulary,
     resolve,
 )
 from retune.encoders import encoder_config, load_encoder_and_missing
 from retune.errors import RetuneError, listed
 from retune.params import STRICT
+from retune.tokenizer_checks import id_count, require_vocabulary
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -57,8 +57,8 @@ def build(
             f"{checkpoint.name} lacks weights of a language model: {listed(missing, 3)}; choose a "
             "checkpoint that was trained to tell the next token"
         )
-    require_vocabulary(model.config.get_text_config().vocab_size, len(tokenizer), folder)
-    if _sees_what_follows(model, len(tokenizer)):
+    require_vocabulary(model.config.get_text_config().vocab_size, id_count(tokenizer), folder)
+    if _sees_what_follows(model, id_count(tokenizer)):
         raise RetuneError(
             f"{checkpoint.name}: its model sees the tokens that follow, as an encoder does, so it "
             "would not learn to tell the next one; choose a decoder checkpoint, such as one of the "

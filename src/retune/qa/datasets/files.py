@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
@@ -28,6 +29,7 @@ class File:
         if self.path.startswith(_WEB):
             if self.sha256 is None:
                 raise ValueError("a URL needs its sha256 beside it")
+            urlsplit(self.path)  # raises ValueError for what is no URL
         elif "://" in self.path:
             raise ValueError("only http:// and https:// URLs and local paths are read")
 

@@ -12,6 +12,7 @@ from retune.qa.doctor.causes import unfolded
 from retune.qa.doctor.doctor import Examined, Options, diagnose, fix, log_path
 from retune.qa.doctor.ordering import in_order
 from retune.qa.doctor.report import as_json, as_text, counted, kinds_table
+from retune.terminal_text import say
 
 _UNREADABLE = 2
 
@@ -47,9 +48,9 @@ def run(arguments: argparse.Namespace) -> int:
         checks = {"leaks": bool(validation), "windows": options.windows}
         print(as_json(examined, code, checks, fixed))
     else:
-        print(as_text(examined, everything=arguments.all))
+        say(as_text(examined, everything=arguments.all))
         for line in _closing(validation, options, fixed):
-            print(line)
+            say(line)
     if problem:
         raise problem
     return code

@@ -128,6 +128,9 @@ class _Split:
         except RecursionError:
             why = too_deep(one.file, "").why
             one.findings, one.readable = [_unreadable("invalid_json", one.file, "", why)], False
+        except RetuneError as error:
+            why = str(error).removeprefix(f"{path}: ")
+            one.findings, one.readable = [_unreadable("unreadable", one.file, "", why)], False
         except OSError as error:
             why = f"cannot be opened ({error.strerror or error})"
             one.findings, one.readable = [_unreadable("unreadable", one.file, "", why)], False

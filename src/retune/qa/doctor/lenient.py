@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 from retune.findings import Change, Finding
+from retune.plain_files import read_bytes
 from retune.qa.kinds import KINDS
 from retune.qa.reading import Record, is_parquet, is_table, parquet_records, text_records
 from retune.qa.reading_json import line_column
@@ -32,7 +33,7 @@ def lenient_records(path: Path, file: str) -> tuple[list[Record], list[Finding]]
     if is_parquet(path, path.suffix):
         items = parquet_records(path, file)
     else:
-        data, findings = _as_utf8(path.read_bytes(), file)
+        data, findings = _as_utf8(read_bytes(path), file)
         text = decoded(data, file)
         if not is_table(path.suffix) and b"\r\n" in data:
             findings.append(_finding("crlf", file, "", "Windows line ends between tokens"))

@@ -19,7 +19,6 @@ The file imports no other variant, so that editing it re-runs no other. Then add
 section to params.yaml and choose it: `dvc exp run -S qa.model=<variant>`.
 """
 
-import importlib
 import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,8 +38,9 @@ def load(variant: str, folder: Path) -> "PreTrainedModel":
 
     from retune import bundles
     from retune.encoders import load_trained
+    from retune.params import import_known
 
-    importlib.import_module(f"{__name__}.{variant}")  # registers the variant's classes
+    import_known(variant, __name__, folder)  # registers the variant's classes
     if (folder / bundles.FILE).is_file():
         return bundles.load(folder, AutoModelForQuestionAnswering)
     return load_trained(AutoModelForQuestionAnswering, folder)

@@ -21,11 +21,11 @@ from transformers import (
 )
 from transformers.modeling_outputs import QuestionAnsweringModelOutput
 
-from retune.checkpoints import require_vocabulary
 from retune.encoders import load_encoder_embeddings
 from retune.errors import RetuneError
 from retune.layers.recurrent import BidirectionalLSTM
 from retune.params import STRICT, Positive
+from retune.tokenizer_checks import require_vocabulary
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -20,12 +20,12 @@ from transformers import (
 )
 from transformers.modeling_outputs import QuestionAnsweringModelOutput
 
-from retune.checkpoints import require_vocabulary
 from retune.encoders import load_encoder_embeddings
 from retune.errors import RetuneError
 from retune.layers.attention import Packing
 from retune.layers.encoder import EncoderLayer, key_mask
 from retune.params import STRICT, Positive
+from retune.tokenizer_checks import require_vocabulary
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -9,15 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from retune.checkpoints import (
+    WEIGHTS,
     CheckpointParams,
     is_commit,
     quiet_transformers,
-    require_vocabulary,
     resolve,
 )
 from retune.configuration import explained
 from retune.errors import RetuneError, listed
+from retune.plain_files import require_unchanged, summed
 from retune.storage import cache_folder, read_json, read_json_lines, sha256, write_json_lines
+from retune.tokenizer_checks import require_vocabulary
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -233,11 +235,14 @@ def _model(folder: Path, section: str) -> Any:
     import torch
     from transformers import AutoConfig, MarianMTModel
 
+    from retune.model_checks import require_fitting_sizes
+
     with explained(f"{section}: transformers cannot load {folder} as a translator"):
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     if config.model_type != "marian":
         raise RetuneError(f"{section}: {folder} is of type {config.model_type!r}; allowed: marian")
     with explained(f"{section}: transformers cannot load {folder} as a translator"):
+        require_fitting_sizes(folder / WEIGHTS, config, MarianMTModel)
         loaded: Any = MarianMTModel.from_pretrained(
             folder,
             config=config,
@@ -247,6 +252,7 @@ def _model(folder: Path, section: str) -> Any:
             trust_remote_code=False,
             output_loading_info=True,
         )
+    require_unchanged(summed([folder / WEIGHTS]))
     model, report = loaded
     if missing := sorted(report["missing_keys"]):  # transformers fills them with random numbers
         raise RetuneError(

@@ -15,7 +15,6 @@ To add one, write `sentiment/models/<name>.py` with
 The file imports no other model of this folder, so that editing it re-runs no other.
 """
 
-import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +40,7 @@ def load(name: str, folder: Path) -> "PreTrainedModel":
     from transformers import AutoModelForSequenceClassification
 
     from retune.encoders import load_trained
+    from retune.params import import_known
 
-    importlib.import_module(f"{__name__}.{name}")  # registers the model's classes
+    import_known(name, __name__, folder)  # registers the model's classes
     return load_trained(AutoModelForSequenceClassification, folder)

@@ -6,9 +6,9 @@ import torch
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
-from retune.checkpoints import require_vocabulary
 from retune.encoders import load_encoder_embeddings
 from retune.params import STRICT, Positive
+from retune.tokenizer_checks import require_vocabulary
 
 
 @dataclass(frozen=True, config=STRICT)

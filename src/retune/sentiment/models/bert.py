@@ -9,11 +9,11 @@ from pydantic.dataclasses import dataclass
 from torch import nn
 from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
-from retune.checkpoints import require_vocabulary
 from retune.encoders import encoder_config, load_encoder_and_missing
 from retune.errors import RetuneError
 from retune.params import STRICT, NotNegative
 from retune.sentiment.models import NAMED_LABELS
+from retune.tokenizer_checks import require_vocabulary
 
 
 @dataclass(frozen=True, config=STRICT)
