@@ -40,8 +40,12 @@ class Costs(NamedTuple):
         """Of the runs whose metrics are in `folders`."""
         costs = _only_row(next(iter(folders.values())) / "costs.json")
         seconds = [_only_row(folder / "times.json")["train_seconds"] for folder in folders.values()]
-        sizes = (costs[name] for name in ("parameters", "trained_parameters", "model_bytes"))
-        return cls(*sizes, statistics.fmean(seconds))
+        return cls(
+            costs["parameters"],
+            costs["trained_parameters"],
+            costs["model_bytes"],
+            statistics.fmean(seconds),
+        )
 
 
 def _only_row(path: Path) -> dict[str, Any]:
