@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from retune.workspace import inside_project
+from retune.workspace import inside_project, project_top
 
 if TYPE_CHECKING:
     from retune.folding import Variant
@@ -177,6 +177,12 @@ def _print_figures(arguments: argparse.Namespace) -> int:
     from retune.table import render, workspace_row
 
     names, every = arguments.names, arguments.all_commits
+    top = project_top(outermost=True)
+    if top and top != Path.cwd() and not (names or every or arguments.experiments):
+        from retune.report.headline import print_results
+
+        print_results(top, Path.cwd().relative_to(top), as_json=arguments.json)
+        return 0
     if arguments.seeds:
         variants = _folded(names, all_commits=every)
         count = len(variants)

@@ -4,6 +4,7 @@ transformers builds whatever config.json describes, and fails in the first batch
 of a wrong kind. Both end here with a message, before any work is done.
 """
 
+import inspect
 import math
 from pathlib import Path
 from typing import Any
@@ -51,9 +52,12 @@ def require_readable(model: PreTrainedModel) -> None:
     if hasattr(model.base_model, "set_attention_type"):
         return  # BigBird would use another attention from then on
     ids = torch.zeros(1, _TOKENS, dtype=torch.long, device=model.device)
+    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    if "token_type_ids" in inspect.signature(model.forward).parameters:
+        inputs["token_type_ids"] = ids  # which a reader may need
     was_training = model.training
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        model.eval()(input_ids=ids, attention_mask=torch.ones_like(ids))
+        model.eval()(**inputs)
     model.train(was_training)
 
 
