@@ -203,20 +203,22 @@ def test_a_sweep_goes_on_after_a_failure_and_reports_it(project: Project) -> Non
     project.commit("before the sweep")
     before = (project.folder / "params.yaml").read_bytes()
     output = project.run(
-        "python", "-m", "retune.cli", "sweep", "qa.postprocess.n_best=0,7", fails=True
+        "python", "-m", "retune.cli", "sweep", "qa.train.precision=fp16,bf16", fails=True
     )
     assert "1 of 2 experiments failed" in output
-    assert "n_best=0: see logs/n_best=0.log" in output
-    log = (project.folder / "logs/n_best=0.log").read_text(encoding="utf-8")
-    assert "qa.postprocess.n_best: input should be greater than or equal to 1; got 0" in log
+    assert "precision=fp16: see logs/precision=fp16.log" in output
+    log = (project.folder / "logs/precision=fp16.log").read_text(encoding="utf-8")
+    assert "qa.train.precision is fp16" in log
     assert (project.folder / "params.yaml").read_bytes() == before
-    rows = json.loads(project.run("python", "-m", "retune.cli", "table", "--json", "n_best=7"))
-    assert [row["name"] for row in rows] == ["n_best=7"]
+    rows = json.loads(
+        project.run("python", "-m", "retune.cli", "table", "--json", "precision=bf16")
+    )
+    assert [row["name"] for row in rows] == ["precision=bf16"]
     assert 0 <= rows[0]["qa.f1"] <= 100
     again = project.run(
-        "python", "-m", "retune.cli", "sweep", "qa.postprocess.n_best=7", fails=True
+        "python", "-m", "retune.cli", "sweep", "qa.train.precision=bf16", fails=True
     )
-    assert "experiments of that name are there already: n_best=7; give --replace" in again
+    assert "experiments of that name are there already: precision=bf16; give --replace" in again
     table = project.run("python", "-m", "retune.cli", "table")
     assert max(map(len, table.splitlines())) <= 80
 

@@ -37,7 +37,8 @@ def require_fitting_sizes(weights: Path, config: PretrainedConfig, auto_class: A
         return
     _require_layers(weights, config.to_dict(), shapes)
     with torch.device("meta"), torch.random.fork_rng(devices=[]):
-        model = auto_class.from_config(config)
+        build = getattr(auto_class, "from_config", auto_class)  # a model's own class has none
+        model = build(config)
     parts = {id(part): part.numel() for part in (*model.parameters(), *model.buffers())}
     described, held = sum(parts.values()), sum(map(math.prod, shapes.values()))
     if described > 2 * held + _SMALL:

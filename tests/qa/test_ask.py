@@ -23,7 +23,7 @@ from retune.qa.predict import PredictParams, predict
 from retune.qa.tokenize import TokenizeParams, Windower
 from retune.storage import read_json, read_json_lines, write_json_lines
 
-LENGTHS = TokenizeParams(128, 8, 16, "all", 0.0)
+LENGTHS = TokenizeParams(128, 8, 16, "all", 0.0, 0.5)
 
 
 def asked(question: str) -> Example:

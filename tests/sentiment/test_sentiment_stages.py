@@ -28,7 +28,7 @@ def test_scripts_are_thin_and_have_help_with_an_example(name: str) -> None:
     assert len(script.read_text(encoding="utf-8").splitlines()) <= 40
     done = run_module(f"stages.sentiment.{name}", "--help")
     assert done.returncode == 0
-    assert f"Example: python -m stages.sentiment.{name} --params " in done.stdout
+    assert f"Example: python ../../stages sentiment.{name} " in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 100
 
 
@@ -74,7 +74,9 @@ def write_params(folder: Path, *more: str, **changes: Any) -> None:
         "seeds": [1, 2, 3], "checkpoint": {"name": "./encoder", "revision": pin},
         "train": OPTIMIZATION | {"epochs": 2, "lr": 2e-2}, "tokenize": {"max_length": 12},
     } | changes  # fmt: skip
-    values["sentiment"]["probe"]["folder"] = str(ROOT / values["sentiment"]["probe"]["folder"])
+    values["sentiment"]["probe"]["folder"] = str(
+        PARAMS.parent / values["sentiment"]["probe"]["folder"]
+    )
     values["sentiment"]["models"]["lstm"] |= {"hidden_size": 8}
     values["variants"] = {name: values["variants"][name] for name in more} | {
         "lstm": {"model": "lstm"},
