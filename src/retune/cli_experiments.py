@@ -178,7 +178,8 @@ def _print_figures(arguments: argparse.Namespace) -> int:
 
     names, every = arguments.names, arguments.all_commits
     top = project_top(outermost=True)
-    if top and top != Path.cwd() and not (names or every or arguments.experiments):
+    is_sister = top is not None and top != Path.cwd() and Path("dvc.yaml").is_file()
+    if top and is_sister and not (names or every or arguments.experiments):
         from retune.report.headline import print_results
 
         print_results(top, Path.cwd().relative_to(top), as_json=arguments.json)

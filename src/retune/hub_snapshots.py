@@ -24,17 +24,20 @@ def cached(name: str, revision: str, files: Sequence[str]) -> Path | None:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
-    patterns = [*files, WEIGHTS, PICKLED]
-    try:
-        folder = Path(
-            snapshot_download(
-                name, revision=revision, allow_patterns=patterns, local_files_only=True
+    for weights in (WEIGHTS, PICKLED):  # one by one: a commit with both was fetched with one
+        try:
+            found = snapshot_download(
+                name,
+                revision=revision,
+                allow_patterns=[*files, weights],
+                local_files_only=True,
             )
-        )
-    except LocalEntryNotFoundError:
-        return None
-    has_weights = (folder / WEIGHTS).is_file() or (folder / PICKLED).is_file()
-    return folder if has_weights and (folder / "config.json").is_file() else None
+        except LocalEntryNotFoundError:
+            continue
+        folder = Path(found)
+        if (folder / weights).is_file() and (folder / "config.json").is_file():
+            return folder
+    return None
 
 
 def download(name: str, revision: str, files: Sequence[str]) -> Path:

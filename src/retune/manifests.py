@@ -84,6 +84,10 @@ def _is_entry(value: Any) -> bool:
     )
 
 
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
 def _is_sum(value: Any) -> bool:
     return isinstance(value, str) and _SUM.fullmatch(value) is not None
 
@@ -92,7 +96,7 @@ def _is_any(value: Any) -> bool:
     return True
 
 
-_PARTS = {"files": _is_entry, "inputs": _is_sum, "params": _is_any}
+_PARTS = {"files": _is_entry, "inputs": _is_text, "params": _is_any}
 
 
 def _files(folder: Path) -> list[str]:

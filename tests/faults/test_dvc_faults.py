@@ -180,7 +180,7 @@ def test_a_stage_refuses_what_a_damaged_cache_restores(
     shutil.rmtree(folder)
     repository.dvc("checkout", "-q", "raw.dvc")
     assert (folder / file).read_bytes() != content  # DVC has not seen it
-    with pytest.raises(RetuneError, match=rf"raw/{file}: damaged .*rm -r \.dvc/cache"):
+    with pytest.raises(RetuneError, match=rf"raw/{file}: damaged .*dvc repro --force"):
         read(raw=folder)
 
 

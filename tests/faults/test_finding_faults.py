@@ -49,7 +49,7 @@ def test_r32_one_cause_is_one_finding_however_many_places_it_has(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data = [
-        {"context_text": "abc", "qas": [{"query_text": "?", "answers": ["x", f"y{number}"]}]}
+        {"passage_of": "abc", "qas": [{"ask": "?", "answers": ["x", f"y{number}"]}]}
         for number in range(30)
     ]
     kinds = sorted(found(tmp_path, data))
@@ -108,5 +108,5 @@ def test_r34_no_message_advises_to_delete_folders_or_the_cache() -> None:
     advice = re.compile(r"rm -r|remove \{|empty DVC's|delete it and run|gc --workspace`")
     texts = {path: path.read_text(encoding="utf-8") for path in SRC.rglob("*.py")}
     assert [path.name for path, text in texts.items() if advice.search(text)] == [
-        "checkpoints.py"  # a damaged file of the hub's cache
+        "hub_snapshots.py"  # a damaged file of the hub's cache
     ]

@@ -344,6 +344,6 @@ def test_a_context_without_a_text_is_called_so(
     [case("Q35 a long question", 200, 12), case("Q35 one that just fits", 12, 12)],
 )
 def test_where_a_question_is_cut_is_known(words: int, kept: int) -> None:
-    windower = Windower(tiny.wordpiece(), TokenizeParams(64, 8, 12, "all", 0.0))
+    windower = Windower(tiny.wordpiece(), TokenizeParams(64, 8, 12, "all", 0.0, 1.0))
     question = " ".join(["the"] * words)
     assert windower.kept_of(f" {question} ") == " ".join(["the"] * kept)

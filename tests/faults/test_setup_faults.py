@@ -154,7 +154,7 @@ def lines_of_a_training(steps: int, begun: int, capsys: pytest.CaptureFixture[st
         state.global_step = step
         progress.on_step_end(*given)
     progress.on_train_end(*given)
-    printed = re.split(r"[\r\n]+", capsys.readouterr().err)
+    printed = re.split(r"(?:[\r\n]|\x1b\[A)+", capsys.readouterr().err)
     return [line for line in printed if re.match(r"train: [^ ]", line) and "steps/s" not in line]
 
 

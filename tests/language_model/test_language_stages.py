@@ -55,7 +55,7 @@ def test_scripts_are_thin_and_have_help_with_an_example(name: str) -> None:
     assert len(script.read_text(encoding="utf-8").splitlines()) <= 40
     done = run(f"stages.language_model.{name}", "--help")
     assert done.returncode == 0
-    assert f"Example: python -m stages.language_model.{name} " in done.stdout
+    assert f"Example: python ../../stages language_model.{name}" in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 100
 
 

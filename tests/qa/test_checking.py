@@ -396,14 +396,20 @@ REAL: list[tuple[str, Rules, int, dict[str, int]]] = [
     (
         "covid-qa/200423_covidQA.json",
         V1,
-        0,
-        {"misaligned": 196, "offset_units": 1, "trimmed": 190, "wrong_type": 1380},
+        1184,
+        {
+            "converted": 1,
+            "misaligned": 196,
+            "offset_units": 1,
+            "repeated_question": 14,
+            "trimmed": 190,
+        },
     ),
     (
         "covid-qa/200423_covidQA.json",
         REALIGN,
-        0,
-        {"realigned": 234, "trimmed": 386, "wrong_type": 1380},
+        1380,
+        {"converted": 1, "realigned": 234, "repeated_question": 20, "trimmed": 386},
     ),
     (
         "faquad/train.json",

@@ -26,7 +26,7 @@ def test_covid_qa_is_mended_but_for_nothing(
         "missing_title": 98,
         "offset_units": 38,
         "trimmed": 386,
-        "wrong_type": 1380,
+        "converted": 1380,
     }
     out = tmp_path / "out.json"
     assert fix(examined, out) == len(changed)

@@ -134,7 +134,7 @@ def test_scripts_are_thin_and_have_help_with_an_example(name: str) -> None:
         cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0
-    assert f"Example: python -m stages.sentiment.{name} --params " in done.stdout
+    assert f"Example: python ../../stages sentiment.{name}" in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 100
 
 

@@ -161,7 +161,9 @@ def test_a_damaged_cache_is_told(line: str, translator: CheckpointParams, cache:
     run(["good"], translator)
     (file,) = cache.iterdir()
     file.write_text(line, encoding="utf-8")
-    with pytest.raises(RetuneError, match=rf"{file.name}: damaged; delete it, and its texts are"):
+    with pytest.raises(
+        RetuneError, match=rf"{file.name}: damaged; rename it, and the stage translates"
+    ):
         run(["good"], translator)
 
 

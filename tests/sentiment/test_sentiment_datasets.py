@@ -97,7 +97,7 @@ def test_own_files_stand_in_one_folder(tmp_path: Path) -> None:
     [
         ({"text": "sentence"}, "text is 'sentence', but tables without a header have columns 1, 2"),
         ({"train": ["a.jsonl"], "header": True}, r"text is 2, but a\.jsonl has names and no numb"),
-        ({"train": ["a.parquet"]}, r"a\.parquet is not read; allowed: \.tsv, \.csv, \.jsonl"),
+        ({"train": ["a.xlsx"]}, r"a\.xlsx is not read; allowed: \.tsv, \.csv, \.jsonl"),
         ({"label": 2}, "text and label are the same column"),
         ({"labels": {"good": "positive"}}, "labels names none that means negative"),
         ({"labels": {"good": "nice"}}, "labels"),

@@ -76,7 +76,7 @@ def test_both_splits_are_written_with_their_counts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("train", "message"),
     [
-        ("2\tgood\n", r"train\.tsv: line 1: no label '2'; allowed: '0', '1'$"),
+        ("2\tgood\n", r"train\.tsv: line 1: no label '2'; allowed: '0', '1'; `labels` of"),
         ("1\tgood\n-1\tbad\n", r"line 2: no label '-1'; allowed: '0', '1' \(-1 marks a label"),
         ("1\t \n", r"train\.tsv: line 1: the text is empty; fill it, or delete the row"),
         ("1\ta\tb\n1\n", r"train\.tsv: line 2: 1 cells under a first row of 3; mend the row"),
@@ -91,14 +91,17 @@ def test_unsound_rows_are_errors_with_their_place(
     assert not (tmp_path / "data/raw").exists()
 
 
+MAPPED = "; `labels` of the data set can map it to negative, positive or drop"
+
+
 def test_all_errors_of_both_splits_are_told_at_once(tmp_path: Path) -> None:
     with pytest.raises(RetuneError) as caught:
         run(tmp_path, "3\tgood\n1\t\n", "x\tlovely\n")
     assert str(caught.value).splitlines() == [
         "3 errors in the data (1 empty_field, 2 unknown_label); nothing was written",
-        "  train.tsv: line 1: no label '3'; allowed: '0', '1'",
+        "  train.tsv: line 1: no label '3'; allowed: '0', '1'" + MAPPED,
         "  train.tsv: line 2: the text is empty; fill it, or delete the row",
-        "  validation.tsv: line 1: no label 'x'; allowed: '0', '1'",
+        "  validation.tsv: line 1: no label 'x'; allowed: '0', '1'" + MAPPED,
     ]
 
 
