@@ -118,7 +118,8 @@ def test_what_cannot_be_asked_is_told(
     assert main(asked) == 1
     told = capsys.readouterr()
     assert message in told.err
-    assert told.out.strip() == ""
+    # A text that cannot be continued keeps its place; wrong settings end it all.
+    assert told.out == ("\n" if words[0].startswith("fish") else "")
 
 
 def test_m31_a_blank_text_keeps_its_place(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
