@@ -108,7 +108,8 @@ def test_v51_the_interpreter_of_these_tests_is_supported() -> None:
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 def test_v53_make_alone_lists_all_targets_and_runs_none() -> None:
-    done = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True)
+    listing = ["make", "--no-print-directory"]  # which a `make test` around this one has on
+    done = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True)
     phony = re.search(r"^\.PHONY: (.*)$", MAKEFILE, re.MULTILINE)
     assert phony
     listed = re.findall(r"^  (\w+)  +\S", done.stdout, re.MULTILINE)

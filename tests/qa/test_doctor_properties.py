@@ -76,9 +76,11 @@ def test_an_answer_is_mended_to_where_it_stands(
         assert is_aligned(example.context, answer)
         assert example.context == context
         assert answer.text == answer.text.strip()
-        if written == text:
-            assert answer == Answer(core, len(before) + len(text) - len(text.lstrip()))
-        assert answer.text == written.strip() or list(spans(answer.text, written.strip()))
+        place = len(before) + len(text) - len(text.lstrip())
+        if written == text and answer.start != place + shift:  # there in another spelling
+            assert answer == Answer(core, place)
+        # Blanks, since one behind an invisible character at an edge is trimmed with it.
+        assert answer.text == written.strip() or list(spans(f" {answer.text} ", written.strip()))
     lost = any(finding.kind == "misaligned" and not finding.change for finding in examined.findings)
     assert examples or lost
 

@@ -28,16 +28,19 @@ def realigned(context: str, answer: Answer) -> Answer | None:
     In this order: another spelling at the very offset (`retune.qa.spellings`: case, quotes,
     blanks, ...); the only place within `REACH` characters, as spelt or in another spelling; the
     only place in the context, likewise. A place that begins or ends inside a word is none,
-    however near, but for an answer of `PHRASE` whole words and more within reach. The text that
-    is given back is always the context's own.
+    however near, but for an answer of `PHRASE` whole words and more within reach. Another
+    spelling elsewhere is doubtful where the answer as spelt stands inside a word within reach.
+    The text that is given back is always the context's own.
     """
-    exact = [Answer(answer.text, start) for start in occurrences(context, answer.text)]
-    if answer in exact:
+    verbatim = [Answer(answer.text, start) for start in occurrences(context, answer.text)]
+    if answer in verbatim:
         return answer
     alike = _possible(context, answer, _alike(context, answer.text))
-    exact = _possible(context, answer, exact)
+    exact = _possible(context, answer, verbatim)
     if there := [place for place in alike if place.start == answer.start]:
         return there[0]
+    if not exact and _near(answer, verbatim):
+        return None
     for places in (*(_near(answer, places) for places in (exact, alike)), exact, alike):
         if places:
             return places[0] if len(places) == 1 else None
@@ -122,7 +125,8 @@ def _doubt(context: str, text: str) -> str:
 def _alike(context: str, text: str) -> list[Answer]:
     """The answers that are `text` in any spelling."""
     found = spellings.spans(context, text)
-    return [trimmed(Answer(context[start:end], start)) for start, end in found]
+    places = (trimmed(Answer(context[start:end], start)) for start, end in found)
+    return [place for place in places if place.text]
 
 
 def _possible(context: str, answer: Answer, places: list[Answer]) -> list[Answer]:
