@@ -14,8 +14,8 @@ help: ## List these targets
 	@echo "usage: make TARGET    (make PYTHON=/path/to/python3 TARGET chooses the Python)"
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
 
-repro: environment ## Check params.yaml, reproduce the default run, print EM and F1
-	retune repro
+repro: environment ## Reproduce the default run, print EM and F1
+	dvc repro
 	retune table
 
 test: environment lint ## Run the whole check: ruff, mypy and all tests

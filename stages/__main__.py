@@ -9,11 +9,9 @@ TOP = Path(__file__).resolve().parent.parent
 
 def main() -> None:
     """Run the stage that the first argument names with the other ones."""
-    known = {
-        f"{path.parent.name}.{path.stem}"
-        for path in TOP.glob("stages/*/*.py")
-        if path.stem != "__init__"
-    }
+    stages = TOP / "stages"
+    scripts = [path for path in stages.glob("**/*.py") if not path.stem.startswith("__")]
+    known = {".".join(path.relative_to(stages).with_suffix("").parts) for path in scripts}
     name = sys.argv[1] if len(sys.argv) > 1 else ""
     if name not in known:
         sys.exit(f"stages: no stage {name!r}; there are: {', '.join(sorted(known))}")

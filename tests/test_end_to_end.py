@@ -173,7 +173,8 @@ def test_the_graph_of_a_preset_builds(name: str, project: Project) -> None:
     shutil.copy(ROOT / "params.yaml", path)
     experiment = load_experiment(name, ROOT / "experiments")
     apply_overrides(path, experiment.overrides())
-    assert project.run("dvc", "repro", "--dry").count("Running stage") == 6
+    ran = re.findall(r"Running stage '(\w+)'", project.run("dvc", "repro", "--dry"))
+    assert ran == ["check", "download", "tokenize", "train", "predict", "postprocess", "score"]
     project.run("git", "checkout", ".")
 
 
@@ -185,7 +186,11 @@ def test_a_changed_file_of_ones_own_is_seen(project: Project) -> None:
     project.run("git", "checkout", ".")
 
 
-def test_a_bad_parameter_is_a_sentence_and_not_a_traceback(project: Project) -> None:
+def test_a_bad_parameter_is_a_sentence_and_no_output_is_lost(project: Project) -> None:
+    outputs = [
+        project.folder / name for name in ("data/qa/raw", "data/qa/model", "metrics/qa.json")
+    ]
+    assert all(path.exists() for path in outputs)
     with project.params() as qa:
         qa["train"]["lr"] = "abc"
         qa["train"]["epochs"] = 0
@@ -195,6 +200,10 @@ def test_a_bad_parameter_is_a_sentence_and_not_a_traceback(project: Project) -> 
     assert "qa.train.epochs: input should be greater than or equal to 1; got 0" in output
     assert "qa.train.epoch: unknown key, did you mean `epochs`?" in output
     assert "Traceback" not in output
+    project.run("git", "checkout", ".")
+    output = project.run("dvc", "exp", "run", "-S", "qa.dataset=file", fails=True)
+    assert "qa.dataset: no 'file'; allowed: bundled, files, squad; did you mean `files`?" in output
+    assert all(path.exists() for path in outputs)
     project.run("git", "checkout", ".")
 
 

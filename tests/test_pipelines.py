@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
+CHECKED = "data/checked.json"
 FOLDERS = sorted(path.parent for path in ROOT.glob("pipelines/*/dvc.yaml"))
 
 
@@ -38,8 +39,9 @@ class Stage(NamedTuple):
         return graph.paths(self.body, kind)
 
     def params(self, file: str) -> list[str]:
-        (names,) = (entry[file] for entry in self.body["params"] if file in entry)
-        return list(names)
+        found = [entry[file] for entry in self.body["params"] if file in entry]
+        assert len(found) <= 1
+        return list(*found)
 
 
 def loaded(path: Path) -> dict[str, Any]:
@@ -130,7 +132,9 @@ def test_its_command_names_what_it_declares(stage: Stage) -> None:
     kinds = ("deps", "outs", "metrics", "plots")
     declared = [path for kind in kinds for path in stage.paths(kind)]
     plain = [path for path in declared if not path.startswith(("../../", "${"))]
-    assert sorted(words) == sorted(plain)
+    # Of the stage `check`: params.yaml, which all read, and its output, which nothing reads.
+    ordering = {"check": ["params.yaml"], "download": [CHECKED], "entities": [CHECKED]}
+    assert sorted([*words, *ordering.get(stage.name, [])]) == sorted(plain)
 
 
 def graph_and_params(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:

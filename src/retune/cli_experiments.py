@@ -1,8 +1,7 @@
-"""The commands of `retune` that run and compare experiments: sweep, table, check, repro, diff."""
+"""The commands of `retune` that run and compare experiments: sweep, table, check, diff."""
 
 import argparse
 import json
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +19,6 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     _add_sweep(commands)
     _add_table(commands)
     _add_check(commands)
-    _add_repro(commands)
     _add_diff(commands)
 
 
@@ -79,27 +77,10 @@ def _add_check(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
             "Read every section of params.yaml as the stages do, for every variant, and print all "
             "problems. No stage runs, and no output is removed."
         ),
-        epilog="Example: retune check && dvc repro",
+        epilog="Example: retune check --pipeline sentiment",
     )
     parser.add_argument("--pipeline", metavar="NAME", help="of pipelines/NAME")
     parser.set_defaults(run=_check, failure=1)
-
-
-def _add_repro(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = commands.add_parser(
-        "repro",
-        help="check the params, then `dvc repro`",
-        description=(
-            "Validate params.yaml as `retune check` does, and start `dvc repro` only where it is "
-            "valid: DVC removes the outputs of a stage before it starts it. Arguments are those "
-            "of `dvc repro`."
-        ),
-        epilog="Example: retune repro --single-item score",
-        add_help=False,
-        prefix_chars="\0",  # options are DVC's
-    )
-    parser.add_argument("arguments", nargs="*", metavar="ARGUMENT")
-    parser.set_defaults(run=_repro, failure=1)
 
 
 def _add_diff(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -221,16 +202,6 @@ def _check(arguments: argparse.Namespace) -> int:
         count = require_valid(folder)
     print(f"{folder / 'params.yaml'}: valid for all {count} readings of its stages")
     return 0
-
-
-def _repro(arguments: argparse.Namespace) -> int:
-    from retune.commands import DVC
-    from retune.validation import require_valid
-
-    if not {"-h", "--help"} & set(arguments.arguments):
-        with inside_project(arguments):
-            require_valid(Path())
-    return subprocess.run([*DVC, "repro", *arguments.arguments], check=False).returncode
 
 
 def _diff(arguments: argparse.Namespace) -> int:

@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import Any
 
-from retune.errors import RetuneError
+from retune.errors import RetuneError, excerpt
 from retune.experiments import Experiment
 from retune.params import Params, ParamsRead, load_yaml
 
@@ -27,6 +27,9 @@ PARAMS = "params.yaml"
 GRAPH = "dvc.yaml"
 #: `python -m stages.qa.train` at the project's top, `python ../../stages qa.train` elsewhere.
 _SCRIPT = re.compile(r"python3? (?:-m stages\.|(?P<top>\S*)\bstages )(?P<name>[\w.]+)")
+
+#: A dep that a param names as a whole.
+_TEMPLATE = re.compile(r"\$\{([\w.]+)\}")
 
 
 @dataclass(frozen=True)
@@ -46,16 +49,18 @@ class Reading:
     problems: tuple[str, ...] = ()
 
 
-def require_valid(folder: Path) -> int:
+def require_valid(folder: Path, changed: Path | None = None) -> int:
     """Check the params of the pipeline in `folder` and return how many readings there were.
+
+    `changed` is a file to read in place of `params.yaml`.
 
     Raises:
         RetuneError: with every problem of every section of every variant, or there is no pipeline.
     """
     if not _stages(folder):
         raise RetuneError(f"{folder / GRAPH}: no stages to check; run this in a DVC project")
-    readings = read_params(folder)
-    if problems := problems_of(readings):
+    readings = read_params(folder, changed)
+    if problems := problems_of(readings) or _absent(folder, changed or folder / PARAMS):
         raise RetuneError("\n".join(problems))
     return len(readings)
 
@@ -83,15 +88,38 @@ def read_params(folder: Path, changed: Path | None = None) -> list[Reading]:
         scripts = {command: _SCRIPT.search(command) for command in commands}
         tops = {script["top"] or "" for script in scripts.values() if script}
         with _scripts_of(stage_folder(folder) / next(iter(tops), "")):
-            readings = [
+            found = [
                 _read(f"stages.{script['name']}", file, variant)
                 for command, script in scripts.items()
                 if script
                 for variant in (variants if "--variant" in command else [None])
             ]
+        readings = [reading for reading in found if reading]
     except RetuneError as error:
         readings = [Reading("", None, {}, (str(error),))]
     return [_renamed(reading, file, shown) for reading in readings]
+
+
+def _absent(folder: Path, file: Path) -> list[str]:
+    """A problem for each path that the params name and a stage depends on, and that is not there.
+
+    DVC refuses such a stage when its turn comes, by the path alone.
+    """
+    values = load_yaml(file)
+    deps = [dep for stage in _stages(folder).values() for dep in _body(stage).get("deps", [])]
+    named = (_TEMPLATE.fullmatch(str(dep)) for dep in dict.fromkeys(deps))
+    found = {name[1]: _value(values, name[1]) for name in named if name}
+    return [
+        f"{folder / PARAMS}: {name}: there is no {excerpt(path)}; name a folder that is there"
+        for name, path in found.items()
+        if isinstance(path, str) and not (stage_folder(folder) / path).exists()
+    ]
+
+
+def _value(values: Any, name: str) -> Any:
+    for key in name.split("."):
+        values = values.get(key) if isinstance(values, dict) else None
+    return values
 
 
 @contextlib.contextmanager
@@ -159,13 +187,14 @@ def _scripts_of(folder: Path) -> Iterator[None]:
         sys.path.remove(path)
 
 
-def _read(name: str, file: Path, variant: str | None) -> Reading:
+def _read(name: str, file: Path, variant: str | None) -> Reading | None:
+    """What the script reads; None where it reads no section."""
     try:
         module = importlib.import_module(name)
     except ImportError as error:
         return Reading(name, variant, {}, (f"{GRAPH}: {name}: {error}",))
     if not _begins_with_params(module):
-        return Reading(name, variant, {})
+        return None
     Params.chosen = file, variant
     sections: Mapping[str, Any] = {}
     problems: tuple[str, ...] = ()

@@ -288,6 +288,6 @@ def test_v36_a_stage_that_fails_has_lost_its_outputs_and_checkout_brings_them_ba
     repository.finish()
     (repository.folder / "stage.py").write_text("raise SystemExit('a value is refused')\n")
     assert "failed to reproduce 'slow'" in repository.dvc("repro", fails=True)
-    assert not (repository.folder / "out.json").exists()  # hence `retune repro`
+    assert not (repository.folder / "out.json").exists()  # hence the stage `check`
     repository.dvc("checkout", "slow")
     assert read_json(repository.folder / "out.json") == {"value": 1}

@@ -1,24 +1,30 @@
 """Sweeps that would run something else than was asked for, and params that stages refuse."""
 
 import json
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
+from dvc.repo import Repo
+from networkx import descendants
 
-from retune import cli_experiments, leftovers
+from retune import leftovers
 from retune.cli import main
 from retune.effects import require_effects
 from retune.errors import RetuneError
 from retune.experiments import Experiment
 from retune.grid import grid, python_value
 from retune.listing import experiment_rows
+from retune.storage import read_json
 from retune.table import APART, render
 from retune.validation import read_params, require_valid
 from retune.verify.compare import Run, compare
+from stages import check
 
 ROOT = Path(__file__).resolve().parents[2]
+GRAPHS = [ROOT, *sorted(path.parent for path in ROOT.glob("pipelines/*/dvc.yaml"))]
 
 
 @pytest.fixture(autouse=True)
@@ -165,26 +171,37 @@ def project(folder: Path, **changes: str) -> Path:
 def test_p36_all_problems_of_all_stages_come_before_any_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    ran: list[list[str]] = []
-    done = subprocess.CompletedProcess([], 0)
-    monkeypatch.setattr(
-        cli_experiments.subprocess, "run", lambda command, **_: ran.append(command) or done
-    )
     monkeypatch.syspath_prepend(ROOT)
     monkeypatch.chdir(project(tmp_path, doc_stride="doc_strid", null_threshold="null_treshold"))
-    for command in (["check"], ["repro", "-f"]):
-        assert main(command) == 1
-        error = capsys.readouterr().err
-        assert "params.yaml: qa.tokenize.doc_strid: unknown key, did you mean `doc_stride`" in error
-        assert "qa.train.evaluation.null_treshold: unknown key" in error
-    assert ran == []
+    assert main(["check"]) == 1
+    error = capsys.readouterr().err
+    assert "params.yaml: qa.tokenize.doc_strid: unknown key, did you mean `doc_stride`" in error
+    assert "qa.train.evaluation.null_treshold: unknown key" in error
     (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
     (tmp_path / "deep").mkdir()
     monkeypatch.chdir(tmp_path / "deep")
+    assert main(["check"]) == 1
+    assert re.search(
+        "params.yaml: qa.datasets.files.folder: there is no 'src/retune/corpora/.*'; name a folder",
+        capsys.readouterr().err,
+    )
+    (tmp_path / "src/retune/corpora/encyclopaedia").mkdir(parents=True)
     assert main(["check"]) == 0
     assert "params.yaml: valid for all 6 readings" in capsys.readouterr().out
-    assert main(["repro", "-f", "score"]) == 0
-    assert ran[0][-3:] == ["repro", "-f", "score"]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:dvc.*")
+@pytest.mark.parametrize("folder", GRAPHS, ids=lambda folder: f"P36 {folder.name}")
+def test_every_graph_begins_with_the_check_of_its_params(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    assert "params.yaml: valid for all" in check.main(tmp_path / "checked.json")
+    assert read_json(tmp_path / "checked.json") == {"params.yaml": "valid"}
+    with Repo(str(folder)) as repo:
+        graph = repo.index.graph  # from each stage to those that it needs
+        for stage in graph:
+            assert "check" in {each.name for each in (stage, *descendants(graph, stage))}
 
 
 def test_p36_where_there_are_no_stages_nothing_is_valid(tmp_path: Path) -> None:
@@ -210,8 +227,7 @@ def test_p36_a_script_that_does_more_before_its_params_is_left_alone(
     commands = {name: {"cmd": f"python -m stages.{name}"} for name in ("eager", "bare", "absent")}
     (tmp_path / "dvc.yaml").write_text(json.dumps({"stages": commands}))
     (tmp_path / "params.yaml").write_text("qa: {seed: 1}\n")
-    eager, bare, absent = read_params(tmp_path)
-    assert [eager.sections, eager.problems, bare.problems] == [{}, (), ()]
+    (absent,) = read_params(tmp_path)
     assert absent.problems == ("dvc.yaml: stages.absent: No module named 'stages.absent'",)
 
 

@@ -1,0 +1,25 @@
+"""Check that every stage can read its settings, before any of them runs."""
+
+from pathlib import Path
+
+from retune.params import Params
+from retune.stage import run_stage
+from retune.storage import write_json
+from retune.validation import require_valid
+
+
+def main(checked: Path) -> str:
+    """Read params.yaml as all stages of the graph do; write CHECKED where it is valid.
+
+    The first stage after this one depends on CHECKED, whose bytes are always the same. So a wrong
+    setting stops the graph here, before DVC removes the outputs of the stage that reads it.
+
+    Example: python -m stages.check data/qa/checked.json
+    """
+    count = require_valid(Path(), Params.chosen[0])
+    write_json(checked, {"params.yaml": "valid"})
+    return f"params.yaml: valid for all {count} readings of its stages"
+
+
+if __name__ == "__main__":
+    run_stage(main)
