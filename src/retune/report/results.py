@@ -178,7 +178,7 @@ def _noise(found: Sequence[Metrics]) -> list[str]:
 
 
 def _by_stage(found: Sequence[Metrics]) -> Table:
-    """Figures of stages that there is one of, a row each; told by what they are."""
+    """Figures of stages that there is one of, a row each by what they are, scores before costs."""
     rows: dict[tuple[str, str], float] = {}
     for metrics in found:
         for name, number in figures(metrics.value).scalars.items():
@@ -187,7 +187,10 @@ def _by_stage(found: Sequence[Metrics]) -> Table:
     return Table(
         "Figures by stage",
         columns,
-        tuple((stage, heading(name), Told(n, form(name))) for (stage, name), n in rows.items()),
+        tuple(
+            (stage, heading(name), Told(n, form(name)))
+            for (stage, name), n in sorted(rows.items(), key=lambda row: row[0][1] in _COSTS)
+        ),
     )
 
 
