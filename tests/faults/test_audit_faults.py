@@ -84,6 +84,11 @@ def test_a51_a_validation_answer_that_stands_elsewhere_is_still_an_error(tmp_pat
         run_download(tmp_path, TRAIN, [question(("Ada Berg", 40))])
 
 
+def test_a71_a_validation_answer_in_doubt_is_told_both_ways_out(tmp_path: Path) -> None:
+    with pytest.raises(RetuneError, match="by hand; .*realign: true` would let it count for EM"):
+        run_download(tmp_path, TRAIN, [question(("r", 99))])
+
+
 def test_a51_the_doctor_notes_it_in_validation_files_alone(tmp_path: Path) -> None:
     path = tmp_path / "dev.json"
     path.write_text(json.dumps([question(("Ada Borg", -1))]), encoding="utf-8")
