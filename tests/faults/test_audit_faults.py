@@ -85,7 +85,7 @@ def test_a51_a_validation_answer_that_stands_elsewhere_is_still_an_error(tmp_pat
 
 
 def test_a71_a_validation_answer_in_doubt_is_told_both_ways_out(tmp_path: Path) -> None:
-    with pytest.raises(RetuneError, match="by hand; .*realign: true` would let it count for EM"):
+    with pytest.raises(RetuneError, match=r"by hand; .*realign: true` would let it count for EM"):
         run_download(tmp_path, TRAIN, [question(("r", 99))])
 
 

@@ -155,8 +155,8 @@ def test_d44_a_hub_that_lists_files_of_other_folders(
 @pytest.mark.parametrize(
     ("content", "kinds"),
     [
-        pytest.param(f'"1", "answers": [{{"text": "a", "answer_start": {10**4000}}}]', ["misaligned"],
-                     id="R71 an offset of 4,001 digits"),
+        pytest.param(f'"1", "answers": [{{"text": "a", "answer_start": {10**4000}}}]',
+                     ["misaligned"], id="R71 an offset of 4,001 digits"),
         pytest.param(f'{10**4000}, "answers": [{{"text": "a b", "answer_start": 0}}]',
                      ["bad_id", "converted"], id="R71 an id of 4,001 digits"),
         pytest.param(f'"1", "answers": [{{"text": "{"x" * 9000}", "answer_start": 0}}]',
