@@ -1,4 +1,4 @@
-"""Offsets in other units, answers in other spellings, moves into words: rows A31 to A43."""
+"""Offsets in other units, answers in other spellings, moves into words: rows A31 to A43, A70, A72."""
 
 import json
 from collections.abc import Callable
@@ -130,6 +130,17 @@ def test_a_unit_that_explains_all_answers_is_named_and_converted(
     assert report[0]["findings"] == {"realigned": moved}
     found = [question["answers"] for question in lines(tmp_path / "raw/train.jsonl")]
     assert found == [each["answers"] for each in right]
+
+
+def test_a72_an_answer_without_a_place_does_not_hide_a_unit(tmp_path: Path) -> None:
+    validation = questions(TEXT, ["owl", "May", "Bo", "June"], utf_16)
+    validation += [row(f"n{n}", TEXT, ("July", -1), question=f"n{n}?") for n in range(3)]
+    train = [row("t", "sound words", "sound")]
+    message = "offsets are UTF-16 code units: 4 of 4 answers fit"
+    with pytest.raises(RetuneError, match=message):
+        run_download(tmp_path, train, validation)
+    report = run_download(tmp_path, train, validation, realign=True)
+    assert report[1]["findings"] == {"realigned": 4, "unplaced_answer": 3}
 
 
 def test_a37_an_answer_that_stands_by_chance_where_the_wrong_offset_points_is_converted(
