@@ -1,4 +1,4 @@
-"""Offsets in other units, answers in other spellings, moves into words: rows A31 to A43, A70, A72."""
+"""Offsets in other units, answers in other spellings, moves into words: A31 to A43, A70, A72."""
 
 import json
 from collections.abc import Callable
