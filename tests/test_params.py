@@ -145,7 +145,8 @@ def test_decimal_integers_may_begin_with_zero_as_in_dvc(tmp_path: Path) -> None:
         ("a: !!bool maybe\n", "a value does not fit its tag"),
         ("a: &a [*a]\n", "Circular reference detected"),
         ("a: " + "[" * 3000 + "]" * 3000, "nested too deeply to be parameters"),
-        ("1: 2\n01: 3\n", "line 1: a key must be a plain name"),
+        ("1: 2\n01: 3\n", 'line 1: a key must be a plain name; write "1" in quotes'),
+        ("a:\n  true: x\n", 'line 2: a key must be a plain name; write "true" in quotes'),
         ("a: !!python/object/apply:os.getcwd []\n", "could not determine a constructor"),
     ],
 )

@@ -63,12 +63,20 @@ class Yaml12Loader(yaml.SafeLoader):
         for key_node, _ in node.value:
             line = key_node.start_mark.line + 1
             if key_node.tag != "tag:yaml.org,2002:str" or key_node.value == "<<":
-                raise yaml.YAMLError(f"line {line}: a key must be a plain name; no merges")
+                what = f"a key must be a plain name{_instead(key_node)}"
+                raise yaml.YAMLError(f"line {line}: {what}")
             if key_node.value in lines:
                 first = lines[key_node.value]
                 raise yaml.YAMLError(f"key {key_node.value!r} stands at lines {first} and {line}")
             lines[key_node.value] = line
         return super().construct_mapping(node, deep)
+
+
+def _instead(key: yaml.Node) -> str:
+    """What to write instead of a key that is no plain name."""
+    if key.value == "<<":
+        return "; no merges"
+    return f'; write "{key.value}" in quotes' if isinstance(key, yaml.ScalarNode) else ""
 
 
 def _unfolded(node: yaml.Node, known: dict[int, int]) -> int:

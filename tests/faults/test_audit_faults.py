@@ -84,6 +84,11 @@ def test_a51_a_validation_answer_that_stands_elsewhere_is_still_an_error(tmp_pat
         run_download(tmp_path, TRAIN, [question(("Ada Berg", 40))])
 
 
+def test_a71_a_validation_answer_in_doubt_is_told_both_ways_out(tmp_path: Path) -> None:
+    with pytest.raises(RetuneError, match=r"by hand; .*realign: true` would let it count for EM"):
+        run_download(tmp_path, TRAIN, [question(("r", 99))])
+
+
 def test_a51_the_doctor_notes_it_in_validation_files_alone(tmp_path: Path) -> None:
     path = tmp_path / "dev.json"
     path.write_text(json.dumps([question(("Ada Borg", -1))]), encoding="utf-8")
@@ -254,3 +259,27 @@ def test_k44_what_is_skipped_changes_no_result(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(ceiling._Search, "_needed", lambda self: 0.0)
     assert found == [best(gold) for gold in golds]
     assert found[1] == (0.0, 1.0)
+
+
+def test_k70_characters_that_byte_pairs_leave_out_are_unknown() -> None:
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    names = ["[CLS]", "[SEP]", *"abcde"]
+    backend = Tokenizer(models.BPE({name: n for n, name in enumerate(names)}, []))
+    backend.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    backend.post_processor = processors.BertProcessing(("[SEP]", 1), ("[CLS]", 0))
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=backend, cls_token="[CLS]", sep_token="[SEP]", model_max_length=64
+    )
+    params = TokenizeParams(
+        max_length=32, doc_stride=4, max_question_length=8, windows="all", max_lost_answers=1.0,
+        max_unknown_tokens=0.5,
+    )  # fmt: skip
+    examples = [
+        Example("q1", "", "abc \u6211\u4eec de \u7531", "a", (Answer("de", 7),)),
+        Example("q2", "", "ab cd", "a", (Answer("cd", 3),)),
+    ]
+    cut = Windower(tokenizer, params).cut(examples, first_row=0)
+    assert cut.unknown_tokens.tolist() == [3, 0]
+    assert cut.text_tokens.tolist() == [1 + 5 + 3, 1 + 4]

@@ -9,11 +9,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 #: The codes of each letter. Numbers may be left out, so that several people can add codes at once.
 SECTIONS = {
-    "P": "1-24 31-36 41-44 51-51",
+    "P": "1-24 31-36 41-44 51-51 70-70",
     "D": "1-14 31-39 41-44",
-    "R": "1-25 31-34 41-49 61-63",
-    "A": "1-20 31-43 51-54",
-    "K": "1-16 41-49 51-55",
+    "R": "1-25 31-34 41-49 61-63 70-72",
+    "A": "1-20 31-43 51-54 70-72",
+    "K": "1-16 41-49 51-55 70-70",
     "T": "1-25 31-31",
     "Q": "1-15 31-35",
     "S": "1-12 31-31",

@@ -1,4 +1,4 @@
-"""Reports that would mislead: rows R31 to R34."""
+"""Reports that would mislead: rows R31 to R34 and R72."""
 
 import json
 import os
@@ -43,6 +43,19 @@ def test_letters_apart_are_pairs_that_could_be_composed(
     question = {"id": "q1", "context": f"a {letters}", "question": "?"}
     kinds = found(tmp_path, [question | {"answers": [{"text": "a", "answer_start": 0}]}])
     assert [kind for kind, _ in kinds] == ["unicode_mix"] * mixed
+
+
+def test_r72_integers_as_ids_and_decimal_offsets_are_two_causes(tmp_path: Path) -> None:
+    rows = [
+        {"id": 100 + n, "context": f"a b {n}", "question": f"{n}?",
+         "answers": [{"text": "b", "answer_start": 2.0}]}
+        for n in range(9)
+    ]  # fmt: skip
+    assert found(tmp_path, rows) == [
+        ("converted", "the answer_start 2.0 (float) is not an integer; at 9 places, the first "
+         "/0/answers/0/answer_start"),
+        ("converted", "100 (int) is not a string; at 9 places, the first /0/id"),
+    ]  # fmt: skip
 
 
 def test_r32_one_cause_is_one_finding_however_many_places_it_has(

@@ -145,6 +145,8 @@ def test_columns_of_parquet_are_read_as_those_of_csv(
         case("R45 a place without a text", "t.json",
              one(answers=[{"answer_start": 20, "answer_end": 24}]),
              r"no `text`; its keys are \['answer_start', 'answer_end'\], and an answer needs both"),
+        case("R70 an answer under a name of no form", "t.json", one(gold="nine", label="nine"),
+             r"no `answers`, but `gold` \('nine'\), `label` \('nine'\); write the text and its"),
         case("R45 no answer anywhere", "t.json", one(),
              "no `answers`; for a question without an answer write `answers: .*`retune ask --data"),
         case("R48 code in a cell", "t.csv", f'{HEAD},answers\n{ROW},"[open(\'x\')]"\n',

@@ -210,6 +210,16 @@ def test_a_text_that_can_be_no_path_or_name_is_refused_in_params(tmp_path: Path,
         load_yaml(path)
 
 
+@pytest.mark.parametrize(
+    "key", [pytest.param("1", id="P70 1"), pytest.param("true", id="P70 true")]
+)
+def test_a_key_that_is_no_text_is_told_to_be_quoted(tmp_path: Path, key: str) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text(f"labels:\n  {key}: positive\n", encoding="utf-8")
+    with pytest.raises(RetuneError, match=f'line 2: a key .* plain name; write "{key}" in quotes'):
+        load_yaml(path)
+
+
 def test_v44_closed_standard_streams_are_told_and_never_overwritten(tmp_path: Path) -> None:
     closing = f'exec "{sys.executable}" -m retune.cli'
 

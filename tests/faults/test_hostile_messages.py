@@ -150,3 +150,36 @@ def test_d44_a_hub_that_lists_files_of_other_folders(
     with pytest.raises(RetuneError, match=r"the hub's answer for owner/name cannot be used"):
         resolve(hub())
     assert not list(hub_cache.parent.rglob("evil.model"))
+
+
+@pytest.mark.parametrize(
+    ("content", "kinds"),
+    [
+        pytest.param(f'"1", "answers": [{{"text": "a", "answer_start": {10**4000}}}]',
+                     ["misaligned"], id="R71 an offset of 4,001 digits"),
+        pytest.param(f'{10**4000}, "answers": [{{"text": "a b", "answer_start": 0}}]',
+                     ["bad_id", "converted"], id="R71 an id of 4,001 digits"),
+        pytest.param(f'"1", "answers": [{{"text": "{"x" * 9000}", "answer_start": 0}}]',
+                     ["misaligned"], id="R71 an answer of 9,000 characters"),
+    ],
+)  # fmt: skip
+def test_the_doctor_cuts_what_it_quotes(
+    content: str, kinds: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "t.json"
+    path.write_text(f'[{{"context": "a b", "question": "q", "id": {content}}}]')
+    cli.main(["doctor", str(path)])
+    shown = capsys.readouterr().out
+    assert len(shown) < 2500
+    assert all(f"{kind}: " in shown for kind in kinds)
+
+
+def test_r71_the_doctor_cuts_a_table_of_30000_columns(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(",".join(f"c{number}" for number in range(30_000)) + "\n")
+    assert cli.main(["doctor", str(path)]) == 2
+    shown = capsys.readouterr().out
+    assert "'c29' and 29970 more" in shown
+    assert len(shown) < 1500

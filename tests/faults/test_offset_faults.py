@@ -1,4 +1,4 @@
-"""Offsets in other units, answers in other spellings, moves into words: rows A31 to A43."""
+"""Offsets in other units, answers in other spellings, moves into words: A31 to A43, A70, A72."""
 
 import json
 from collections.abc import Callable
@@ -132,6 +132,17 @@ def test_a_unit_that_explains_all_answers_is_named_and_converted(
     assert found == [each["answers"] for each in right]
 
 
+def test_a72_an_answer_without_a_place_does_not_hide_a_unit(tmp_path: Path) -> None:
+    validation = questions(TEXT, ["owl", "May", "Bo", "June"], utf_16)
+    validation += [row(f"n{n}", TEXT, ("July", -1), question=f"n{n}?") for n in range(3)]
+    train = [row("t", "sound words", "sound")]
+    message = "offsets are UTF-16 code units: 4 of 4 answers fit"
+    with pytest.raises(RetuneError, match=message):
+        run_download(tmp_path, train, validation)
+    report = run_download(tmp_path, train, validation, realign=True)
+    assert report[1]["findings"] == {"realigned": 4, "unplaced_answer": 3}
+
+
 def test_a37_an_answer_that_stands_by_chance_where_the_wrong_offset_points_is_converted(
     tmp_path: Path,
 ) -> None:
@@ -198,6 +209,17 @@ def test_a39_passages_that_count_otherwise_than_their_file_are_found(tmp_path: P
         case("A40 near a word, whole elsewhere", "the party; an art", "art", 4, 14),
         case("A40 nearness does not beat words", "13 or 3", "3", 2, 6),
         case("A40 a letter of an accent", "a cafe\u0301", "cafe", 3, None),
+        case("A70 3.5 is one number", "ran 3.5 km in May", "5", 5, None),
+        case("A70 1,200 is one number", "paid 1,200, then 200", "200", 8, 17),
+        case("A70 a number at a full stop", "in 1905.", "1905", 2, 3),
+        case(
+            "A70 a joiner without width",
+            "\u0645\u06cc\u200c\u062e\u0648\u0631\u0645",
+            "\u0645\u06cc",
+            1,
+            None,
+        ),
+        case("A70 a joiner at an edge", "\u0645\u06cc\u200c \u062e\u0648", "\u0645\u06cc", 1, 0),
         case("A40 Chinese", "\u6211\u4eec\u5728\u5317\u4eac\u5403\u996d", "\u5317\u4eac", 4, 3),
         case("A40 Thai", "\u0e19\u0e01\u0e2e\u0e39\u0e01", "\u0e19\u0e01", 1, 0),
         case("A40 Korean particle", "\uc11c\uc6b8\uc5d0\uc11c", "\uc11c\uc6b8", 1, 0),

@@ -122,22 +122,25 @@ def test_json_is_ascii_and_text_is_printable_whatever_the_data_has(
 
 
 def test_the_report_fits_a_terminal(tmp_path: Path) -> None:
-    data = nested(*(question(id=n, question=f"{n}?" * 40) for n in range(40)))
+    edge = [{"text": "abc ", "answer_start": 0}]
+    each = (question(id=f"q{n}", question=f"{n}?" * 40, answers=edge) for n in range(40))
+    data = nested(*each)
     examined = doctor(write(tmp_path, "f.json", dump(data)))
     examined.file = "f.json"
     text = as_text([examined], everything=False)
     assert max(map(len, text.splitlines())) <= WIDTH
-    assert text.count("is not a string") == SHOWN
+    assert text.count("white space at an edge of") == SHOWN
     assert "f.json: 40 questions, 40 findings" in text
     assert "  and 37 more like these; --all lists them" in text
     assert text.endswith("40 findings: 0 errors, 40 notes; --fix mends 40")
-    assert as_text([examined], everything=True).count("is not a string") == 40
+    assert as_text([examined], everything=True).count("white space at an edge of") == 40
 
 
 def test_findings_stand_in_the_order_of_their_places(tmp_path: Path) -> None:
-    rows = [flat(id=n, question=f"{n}?") for n in range(12)]
+    edge = {"text": ["abc "], "answer_start": [0]}
+    rows = [flat(id=f"q{n}", question=f"{n}?", answers=edge) for n in range(12)]
     examined = doctor(write(tmp_path, "f.json", dump(rows)))
-    assert [f.where for f in examined.findings] == [f"/{n}/id" for n in range(12)]
+    assert [f.where for f in examined.findings] == [f"/{n}/answers/text/0" for n in range(12)]
 
 
 @pytest.mark.parametrize(

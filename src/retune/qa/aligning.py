@@ -106,7 +106,7 @@ def _elsewhere(context: str, answer: Answer) -> str:
         there = f"behind the context's end at {len(context)}"
     else:
         there = f"where the context has {excerpt(context[start : start + len(text)])}"
-    return f"offset {start}, {there}"
+    return f"offset {excerpt(start)}, {there}"
 
 
 def _doubt(context: str, text: str) -> str:

@@ -12,7 +12,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from retune.qa.windows import Ints, Longs, Windows
+from retune.qa.windows import Ints, Longs, Tokens, Windows
 
 
 def trim_offsets(text: str, start: Ints, end: Ints) -> Ints:
@@ -25,6 +25,17 @@ def trim_offsets(text: str, start: Ints, end: Ints) -> Ints:
     space = is_one_of(_white_space(), text)
     trimmed: Ints = np.minimum(next_other(space)[start], end, dtype=np.int32, casting="unsafe")
     return trimmed
+
+
+def unread_characters(texts: Sequence[str], tokens: Tokens) -> Longs:
+    """How many characters of each text, white space aside, are in no token, shape (texts,)."""
+    begin = np.cumsum([0, *map(len, texts)])[:-1]
+    shift = np.repeat(begin, tokens.counts)
+    start, end = tokens.start + shift, tokens.end + shift
+    seen = np.maximum.accumulate(np.concatenate([[0], end]))[:-1]  # tokens may share characters
+    read = np.concatenate([[0], np.cumsum(np.maximum(end - np.maximum(start, seen), 0))])
+    solid = np.array([len("".join(text.split())) for text in texts], np.int64)
+    return np.maximum(solid - np.diff(read[tokens.bounds]), 0)
 
 
 def whole_characters(windows: Windows, contexts: Sequence[str]) -> Windows:

@@ -11,7 +11,7 @@ from typing import Any
 
 from retune.errors import excerpt
 from retune.findings import Finding
-from retune.qa.aligning import explain, is_aligned, misalignment, placed, spelt, trimmed
+from retune.qa.aligning import explain, is_aligned, misalignment, placed, realigned, spelt, trimmed
 from retune.qa.answer_pairs import EMPTY, AnswerPairs
 from retune.qa.converting import conversion_findings, converted
 from retune.qa.examples import UNPLACED, Answer, Example
@@ -126,8 +126,9 @@ class Checker:
             self._convert(record, "id", "an integer as id, read as its digits")
         else:
             value = self._text(record, "id")
-        if isinstance(given, str) and (_CONTROL.search(given) or len(given) > LONGEST_ID):
-            message = f"{excerpt(given)} has control characters or over {LONGEST_ID} characters"
+        shown = given if isinstance(given, str) else value
+        if _CONTROL.search(shown) or len(shown) > LONGEST_ID:
+            message = f"{excerpt(shown)} has control characters or over {LONGEST_ID} characters"
             self._say(record, "bad_id", "id", message)
         first = self.records.setdefault(value, record) if value else record
         if first is not record:
@@ -192,11 +193,18 @@ class Checker:
                         kept.append(Answer(answer.text, UNPLACED))
                         self._say_unplaced(record, place, value)
                     else:
-                        kind, why = misalignment(context, answer), explain(context, answer)
+                        kind, why = misalignment(context, answer), self._why(context, answer)
                         lost.append((place.format("answer_start"), kind, why))
         for place, kind, message in lost:
             self._lose(record, place, kind, message, bool(kept))
         return kept
+
+    def _why(self, context: str, answer: Answer) -> str:
+        """What is wrong with a misaligned answer, and each way out."""
+        why = explain(context, answer)
+        if self.rules.only_scored and realigned(context, trimmed(answer)) is None:
+            why += "; `qa.download.realign: true` would let it count for EM and F1 without a place"
+        return why
 
     def _say_unplaced(self, record: Record, place: str, text: str) -> None:
         message = f"{excerpt(text)} has no certain place; it counts for EM and F1 only"

@@ -87,13 +87,13 @@ def _is_sound(record: Record) -> bool:
 
 
 def _spots(record: Record) -> Iterator[tuple[int, Spot]]:
-    """Each answer that has a text and an offset, with its number."""
+    """Each answer that has a text and an offset, with its number; -1 is a place in no unit."""
     context, answers = record.values.get("context"), record.values.get("answers")
     if not isinstance(context, str):
         return
     for number, (text, given) in enumerate(_pairs(answers)):
         start = whole_number(given)
-        if isinstance(text, str) and text.strip() and start is not None:
+        if isinstance(text, str) and text.strip() and start is not None and start >= 0:
             yield number, Spot(context, Answer(text, start))
 
 

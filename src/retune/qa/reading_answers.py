@@ -16,7 +16,10 @@ STARTS = (
 COLUMNS = ("answer_text", "answer_start")
 
 _WHOLE = re.compile(r"\s*(-?\d{1,19})(?:[.,]0*)?\s*", re.ASCII)
-_LIKE_AN_ANSWER = re.compile(r"answer|(?:^|_)ans(?:_|$)|span|start|offset", re.IGNORECASE)
+_LIKE_AN_ANSWER = re.compile(
+    r"answer|(?:^|_)ans(?:_|$)|span|start|offset|gold|label|output|reference|solution|target|truth",
+    re.IGNORECASE,
+)
 _EXAMPLE = 'answers: [{"text": "...", "answer_start": 0}]'
 
 

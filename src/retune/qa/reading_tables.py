@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from retune.errors import excerpt
+from retune.errors import excerpt, listed
 from retune.findings import Finding
 from retune.plain_files import read_bytes
 from retune.qa.reading_answers import STARTS, TEXTS, start_cell, value_cell
@@ -97,7 +97,7 @@ def _check_columns(names: Sequence[str], file: str, answers: bool) -> None:
         raise UnreadableError("unknown_form", file, f"found {form}")
     if missing or twice:
         what = f"no column {', '.join(missing)}" if missing else f"two columns {', '.join(twice)}"
-        why = f"{what}; its columns are {', '.join(map(excerpt, names))}"
+        why = f"{what}; its columns are {listed([excerpt(name) for name in names], 30)}"
         raise UnreadableError("missing_column", file, why)
 
 

@@ -18,7 +18,7 @@ from tqdm import tqdm
 from retune.errors import RetuneError, listed
 from retune.params import STRICT, Fraction, NotNegative, Positive
 from retune.qa.audit import Audit
-from retune.qa.characters import trim_offsets
+from retune.qa.characters import trim_offsets, unread_characters
 from retune.qa.examples import Example, read_examples
 from retune.qa.features import WindowWriter, window_writer
 from retune.qa.score import ScoreParams
@@ -152,7 +152,7 @@ class Cut(NamedTuple):
     question_cut: Longs  # (N,) question tokens that were cut off
     answer_tokens: Longs  # (N,) tokens of the answer that is the label, 0 where there is none
     room: Longs  # (N,) tokens of the context that fit into a window
-    text_tokens: Longs  # (N,) tokens of question and context
+    text_tokens: Longs  # (N,) tokens of question and context, with characters in no token
     unknown_tokens: Longs  # (N,) those that the tokenizer does not know
     unknown: list[str]  # some of their texts in the contexts
 
@@ -169,6 +169,8 @@ class Windower:
         self._backend.encode_special_tokens = True
         self.template = _template(tokenizer)
         self._unknown_id = tokenizer.unk_token_id
+        # Byte pairs without an unknown token leave out what they do not know.
+        self._leaves_out = getattr(self._backend.model, "unk_token", "") is None
         self._lengths = Lengths(
             params.max_length,
             params.max_question_length,
@@ -190,6 +192,7 @@ class Windower:
         chars = np.array(answers, np.int64)
         first, last = covering_spans(contexts, context, chars)
         size = np.minimum(questions.counts, self._lengths.question)
+        left_out = unread_characters(list(place), contexts)[context] if self._leaves_out else 0
         return Cut(
             cut_windows(
                 questions, contexts, context, chars, self.template, self._lengths, first_row
@@ -197,8 +200,8 @@ class Windower:
             question_cut=questions.counts - size,
             answer_tokens=np.maximum(last - first + 1, 0),
             room=self.params.max_length - self.template.specials - size,
-            text_tokens=questions.counts + contexts.counts[context],
-            unknown_tokens=self._unknown(questions) + self._unknown(contexts)[context],
+            text_tokens=questions.counts + contexts.counts[context] + left_out,
+            unknown_tokens=self._unknown(questions) + self._unknown(contexts)[context] + left_out,
             unknown=self._unknown_texts(contexts, list(place)),
         )
 

@@ -6,6 +6,10 @@ import unicodedata
 from retune.scripts import UNSPACED
 
 _HANGUL = re.compile("[\uac00-\ud7a3]")
+#: A mark between the digits of one number, as in 3.5 and 1,200.
+_IN_NUMBER = re.compile(r"\d[.,]\d")
+#: Characters without width inside words, as Persian has them: soft hyphen, joiners, word joiner.
+_INSIDE, _NEAR = "\u00ad\u200c\u200d\u2060", 8
 
 
 def is_whole(context: str, start: int, end: int) -> bool:
@@ -26,13 +30,16 @@ def whole_words(context: str, start: int, end: int) -> int:
 
 
 def _joined(context: str, place: int) -> bool:
-    """Whether the characters before and at `place` belong to one word."""
+    """Whether the characters before and at `place` belong to one word or number."""
     if not 0 < place < len(context):
         return False
-    before, at = context[place - 1], context[place]
-    if unicodedata.category(at).startswith("M"):  # a mark belongs to what stands before it
+    if unicodedata.category(context[place]).startswith("M"):  # it belongs to what stands before it
         return True
-    return _is_spaced(before) and _is_spaced(at)
+    if _IN_NUMBER.search(context, max(place - 2, 0), place + 2):
+        return True
+    before = context[max(place - _NEAR, 0) : place].rstrip(_INSIDE)
+    after = context[place : place + _NEAR].lstrip(_INSIDE)
+    return bool(before and after) and _is_spaced(before[-1]) and _is_spaced(after[0])
 
 
 def _is_spaced(character: str) -> bool:

@@ -39,8 +39,10 @@ def unfolded(findings: Iterable[Finding]) -> Iterator[Finding]:
 def _cause(finding: Finding, number: int) -> tuple[str, ...]:
     if finding.kind in _SINGLE:
         return (str(number),)
-    # What is to be changed differs from place to place, so that only the same words are one cause.
-    words = finding.message if finding.change else _VALUE.sub("_", finding.message)
+    # What is to be changed differs from place to place, so that only the same words are one cause;
+    # but values of one other type, such as integers as ids, come from one export.
+    by_words = finding.change and finding.kind != "converted"
+    words = finding.message if by_words else _VALUE.sub("_", finding.message)
     return finding.file, finding.kind, words, str(finding.change is None)
 
 

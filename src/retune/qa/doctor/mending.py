@@ -83,7 +83,7 @@ class Mender:
         """Write an integer as a string, unless another question has that already."""
         value = record.values.get(field)
         if type(value) is int and str(value) not in taken:
-            message = f"{value} (int) is not a string"
+            message = f"{excerpt(value)} (int) is not a string"
             kind = "converted" if field == "id" else "wrong_type"
             self.note(record, kind, field, message, Change(value, str(value)))
             record.values[field] = str(value)

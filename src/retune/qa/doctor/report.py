@@ -11,6 +11,7 @@ from retune.errors import excerpt
 from retune.findings import Finding
 from retune.qa.doctor.doctor import Examined
 from retune.qa.kinds import KINDS
+from retune.terminal_text import cut
 
 WIDTH = 80
 #: How many findings of a kind are spelt out for each file, unless all are asked for.
@@ -86,7 +87,11 @@ def _finding(finding: Finding) -> Iterator[str]:
 
 def _wrapped(text: str, indent: str) -> list[str]:
     return textwrap.wrap(
-        text, WIDTH, initial_indent=indent, subsequent_indent=f"{indent}  ", break_on_hyphens=False
+        cut(text),
+        WIDTH,
+        initial_indent=indent,
+        subsequent_indent=f"{indent}  ",
+        break_on_hyphens=False,
     )
 
 
