@@ -9,6 +9,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from retune.ask import require_trained_as
 from retune.errors import RetuneError, listed
 from retune.findings import raise_errors
 from retune.memory import keep_freed_memory
@@ -82,7 +83,9 @@ def ask_file(
     """
     _require_replaceable(out)
     examples = read_questions(data)
-    reader = load_reader(Params(params or PARAMS, variant), model or Path(MODEL))
+    settings, folder = Params(params or PARAMS, variant), model or Path(MODEL)
+    require_trained_as(variant, settings, folder)
+    reader = load_reader(settings, folder)
     counts, cut = Counts(), list[str]()
     ranked = ranked_in_parts(
         examples, _parts(reader, examples, cut), reader.postprocessing, reader.squad_v2
