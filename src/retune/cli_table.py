@@ -12,6 +12,8 @@ from retune.workspace import inside_project, sister_place
 
 if TYPE_CHECKING:
     from retune.folding import Variant
+    from retune.listing import Ref
+    from retune.report.experiments import Result
 
 
 def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -81,7 +83,7 @@ def _print_rows(arguments: argparse.Namespace, *, listed: bool) -> int:
 
 def _print_sister(arguments: argparse.Namespace, top: Path, folder: Path, *, listed: bool) -> int:
     from retune.listing import finished, unfinished
-    from retune.report.experiments import as_data, print_experiments, read_results
+    from retune.report.experiments import as_data, print_experiments
     from retune.report.headline import print_results
 
     if not listed:
@@ -90,14 +92,22 @@ def _print_sister(arguments: argparse.Namespace, top: Path, folder: Path, *, lis
     names, every = arguments.names, arguments.all_commits
     states = {name: state for name, state in unfinished().items() if not names or name in names}
     refs = finished(names, all_commits=every, others=states)
-    results = read_results(top, folder, refs)
+    results = _results(top, folder, refs)
     if arguments.json:
         print_json(as_data(results, states))
     else:
         print_experiments(results, states)
-    if same := sorted({ref.name for ref in refs} - {result.experiment for result in results}):
-        print(f"no figure differs from the commit's: {', '.join(same)}", file=sys.stderr)
     return len(refs) + len(states)
+
+
+def _results(top: Path, folder: Path, refs: "Sequence[Ref]") -> "list[Result]":
+    """The figures of finished experiments; on those without any a note is printed."""
+    from retune.report.experiments import read_results
+
+    results, notes = read_results(top, folder, refs)
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
+    return results
 
 
 def _print_seeds(arguments: argparse.Namespace) -> int:
@@ -115,11 +125,11 @@ def folded(names: Sequence[str] = (), *, all_commits: bool = False) -> "list[Var
     from retune.experiments import parameter_names
     from retune.grid import seed_of
     from retune.listing import DONE, finished, shown_experiments
-    from retune.report.experiments import fold_seeds, read_results
+    from retune.report.experiments import fold_seeds
 
     if place := sister_place():
         seed_param = seed_of(Path("params.yaml"))
-        results = read_results(*place, finished(names, all_commits=all_commits))
+        results = _results(*place, finished(names, all_commits=all_commits))
         return fold_seeds(results, seed_param)
     shown = shown_experiments(names, all_commits=all_commits)
     return folding.fold([row for row in shown if row.get("State") in DONE], parameter_names())

@@ -82,9 +82,9 @@ def ask_file(
             for an `out` that is not to be replaced.
     """
     _require_replaceable(out)
-    examples = read_questions(data)
     settings, folder = Params(params or PARAMS, variant), model or Path(MODEL)
     require_trained_as(variant, settings, folder)
+    examples = read_questions(data)
     reader = load_reader(settings, folder)
     counts, cut = Counts(), list[str]()
     ranked = ranked_in_parts(

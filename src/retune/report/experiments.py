@@ -82,15 +82,27 @@ class Result:
         return tuple(self.variant)
 
 
-def read_results(top: Path, folder: Path, refs: Iterable[Ref]) -> list[Result]:
+def read_results(top: Path, folder: Path, refs: Iterable[Ref]) -> tuple[list[Result], list[str]]:
     """Read the figures of finished experiments of the pipeline in `folder` of the project `top`.
 
     An experiment has a result for each variant whose metrics differ from those of its commit.
 
-    Raises:
-        RetuneError: the dvc.yaml or the metrics of an experiment cannot be read.
+    Returns:
+        The results, and a sentence on each experiment that has none.
     """
-    return [result for ref in refs for result in _of_experiment(top, folder, ref)]
+    results: list[Result] = []
+    notes = []
+    for ref in refs:
+        try:
+            found = [*_of_experiment(top, folder, ref)]
+        except RetuneError as error:
+            found = []
+            notes.append(f"experiment {ref.name} cannot be read: {error}")
+        else:
+            if not found:
+                notes.append(f"experiment {ref.name}: no figure differs from the commit's")
+        results += found
+    return results, notes
 
 
 def _of_experiment(top: Path, folder: Path, ref: Ref) -> Iterator[Result]:
@@ -101,7 +113,7 @@ def _of_experiment(top: Path, folder: Path, ref: Ref) -> Iterator[Result]:
         found = read_metrics(reader)
         params = parameters(Path(copy) / folder / "params.yaml")
     if reader.faults:
-        raise RetuneError(f"experiment {ref.name}: {reader.faults[0]}")
+        raise RetuneError(reader.faults[0].partition("; ")[0])
     data = _scored_on(found, params)
     ran = {_place(m) for m in found if m.output.path in changed.decode().splitlines()}
     groups: dict[Key, list[Metrics]] = {}
