@@ -1,5 +1,6 @@
 """Commands in a sister pipeline's folder, and on what belongs to one."""
 
+import itertools
 import json
 import subprocess
 from collections.abc import Callable, Mapping
@@ -10,8 +11,11 @@ import pytest
 
 from retune import listing
 from retune.cli import main
+from retune.errors import RetuneError
 from retune.manifests import seal
 from retune.report.experiments import fold_seeds, read_results
+from retune.report.graph import read_pipeline
+from retune.report.locks import Lock
 from retune.table import APART
 
 SISTER = Path("pipelines/toy")
@@ -222,6 +226,26 @@ def test_v62_a_model_in_the_folder_of_another_variant_is_not_asked(
     assert f"--variant two: the model in {model} was trained as one; name that variant's" in error
     assert main([*command, "--variant", "one"]) == 1
     assert "trained as" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("lock", "message"),
+    [
+        pytest.param(
+            "\n".join(["a: &a [x]", *(f"{n}: &{n} [{', '.join([f'*{m}'] * 9)}]" for m, n in
+                      itertools.pairwise("abcdefghijkl")), "stages: *l"]),
+            r"dvc.lock: it has an alias \(`\*name`\), which DVC never writes; `git checkout HEAD",
+            id="V64 aliases that stand for billions",
+        ),
+        pytest.param("a: &a [*a]\nstages: {}", "it has an alias", id="V64 a loop of aliases"),
+        pytest.param("stages: " + "[" * 5000, "dvc.lock: .*git checkout", id="V64 nested deeply"),
+    ],
+)  # fmt: skip
+def test_a_lock_that_would_fill_the_memory_is_refused(lock: str, message: str, top: Path) -> None:
+    write(top, {"dvc.lock": lock})
+    pipeline = read_pipeline(top, "toy", SISTER.as_posix())
+    with pytest.raises(RetuneError, match=message):
+        print(Lock(top, pipeline).stages)
 
 
 @pytest.mark.parametrize("folder", [".", "metrics", "pipelines/toy", "pipelines/toy/metrics"])
