@@ -17,6 +17,7 @@ import yaml
 from retune.claims import ledger, tables
 from retune.stage import guarded
 from retune.storage import read_json
+from retune.table import figures_of
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -210,7 +211,8 @@ def methods() -> str:
     ]
     for name in _yaml("pipelines/adapters/params.yaml")["variants"]:
         scores = read_json(folder / name / "scores.json")["qa"]
-        costs, times = (_only_row(folder / name / f"{kind}.json") for kind in ("costs", "times"))
+        files = (folder / name / f"{kind}.json" for kind in ("costs", "times"))
+        costs, times = map(figures_of, map(read_json, files))
         trained, total = costs["trained_parameters"], costs["parameters"]
         lines.append(
             f"| `{name}` | {scores['exact_match']:.2f} | {scores['f1']:.2f} "
@@ -353,16 +355,10 @@ def _beams() -> list[str]:
     return lines
 
 
-def _only_row(path: Path) -> dict[str, Any]:
-    """The figures of a file of costs or times."""
-    ((task,),) = (read_json(path).values(),)
-    (row,) = task["details"]
-    return dict(row)
-
-
 def _training(task: str) -> str:
     folder = ROOT / "pipelines" / task / "metrics"
-    costs, times = (_only_row(folder / f"{name}.json") for name in ("costs", "times"))
+    files = (folder / f"{name}.json" for name in ("costs", "times"))
+    costs, times = map(figures_of, map(read_json, files))
     return (
         f"{costs['parameters']:,} parameters; trained in {times['train_seconds']:.0f} s. Intervals "
         "are over resampled texts."

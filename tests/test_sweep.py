@@ -87,6 +87,23 @@ def test_a_sister_pipeline_runs_with_the_experiments_in_its_folder(
     ]
 
 
+def test_seeds_of_a_sister_take_the_place_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    small = tmp_path / "pipelines/small"
+    small.mkdir(parents=True)
+    (small / "dvc.yaml").touch()
+    (small / "params.yaml").write_text("toy: {seed: 1, lr: 2}\n")
+    fake = use(monkeypatch, FakeDvc())
+    asked: list[list[str]] = []
+    monkeypatch.setattr("retune.cli_table.folded", lambda names: asked.append(names) or [])
+    command = ["sweep", "--pipeline", "small", "toy.lr=3"]
+    assert main([*command, "--seeds", "1,2"]) == 0
+    runs = [call for call in fake.calls if call[:2] == ["exp", "run"]]
+    assert [run[8] for run in runs] == [f"pipelines/small/params.yaml:toy.seed={n}" for n in (1, 2)]
+    assert asked == [["lr=3-seed=1", "lr=3-seed=2"]]
+
+
 @pytest.mark.parametrize(
     ("pipeline", "graph"),
     [([], "dvc.yaml"), (["--pipeline", "small"], "pipelines/small/dvc.yaml")],
@@ -109,10 +126,10 @@ def test_only_what_leads_to_the_named_stages_runs(
     ("words", "message"),
     [
         (["--pipeline", "large"], "--pipeline large: no such pipeline; there are: none"),
-        (["--pipeline", "small", "--seeds", "1,2"], "--seeds folds figures of the main pipeline"),
+        (["--pipeline", "large", "--seeds", "1,2"], "--pipeline large: no such pipeline; there"),
     ],
 )
-def test_an_unknown_pipeline_is_refused_and_seeds_of_a_sister(
+def test_an_unknown_pipeline_is_refused(
     words: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["sweep", *words, "qa.seed=1"]) == 1

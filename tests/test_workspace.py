@@ -7,7 +7,7 @@ import pytest
 
 from retune.cli import main
 from retune.commands import last_lines
-from retune.workspace import inside_project, project_top
+from retune.workspace import inside_project, project_top, sister_place
 
 
 @pytest.fixture
@@ -25,6 +25,16 @@ def test_the_nearest_project_is_found_or_the_one_around_it(deep: Path, tmp_path:
     assert project_top() == deep.parent
     assert project_top(outermost=True) == tmp_path
     assert project_top(tmp_path.parent) is None
+
+
+def test_a_sister_is_a_project_in_the_folder_for_them(
+    deep: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert sister_place() is None
+    (deep.parent / "dvc.yaml").touch()
+    assert sister_place() == (tmp_path, Path("pipelines/small"))
+    monkeypatch.chdir(tmp_path)
+    assert sister_place() is None
 
 
 def test_files_are_named_from_where_the_user_is(deep: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ are unless told otherwise, and `asker`, which makes the function that answers on
 """
 
 import importlib
+import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -66,8 +67,7 @@ def replies(
             f"{folder}: no such folder; `{_training_of(module.PARAMS)}` trains the model, "
             "--model names another"
         )
-    if variant is not None and folder.is_dir():
-        _require_trained_as(variant, settings, folder)
+    require_trained_as(variant, settings, folder)
     _asked.clear()
     ask: Callable[[str], Reply] = module.asker(settings, folder, context)
     require_unchanged(_asked)  # the model that was loaded is the one whose sums were compared
@@ -93,14 +93,25 @@ def _training_of(params: str) -> str:
     return f"dvc repro {folder / 'dvc.yaml'}"
 
 
-def _require_trained_as(variant: str, settings: Params, folder: Path) -> None:
-    """Refuse a model that was trained with other settings than the variant's.
+def require_trained_as(variant: str | None, settings: Params, folder: Path) -> None:
+    """Refuse a model of another variant than the one that `settings` were read with.
+
+    A pipeline keeps the results of a variant in `data/<variant>`. Of a model that was copied
+    elsewhere only the params that its folder records are known: not those of its training.
 
     Raises:
-        RetuneError: one of the params that the model's folder records differs.
+        RetuneError: the folder is another variant's, or one of the params that it records differs.
     """
+    if variant is None or not folder.is_dir():
+        return
     with settings:  # an unknown variant is refused first
         pass
+    owner = _owner(folder, settings)
+    if owner not in (None, variant):
+        raise RetuneError(
+            f"--variant {variant}: the model in {folder} was trained as {owner}; name that "
+            f"variant's model with --model, or give --variant {owner}"
+        )
     for name, value in manifests.read(folder).get("params", {}).items():
         told: Any = settings.values
         for key in name.split("."):
@@ -110,6 +121,14 @@ def _require_trained_as(variant: str, settings: Params, folder: Path) -> None:
                 f"--variant {variant}: its {name} is {excerpt(told)}, but the model in {folder} "
                 f"was trained with {excerpt(value)}; name that variant's model with --model"
             )
+
+
+def _owner(folder: Path, settings: Params) -> str | None:
+    """The variant whose results are where `folder` is, if any."""
+    data = Path(os.path.abspath(settings.path.parent), "data")
+    place = Path(os.path.abspath(folder))
+    name = place.relative_to(data).parts[:1] if place.is_relative_to(data) else ()
+    return next((variant for variant in settings.values["variants"] if (variant,) == name), None)
 
 
 def trained_with(folder: Path, *names: str) -> list[Any]:

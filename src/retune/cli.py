@@ -11,7 +11,7 @@ from retune import cli_experiments
 from retune.stage import guarded
 from retune.standard_streams import hold_standard_streams, require_open
 from retune.terminal_text import Parser, escaped, escaped_json
-from retune.workspace import inside_project
+from retune.workspace import inside_project, sister_place
 
 #: Who answers `retune ask`, by task.
 ASKERS = {
@@ -91,7 +91,14 @@ def _add_ask(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     )
     parser.add_argument("--model", type=Path, metavar="FOLDER", help="that a train stage wrote")
     parser.add_argument("--params", type=Path, metavar="FILE", help="of settings to ask it with")
-    parser.add_argument("--variant", metavar="NAME", help="of the file's `variants`")
+    parser.add_argument(
+        "--variant",
+        metavar="NAME",
+        help=(
+            "of the file's `variants`; a model that was trained as another one is refused, unless "
+            "it was copied out of data/ and differs by its training alone"
+        ),
+    )
     parser.add_argument("--json", action="store_true", help="print a JSON object a line")
     parser.set_defaults(run=_ask, failure=1)
 
@@ -229,8 +236,11 @@ def _context(file: Path | None, texts: Sequence[str]) -> str | None:
 def _doctor(arguments: argparse.Namespace) -> int:
     from retune.qa.doctor.command import run
 
-    if arguments.env or not arguments.windows:
-        return _doctor_environment(arguments) if arguments.env else run(arguments)
+    if arguments.env:
+        with inside_project(arguments, outermost=sister_place() is not None):
+            return _doctor_environment(arguments)
+    if not arguments.windows:
+        return run(arguments)
     with inside_project(arguments, ("files", "validation", "fix")):  # --windows reads its params
         return run(arguments)
 
@@ -253,7 +263,10 @@ def _verify(arguments: argparse.Namespace) -> int:
 def _report(arguments: argparse.Namespace) -> int:
     from retune.report.command import run
 
-    with inside_project(arguments, ("out",)):
+    place = sister_place()
+    if place and not arguments.pipeline:
+        arguments.pipeline = [place[1].name]
+    with inside_project(arguments, ("out",), outermost=place is not None):
         return run(arguments)
 
 

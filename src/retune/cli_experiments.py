@@ -1,23 +1,23 @@
 """The commands of `retune` that run and compare experiments: sweep, table, check, diff."""
 
 import argparse
-import json
+import contextlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from retune.workspace import inside_project, project_top
+from retune import cli_table
+from retune.workspace import inside_project
 
 if TYPE_CHECKING:
-    from retune.folding import Variant
     from retune.sweep import Outcome
 
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add them to the parser."""
     _add_sweep(commands)
-    _add_table(commands)
+    cli_table.add_command(commands)
     _add_check(commands)
     _add_diff(commands)
 
@@ -52,23 +52,6 @@ def _add_sweep(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.set_defaults(run=_sweep, failure=1)
 
 
-def _add_table(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = commands.add_parser(
-        "table",
-        help="print the headline figures",
-        description="Print EM, F1 and costs of the workspace or of experiments.",
-        epilog="Example: retune table --experiments --json",
-    )
-    parser.add_argument("names", nargs="*", metavar="NAME", help="experiments (default: all)")
-    parser.add_argument("--experiments", action="store_true", help="not the workspace's figures")
-    parser.add_argument("--seeds", action="store_true", help="fold those that differ by seed")
-    parser.add_argument(
-        "--all-commits", action="store_true", help="experiments of earlier commits, too"
-    )
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.set_defaults(run=_table, failure=1)
-
-
 def _add_check(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = commands.add_parser(
         "check",
@@ -100,24 +83,26 @@ def _add_diff(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
 
 
 def _sweep(arguments: argparse.Namespace) -> int:
-    with inside_project(arguments):
+    with inside_project(arguments, outermost=bool(arguments.pipeline)):
         return _run_sweep(arguments)
 
 
 def _run_sweep(arguments: argparse.Namespace) -> int:
     from retune.errors import RetuneError
-    from retune.experiments import FOLDER
-    from retune.grid import planned
+    from retune.experiments import FOLDER, SEED
+    from retune.grid import planned, seed_of
     from retune.sweep import sister, sweep
+    from retune.validation import PARAMS
 
-    if arguments.pipeline and arguments.seeds:
-        raise RetuneError("--seeds folds figures of the main pipeline only: give qa.seed=1,2,3")
     pipeline = sister(arguments.pipeline) if arguments.pipeline else None
-    experiments = planned(arguments.what, arguments.seeds, (pipeline or Path()) / FOLDER)
+    folder = pipeline or Path()
+    seed_param = seed_of(folder / PARAMS) if arguments.seeds else SEED
+    experiments = planned(arguments.what, arguments.seeds, folder / FOLDER, seed_param)
     outcomes = sweep(
         experiments, replace=arguments.replace, pipeline=pipeline, stages=arguments.stage
     )
-    _print_sweep(outcomes, arguments.seeds, arguments.json)
+    with contextlib.chdir(folder):
+        _print_sweep(outcomes, arguments.seeds, arguments.json)
     failed = [outcome for outcome in outcomes if outcome.failed]
     done = len(outcomes) - len(failed)
     print(f"{done} of {len(outcomes)} experiments done", file=sys.stderr)
@@ -135,69 +120,24 @@ def _failure(outcome: "Outcome") -> str:
 
 def _print_sweep(outcomes: "Sequence[Outcome]", seeds: str | None, as_json: bool) -> None:
     """With seeds, fold the runs that ended well."""
-    from retune import folding
     from retune.sweep import outcomes_as_json
 
     done = [outcome.name for outcome in outcomes if not outcome.failed]
-    variants = _folded(done) if seeds and done else []
+    variants = cli_table.folded(done) if seeds and done else []
     if as_json:
         ended = outcomes_as_json(outcomes)
-        _print_json({"outcomes": ended} | folding.as_json(variants) if seeds else ended)
+        cli_table.print_json(
+            {"outcomes": ended} | cli_table.spread_as_json(variants) if seeds else ended
+        )
     elif variants and seeds:
-        folding.report(variants, asked=len(seeds.split(",")))
-
-
-def _table(arguments: argparse.Namespace) -> int:
-    with inside_project(arguments):
-        return _print_figures(arguments)
-
-
-def _print_figures(arguments: argparse.Namespace) -> int:
-    from retune import folding
-    from retune.listing import elsewhere, experiment_rows
-    from retune.table import render, workspace_row
-
-    names, every = arguments.names, arguments.all_commits
-    top = project_top(outermost=True)
-    is_sister = top is not None and top != Path.cwd() and Path("dvc.yaml").is_file()
-    if top and is_sister and not (names or every or arguments.experiments):
-        from retune.report.headline import print_results
-
-        print_results(top, Path.cwd().relative_to(top), as_json=arguments.json)
-        return 0
-    if arguments.seeds:
-        variants = _folded(names, all_commits=every)
-        count = len(variants)
-        if arguments.json:
-            _print_json(folding.as_json(variants))
-        elif variants:
-            folding.report(variants)
-    else:
-        listed = arguments.experiments or names or every
-        rows = experiment_rows(names, all_commits=every) if listed else [workspace_row()]
-        count = len(rows)
-        if rows or arguments.json:
-            render(rows, arguments.json)
-    if not count:
-        print(f"no experiments on this commit{elsewhere()}", file=sys.stderr)
-    return 0
-
-
-def _folded(names: "Sequence[str]", *, all_commits: bool = False) -> "list[Variant]":
-    """The experiments that have ended, folded by seed."""
-    from retune import folding
-    from retune.experiments import parameter_names
-    from retune.listing import DONE, shown_experiments
-
-    shown = shown_experiments(names, all_commits=all_commits)
-    return folding.fold([row for row in shown if row.get("State") in DONE], parameter_names())
+        cli_table.print_spread(variants, asked=len(seeds.split(",")))
 
 
 def _check(arguments: argparse.Namespace) -> int:
     from retune.sweep import sister
     from retune.validation import require_valid
 
-    with inside_project(arguments):
+    with inside_project(arguments, outermost=bool(arguments.pipeline)):
         folder = sister(arguments.pipeline) if arguments.pipeline else Path()
         count = require_valid(folder)
     print(f"{folder / 'params.yaml'}: valid for all {count} readings of its stages")
@@ -208,7 +148,3 @@ def _diff(arguments: argparse.Namespace) -> int:
     from retune.verify.changes import run
 
     return run(arguments)
-
-
-def _print_json(value: object) -> None:
-    print(json.dumps(value, indent=2))

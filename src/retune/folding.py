@@ -20,9 +20,12 @@ from retune.table import APART, COLUMNS, print_table, print_wrapped
 #: Figures of a run that have a spread; of these, the scores are compared between variants.
 SPREAD = ("qa.exact_match", "qa.f1", "qa.train_windows_per_second")
 SCORES = SPREAD[:2]
+MODEL = "qa.model"
 HEADINGS = {key: heading for heading, key, *_ in COLUMNS}
 #: Of the scores.
 SCORE_HEADINGS = {key: HEADINGS[key] for key in SCORES}
+MOST = 10  # warnings that are printed
+FRACTIONS = ("rouge_1_f1", "rouge_2_f1")  # figures from 0 to 1
 ENOUGH = 3  # seeds; with two, the interval is thirteen standard errors wide
 CONFIDENCE = 0.95
 
@@ -83,28 +86,38 @@ class Gap:
         return "above" if self.mean > self.half_width else "below"
 
 
-def fold(shown: Sequence[Mapping[str, Any]], params: Sequence[str]) -> list[Variant]:
+def fold(
+    shown: Sequence[Mapping[str, Any]],
+    params: Sequence[str],
+    *,
+    seed_param: str = SEED,
+    label: str = MODEL,
+    figures: Sequence[str] = SPREAD,
+) -> list[Variant]:
     """Put the runs together that differ by seed alone; best mean F1 first.
 
     Args:
         shown: experiments as DVC shows them, with metrics and params in columns.
         params: dotted names of all parameters.
+        seed_param: the one of them that is the seed.
+        label: the column with the model's name.
+        figures: the columns that have a spread.
 
     Raises:
         RetuneError: two runs are the same but for their names.
     """
     groups: dict[tuple[str, ...], dict[int, Mapping[str, Any]]] = {}
     for row in shown:
-        settings = (str(row.get(key)) for key in params if key != SEED)
+        settings = (str(row.get(key)) for key in params if key != seed_param)
         runs = groups.setdefault((str(row.get("data", "")), *settings), {})
-        seed = int(row[SEED])
+        seed = int(row[seed_param])
         if seed in runs:
             raise RetuneError(
                 f"experiments {runs[seed]['Experiment']} and {row['Experiment']} are the same, "
                 f"with seed {seed}: one run must not count twice; name only one of them"
             )
         runs[seed] = row
-    variants = [_variant(runs) for runs in groups.values()]
+    variants = [_variant(runs, label, figures) for runs in groups.values()]
     return sorted(variants, key=lambda v: -v.mean("qa.f1") if "qa.f1" in v.values else math.inf)
 
 
@@ -159,15 +172,15 @@ def _gap(key: str, one: Variant, other: Variant) -> Gap:
     return Gap(key, *names, len(common), abs(mean), interval_half_width(differences))
 
 
-def _variant(runs: Mapping[int, Mapping[str, Any]]) -> Variant:
+def _variant(runs: Mapping[int, Mapping[str, Any]], label: str, figures: Sequence[str]) -> Variant:
     values: dict[str, dict[int, float]] = {}
     for seed, row in sorted(runs.items()):
-        for key in SPREAD:
+        for key in figures:
             if row.get(key) is not None:
                 values.setdefault(key, {})[seed] = row[key]
     names = sorted(_stem(row["Experiment"], seed) for seed, row in runs.items())
     one = next(iter(runs.values()))
-    return Variant(min(names, key=len), str(one["qa.model"]), values, str(one.get("data", "")))
+    return Variant(min(names, key=len), str(one[label]), values, str(one.get("data", "")))
 
 
 def _stem(name: str, seed: int) -> str:
@@ -176,12 +189,20 @@ def _stem(name: str, seed: int) -> str:
     return "-".join(parts) or "seeds"
 
 
-def report(variants: Sequence[Variant], asked: int | None = None) -> None:
+def report(
+    variants: Sequence[Variant],
+    asked: int | None = None,
+    *,
+    headings: Mapping[str, str] = HEADINGS,
+    scores: Mapping[str, str] = SCORE_HEADINGS,
+) -> None:
     """Print the spread of each figure as a table, and what it says of the gaps.
 
     Args:
         variants: from `fold`.
         asked: how many seeds there should be of each.
+        headings: of all figures.
+        scores: headings of those that are compared.
     """
     figures = ["seeds", "mean", "std", "min", "max"]
     groups = list(dict.fromkeys(variant.data for variant in variants))
@@ -189,20 +210,25 @@ def report(variants: Sequence[Variant], asked: int | None = None) -> None:
         if len(groups) > 1:
             print_wrapped(data)
         group = [variant for variant in variants if variant.data == data]
-        print_table(["variant", "metric"], figures, _table_rows(group, asked))
+        print_table(["variant", "metric"], figures, _table_rows(group, asked, headings))
     if len(groups) > 1:
         print_wrapped(APART)
-    for warning in warnings(variants):
+    sentences = warnings(variants, scores)
+    if len(sentences) > MOST:
+        sentences[MOST:] = [f"{len(sentences) - MOST} more such gaps; --json lists all of them"]
+    for warning in sentences:
         print(textwrap.fill(f"warning: {warning}", 80, subsequent_indent="  "))
 
 
-def as_json(variants: Sequence[Variant]) -> dict[str, Any]:
-    """Spread, figures by seed and gaps, for other programs."""
+def as_json(
+    variants: Sequence[Variant], *, label: str = MODEL, scores: Iterable[str] = SCORES
+) -> dict[str, Any]:
+    """Spread, figures by seed and gaps, for other programs; arguments as of `fold`."""
     return {
         "variants": [
             {
                 "name": variant.name,
-                "qa.model": variant.model,
+                label: variant.model,
                 "data": variant.data,
                 "seeds": variant.seeds,
                 "metrics": {
@@ -212,7 +238,7 @@ def as_json(variants: Sequence[Variant]) -> dict[str, Any]:
             }
             for variant in variants
         ],
-        "gaps": [vars(gap) | {"seed_noise": gap.verdict} for gap in gaps(variants)],
+        "gaps": [vars(gap) | {"seed_noise": gap.verdict} for gap in gaps(variants, scores)],
     }
 
 
@@ -226,8 +252,7 @@ def warnings(
     found = gaps(variants, headings)
     sentences = [
         f"{headings[gap.key]} of {gap.better} over {gap.worse} is below seed noise: "
-        f"{gap.mean:+.2f} ± {gap.half_width:.2f} (95 %, {gap.seeds} seeds); other seeds may "
-        "turn it round"
+        f"{_interval(gap)} (95 %, {gap.seeds} seeds); other seeds may turn it round"
         for gap in found
         if gap.verdict == "below"
     ]
@@ -239,14 +264,26 @@ def warnings(
     return sentences
 
 
-def _table_rows(variants: Sequence[Variant], asked: int | None) -> list[list[str]]:
+def _table_rows(
+    variants: Sequence[Variant], asked: int | None, headings: Mapping[str, str]
+) -> list[list[str]]:
     rows = []
     for variant in variants:
         for key, values in variant.values.items():
             count = f"{len(values)} of {asked}" if asked else str(len(values))
-            figures = ["-" if x is None else f"{x:.2f}" for x in spread(values).values()]
-            rows.append([variant.name, HEADINGS[key], count, *figures])
+            numbers = spread(values).values()
+            figures = ["-" if x is None else f"{x:.{_digits(key)}f}" for x in numbers]
+            rows.append([variant.name, headings[key], count, *figures])
     return rows
+
+
+def _interval(gap: Gap) -> str:
+    digits = _digits(gap.key)
+    return f"{gap.mean:+.{digits}f} ± {gap.half_width:.{digits}f}"
+
+
+def _digits(key: str) -> int:
+    return 4 if key in FRACTIONS else 2
 
 
 def spread(by_seed: Mapping[int, float]) -> dict[str, float | None]:

@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from retune.errors import RetuneError, excerpt
-from retune.experiments import FOLDER, SEED, Experiment, HydraValue, load_experiment
+from retune.experiments import (
+    FOLDER,
+    SEED,
+    Experiment,
+    HydraValue,
+    load_experiment,
+    parameters,
+)
 
 if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
@@ -20,7 +27,7 @@ Axis = list[tuple[str, HydraValue]]
 
 
 def planned(
-    words: Sequence[str], seeds: str | None = None, folder: Path = FOLDER
+    words: Sequence[str], seeds: str | None = None, folder: Path = FOLDER, seed_param: str = SEED
 ) -> list[Experiment]:
     """The experiments that a command line names: files, a grid, and all that with each seed.
 
@@ -28,6 +35,7 @@ def planned(
         words: names of experiments, and assignments for `grid`.
         seeds: such as `1,2,3`, to run each experiment once with each of them.
         folder: where the named ones stand.
+        seed_param: the dotted name of the seed.
     """
     assignments = [word for word in words if "=" in word]
     names = [word for word in words if "=" not in word]
@@ -35,9 +43,28 @@ def planned(
     experiments = [*named, *grid(assignments)]
     if seeds is None:
         return experiments
-    if any(word.partition("=")[0].strip() == SEED for word in assignments):
-        raise RetuneError(f"{SEED}=... and --seeds both say the seeds; give only one of them")
-    return seeded(experiments, parse_seeds(seeds))
+    if any(word.partition("=")[0].strip() == seed_param for word in assignments):
+        raise RetuneError(f"{seed_param}=... and --seeds both say the seeds; give only one of them")
+    return seeded(experiments, parse_seeds(seeds), seed_param)
+
+
+def seed_of(params: Path) -> str:
+    """Return the dotted name of the one seed that all trainings of a params file share.
+
+    Raises:
+        RetuneError: there is none, because a list of seeds is trained with in every run.
+    """
+    names = [name for name in parameters(params) if name.count(".") == 1]
+    found = [name for name in names if name.endswith(".seed")]
+    if found:
+        return found[0]
+    lists = [name for name in names if name.endswith(".seeds")]
+    if not lists:
+        raise RetuneError(f"{params}: there is no seed; leave out --seeds")
+    raise RetuneError(
+        f"--seeds: every run trains with each of `{lists[0]}` in {params}, and its figures have "
+        f"their 95 % intervals; leave out --seeds, or give '{lists[0]}=[1,2,3]'"
+    )
 
 
 def parse_seeds(text: str) -> list[int]:
@@ -58,12 +85,14 @@ def parse_seeds(text: str) -> list[int]:
     return seeds
 
 
-def seeded(experiments: Sequence[Experiment], seeds: Sequence[int]) -> list[Experiment]:
+def seeded(
+    experiments: Sequence[Experiment], seeds: Sequence[int], seed_param: str = SEED
+) -> list[Experiment]:
     """Each experiment with each seed in place of its own, named `NAME-seed=1`."""
     return [
         Experiment(
             f"{experiment.name}-seed={seed}",
-            {**experiment.changes, SEED: seed},
+            {**experiment.changes, seed_param: seed},
             experiment.swept,
         )
         for experiment in experiments

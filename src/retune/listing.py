@@ -4,7 +4,7 @@ import contextlib
 import json
 import subprocess
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,14 +58,60 @@ def shown_experiments(names: Sequence[str] = (), *, all_commits: bool = False) -
     rows = [_plain(row, {leftover.name for leftover in dead}) for row in every]
     rows = [row for row in rows if row.get("Experiment") and _is_own(refs.get(row["Experiment"]))]
     leftovers.remove(dead)
-    found = {row["Experiment"] for row in rows}
+    _require(names, {row["Experiment"] for row in rows})
+    chosen = [row for row in rows if not names or row["Experiment"] in names]
+    return [_completed(row, refs.get(row["Experiment"])) for row in chosen]
+
+
+def finished(
+    names: Sequence[str] = (), *, all_commits: bool = False, others: Collection[str] = ()
+) -> list[Ref]:
+    """The finished experiments of the pipeline in this folder, as git knows them.
+
+    Args:
+        names: the only experiments; without any, all of them.
+        all_commits: those of earlier commits, too.
+        others: names of experiments that have not ended.
+
+    Raises:
+        RetuneError: one of `names` is in neither.
+    """
+    head = _git("rev-parse", "HEAD").strip()
+    refs = [ref for ref in _refs().values() if all_commits or ref.baseline == head]
+    own = {ref.name: ref for ref in refs if _is_own(ref)}
+    _require(names, {*own, *others})
+    return [ref for name, ref in own.items() if not names or name in names]
+
+
+def unfinished() -> dict[str, str]:
+    """State of each experiment of this DVC project that has not ended well, by name.
+
+    What DVC kept of a killed one is removed.
+    """
+    from dvc.repo import Repo
+
+    dead = leftovers.killed(Path())
+    with Repo() as repo:
+        temporary, queue = repo.experiments.tempdir_queue, repo.experiments.celery_queue
+        states = {_name(entry): "queued" for entry in queue.iter_queued()}
+        states |= {_name(done.entry): "failed" for done in queue.iter_failed()}
+        running = (*temporary.iter_active(), *queue.iter_active())
+        states |= {_name(entry): "running" for entry in running}
+    leftovers.remove(dead)
+    return states | {leftover.name: "killed" for leftover in dead}
+
+
+def _name(entry: Any) -> str:
+    """The name of an entry of DVC's queue, or the beginning of its commit."""
+    return str(entry.name or entry.stash_rev[:7])
+
+
+def _require(names: Sequence[str], found: Collection[str]) -> None:
     if missing := [name for name in names if name not in found]:
         raise RetuneError(
             f"no experiment {', '.join(missing)} on this commit; there are: "
             f"{', '.join(sorted(found)) or 'none'}{elsewhere(missing)}"
         )
-    chosen = [row for row in rows if not names or row["Experiment"] in names]
-    return [_completed(row, refs.get(row["Experiment"])) for row in chosen]
 
 
 def _completed(row: Row, ref: Ref | None) -> Row:

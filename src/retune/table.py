@@ -44,13 +44,17 @@ def workspace_row(folder: Path = Path(".")) -> Row:
 
 
 def figures_of(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the figures of question answering in a metrics file.
+    """Return the figures of the one task in a metrics file.
 
     They are plain, or stand in the only row of `details`: DVC's tables leave out lists.
+
+    Raises:
+        ValueError: it holds several tasks, or none.
     """
-    values = content["qa"]
-    rows = values.get("details", [])
-    return {**(rows[0] if len(rows) == 1 else {}), **values}
+    (values,) = content.values()
+    rows = values.get("details")
+    has_row = isinstance(rows, list) and len(rows) == 1 and isinstance(rows[0], dict)
+    return {**(rows[0] if has_row else {}), **values}
 
 
 def render(rows: Sequence[Row], as_json: bool) -> None:

@@ -18,6 +18,19 @@ def project_top(start: Path | None = None, *, outermost: bool = False) -> Path |
     return tops[-1 if outermost else 0] if tops else None
 
 
+def sister_place() -> tuple[Path, Path] | None:
+    """Return the project's top, and from there the folder of the sister pipeline around us.
+
+    None outside of a sister, which is a DVC project `pipelines/NAME` of another one.
+    """
+    here = project_top()
+    top = project_top(here.parent) if here else None
+    is_sister = here and top and here.parent == top / "pipelines"
+    if here is None or top is None or not is_sister or not (here / "dvc.yaml").is_file():
+        return None
+    return top, here.relative_to(top)
+
+
 @contextlib.contextmanager
 def inside_project(
     arguments: argparse.Namespace, paths: Sequence[str] = (), *, outermost: bool = False

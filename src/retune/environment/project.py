@@ -12,6 +12,7 @@ from retune.environment.findings import Report
 from retune.environment.lock import LOCK, compare, installed, read_lock
 from retune.errors import RetuneError, listed
 from retune.params import load_yaml
+from retune.table import figures_of
 
 LIBRARIES = (
     "torch", "transformers", "tokenizers", "accelerate", "datasets", "safetensors", "numpy",
@@ -97,7 +98,8 @@ def examine_record(report: Report, root: Path) -> float | None:
         "earned with": missing or "the same",
         "here": other or "the same",
     }
-    return next((float(row["peak_memory_mb"]) for row in _details(figures)), None)
+    peak = figures_of({"qa": figures}).get("peak_memory_mb")
+    return float(peak) if isinstance(peak, int | float) else None
 
 
 def _examine_dvc_lock(report: Report, path: Path) -> str:
@@ -177,16 +179,6 @@ def _figures(path: Path) -> dict[str, Any]:
 
     figures = read_json(path)
     return figures.get("qa", figures) if isinstance(figures, dict) else {}
-
-
-def _details(figures: dict[str, Any]) -> list[dict[str, Any]]:
-    """The rows that have a peak of memory."""
-    rows = figures.get("details")
-    return [
-        row
-        for row in (rows if isinstance(rows, list) else ())
-        if isinstance(row, dict) and isinstance(row.get("peak_memory_mb"), int | float)
-    ]
 
 
 def _recorded(value: Any) -> list[str] | None:

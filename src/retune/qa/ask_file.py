@@ -9,6 +9,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from retune.ask import require_trained_as
 from retune.errors import RetuneError, listed
 from retune.findings import raise_errors
 from retune.memory import keep_freed_memory
@@ -81,8 +82,10 @@ def ask_file(
             for an `out` that is not to be replaced.
     """
     _require_replaceable(out)
+    settings, folder = Params(params or PARAMS, variant), model or Path(MODEL)
+    require_trained_as(variant, settings, folder)
     examples = read_questions(data)
-    reader = load_reader(Params(params or PARAMS, variant), model or Path(MODEL))
+    reader = load_reader(settings, folder)
     counts, cut = Counts(), list[str]()
     ranked = ranked_in_parts(
         examples, _parts(reader, examples, cut), reader.postprocessing, reader.squad_v2

@@ -24,6 +24,22 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
     yaml_implicit_resolvers = Yaml12Loader.yaml_implicit_resolvers
     yaml_constructors = Yaml12Loader.yaml_constructors
 
+    def get_single_node(self) -> yaml.Node | None:
+        """Compose the tree of the document, and refuse aliases: a few can stand for billions."""
+        root: yaml.Node | None = super().get_single_node()
+        open_, seen = [root] if root else [], set[int]()
+        while open_:
+            node = open_.pop()
+            if id(node) in seen:
+                raise yaml.YAMLError("it has an alias (`*name`), which DVC never writes")
+            seen.add(id(node))
+            match node:
+                case yaml.MappingNode():
+                    open_ += chain(*node.value)
+                case yaml.SequenceNode():
+                    open_ += node.value
+        return root
+
 
 class Lock:
     """dvc.lock of one pipeline, read when it is needed.
@@ -57,7 +73,7 @@ class Lock:
         try:
             text = (self.root / self.name).read_text(encoding="utf-8")
             value = yaml.load(text, Loader=_Loader)
-        except (yaml.YAMLError, AttributeError, KeyError, ValueError) as error:
+        except (yaml.YAMLError, AttributeError, KeyError, RecursionError, ValueError) as error:
             raise RetuneError(
                 f"{self.name}: {' '.join(str(error).split())}; `git checkout HEAD -- {self.name}`"
             ) from None

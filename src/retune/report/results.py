@@ -6,7 +6,7 @@ the seeds, and `details`, where what a run costs may stand, too.
 """
 
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from retune.errors import listed
@@ -135,14 +135,7 @@ def figures(value: Any) -> Figures:
 
 def _by_variant(axes: Key, found: Sequence[Metrics]) -> list[Table]:
     """A row for each variant: scores in one table, what they cost in another."""
-    runs: dict[Key, dict[str, list[float]]] = {}
-    widths: dict[tuple[Key, str], float] = {}
-    for metrics in found:
-        key = tuple(metrics.output.variant.values())
-        row, told = runs.setdefault(key, {}), figures(metrics.value)
-        for name, number in told.scalars.items():
-            row.setdefault(name, []).append(number)
-        widths |= {(key, name): width for name, width in told.half_widths.items()}
+    runs = cells_by_variant(found)
     names = _ordered(name for row in runs.values() for name in row)
     seeds = {m.output.item[SEED] for m in found if SEED in m.output.item}
     told_ = f"; ± is half of the 95 % interval over {len(seeds)} seeds" if seeds else ""
@@ -153,14 +146,39 @@ def _by_variant(axes: Key, found: Sequence[Metrics]) -> list[Table]:
         Table(
             f"{what} {by}",
             (*columns, *(Column(heading(name), form(name)) for name in chosen)),
-            tuple(
-                (*key, *(_folded(row.get(n, []), widths.get((key, n))) for n in chosen))
-                for key, row in runs.items()
-            ),
+            tuple((*key, *(row.get(name) for name in chosen)) for key, row in runs.items()),
         )
         for what, chosen in (("Figures", scores), ("Costs", costs))
         if chosen
     ]
+
+
+def variant_of(metrics: Metrics) -> Key:
+    """The variant that a metrics file is of: its name on each axis."""
+    return tuple(metrics.output.variant.values())
+
+
+def cells_by_variant(
+    found: Sequence[Metrics], variant: Callable[[Metrics], Key] = variant_of
+) -> dict[Key, dict[str, Cell]]:
+    """The figures of each variant by name; those of several seeds as mean and interval."""
+    runs: dict[Key, dict[str, list[float]]] = {}
+    widths: dict[tuple[Key, str], float] = {}
+    for metrics in found:
+        key = variant(metrics)
+        row, told = runs.setdefault(key, {}), figures(metrics.value)
+        for name, number in told.scalars.items():
+            row.setdefault(name, []).append(number)
+        widths |= {(key, name): width for name, width in told.half_widths.items()}
+    return {
+        key: {name: _folded(values, widths.get((key, name))) for name, values in row.items()}
+        for key, row in runs.items()
+    }
+
+
+def rows(value: Any) -> list[dict[str, Any]]:
+    """The objects in all lists of a metrics file."""
+    return [row for _, found in _lists(value) for row in found]
 
 
 def _noise(found: Sequence[Metrics]) -> list[str]:

@@ -20,7 +20,7 @@ from retune.resampling import resampled_sums
 from retune.sentiment.reading import Gold, answers, read_gold, read_seeds, seed_folders
 from retune.sentiment.score import SCORES, Confusion, ScoreParams, spread_row, told
 from retune.storage import read_json, write_csv, write_json
-from retune.table import print_table
+from retune.table import figures_of, print_table
 
 Runs = Mapping[int, Doubles]  # by seed, P(positive) of every text
 
@@ -38,19 +38,14 @@ class Costs(NamedTuple):
     @classmethod
     def read(cls, folders: Mapping[int, Path]) -> "Costs":
         """Of the runs whose metrics are in `folders`."""
-        costs = _only_row(next(iter(folders.values())) / "costs.json")
-        seconds = [_only_row(folder / "times.json")["train_seconds"] for folder in folders.values()]
+        costs = figures_of(read_json(next(iter(folders.values())) / "costs.json"))
+        times = [figures_of(read_json(folder / "times.json")) for folder in folders.values()]
         return cls(
             costs["parameters"],
             costs["trained_parameters"],
             costs["model_bytes"],
-            statistics.fmean(seconds),
+            statistics.fmean(time["train_seconds"] for time in times),
         )
-
-
-def _only_row(path: Path) -> dict[str, Any]:
-    (row,) = read_json(path)["sentiment"]["details"]
-    return dict(row)
 
 
 class SentenceTest(NamedTuple):
