@@ -96,7 +96,8 @@ def _run_sweep(arguments: argparse.Namespace) -> int:
 
     pipeline = sister(arguments.pipeline) if arguments.pipeline else None
     folder = pipeline or Path()
-    seed_param = seed_of(folder / PARAMS) if arguments.seeds else SEED
+    has_params = (folder / PARAMS).is_file()  # without any, `sweep` says so
+    seed_param = seed_of(folder / PARAMS) if arguments.seeds and has_params else SEED
     experiments = planned(arguments.what, arguments.seeds, folder / FOLDER, seed_param)
     outcomes = sweep(
         experiments, replace=arguments.replace, pipeline=pipeline, stages=arguments.stage
