@@ -2,17 +2,36 @@
 
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from retune.claims import ledger, stated
 from retune.claims.ledger import Earned, Place, Published
 from retune.errors import RetuneError
+from retune.params import load_yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 CLAIMS = ledger.load(ROOT)
 EXACT = CLAIMS["bert"].values["metrics/qa.json#qa/exact_match"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _parsed_once() -> Iterator[None]:
+    """Parse each long YAML file once, though most tests copy all of them and spoil one."""
+    known: dict[bytes, dict[str, Any]] = {}
+
+    def load(path: Path) -> dict[str, Any]:
+        content = path.read_bytes()
+        if content not in known:
+            known[content] = load_yaml(path)
+        return known[content]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("retune.claims.project.load_yaml", load)
+        yield
 
 
 @pytest.fixture

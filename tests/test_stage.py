@@ -1,5 +1,6 @@
 import errno
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,11 @@ from retune.errors import RetuneError
 from retune.stage import guarded
 
 ROOT = Path(__file__).resolve().parent.parent
-STAGES = ["download", "tokenize", "train", "predict", "postprocess", "score"]
+SCRIPTS = sorted(
+    path.relative_to(ROOT).as_posix()
+    for path in ROOT.glob("stages/**/*.py")
+    if not path.stem.startswith("__")
+)
 
 
 def fail(error: BaseException) -> None:
@@ -88,12 +93,37 @@ def test_the_command_line_starts_without_heavy_libraries() -> None:
     assert not loaded & {"torch", "transformers", "datasets", "pandas", "dvc", "pydantic"}
 
 
-@pytest.mark.parametrize("name", STAGES)
-def test_every_stage_has_help_with_an_example(name: str) -> None:
-    done = run("-m", f"stages.qa.{name}", "--help")
-    assert done.returncode == 0
-    assert f"Example: python -m stages.qa.{name}" in done.stdout
-    assert max(map(len, done.stdout.splitlines())) <= 100
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_every_stage_script_is_thin_and_has_help_with_an_example(
+    script: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert len((ROOT / script).read_text(encoding="utf-8").splitlines()) <= 40
+    module = script.removesuffix(".py").replace("/", ".")
+    of_sister = module.partition(".")[2].startswith(("adapters", "language_model", "sentiment"))
+    start = module.replace("stages.", "../../stages ") if of_sister else f"-m {module}"
+    help_text = printed_help(module, monkeypatch, capsys)
+    assert help_text.startswith(f"usage: python -m {module} [-h]")
+    assert f"Example: python {start} " in help_text
+    assert "--variant NAME" in help_text
+    assert max(map(len, help_text.splitlines())) <= 100
+
+
+def printed_help(
+    module: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> str:
+    """What `python -m MODULE --help` prints, without a new process that imports torch."""
+    monkeypatch.setattr(sys, "argv", [module, "--help"])
+    monkeypatch.delitem(sys.modules, module, raising=False)
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+    assert not ended.value.code
+    return capsys.readouterr().out
+
+
+def test_help_is_printed_in_a_process_of_its_own() -> None:
+    done = run("-m", "stages.qa.download", "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Example: python -m stages.qa.download" in done.stdout
 
 
 @pytest.mark.parametrize("command", ["sweep", "table"])

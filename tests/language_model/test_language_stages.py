@@ -49,16 +49,6 @@ def write_params(folder: Path, **changes: Any) -> None:
     (folder / "p.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_scripts_are_thin_and_have_help_with_an_example(name: str) -> None:
-    script = ROOT / "stages" / "language_model" / f"{name}.py"
-    assert len(script.read_text(encoding="utf-8").splitlines()) <= 40
-    done = run(f"stages.language_model.{name}", "--help")
-    assert done.returncode == 0
-    assert f"Example: python ../../stages language_model.{name}" in done.stdout
-    assert max(map(len, done.stdout.splitlines())) <= 100
-
-
 def test_the_download_starts_without_the_libraries_of_models() -> None:
     done = subprocess.run(
         [sys.executable, "-c",

@@ -1,3 +1,4 @@
+import io
 import json
 import os
 import subprocess
@@ -79,22 +80,35 @@ def test_a_text_that_is_cut_or_of_which_nothing_is_left_is_told(
     assert replies[2]["label"] is replies[2]["positive"] is None
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii", "latin-1"])
+def test_standard_input_is_utf8_whatever_the_locale(
+    trained: Path, encoding: str, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    def typed(text: bytes) -> None:
+        stream = io.TextIOWrapper(io.BytesIO(text), encoding=encoding)
+        monkeypatch.setattr(sys, "stdin", stream)
+
+    typed("\ufeffships é\nboats\n".encode())
+    assert ask(trained, "--json") == 0
+    replies = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [reply["text"] for reply in replies] == ["ships é", "boats"]
+    typed("ships\nbateaux coulés\n".encode("latin-1"))
+    assert ask(trained, "--json") == 1
+    said = capsys.readouterr().err
+    assert said == "retune: error: text 2 is not UTF-8; convert it to UTF-8\n"
+
+
+@pytest.mark.parametrize("trained", ["bag_of_embeddings"], indirect=True)
 @pytest.mark.parametrize("locale", ["C.UTF-8", "C"])
-def test_standard_input_is_utf8_whatever_the_locale(trained: Path, locale: str) -> None:
-    command = [
-        sys.executable, "-m", "retune.cli", "ask", "--task", "sentiment", "--json",
-        "--model", str(trained / "model"), "--params", str(trained / "params.yaml"),
-    ]  # fmt: skip
-    environment = os.environ | {"LC_ALL": locale}
-
-    def said(typed: bytes) -> "subprocess.CompletedProcess[bytes]":
-        return subprocess.run(
-            command, input=typed, capture_output=True, env=environment, check=False
-        )
-
-    marked = said("\ufeffships é\nboats\n".encode())
-    texts = [json.loads(line)["text"] for line in marked.stdout.splitlines()]
+def test_a_process_reads_and_prints_utf8_whatever_the_locale(trained: Path, locale: str) -> None:
+    done = subprocess.run(
+        [
+            sys.executable, "-m", "retune.cli", "ask", "--task", "sentiment", "--json",
+            "--model", str(trained / "model"), "--params", str(trained / "params.yaml"),
+        ],
+        input="\ufeffships é\nboats\n".encode(), env=os.environ | {"LC_ALL": locale},
+        capture_output=True, check=True,
+    )  # fmt: skip
+    texts = [json.loads(line)["text"] for line in done.stdout.splitlines()]
     assert texts == ["ships é", "boats"]
-    latin = said("ships\nbateaux coulés\n".encode("latin-1"))
-    assert latin.returncode == 1
-    assert latin.stderr == b"retune: error: text 2 is not UTF-8; convert it to UTF-8\n"

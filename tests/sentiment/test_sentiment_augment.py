@@ -125,19 +125,6 @@ def test_a_variant_chooses_the_method_and_repeats_itself_to_the_byte(tmp_path: P
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["download", "augment"])
-def test_scripts_are_thin_and_have_help_with_an_example(name: str) -> None:
-    script = ROOT / "stages" / "sentiment" / f"{name}.py"
-    assert len(script.read_text(encoding="utf-8").splitlines()) <= 40
-    done = subprocess.run(
-        [sys.executable, "-m", f"stages.sentiment.{name}", "--help"],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0
-    assert f"Example: python ../../stages sentiment.{name}" in done.stdout
-    assert max(map(len, done.stdout.splitlines())) <= 100
-
-
 @pytest.mark.parametrize("module", ["download", "augment", "augmenting.rules", "probes",
                                     "augmenting.back_translation"])  # fmt: skip
 def test_the_data_side_starts_without_heavy_imports(module: str) -> None:
