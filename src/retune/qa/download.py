@@ -29,14 +29,14 @@ class DownloadParams(LimitParams):
     """Section `qa.download`.
 
     `realign` moves misaligned answers whose place is certain, and leaves out misaligned and empty
-    ones beside good answers. Answers of the validation split need no place. `unanswerable` is
-    for questions without an answer in a run with `qa.squad_v2: false`; `shared_contexts` is
+    ones beside good answers; `drop` leaves out training questions with misaligned answers only, too.
+    Answers of the validation split need no place. `unanswerable` is for questions without an answer in a run with `qa.squad_v2: false`; `shared_contexts` is
     for contexts of train that stand in validation too. Ids in both are always an error.
     `repeated_ids` is for an id that one split has several times: the first or the last question
     that has it is kept.
     """
 
-    realign: bool
+    realign: bool | Literal["drop"]
     unanswerable: Literal["error", "drop"]
     shared_contexts: Literal["error", "allow"]
     repeated_ids: Literal["error", "first", "last"] = "error"
@@ -86,7 +86,15 @@ def _checked(
     """Both splits, sound: any error in either of them has been raised."""
     drop = params.unanswerable == "drop"
     checkers = {
-        split: Checker(Rules(squad_v2, params.realign, drop, only_scored=split == "validation"))
+        split: Checker(
+            Rules(
+                squad_v2,
+                bool(params.realign),
+                drop,
+                only_scored=split == "validation",
+                drop_unplaced=params.realign == "drop",
+            )
+        )
         for split in SPLITS
     }
     for split in SPLITS:
