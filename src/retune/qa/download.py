@@ -29,9 +29,10 @@ class DownloadParams(LimitParams):
     """Section `qa.download`.
 
     `realign` moves misaligned answers whose place is certain, and leaves out misaligned and empty
-    ones beside good answers; `drop` leaves out training questions with misaligned answers only, too.
-    Answers of the validation split need no place. `unanswerable` is for questions without an answer in a run with `qa.squad_v2: false`; `shared_contexts` is
-    for contexts of train that stand in validation too. Ids in both are always an error.
+    ones beside good answers. With `drop` it also leaves out training questions that have only
+    misaligned answers. Answers of the validation split need no place. `unanswerable` is for
+    questions without an answer in a run with `qa.squad_v2: false`; `shared_contexts` is for
+    contexts of train that stand in validation too. Ids in both are always an error.
     `repeated_ids` is for an id that one split has several times: the first or the last question
     that has it is kept.
     """

@@ -1,18 +1,22 @@
-"""Data files that a token guards, and CoNLL files of the web: rows D60 and D61."""
+"""What the data of the presets meet: private files, URLs of entities, lost answers (D60 to D62)."""
 
 import hashlib
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import tiny
 from hub_server import COMMIT, HubServer, serving
 
 from retune.adapters.entities import EntitiesParams
 from retune.data_files import File, file_source
 from retune.errors import RetuneError
-from retune.fetching import hub_source
+from retune.fetching import hub_source, local_source
 from retune.params import Params
+from retune.qa.download import DownloadParams, download
+from retune.storage import read_json, write_json
 
 DATA = b"Ada B-PER\nsaw O\n"
 SUM = hashlib.sha256(DATA).hexdigest()
@@ -90,3 +94,52 @@ def test_a_file_of_the_web_with_another_sum_is_refused(sha256: str, hub: HubServ
     file = File(f"{hub.cdn}/cdn/{SUM}", sha256)
     with pytest.raises(RetuneError, match=f"SHA-256 is {SUM}, expected 0{{64}}"):
         file_source(Path(), file, "adapters.entities")
+
+
+def translated(folder: Path, realign: bool | str, *, squad_v2: bool) -> Path:
+    """Run the download stage on a corpus whose first answer of each split stands nowhere."""
+    sources = {}
+    for split, rows in (("train", range(2)), ("validation", range(2, 4))):
+        data = tiny.squad(rows, impossible=squad_v2)
+        question = data["data"][0]["paragraphs"][0]["qas"][0]
+        question["answers"] = [{"text": "Santa Bernadete", "answer_start": 0}]
+        write_json(folder / f"{split}.json", data)
+        sources[split] = [local_source(folder / f"{split}.json", None)]
+    params = DownloadParams(
+        train_limit=None, validation_limit=None, sample_seed=1, realign=realign,  # type: ignore[arg-type]
+        unanswerable="drop", shared_contexts="error",
+    )  # fmt: skip
+    raw = folder / "raw"
+    download(raw, folder / "m.json", sources=sources, params=params, squad_v2=squad_v2)
+    return raw
+
+
+@pytest.mark.parametrize(
+    "squad_v2", [pytest.param(False, id="D62 SQuAD 1.1"), pytest.param(True, id="D62 SQuAD 2.0")]
+)
+def test_a_question_whose_answers_stand_nowhere_is_dropped_from_training(
+    squad_v2: bool, tmp_path: Path
+) -> None:
+    raw = translated(tmp_path, "drop", squad_v2=squad_v2)
+    train = [json.loads(line) for line in (raw / "train.jsonl").read_text().splitlines()]
+    assert "q0-0" not in {row["id"] for row in train}
+    assert "q0-1" in {row["id"] for row in train}
+    assert '"q2-0"' in (raw / "validation.jsonl").read_text()  # scored all the same
+    dropped = [
+        json.loads(line) for line in (raw / "findings.jsonl").read_text().splitlines()
+        if '"dropped_answer"' in line
+    ]  # fmt: skip
+    assert [row["where"] for row in dropped] == [
+        "/data/0/paragraphs/0/qas/0/answers/0/answer_start"
+    ]
+    assert dropped[0]["detail"].endswith("; left out with its question")
+    counts = read_json(tmp_path / "m.json")["qa"]["download"][0]
+    read = 6 if squad_v2 else 4
+    assert (counts["questions_read"], counts["questions"]) == (read, read - 1)
+
+
+@pytest.mark.parametrize("realign", [pytest.param(True, id="D62 realign without drop")])
+def test_without_drop_the_message_names_it(realign: bool, tmp_path: Path) -> None:
+    message = "by hand, or set `qa.download.realign: drop` to leave such questions out"
+    with pytest.raises(RetuneError, match=message):
+        translated(tmp_path, realign, squad_v2=False)
