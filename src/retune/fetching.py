@@ -79,7 +79,7 @@ def hub_source(
     """
     import huggingface_hub
     from huggingface_hub import constants
-    from huggingface_hub.utils import build_hf_headers
+    from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 
     if not _COMMIT.fullmatch(revision):
         raise RetuneError(
