@@ -6,8 +6,9 @@ data meets the same errors as a run on all of it.
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+from pydantic import BeforeValidator
 from pydantic.dataclasses import dataclass
 
 from retune.errors import RetuneError
@@ -24,6 +25,13 @@ from retune.storage import atomic_path, write_json, write_json_lines
 SPLITS = ("train", "validation")
 
 
+def _of_realign(value: Any) -> Any:
+    """Refuse other values in one sentence, which pydantic would do in one for each type."""
+    if value != "drop" and not isinstance(value, bool):
+        raise ValueError("input should be a valid boolean, or drop")
+    return value
+
+
 @dataclass(frozen=True, config=STRICT)
 class DownloadParams(LimitParams):
     """Section `qa.download`.
@@ -37,7 +45,7 @@ class DownloadParams(LimitParams):
     that has it is kept.
     """
 
-    realign: bool | Literal["drop"]
+    realign: Annotated[bool | Literal["drop"], BeforeValidator(_of_realign)]
     unanswerable: Literal["error", "drop"]
     shared_contexts: Literal["error", "allow"]
     repeated_ids: Literal["error", "first", "last"] = "error"
