@@ -22,6 +22,7 @@ class HubServer(ThreadingHTTPServer):
     Attributes:
         asked: (method, path) of each request.
         token: what private repositories ask for; None where all are public.
+        leaked: paths of the CDN that were asked for with a token.
     """
 
     daemon_threads = True
@@ -32,6 +33,7 @@ class HubServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Hub)
         self.folders, self.commits, self.token = folders, commits, token
         self.asked: list[tuple[str, str]] = []
+        self.leaked: list[str] = []
 
     @property
     def address(self) -> str:
@@ -59,6 +61,7 @@ class Hub(BaseHTTPRequestHandler):
         path = self.path.split("?")[0]
         self.server.asked.append((self.command, path))
         if path.startswith("/cdn/"):
+            self.server.leaked += [path] if self.headers["Authorization"] else []
             self.send(self.of_cdn(path))
             return
         found = next((name for name in self.server.folders if f"/{name}/" in path), None)

@@ -1,20 +1,42 @@
-"""The presets' checkpoints come by themselves from a hub, pickled ones too."""
+"""The presets' checkpoints and data come by themselves from a hub, pickled ones too."""
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import tiny
 import torch
+from dvc.utils.hydra import apply_overrides
 from hub_server import COMMIT, HubServer, serving
 from safetensors.torch import load_file
 
-from retune.checkpoints import CheckpointParams, load_tokenizer, resolve
+from retune.checkpoints import WEIGHTS, CheckpointParams, load_tokenizer, resolve
 from retune.encoders import span_model
 from retune.errors import RetuneError
+from retune.experiments import load_experiment
+from retune.params import Params, load_yaml
+from retune.storage import sha256
+from retune.validation import require_valid
 
+ROOT = Path(__file__).resolve().parent.parent
 TOKEN = "hf_secret"
 NAME = "owner/encoder"
+DATA = b"rows"
+#: Where the hub has the files of each data set.
+FILES = {
+    "squad": ("rajpurkar/squad", "plain_text/{}-00000-of-00001.parquet"),
+    "sst2": ("nyu-mll/glue", "sst2/{}-00000-of-00001.parquet"),
+    "coqa": ("stanfordnlp/coqa", "default/{}/0000.parquet"),
+}
+#: Presets whose files the user puts into a folder.
+BY_HAND = {"n4-tiny", "treebank", "treebank-tiny"}
+PRESETS = [
+    pytest.param(path.parents[1], path.stem, id=path.stem)
+    for path in [*ROOT.glob("experiments/*.yaml"), *ROOT.glob("pipelines/*/experiments/*.yaml")]
+]
 
 
 @pytest.fixture(scope="module")
@@ -35,16 +57,25 @@ def pickled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@contextmanager
+def served(
+    folders: dict[str, Path], commits: dict[str, str], tmp_path: Path, patch: pytest.MonkeyPatch
+) -> Iterator[HubServer]:
+    """Let the hub be one that has these repositories, all of them private."""
+    patch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    patch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    patch.setenv("RETUNE_CACHE", str(tmp_path / "own"))
+    patch.setenv("NO_PROXY", "127.0.0.1,localhost")
+    with serving(folders, commits, token=TOKEN) as server:
+        template = server.address + "/{repo_id}/resolve/{revision}/{filename}"
+        patch.setattr("huggingface_hub.constants.ENDPOINT", server.address)
+        patch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
+        yield server
+
+
 @pytest.fixture
 def hub(pickled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
-    monkeypatch.setenv("RETUNE_CACHE", str(tmp_path / "own"))
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
-    with serving({NAME: pickled}, token=TOKEN) as server:
-        template = server.address + "/{repo_id}/resolve/{revision}/{filename}"
-        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", server.address)
-        monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
+    with served({NAME: pickled}, {}, tmp_path, monkeypatch) as server:
         yield server
 
 
@@ -77,3 +108,63 @@ def test_another_sum_than_the_pinned_one_is_refused_though_the_hub_states_it(
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     with pytest.raises(RetuneError, match=r"^checkpoint\.pickle_sha256: .*expected 0{64}"):
         resolve(CheckpointParams(NAME, COMMIT, "0" * 64))
+
+
+@pytest.mark.parametrize(("pipeline", "name"), PRESETS)
+def test_a_preset_needs_nothing_but_a_hub(
+    pipeline: Path, name: str, pickled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_bytes((pipeline / "params.yaml").read_bytes())
+    experiment = load_experiment(name, pipeline / "experiments")
+    apply_overrides(path, experiment.overrides())
+    values = load_yaml(path)
+    task = next(name for name in ("sentiment", "language_model", "qa") if name in values)
+    with Params(path) as params:
+        checkpoint = params.section(f"{task}.checkpoint", CheckpointParams)
+        dataset, own = params.variant(f"{task}.dataset", f"retune.{task}.datasets",
+                                      f"{task}.datasets")  # fmt: skip
+    repositories, commits = {checkpoint.name: pickled}, {checkpoint.name: checkpoint.revision}
+    hub_data = FILES.get(values[task]["dataset"])
+    if hub_data:
+        repository, pattern = hub_data
+        repositories[f"datasets/{repository}"] = tmp_path / "data"
+        commits[f"datasets/{repository}"] = own.revision
+        for split in ("train", "validation"):
+            file = tmp_path / "data" / pattern.format(split)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(DATA)
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    with served(repositories, commits, tmp_path, monkeypatch) as hub:
+        if not checkpoint.name.startswith("package:"):
+            assert (resolve(checkpoint) / WEIGHTS).is_file()
+        if hub_data:
+            sums = dict.fromkeys(
+                ("train_sha256", "validation_sha256"), hashlib.sha256(DATA).hexdigest()
+            )
+            sources = dataset.sources(replace(own, **sums))
+            assert [s.path.read_bytes() for split in sources.values() for s in split] == [DATA] * 2
+        assert not hub.leaked
+    if name in BY_HAND:
+        with pytest.raises(RetuneError, match=r"there is no 'data/sst2'; name a folder that is"):
+            require_valid(pipeline, path)
+    else:
+        assert require_valid(pipeline, path)  # what `retune check` and the first stage do
+
+
+def test_notebook_n5_downloads_all_its_data() -> None:
+    adapters = ROOT / "pipelines/adapters"
+    preset = load_yaml(adapters / "experiments/n5-large.yaml")
+    own = preset["qa"]["datasets"]["files"], preset["adapters"]["entities"]
+    files = [
+        file for section in own for split in ("train", "validation") for file in section[split]
+    ]
+    assert len(files) == 4
+    assert all(file["path"].startswith("https://") and len(file["sha256"]) == 64 for file in files)
+
+
+def test_its_entities_are_those_of_the_data_set(shared_data: Callable[[str], Path]) -> None:
+    preset = load_yaml(ROOT / "pipelines/adapters/experiments/n5-large.yaml")
+    entities = preset["adapters"]["entities"]
+    for split, file in (("train", "train.conll"), ("validation", "dev.conll")):
+        assert entities[split][0]["sha256"] == sha256(shared_data(f"lener-br/{file}"))

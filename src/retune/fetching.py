@@ -15,6 +15,9 @@ from retune.storage import cache_folder
 from retune.terminal_text import escaped, say
 from retune.transfer import MAX_SECONDS, parts_of, receive
 
+#: What to know where a path of the params leads nowhere.
+PATHS = "paths start from the project's top folder"
+
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -32,14 +35,15 @@ class Source:
     questions: int | None = None
 
 
-def local_source(path: Path, sha256: str | None) -> Source:
-    """A file on this machine; its SHA-256 is compared where one is given."""
+def local_source(path: Path, sha256: str | None, remedy: str = PATHS) -> Source:
+    """A file on this machine; its SHA-256 is compared where one is given.
+
+    `remedy` is for a path where no file is.
+    """
     try:
         actual = sha256_of(path)
     except FileNotFoundError:
-        raise RetuneError(
-            f"{path}: no such file; paths start from the project's top folder"
-        ) from None
+        raise RetuneError(f"{path}: no such file; {remedy}") from None
     if sha256 not in (None, actual):
         raise RetuneError(_wrong_sum(str(path), sha256, actual))
     return Source(path, path.name, actual)
@@ -75,6 +79,7 @@ def hub_source(
     """
     import huggingface_hub
     from huggingface_hub import constants
+    from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 
     if not _COMMIT.fullmatch(revision):
         raise RetuneError(
@@ -91,24 +96,27 @@ def hub_source(
         return Source(path, Path(file).name, sha256, questions)
     url = huggingface_hub.hf_hub_url(repository, file, repo_type="dataset", revision=revision)
     target = cache_folder() / sha256
+    login = build_hf_headers().get("authorization")
     try:
         if constants.HF_HUB_OFFLINE and not target.exists():
             raise RetuneError(f"{repository}: {file} is not in the cache and HF_HUB_OFFLINE is set")
-        return Source(fetch(url, sha256, target), Path(file).name, sha256, questions)
+        return Source(fetch(url, sha256, target, login), Path(file).name, sha256, questions)
     except RetuneError as error:
+        private = "" if login else "If the repository is private or gated, set HF_TOKEN. "
         raise RetuneError(
-            f"{error}\nTo work offline, fill the cache on a machine with a network by "
+            f"{error}\n{private}To work offline, fill the cache on a machine with a network by "
             f"`hf download --repo-type dataset --revision {revision} {repository} {file}`, "
             f"or set `{task}.dataset: files` and name your own copy under `{task}.datasets.files`"
         ) from None
 
 
-def fetch(url: str, sha256: str, target: Path) -> Path:
+def fetch(url: str, sha256: str, target: Path, authorization: str | None = None) -> Path:
     """Download `url` to `target`, which never exists with other content than `sha256`.
 
     An interrupted download goes on where it stopped. Where `target` is there already,
     its sum is checked and the network left alone. A second process waits for the first.
-    A file with another sum is kept beside `target` as `.bad`, to be looked at.
+    A file with another sum is kept beside `target` as `.bad`, to be looked at. The header
+    `authorization` is for the host of `url` alone.
 
     Raises:
         RetuneError: for a wrong sum, a folder that cannot be written, and all that
@@ -117,7 +125,7 @@ def fetch(url: str, sha256: str, target: Path) -> Path:
     if not target.exists():
         with _alone(target):
             if not target.exists():
-                _download(url, sha256, target)
+                _download(url, sha256, target, authorization)
                 return target
     if (actual := sha256_of(target)) != sha256:
         raise RetuneError(_wrong_sum(str(target), sha256, actual) + ", or rename it")
@@ -147,9 +155,9 @@ def _alone(target: Path) -> Iterator[None]:
         lock.release()
 
 
-def _download(url: str, sha256: str, target: Path) -> None:
+def _download(url: str, sha256: str, target: Path, authorization: str | None) -> None:
     partial, bad = (target.with_name(f"{target.name}.{kind}") for kind in ("partial", "bad"))
-    address = receive(url, partial)
+    address = receive(url, partial, authorization)
     if parts_of(address).netloc != parts_of(url).netloc.rpartition("@")[2]:
         _tell(f"{url} came from {address}")
     actual = sha256_of(partial)

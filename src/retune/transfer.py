@@ -35,8 +35,13 @@ _RANGE = re.compile(r"\s*bytes\s+([0-9]{1,19})-", re.IGNORECASE)
 _T = TypeVar("_T")
 
 
-def receive(url: str, partial: Path) -> str:
+def receive(url: str, partial: Path, authorization: str | None = None) -> str:
     """Bring what is missing of a file to `partial`, whose bytes are unverified.
+
+    Args:
+        url: of the file.
+        partial: what has been received so far.
+        authorization: a header for the host of `url`; a host that it redirects to gets none.
 
     Returns:
         The address that the bytes came from, after redirects, without its query.
@@ -50,7 +55,7 @@ def receive(url: str, partial: Path) -> str:
     import urllib3
 
     try:
-        return _stream(url, partial)
+        return _stream(url, partial, authorization)
     except ValueError as error:  # the kinds of bad addresses, of all three libraries
         raise RetuneError(
             f"{url}: cannot be fetched, or leads to an address that cannot "
@@ -81,18 +86,18 @@ def parts_of(url: str) -> SplitResult:
         raise RetuneError(f"{url} is no URL ({error}); correct it") from None
 
 
-def _stream(url: str, partial: Path) -> str:
+def _stream(url: str, partial: Path, authorization: str | None) -> str:
     import requests
 
     done = partial.stat().st_size if partial.exists() else 0
     with requests.Session() as session:
         # requests would read the bodies of redirects into memory, and unpack them.
         session.get_redirect_target = lambda resp: None  # type: ignore[method-assign]
-        response = _answer(session, url, done)
+        response = _answer(session, url, done, authorization)
         if response.status_code == 206 and _first_byte(response) != done:
             response.close()
             done = 0
-            response = _answer(session, url, done)
+            response = _answer(session, url, done, authorization)
         with response:
             if not (done and response.status_code == 416):  # else all is there
                 _require_body(url, response, done)
@@ -100,13 +105,17 @@ def _stream(url: str, partial: Path) -> str:
             return _shown(str(response.url))
 
 
-def _answer(session: "requests.Session", url: str, done: int) -> "requests.Response":
+def _answer(
+    session: "requests.Session", url: str, done: int, authorization: str | None
+) -> "requests.Response":
     """The answer to a request for what follows `done` bytes, its body unread."""
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={done}-"} if done else {})
     timeouts = (CONNECT_SECONDS, READ_SECONDS)
     address = url
     for _ in range(MAX_REDIRECTS + 1):
-        get = _getter(session, address, headers, timeouts)
+        is_trusted = urlsplit(address)[:2] == urlsplit(url)[:2]  # the same scheme and host
+        login = {"Authorization": authorization} if authorization and is_trusted else {}
+        get = _getter(session, address, headers | login, timeouts)
         response = _within(ANSWER_SECONDS, get)
         location = response.headers.get("Location")
         if response.status_code not in _REDIRECTS or not location:

@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 #: The codes of each letter. Numbers may be left out, so that several people can add codes at once.
 SECTIONS = {
     "P": "1-24 31-36 41-44 51-51 70-70",
-    "D": "1-14 31-39 41-44",
+    "D": "1-14 31-39 41-44 60-62",
     "R": "1-25 31-34 41-49 61-63 70-72",
     "A": "1-20 31-43 51-54 70-72",
     "K": "1-16 41-49 51-55 70-70",

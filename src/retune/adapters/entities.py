@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import torch
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from transformers import AutoModelForTokenClassification
@@ -32,17 +32,19 @@ from retune.adapters.words import Part, WordReader, rectangle
 from retune.batches import Batch
 from retune.borrowing import adapter_params, insert_on
 from retune.checkpoints import CheckpointParams, resolve
+from retune.data_files import File, file_source
 from retune.encoders import encoder_config, load_encoder
 from retune.errors import RetuneError
+from retune.fetching import Source
 from retune.joint import JointTrainer, Setup
 from retune.layers.adapters import AdapterParams
 from retune.losses import label_count, loss_sum, mean_loss
-from retune.own_files import file_inside
 from retune.params import STRICT, Positive
+from retune.plain_files import require_unchanged, summed
 from retune.precision import evaluating
 from retune.processes import Share
 from retune.seeding import seed_everything
-from retune.storage import sha256, write_json
+from retune.storage import write_json
 from retune.terminal_text import say
 from retune.training import OptimizationParams
 
@@ -52,20 +54,32 @@ if TYPE_CHECKING:
 NAME = "entities"
 
 
+def _as_list(named: Any) -> Any:
+    if not isinstance(named, str):
+        return named
+    if "://" in named:
+        raise ValueError("a URL needs its sum: write `- {path: URL, sha256: ...}`")
+    return [File(named, None)]
+
+
+Files = Annotated[list[File], BeforeValidator(_as_list), Field(min_length=1)]
+
+
 @dataclass(frozen=True, config=STRICT)
 class EntitiesParams(OptimizationParams):
     """Section `adapters.entities`.
 
-    `train` and `validation` are CoNLL files in `folder`, which is a dep of the stage. Sentences
-    of more than `max_length` tokens are cut between words. `dropout` replaces every dropout
-    probability of the encoder; null keeps its own.
+    `train` and `validation` are CoNLL files. Each is the name of a file in `folder`, which is a dep
+    of the stage, or a list of such files and URLs with their SHA-256. Sentences of more than
+    `max_length` tokens are cut between words. `dropout` replaces every dropout probability of the
+    encoder; null keeps its own.
     """
 
     section: ClassVar[str] = "adapters.entities"
 
     folder: str
-    train: str
-    validation: str
+    train: Files
+    validation: Files
     max_length: Positive
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)] | None
     adapter: AdapterParams
@@ -89,9 +103,9 @@ def train_entities(
     Raises:
         RetuneError: the files are not as they must be, or adapters and encoder do not fit.
     """
-    folder, names = Path(params.folder), (params.train, params.validation)
-    files = [file_inside(folder, name, params.section) for name in names]
-    train, validation = map(read_sentences, files)
+    folder, splits = Path(params.folder), (params.train, params.validation)
+    sources = [_sources(folder, files) for files in splits]
+    train, validation = map(_sentences, sources)
     check_types(train, validation)
     tags = ["O", *(f"{prefix}-{kind}" for kind in entity_types(train) for prefix in "BI")]
     checkpoint = resolve(base, "qa.checkpoint")
@@ -100,12 +114,12 @@ def train_entities(
     setting = "adapters.entities.max_length"
     tokenizer = tokenizer_of(model, checkpoint, params.max_length, setting)
     labels = {tag: number for number, tag in enumerate(tags)}
-    readers = [WordReader(tokenizer, params.max_length, labels) for _ in files]
+    readers = [WordReader(tokenizer, params.max_length, labels) for _ in splits]
     parts, evaluated = (
         reader.read(split) for reader, split in zip(readers, (train, validation), strict=True)
     )
     if settings is not None:
-        settings = {**settings, "files": [sha256(file) for file in files]}
+        settings = {**settings, "files": [s.sha256 for split in sources for s in split]}
     reads = [language] if language else []
     setup = Setup.of(params, seed, results.bundle, settings, reads, best_metric="f1", padded=True)
     collate = partial(
@@ -134,6 +148,19 @@ def train_entities(
         f"entities: precision {overall.precision:.2f}, recall {overall.recall:.2f}, F1 "
         f"{overall.f1:.2f}; {figures['train_sentence_parts_per_second']:.1f} sentences/s"
     )
+
+
+def _sources(folder: Path, files: Sequence[File]) -> list[Source]:
+    remedy = "give a CoNLL file of sentences"
+    return [file_source(folder, file, EntitiesParams.section, remedy) for file in files]
+
+
+def _sentences(sources: Sequence[Source]) -> list[Sentence]:
+    """Return the sentences of a split's files, which still have their sums after reading."""
+    states = summed(source.path for source in sources)
+    sentences = [found for source in sources for found in read_sentences(source.path)]
+    require_unchanged(states)
+    return sentences
 
 
 def build(

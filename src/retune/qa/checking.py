@@ -35,13 +35,15 @@ class Rules:
     left out if `drop_unanswerable`. `realign` moves an answer that is not at its offset
     to the only place where it can stand (see `retune.qa.aligning.realigned`); without it
     such an answer is an error. In a split that is `only_scored` answers need no place: one
-    that stays misaligned is kept without.
+    that stays misaligned is kept without. Elsewhere `drop_unplaced` leaves a question out where
+    none of its answers has a place.
     """
 
     squad_v2: bool
     realign: bool
     drop_unanswerable: bool
     only_scored: bool = False
+    drop_unplaced: bool = False
 
 
 class Checker:
@@ -62,7 +64,7 @@ class Checker:
         self._questions: dict[tuple[str, str], tuple[str, bool]] = {}
         self._converted: dict[tuple[str, str], tuple[Finding, int]] = {}
         self._read = AnswerPairs(self._say, self._convert, may_lack_start=rules.only_scored)
-        self._failed = False
+        self._failed = self._left_out = False
 
     def add(self, items: Iterable[Record | Finding]) -> None:
         """Check what `retune.qa.reading.read_records` gave for a file of this split."""
@@ -95,14 +97,14 @@ class Checker:
         return example
 
     def _example(self, record: Record) -> Example | None:
-        self._failed = False
+        self._failed = self._left_out = False
         name = self._id(record)
         title = self._title(record)
         context = self._context(record)
         question = self._text(record, "question")
         answers = self._answers(record, context)
         self._check_flag(record)
-        if self._failed or not self._may_be_without(record, answers):
+        if self._failed or self._left_out or not self._may_be_without(record, answers):
             return None
         self._compare_copies(record, (context.strip(), question.strip()), bool(answers))
         return Example(name, title, context, question, tuple(answers))
@@ -195,6 +197,8 @@ class Checker:
                     else:
                         kind, why = misalignment(context, answer), self._why(context, answer)
                         lost.append((place.format("answer_start"), kind, why))
+        misplaced = any(kind != "empty_answer" for _, kind, _ in lost)
+        self._left_out = self.rules.drop_unplaced and misplaced and not kept
         for place, kind, message in lost:
             self._lose(record, place, kind, message, bool(kept))
         return kept
@@ -217,11 +221,13 @@ class Checker:
         return self.rules.realign or answer.start < 0 or answer.text.strip() not in context
 
     def _lose(self, record: Record, place: str, kind: str, message: str, others: bool) -> None:
-        """Leave an answer out where the question has `others` and rules allow it, or refuse it."""
+        """Leave an answer out where rules allow it, alone or with its question, or refuse it."""
         is_empty = kind == "empty_answer"
-        if others and self.rules.realign:
+        if (others and self.rules.realign) or self._left_out:
             kind = "dropped_empty_answer" if is_empty else "dropped_answer"
-            message += "; left out, others remain"
+            message += "; left out, others remain" if others else "; left out with its question"
+        elif not is_empty and self.rules.realign:
+            message += ", or set `qa.download.realign: drop` to leave such questions out"
         elif is_empty and others:
             advice = "delete it, or set `qa.download.realign: true` to leave it out"
             message += f"; {advice}, as others remain"

@@ -6,8 +6,9 @@ data meets the same errors as a run on all of it.
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+from pydantic import BeforeValidator
 from pydantic.dataclasses import dataclass
 
 from retune.errors import RetuneError
@@ -24,19 +25,27 @@ from retune.storage import atomic_path, write_json, write_json_lines
 SPLITS = ("train", "validation")
 
 
+def _of_realign(value: Any) -> Any:
+    """Refuse other values in one sentence, which pydantic would do in one for each type."""
+    if value != "drop" and not isinstance(value, bool):
+        raise ValueError("input should be a valid boolean, or drop")
+    return value
+
+
 @dataclass(frozen=True, config=STRICT)
 class DownloadParams(LimitParams):
     """Section `qa.download`.
 
     `realign` moves misaligned answers whose place is certain, and leaves out misaligned and empty
-    ones beside good answers. Answers of the validation split need no place. `unanswerable` is
-    for questions without an answer in a run with `qa.squad_v2: false`; `shared_contexts` is
-    for contexts of train that stand in validation too. Ids in both are always an error.
+    ones beside good answers. With `drop` it also leaves out training questions that have only
+    misaligned answers. Answers of the validation split need no place. `unanswerable` is for
+    questions without an answer in a run with `qa.squad_v2: false`; `shared_contexts` is for
+    contexts of train that stand in validation too. Ids in both are always an error.
     `repeated_ids` is for an id that one split has several times: the first or the last question
     that has it is kept.
     """
 
-    realign: bool
+    realign: Annotated[bool | Literal["drop"], BeforeValidator(_of_realign)]
     unanswerable: Literal["error", "drop"]
     shared_contexts: Literal["error", "allow"]
     repeated_ids: Literal["error", "first", "last"] = "error"
@@ -86,7 +95,15 @@ def _checked(
     """Both splits, sound: any error in either of them has been raised."""
     drop = params.unanswerable == "drop"
     checkers = {
-        split: Checker(Rules(squad_v2, params.realign, drop, only_scored=split == "validation"))
+        split: Checker(
+            Rules(
+                squad_v2,
+                bool(params.realign),
+                drop,
+                only_scored=split == "validation",
+                drop_unplaced=params.realign == "drop",
+            )
+        )
         for split in SPLITS
     }
     for split in SPLITS:

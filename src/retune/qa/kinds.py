@@ -137,7 +137,10 @@ KINDS = {
     "realigned": Kind("note", "download moved an answer (`realign`)", "nothing"),
     "trimmed": Kind("note", "white space at an answer's edge", "trim it", "trims it"),
     "dropped_answer": Kind(
-        "note", "a misaligned answer left out, others remain", _BY_HAND, "with --drop: deletes it"
+        "note",
+        "a misaligned answer that download left out (`realign`)",
+        _BY_HAND,
+        "with --drop: deletes it",
     ),
     "dropped_empty_answer": Kind(
         "note", "an empty answer that download left out, others remain (`realign`)", "nothing"
