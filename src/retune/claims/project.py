@@ -53,7 +53,7 @@ class Project:
     def params_of_the_last_run(self) -> dict[str, Any]:
         """Every param that dvc.lock names."""
         stages = self.lock.values()
-        return {k: v for stage in stages for k, v in stage["params"][_PARAMS].items()}
+        return {k: v for stage in stages for k, v in stage["params"].get(_PARAMS, {}).items()}
 
     def params_now(self) -> dict[str, Any]:
         """The same, as they stand in the file."""
