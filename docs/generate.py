@@ -359,9 +359,10 @@ def _training(task: str) -> str:
     folder = ROOT / "pipelines" / task / "metrics"
     files = (folder / f"{name}.json" for name in ("costs", "times"))
     costs, times = map(figures_of, map(read_json, files))
+    machine = ", ".join(times["environment"][:4])  # processor, processes, threads, precision
     return (
-        f"{costs['parameters']:,} parameters; trained in {times['train_seconds']:.0f} s. Intervals "
-        "are over resampled texts."
+        f"{costs['parameters']:,} parameters; trained in {times['train_seconds']:.0f} s "
+        f"({machine}). Intervals are over resampled texts."
     )
 
 
