@@ -195,7 +195,7 @@ def has_come(project: Project, moment: str, process: psutil.Process | None) -> b
 def test_a_second_repro_says_who_is_at_work(project: Project) -> None:
     dvc = repro_alone(project, "train")
     stage_process(dvc)
-    output = project.run("dvc", "repro", "--force", "train", fails=True)
+    output = project.run("dvc", "repro", "--single-item", "--force", "train", fails=True)
     assert f"PID {dvc.pid}" in output
     assert "busy" in output
     dvc.communicate(timeout=PATIENCE)
