@@ -48,7 +48,7 @@ def test_a_variant_by_back_translation_runs_as_the_readme_says(
     ran = re.findall(r"^Running stage '(\S+)'", printed, re.MULTILINE)
     suffixed = [f"{stage}@{name}" for stage in ("augment", "tokenize", "score")]
     seeded = [f"{stage}@{name}-7" for stage in ("train", "predict")]
-    assert sorted(ran) == sorted(["download", *suffixed, *seeded])
+    assert sorted(ran) == sorted(["check", "download", *suffixed, *seeded])
     metrics = tmp_path / PIPELINE / "metrics" / name
     (counts,) = read(metrics / "augment.json")["augment"]["methods"]
     assert counts.pop("method") == "back_translation_french"
