@@ -230,6 +230,12 @@ def test_a_sweep_goes_on_after_a_failure_and_reports_it(project: Project) -> Non
     assert "experiments of that name are there already: precision=bf16; give --replace" in again
     table = project.run("python", "-m", "retune.cli", "table")
     assert max(map(len, table.splitlines())) <= 80
+    applied = project.run("dvc", "exp", "apply", "precision=bf16")
+    assert "pipelines/" not in applied
+    assert len(applied.splitlines()) <= 20
+    assert "precision: bf16" in (project.folder / "params.yaml").read_text(encoding="utf-8")
+    project.run("git", "checkout", ".")
+    project.run("dvc", "checkout")
 
 
 def test_a_sweep_over_seeds_is_folded_and_its_runs_are_kept(project: Project) -> None:
@@ -249,10 +255,26 @@ def test_a_sweep_over_seeds_is_folded_and_its_runs_are_kept(project: Project) ->
     }  # fmt: skip
 
 
-def test_two_clones_give_the_same_bytes(project: Project, tmp_path: Path) -> None:
-    project.run("git", "clone", "-q", str(project.folder), str(tmp_path / "clone é"))
+def cloned(project: Project, folder: Path) -> Project:
+    project.run("git", "clone", "-q", str(project.folder), str(folder))
     clone = object.__new__(Project)
-    clone.folder = tmp_path / "clone é"
+    clone.folder = folder
+    return clone
+
+
+def test_a_clone_pulls_what_was_pushed_and_runs_nothing(project: Project, tmp_path: Path) -> None:
+    project.run("dvc", "remote", "add", "--default", "shared", str(tmp_path / "remote"))
+    project.run("dvc", "push")
+    project.commit("a remote")
+    clone = cloned(project, tmp_path / "clone")
+    pulled = clone.run("dvc", "pull")
+    assert "pipelines/" not in pulled
+    assert "up to date" in clone.run("dvc", "repro")
+    assert clone.predictions() == project.predictions()
+
+
+def test_two_clones_give_the_same_bytes(project: Project, tmp_path: Path) -> None:
+    clone = cloned(project, tmp_path / "clone é")
     for name in ("own", "encoder"):
         assert (clone.folder / name).is_dir()
     clone.repro()
