@@ -97,7 +97,7 @@ def require_trained_as(variant: str | None, settings: Params, folder: Path) -> N
     """Refuse a model of another variant than the one that `settings` were read with.
 
     A pipeline keeps the results of a variant in `data/<variant>`. Of a model that was copied
-    elsewhere only the params that its folder records are known: not those of its training.
+    elsewhere, only the params that its folder records are known, which leave out its training.
 
     Raises:
         RetuneError: the folder is another variant's, or one of the params that it records differs.

@@ -20,9 +20,9 @@ def dvc(folder: Path, *arguments: str, env: Mapping[str, str] | None = None) -> 
     return _printed(folder, "dvc", DVC, arguments, env)
 
 
-def git(folder: Path, *arguments: str) -> str:
+def git(folder: Path, *arguments: str, env: Mapping[str, str] | None = None) -> str:
     """What `git` prints in `folder`, likewise."""
-    return _printed(folder, "git", ["git"], arguments)
+    return _printed(folder, "git", ["git"], arguments, env)
 
 
 def _printed(

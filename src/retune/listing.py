@@ -44,7 +44,7 @@ def shown_experiments(names: Sequence[str] = (), *, all_commits: bool = False) -
 
     Args:
         names: the only experiments; without any, all of them.
-        all_commits: those of earlier commits, too.
+        all_commits: also experiments of earlier commits.
 
     Raises:
         RetuneError: one of `names` is not there.

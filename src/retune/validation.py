@@ -20,7 +20,7 @@ from types import ModuleType
 from typing import Any
 
 from retune.errors import RetuneError, excerpt
-from retune.experiments import Experiment
+from retune.experiments import Experiment, parameters
 from retune.params import Params, ParamsRead, load_yaml
 
 PARAMS = "params.yaml"
@@ -105,21 +105,15 @@ def _absent(folder: Path, file: Path) -> list[str]:
 
     DVC refuses such a stage when its turn comes, by the path alone.
     """
-    values = load_yaml(file)
+    values = parameters(file)
     deps = [dep for stage in _stages(folder).values() for dep in _body(stage).get("deps", [])]
     named = (_TEMPLATE.fullmatch(str(dep)) for dep in dict.fromkeys(deps))
-    found = {name[1]: _value(values, name[1]) for name in named if name}
+    found = {name[1]: values.get(name[1]) for name in named if name}
     return [
         f"{folder / PARAMS}: {name}: there is no {excerpt(path)}; name a folder that is there"
         for name, path in found.items()
         if isinstance(path, str) and not (stage_folder(folder) / path).exists()
     ]
-
-
-def _value(values: Any, name: str) -> Any:
-    for key in name.split("."):
-        values = values.get(key) if isinstance(values, dict) else None
-    return values
 
 
 @contextlib.contextmanager

@@ -5,13 +5,13 @@ the whole graph at each commit. The metrics of an experiment are files in git, w
 """
 
 import os
-import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from retune.commands import git
 from retune.errors import RetuneError
 from retune.experiments import parameters
 from retune.folding import Variant, fold, report
@@ -84,7 +84,7 @@ class Result:
 def read_results(top: Path, folder: Path, refs: Iterable[Ref]) -> tuple[list[Result], list[str]]:
     """Read the figures of finished experiments of the pipeline in `folder` of the project `top`.
 
-    An experiment has a result for each variant whose metrics differ from those of its commit.
+    An experiment has a result for each variant whose metrics its commit does not have.
 
     Returns:
         The results, and a sentence on each experiment that has none.
@@ -105,7 +105,7 @@ def read_results(top: Path, folder: Path, refs: Iterable[Ref]) -> tuple[list[Res
 
 
 def _of_experiment(top: Path, folder: Path, ref: Ref) -> Iterator[Result]:
-    changed = _git(top, "diff", "--name-only", ref.baseline, ref.commit, "--", f"{folder}/metrics")
+    changed = git(top, "diff", "--name-only", ref.baseline, ref.commit, "--", f"{folder}/metrics")
     with TemporaryDirectory(prefix="retune-experiment-") as copy:
         _extract(top, folder, ref.commit, Path(copy))
         reader = Reader(Path(copy), read_pipeline(Path(copy), folder.name, folder.as_posix()))
@@ -114,7 +114,7 @@ def _of_experiment(top: Path, folder: Path, ref: Ref) -> Iterator[Result]:
     if reader.faults:
         raise RetuneError(reader.faults[0].partition("; ")[0])
     data = _scored_on(found, params)
-    ran = {_place(m) for m in found if m.output.path in changed.decode().splitlines()}
+    ran = {_place(m) for m in found if m.output.path in changed.splitlines()}
     groups: dict[Key, list[Metrics]] = {}
     for metrics in found:
         axes, place = _place(metrics)
@@ -142,21 +142,12 @@ def _extract(top: Path, folder: Path, commit: str, copy: Path) -> None:
     """
     paths = [f"{folder}/{name}" for name in ("dvc.yaml", "params.yaml", "metrics")]
     places = {
-        "GIT_DIR": _git(top, "rev-parse", "--absolute-git-dir").decode().strip(),
+        "GIT_DIR": git(top, "rev-parse", "--absolute-git-dir"),
         "GIT_WORK_TREE": str(copy),
         "GIT_INDEX_FILE": str(copy / ".index"),
     }
-    _git(copy, "restore", f"--source={commit}", "--worktree", "--", *paths, **places)
-
-
-def _git(folder: Path, *arguments: str, **places: str) -> bytes:
-    done = subprocess.run(
-        ["git", *arguments], cwd=folder, env=os.environ | places, capture_output=True, check=False
-    )
-    if done.returncode:
-        reason = done.stderr.decode(errors="replace").strip()
-        raise RetuneError(f"git {' '.join(arguments)}: {reason}")
-    return done.stdout
+    restore = ("restore", f"--source={commit}", "--worktree", "--", *paths)
+    git(copy, *restore, env=os.environ | places)
 
 
 def _scored_on(found: Sequence[Metrics], params: Mapping[str, Any]) -> str:

@@ -161,7 +161,7 @@ def variant_of(metrics: Metrics) -> Key:
 def cells_by_variant(
     found: Sequence[Metrics], variant: Callable[[Metrics], Key] = variant_of
 ) -> dict[Key, dict[str, Cell]]:
-    """The figures of each variant by name; those of several seeds as mean and interval."""
+    """The figures of each variant by name; mean and interval where there are several seeds."""
     runs: dict[Key, dict[str, list[float]]] = {}
     widths: dict[tuple[Key, str], float] = {}
     for metrics in found:
