@@ -12,9 +12,11 @@ import pytest
 from huggingface_hub import constants
 from hypothesis import settings
 
-# No test measures time: a slow machine must not fail one.
-settings.register_profile("patient", deadline=None)
-settings.load_profile("patient")
+# No test measures time: a slow machine must not fail one. The check draws the same examples each
+# time, so that a commit passes or fails for good; `make fuzz` draws new ones.
+settings.register_profile("check", deadline=None, derandomize=True)
+settings.register_profile("fuzz", deadline=None, max_examples=2000)
+settings.load_profile("check")
 
 # A check that a shell runs in its background is deaf to Ctrl-C, and so would be all that it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -53,7 +53,8 @@ def test_realignment_finds_a_shifted_unique_answer(
     context = before + text + after
     right = Answer(text, len(before))
     if context.count(text) == 1 == len(list(spans(context, text))) and is_possible(context, right):
-        assert realigned(context, Answer(text, right.start + shift)) == right
+        moved = realigned(context, Answer(text, right.start + shift))
+        assert moved in (right, *respelt(context, text))
 
 
 @given(st.text(), st.text(), st.text(alphabet=" \t\n\u00a0\u3000"), st.text(alphabet=" \n"))
