@@ -22,9 +22,9 @@ from bench.windows import shuffled_features
 from retune.params import load_yaml
 from retune.qa.examples import read_examples
 from retune.qa.features import feature_batches, read_windows
-from retune.qa.models import load
 from retune.qa.postprocess import PostprocessParams, answers
 from retune.qa.predict import PredictParams, predict_part
+from retune.qa.reader import load
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

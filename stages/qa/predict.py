@@ -4,8 +4,8 @@ from pathlib import Path
 
 from retune.lineage import sealed
 from retune.params import Params
-from retune.qa.models import load
 from retune.qa.predict import PredictParams, predict
+from retune.qa.reader import load
 from retune.stage import run_stage
 
 

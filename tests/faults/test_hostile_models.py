@@ -20,7 +20,8 @@ from retune.encoders import encoder_config, load_encoder_embeddings
 from retune.errors import RetuneError
 from retune.lineage import sealed
 from retune.plain_files import sha256
-from retune.qa.models import bert, load
+from retune.qa.models import bert
+from retune.qa.reader import load
 from retune.tokenizer_checks import id_count
 
 TASK = {"qa.squad_v2": False, "qa.model": "bert"}

@@ -24,7 +24,8 @@ from retune.qa.download import DownloadParams, download
 from retune.qa.examples import read_examples
 from retune.qa.features import feature_batches, read_rows
 from retune.qa.logits import read_logits
-from retune.qa.models import bert, load
+from retune.qa.models import bert
+from retune.qa.reader import load
 from retune.storage import sha256, write_json
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

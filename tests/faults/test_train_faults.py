@@ -20,7 +20,8 @@ from training_runs import outputs, run, write_features
 from retune.errors import RetuneError
 from retune.lineage import sealed
 from retune.qa.evaluation import Evaluation
-from retune.qa.models import bert, bilstm_attention, load, lstm, transformer
+from retune.qa.models import bert, bilstm_attention, lstm, transformer
+from retune.qa.reader import load
 from retune.qa.train import SpanTrainer
 from retune.resuming import ResumableTrainer
 from retune.storage import locked, sha256

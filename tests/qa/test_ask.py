@@ -17,9 +17,9 @@ from retune.manifests import seal
 from retune.params import load_yaml
 from retune.qa.ask_file import FILES
 from retune.qa.examples import Example
-from retune.qa.models import load
 from retune.qa.postprocess import PostprocessParams, postprocess
 from retune.qa.predict import PredictParams, predict
+from retune.qa.reader import load
 from retune.qa.tokenize import TokenizeParams, Windower
 from retune.storage import read_json, read_json_lines, write_json_lines
 

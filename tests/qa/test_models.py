@@ -29,7 +29,7 @@ from retune.checkpoints import CheckpointParams
 from retune.errors import RetuneError
 from retune.params import module_names
 from retune.positions import max_positions
-from retune.qa import models
+from retune.qa import reader
 from retune.qa.models import (
     bert,
     bert_adapter,
@@ -262,7 +262,7 @@ def test_gradient_reaches_every_parameter(variant: str, checkpoint: Path) -> Non
 def test_saved_model_gives_the_same_bits(variant: str, checkpoint: Path, tmp_path: Path) -> None:
     model, batch = build(variant, checkpoint), windows([12, 9, 4], 12)
     folder = published(model, checkpoint, tmp_path)
-    loaded = models.load(variant, folder)
+    loaded = reader.load(variant, folder)
     assert not loaded.training
     assert torch.equal(logits(loaded, batch), logits(model, batch))
     weights = bundles.FILE if bundles.is_bundle(model) else "model.safetensors"
@@ -505,7 +505,7 @@ def test_encoder_without_segments_takes_its_longest_window(
     family: str, request: pytest.FixtureRequest
 ) -> None:
     model = build("bert", request.getfixturevalue(family))
-    assert not models.accepts_token_types(model)
+    assert not reader.accepts_token_types(model)
     longest = max_positions(model)
     assert longest == 30
     batch = windows([longest], longest)
@@ -535,4 +535,4 @@ def test_distilbert_dropout_is_the_one_of_params(distilbert: Path) -> None:
 def test_limits_are_told(variant: str, expected: int | None, checkpoint: Path) -> None:
     model = build(variant, checkpoint)
     assert max_positions(model) == expected
-    assert models.accepts_token_types(model)
+    assert reader.accepts_token_types(model)

@@ -28,7 +28,7 @@ from test_models import (
 
 from retune.borrowing import BundleParams
 from retune.errors import RetuneError
-from retune.qa import models
+from retune.qa import reader
 from retune.qa.models import bert_adapter_fusion
 
 __all__ = ["checkpoint", "distilbert", "roberta"]  # fixtures
@@ -71,7 +71,7 @@ def test_adapters_stand_on_a_frozen_language(
         assert any("invertible" in name for name in parts) == (invertible is not None)
         assert not any(p.requires_grad for n, p in model.named_parameters() if n in parts)
         folder = published(model, checkpoint, tmp_path / variant)
-        assert torch.equal(logits(models.load(variant, folder), batch), logits(model, batch))
+        assert torch.equal(logits(reader.load(variant, folder), batch), logits(model, batch))
 
 
 def test_adapters_of_one_name_are_told_apart(checkpoint: Path) -> None:
@@ -113,7 +113,7 @@ def test_frozen_variants_are_of_the_bert_and_roberta_families(
     del batch["token_type_ids"]
     model = build(variant, roberta)
     folder = published(model, roberta, tmp_path / "published")
-    assert torch.equal(logits(models.load(variant, folder), batch), logits(model, batch))
+    assert torch.equal(logits(reader.load(variant, folder), batch), logits(model, batch))
 
 
 @pytest.mark.parametrize("variant", FROZEN[::2])

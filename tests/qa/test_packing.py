@@ -26,8 +26,8 @@ from retune.layers.adapters import AdapterParams
 from retune.layers.attention import PACKED, Packing
 from retune.positions import first_position
 from retune.qa.batches import Collator, real_tokens, span_logits
-from retune.qa.models import accepts_token_types
 from retune.qa.packing import unpacked, use_packing
+from retune.qa.reader import accepts_token_types
 
 SIZES: dict[str, Any] = {
     "vocab_size": 60,

@@ -17,8 +17,8 @@ from transformers import Trainer
 from retune.errors import RetuneError
 from retune.params import load_yaml, module_names
 from retune.qa.evaluation import Evaluation, span_loss
-from retune.qa.models import load
 from retune.qa.predict import PredictParams, predict
+from retune.qa.reader import load
 from retune.qa.train import train
 from retune.training import Stopwatch, resolved_precision, training_arguments
 

@@ -18,9 +18,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from training_runs import FROZEN, base, outputs, run, write_features
 
 from retune.manifests import seal
-from retune.qa.models import load
 from retune.qa.postprocess import PostprocessParams, postprocess
 from retune.qa.predict import PredictParams, predict
+from retune.qa.reader import load
 from retune.qa.score import ScoreParams, score
 from retune.qa.train import SpanTrainer
 

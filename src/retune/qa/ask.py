@@ -14,9 +14,9 @@ from retune.precision import resolved_precision
 from retune.qa.answers import RankedAnswer
 from retune.qa.batches import Collator
 from retune.qa.examples import Example
-from retune.qa.models import load
 from retune.qa.postprocess import PostprocessParams, ranked_answers
 from retune.qa.predict import PredictParams, predict_part
+from retune.qa.reader import load
 from retune.qa.tokenize import TokenizeParams, Windower
 from retune.tokenizer_checks import id_count, require_vocabulary
 

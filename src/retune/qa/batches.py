@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from retune.batches import LENGTH_STEP, Batch, padded_length
 from retune.layers.attention import Packing
 from retune.positions import first_position, max_positions
-from retune.qa.models import accepts_token_types
 from retune.qa.packing import packed_positions, unpacked, use_packing
+from retune.qa.reader import accepts_token_types
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast

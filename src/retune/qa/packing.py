@@ -12,7 +12,7 @@ from torch import Tensor
 
 from retune.layers.attention import PACKED, Packing
 from retune.positions import first_position
-from retune.qa.models import accepts_token_types
+from retune.qa.reader import accepts_token_types
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
