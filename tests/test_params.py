@@ -5,9 +5,9 @@ import pytest
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from retune import lineage, manifests
 from retune.errors import RetuneError
 from retune.params import (
-    SECTIONS,
     STRICT,
     LearningRate,
     Params,
@@ -16,6 +16,7 @@ from retune.params import (
     load_yaml,
     module_names,
 )
+from retune.validation import Reading, read_params, unknown_sections
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -197,29 +198,109 @@ def test_an_unknown_variant_lists_the_choices(tmp_path: Path) -> None:
         params.variant("qa.model", "retune.qa.models", "qa.models")
 
 
-def test_the_known_sections_are_those_of_the_params_file(root: Path) -> None:
-    values = load_yaml(root / "params.yaml")
-    assert {task: set(sections) for task, sections in values.items()} == {
-        "qa": set(SECTIONS["qa"])  # the other tasks have params files of their own
-    }
+def test_the_stages_ask_for_the_sections_of_the_params_file(root: Path) -> None:
+    names = [name.split(".") for reading in read_params(root) for name in reading.asked]
+    assert {task for task, *_ in names} == {"qa"}  # other tasks have params files of their own
+    assert {section for _, section, *_ in names} == set(load_yaml(root / "params.yaml")["qa"])
+
+
+#: What the stages of a pipeline ask for: those of one task with a variant, one of another without.
+READINGS = [
+    Reading("a", None, {}, asked=("adapters.language", "adapters.entities", "variants")),
+    Reading("b", "slow", {}, asked=("qa.model", "qa.models.bert", "qa.train.lr", "qa.seed")),
+]
+
+
+def refuse_unknown(path: Path) -> None:
+    if problems := unknown_sections(READINGS, path.parent):
+        raise RetuneError("\n".join(problems))
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{model: bert, sede: 7}", r"qa\.sede: unknown key, did you mean `seed`\? \(allowed: "),
+        (
+            "{model: bert, sede: 7}",
+            r"^\S+/params\.yaml: qa\.sede: unknown key, did you mean `seed`\? "
+            r"\(allowed: model, models, train, seed\)$",
+        ),
         (
             "{model: bert}\ntrain: {lrr: 1}",
-            r"train: unknown key \(allowed: qa, adapters, sentiment, language_model, variants\)",
+            r"train: unknown key \(allowed: adapters, qa, variants\)$",
         ),
-        ("{model: bert, models: {bert: {}, lsmt: {}}}", r"qa\.models\.lsmt: .* `lstm`\?"),
     ],
 )
 def test_unknown_sections_are_refused(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "params.yaml"
     path.write_text(f"qa: {text}\n", encoding="utf-8")
-    with pytest.raises(RetuneError, match=message), Params(path) as params:
+    with pytest.raises(RetuneError, match=message):
+        refuse_unknown(path)
+    failed = Reading("c", None, {}, ("dvc.yaml: stages.c: no such module",))
+    assert unknown_sections([*READINGS, failed], tmp_path) == []  # it may read more
+
+
+def test_a_task_that_is_a_plain_value_has_no_sections(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text("task: {lr: 1}\nvariants: {a: {}}\n", encoding="utf-8")
+    assert unknown_sections([Reading("a", None, {}, asked=("task",))], tmp_path) == []
+
+
+def test_the_section_of_a_model_that_there_is_not_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text("qa: {model: bert, models: {bert: {}, lsmt: {}}}\n", encoding="utf-8")
+    said = r"qa\.models\.lsmt: .* `lstm`\?"
+    with pytest.raises(RetuneError, match=said), Params(path) as params:
         params.variant("qa.model", "retune.qa.models", "qa.models")
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "hint"),
+    [
+        ("qa: {donwload: 1}", "qa.download", r"; is `qa\.donwload` meant to be `qa\.download`\?"),
+        ("qaa: {seed: 1}", "qa.seed", r"; is `qaa` meant to be `qa`\?"),
+        ("qa: {model: a}", "qa.models", ""),  # it is read itself
+        ("qa: {seed: 1}", "qa.checkpoint", ""),
+        ("qa: 1", "qa.checkpoint", ""),
+    ],
+)
+def test_a_missing_section_is_looked_for_under_a_misspelt_name(
+    text: str, name: str, hint: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(text, encoding="utf-8")
+    said = rf"params\.yaml: {name}: missing{hint}$"
+    with pytest.raises(RetuneError, match=said), Params(path) as params:
+        if "model" in text:
+            params.section("qa.model", str)
+        params.section(name, dict)  # type: ignore[type-abstract]
+
+
+TOY = """
+toy: {model: small, checkpoint: here, depth: 3, seed: 1}
+variants: {deep: {depth: 9}}
+"""
+
+
+def test_a_new_task_needs_no_entry_in_any_module(tmp_path: Path) -> None:
+    path = variants_file(tmp_path, TOY)
+    with Params(path, "deep") as params:
+        assert params.section("toy.depth", Positive) == 9
+        params.section("toy.model", str)
+        params.section("toy.checkpoint", str)
+    with lineage.sealed(params.read, reads={}, writes={"model": tmp_path / "model"}):
+        (tmp_path / "model").mkdir()
+    shared = {"toy.checkpoint": "here", "toy.model": "small"}
+    assert manifests.read(tmp_path / "model")["params"] == shared
+    reads = {"model": tmp_path / "model"}
+    with lineage.sealed(params.read, reads=reads, writes={}):
+        pass
+    other, said = {"toy.model": "large"}, "made with toy.model 'small', while .* say 'large'"
+    with pytest.raises(RetuneError, match=said), lineage.sealed(other, reads=reads, writes={}):
+        pass
+    readings = [Reading("toy", "deep", params.read, asked=("toy.seed", *params.asked))]
+    assert unknown_sections(readings, tmp_path) == []
+    variants_file(tmp_path, TOY.replace("depth: 9", "dept: 9"))
+    (problem,) = unknown_sections(readings, tmp_path)
+    assert "variants.deep.dept: unknown key, did you mean `depth`?" in problem
 
 
 def test_bounds_work_on_plain_types(tmp_path: Path) -> None:
@@ -269,11 +350,15 @@ def test_a_variant_is_merged_over_qa_and_what_was_read_is_what_came_of_it(
     }  # fmt: skip
 
 
-def test_in_a_file_with_sentiment_a_variant_changes_that_and_not_qa(tmp_path: Path) -> None:
+def test_a_variant_changes_the_task_that_is_read(tmp_path: Path) -> None:
     text = "qa: {seed: 1}\nsentiment: {seeds: [1]}\nvariants: {two: {seeds: [1, 2]}}\n"
     with Params(variants_file(tmp_path, text), "two") as params:
         assert params.section("sentiment.seeds", list[int]) == [1, 2]
+        assert params.section("variants", dict[str, dict[str, list[int]]]) == {
+            "two": {"seeds": [1, 2]}
+        }
         assert params.values["qa"] == {"seed": 1}
+        assert params.values["sentiment"] == {"seeds": [1]}  # as the file has it
 
 
 @pytest.mark.parametrize(
@@ -281,32 +366,46 @@ def test_in_a_file_with_sentiment_a_variant_changes_that_and_not_qa(tmp_path: Pa
     [
         ("fast", VARIANTS, r"params\.yaml: variants: no 'fast'; allowed: slow, wide$"),
         ("slow", "qa: {seed: 1}", r"variants: no 'slow'; allowed: none, the file has no such"),
-        (None, VARIANTS + "    sede: 7", r"variants\.wide\.sede: unknown key, did you .* `seed`\?"),
-        ("wide", VARIANTS + "    sede: 7", r"variants\.wide\.sede: unknown key, did"),
-        (
-            "slow",
-            "qa: {}\nvariants: {slow: 3}",
-            r"variants\.slow: expected settings of `qa`, got 3",
-        ),
         ("slow", "qa: {}\nvariants: [slow]", r"variants: expected names with .* got \['slow'\]"),
-        (None, "qa: {}\nadapters: {langage: 1}", r"adapters\.langage: .* `language`\?"),
-        (
-            "slow",
-            "sentiment: {}\nvariants: {slow: 3}",
-            r"variants\.slow: expected settings of `sentiment`, got 3",
-        ),
-        (
-            None,
-            "sentiment: {}\nvariants: {slow: {sede: 1}}",
-            r"variants\.slow\.sede: unknown key, did you mean `seeds`\?",
-        ),
     ],
 )
-def test_bad_variants_are_refused(
-    variant: str | None, text: str, message: str, tmp_path: Path
+def test_a_variant_that_there_is_not_is_refused(
+    variant: str, text: str, message: str, tmp_path: Path
 ) -> None:
     with pytest.raises(RetuneError, match=message), Params(variants_file(tmp_path, text), variant):
         pass
+
+
+@pytest.mark.parametrize("task", ["qa", "sentiment"])
+def test_a_variant_without_settings_is_refused_once(task: str, tmp_path: Path) -> None:
+    path = variants_file(tmp_path, f"{task}: {{a: 1, b: 2}}\nvariants: {{slow: 3}}")
+    said = rf"^\S+: variants\.slow: expected settings of `{task}`, got 3$"
+    with pytest.raises(RetuneError, match=said), Params(path, "slow") as params:
+        params.section(f"{task}.a", int)
+        params.section(f"{task}.b", int)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (VARIANTS + "    sede: 7", r"variants\.wide\.sede: unknown key, did you .* `seed`\?"),
+        ("qa: {}\nvariants: {slow: 3}", r"variants\.slow: expected settings of `qa`, got 3"),
+        ("qa: {}\nvariants: [slow]", r"variants: expected names with .* got \['slow'\]"),
+        ("qa: {}\nadapters: {langage: 1}", r"adapters\.langage: .* `language`\?"),
+        ("qa: {}\nvariants: {slow: {language: 1}}", r"variants\.slow\.language: unknown key"),
+    ],
+)
+def test_bad_variants_are_refused_before_any_stage(text: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(RetuneError, match=message):
+        refuse_unknown(variants_file(tmp_path, text))
+
+
+def test_variants_of_a_pipeline_without_such_a_stage_may_change_any_task(tmp_path: Path) -> None:
+    path = variants_file(tmp_path, "variants: {a: {seed: 1, language: {}, langage: {}}, b: 3}")
+    plain = [Reading(one.module, None, {}, asked=one.asked) for one in READINGS]
+    (unknown, expected) = unknown_sections(plain, path.parent)
+    assert "variants.a.langage: unknown key, did you mean `language`?" in unknown
+    assert "variants.b: expected settings of `adapters`, `qa`, got 3" in expected
 
 
 def test_an_unknown_key_deep_in_a_variant_is_one_of_its_section(tmp_path: Path) -> None:

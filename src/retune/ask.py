@@ -113,9 +113,7 @@ def require_trained_as(variant: str | None, settings: Params, folder: Path) -> N
             f"variant's model with --model, or give --variant {owner}"
         )
     for name, value in manifests.read(folder).get("params", {}).items():
-        told: Any = settings.values
-        for key in name.split("."):
-            told = told.get(key) if isinstance(told, dict) else None
+        told = settings.value(name)
         if told not in (None, value):
             raise RetuneError(
                 f"--variant {variant}: its {name} is {excerpt(told)}, but the model in {folder} "

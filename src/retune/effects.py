@@ -8,7 +8,14 @@ from typing import Any
 from retune.errors import RetuneError, listed
 from retune.experiments import Experiment, parameters
 from retune.params import load_yaml
-from retune.validation import PARAMS, Reading, changed_params, problems_of, read_params
+from retune.validation import (
+    PARAMS,
+    Reading,
+    changed_params,
+    problems_of,
+    read_params,
+    unknown_sections,
+)
 
 _VARIANTS = "variants."
 
@@ -31,12 +38,14 @@ def require_effects(
     for experiment in experiments if not problems else ():
         with changed_params(folder, experiment) as changed:
             readings = read_params(folder, changed)
+            unknown = unknown_sections(readings, folder, changed)
             values = load_yaml(changed)
         wrong = problems_of(readings)
         for key in sorted(experiment.swept) if readings and not wrong else ():
             faults, remarks = _effect(key, readings, values, stages)
             wrong += faults
             notes += remarks
+        wrong = list(dict.fromkeys([*unknown, *wrong]))
         problems += [f"experiment {experiment.name}: {problem}" for problem in wrong]
     if problems:
         raise RetuneError("\n".join(problems))

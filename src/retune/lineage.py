@@ -16,12 +16,8 @@ from retune.errors import RetuneError, excerpt
 from retune.plain_files import require_unchanged
 from retune.storage import locked, require_writable
 
-#: Params that a folder depends on and that later stages read as well.
-_SHARED = (
-    *("qa.checkpoint", "qa.model", "qa.squad_v2"),
-    *("sentiment.checkpoint", "sentiment.model", "sentiment.vocabulary"),
-    *("language_model.checkpoint", "language_model.model"),
-)
+#: Names under a task (`<task>.model`) of params that a folder depends on and later stages read too.
+_SHARED = frozenset({"checkpoint", "model", "squad_v2", "vocabulary"})
 
 
 @contextmanager
@@ -59,7 +55,7 @@ def sealed(
             locks.enter_context(locked(path.with_name(f".{path.name}.lock")))
         yield
         require_unchanged(states)
-        shared = {name: params[name] for name in _SHARED if name in params}
+        shared = {name: value for name, value in params.items() if _is_shared(name)}
         for folder in writes.values():
             manifests.seal(folder, {"inputs": digests, "params": shared})
 
@@ -80,9 +76,15 @@ def _manifest(folder: Path) -> dict[str, Any]:
         ) from None
 
 
+def _is_shared(name: str) -> bool:
+    """Whether several stages of the task in the dotted `name` have this param in common."""
+    task, _, param = name.partition(".")
+    return bool(task) and param in _SHARED
+
+
 def _require_params(folder: Path, manifest: dict[str, Any], params: Mapping[str, Any]) -> None:
     for name, value in manifest["params"].items():
-        if name not in _SHARED:
+        if not _is_shared(name):
             raise RetuneError(
                 f"{folder}: its {manifests.NAME} names the param {excerpt(name)}, which stages do "
                 "not share; it is damaged or of another version of retune: run `dvc repro`"

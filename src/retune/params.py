@@ -21,6 +21,8 @@ from retune.yaml_files import load_yaml as load_yaml  # noqa: PLC0414 (others im
 
 T = TypeVar("T")
 
+_MISSING: Any = object()
+
 #: Settings of every section's dataclass: no unknown keys, no silent conversion.
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -30,33 +32,20 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 LearningRate = Annotated[float, Field(gt=0.0, le=1.0)]
 
-#: The sections of each task. Stages read them one by one, so that none would miss another.
-SECTIONS = {
-    "qa": (
-        *("dataset", "datasets", "model", "models", "checkpoint", "seed", "squad_v2"),
-        *("download", "tokenize", "train", "predict", "postprocess", "score"),
-    ),
-    "adapters": ("language", "entities"),
-    "sentiment": (
-        *("dataset", "datasets", "model", "models", "checkpoint", "seeds", "download"),
-        *("augment", "vocabulary", "vocabularies", "tokenize"),
-        *("train", "predict", "score", "probe"),
-    ),
-    "language_model": (
-        *("dataset", "datasets", "model", "models", "checkpoint", "seed", "download"),
-        *("tokenize", "train", "generate", "perplexity", "score", "plots"),
-    ),
-}
 #: Beside the tasks: by name, what takes the place of parts of a task (`--variant NAME`).
-_VARIANTS = "variants"
+VARIANTS = "variants"
 
 
 class ParamsRead(Exception):  # noqa: N818 - a signal and not a fault
-    """Raised behind the params of a stage where nothing more is wanted of it."""
+    """Raised behind the params of a stage where nothing more is wanted of it.
 
-    def __init__(self, sections: Mapping[str, Any]) -> None:
+    Args:
+        params: with the values, names and problems of what the stage has read.
+    """
+
+    def __init__(self, params: "Params") -> None:
         super().__init__()
-        self.sections = sections  # values by dotted name
+        self.params = params
 
 
 class Params:
@@ -73,8 +62,8 @@ class Params:
 
     Args:
         path: the file; without one, that of the command line (`retune.stage`).
-        variant: which of the file's `variants` to merge over its `sentiment` or `language_model`,
-            or else over its `qa`, before anything is read.
+        variant: which of the file's `variants` to merge over each task that is read. A task is
+            the first part of a dotted name.
     """
 
     #: The file and the variant that `Params()` reads.
@@ -87,10 +76,11 @@ class Params:
             path, variant = self.chosen
         self.path = Path(path)
         self.read: dict[str, Any] = {}  # the values of the sections that were read, by name
+        self.asked: list[str] = []  # dotted names of all sections asked for, there or not
         self.values = load_yaml(self.path)
-        self.problems = [f"{self.path}: {problem}" for problem in _unknown_sections(self.values)]
-        if variant is not None:
-            self._choose(variant)
+        self.problems: list[str] = []
+        self.changes: Any = {} if variant is None else self._changes(variant)
+        self._variant = variant
 
     def __enter__(self) -> Self:
         return self
@@ -101,19 +91,20 @@ class Params:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if self.nothing_more and isinstance(error, RetuneError) and not self.problems:
+            self.problems += str(error).splitlines()
+        if self.nothing_more and (self.problems or error is None):
+            raise ParamsRead(self) from None
         if self.problems:
             raise RetuneError("\n".join(self.problems)) from None
-        if self.nothing_more and error is None:
-            raise ParamsRead(self.read)
 
     def section(self, name: str, kind: type[T]) -> T:
         """The value at dotted `name`, converted to `kind` (a dataclass or a plain type)."""
-        value: Any = self.values
-        for key in name.split("."):
-            if not isinstance(value, dict) or key not in value:
-                self.problems.append(f"{self.path}: {name}: missing")
-                return cast(T, None)
-            value = value[key]
+        self.asked.append(name)
+        value = self.value(name, _MISSING)
+        if value is _MISSING:
+            self._refuse(f"{name}: missing{self._misspelt(name)}")
+            return cast(T, None)
         self.read[name] = value
         try:
             # As JSON, since only there a strict dataclass may come from a mapping.
@@ -122,6 +113,19 @@ class Params:
             self.problems += [f"{self.path}: {_sentence(name, kind, e)}" for e in error.errors()]
             return cast(T, None)
 
+    def value(self, name: str, default: Any = None) -> Any:
+        """The value at dotted `name` as the file has it, or `default` where it has none.
+
+        The changes of the variant are merged over the task, as in `section`.
+        """
+        task, *keys = name.split(".")
+        value = self._task(task, default)
+        for key in keys:
+            if not isinstance(value, dict) or key not in value:
+                return default
+            value = value[key]
+        return value
+
     def variant(self, name: str, package: str, sections: str) -> tuple[ModuleType, Any]:
         """The module of `package` that `name` chooses, and its section under `sections`.
 
@@ -129,6 +133,7 @@ class Params:
         nothing more can be read, so this comes last in the block.
         """
         chosen, names = self.section(name, str), module_names(package)
+        self.asked += [f"{sections}.{known}" for known in names]
         if chosen in names:
             self._refuse_others(sections, names)
             module = importlib.import_module(f"{package}.{chosen}")
@@ -140,29 +145,51 @@ class Params:
             self.problems.append(f"{self.path}: {name}: no {chosen!r}; allowed: {choices}{hint}")
         raise RetuneError("\n".join(self.problems))
 
-    def _choose(self, variant: str) -> None:
-        """Merge a variant over the task that it changes."""
-        told = self.values.get(_VARIANTS)
-        variants: dict[str, Any] = told if isinstance(told, dict) else {}
-        changes = variants.get(variant)
-        if isinstance(changes, dict):
-            task = _task_of_variants(self.values)
-            self.values[task] = _merged(self.values.get(task), changes)
-        elif changes is None:
+    def _refuse(self, problem: str) -> None:
+        sentence = f"{self.path}: {problem}"
+        if sentence not in self.problems:
+            self.problems.append(sentence)
+
+    def _changes(self, variant: str) -> Any:
+        """What the file's variant changes; nothing where there is no such variant."""
+        variants = self.values.get(VARIANTS, {})
+        if not isinstance(variants, dict):
+            self._refuse(f"{VARIANTS}: expected names with settings, got {excerpt(variants)}")
+        elif variant not in variants:
             allowed = ", ".join(variants) or "none, the file has no such section"
-            self.problems.append(f"{self.path}: {_VARIANTS}: no {variant!r}; allowed: {allowed}")
+            self._refuse(f"{VARIANTS}: no {variant!r}; allowed: {allowed}")
+        else:
+            return variants[variant]
+        return {}
+
+    def _task(self, task: str, default: Any) -> Any:
+        """All settings of a task, with those of the variant in their places."""
+        value = self.values.get(task, default)
+        if task == VARIANTS or self.changes == {}:
+            return value
+        if isinstance(self.changes, dict):
+            return _merged(value, self.changes)
+        expected = f"expected settings of `{task}`, got {excerpt(self.changes)}"
+        self._refuse(f"{VARIANTS}.{self._variant}: {expected}")
+        return value
+
+    def _misspelt(self, name: str) -> str:
+        """A hint at the nearest key beside the one of `name` that is missing."""
+        above, _, key = name.rpartition(".")
+        beside = self.value(above) if above else self.values
+        if above and beside is None:
+            return self._misspelt(above)
+        found = beside if isinstance(beside, dict) else {}
+        others = {f"{above}.{other}".lstrip("."): other for other in found}
+        unread = [other for path, other in others.items() if path not in self.asked]
+        nearest = difflib.get_close_matches(key, unread, n=1)
+        hint = f"{above}.{nearest[0]}".lstrip(".") if nearest else ""
+        return f"; is `{hint}` meant to be `{name}`?" if hint else ""
 
     def _refuse_others(self, sections: str, names: Sequence[str]) -> None:
         """A section of a variant that there is not, such as a misspelt one, is a problem."""
-        value: Any = self.values
-        for key in sections.split("."):
-            value = value.get(key) if isinstance(value, dict) else None
-        if isinstance(value, dict):
-            unknown = [key for key in value if key not in names]
-            self.problems += [
-                f"{self.path}: {sections}.{key}: unknown key{_hint(str(key), names)}"
-                for key in unknown
-            ]
+        for problem in unknown_keys(sections, self.value(sections), names):
+            self._refuse(problem)
 
 
 def import_known(name: str, package: str, origin: Path) -> ModuleType:
@@ -185,35 +212,11 @@ def module_names(package: str) -> list[str]:
     return sorted(m.name for m in pkgutil.iter_modules(folder) if not m.name.startswith("_"))
 
 
-def _unknown_sections(values: dict[str, Any]) -> Iterator[str]:
-    """Keys beside and among the known sections, where the file is that of a known task."""
-    allowed = [*SECTIONS, _VARIANTS]
-    tasks = [task for task in SECTIONS if task in values]
-    for key in values if tasks else ():
-        if key not in allowed:
-            yield f"{key}: unknown key{_hint(key, allowed)}"
-    for task in tasks:
-        yield from _unknown_keys(task, values[task], SECTIONS[task])
-    variants = values.get(_VARIANTS, {}) if tasks else {}
-    if not isinstance(variants, dict):
-        yield f"{_VARIANTS}: expected names with settings, got {excerpt(variants)}"
-        return
-    task = _task_of_variants(values)
-    for name, changes in variants.items():
-        if not isinstance(changes, dict):
-            yield f"{_VARIANTS}.{name}: expected settings of `{task}`, got {excerpt(changes)}"
-        yield from _unknown_keys(f"{_VARIANTS}.{name}", changes, SECTIONS[task])
-
-
-def _task_of_variants(values: Mapping[str, Any]) -> str:
-    """The task that variants are merged over: one, so that a key of theirs means one thing."""
-    return next((task for task in ("sentiment", "language_model") if task in values), "qa")
-
-
-def _unknown_keys(where: str, values: Any, allowed: Sequence[str]) -> Iterator[str]:
+def unknown_keys(where: str, values: Any, allowed: Sequence[str]) -> Iterator[str]:
+    """A problem for each key of `values`, if these are a mapping, that is not allowed."""
     for key in values if isinstance(values, dict) else ():
         if key not in allowed:
-            yield f"{where}.{key}: unknown key{_hint(key, allowed)}"
+            yield f"{where}.{key}".lstrip(".") + f": unknown key{_hint(key, allowed)}"
 
 
 def _merged(values: Any, changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,15 +13,15 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import Any
 
-from retune.errors import RetuneError, excerpt
+from retune.errors import RetuneError, excerpt, listed
 from retune.experiments import Experiment, parameters
-from retune.params import Params, ParamsRead, load_yaml
+from retune.params import VARIANTS, Params, ParamsRead, load_yaml, unknown_keys
 
 PARAMS = "params.yaml"
 GRAPH = "dvc.yaml"
@@ -41,12 +41,15 @@ class Reading:
         variant: which of the file's `variants` was merged over its settings.
         sections: their values by dotted name; none where there is a problem.
         problems: a sentence each.
+        asked: dotted names of all sections that the script asks for, there or not; none where
+            the script or the file cannot be read.
     """
 
     module: str
     variant: str | None
     sections: Mapping[str, Any]
     problems: tuple[str, ...] = ()
+    asked: tuple[str, ...] = ()
 
 
 def require_valid(folder: Path, changed: Path | None = None) -> int:
@@ -60,7 +63,9 @@ def require_valid(folder: Path, changed: Path | None = None) -> int:
     if not _stages(folder):
         raise RetuneError(f"{folder / GRAPH}: no stages to check; run this in a DVC project")
     readings = read_params(folder, changed)
-    if problems := problems_of(readings) or _absent(folder, changed or folder / PARAMS):
+    unknown = unknown_sections(readings, folder, changed)
+    problems = list(dict.fromkeys([*unknown, *problems_of(readings)]))
+    if problems := problems or _absent(folder, changed or folder / PARAMS):
         raise RetuneError("\n".join(problems))
     return len(readings)
 
@@ -68,6 +73,56 @@ def require_valid(folder: Path, changed: Path | None = None) -> int:
 def problems_of(readings: list[Reading]) -> list[str]:
     """Every problem once, in the order of the stages."""
     return list(dict.fromkeys(problem for reading in readings for problem in reading.problems))
+
+
+def unknown_sections(
+    readings: list[Reading], folder: Path, changed: Path | None = None
+) -> list[str]:
+    """A problem for each section that no stage of the pipeline in `folder` reads.
+
+    Such a section is a misspelt one, or of another pipeline. What is known comes from the scripts
+    themselves, so that a new task needs no entry anywhere.
+
+    Args:
+        readings: from `read_params`. Where one of them failed early, nothing is refused.
+        folder: of `params.yaml`.
+        changed: a file to read in place of `params.yaml`, as for `read_params`.
+    """
+    if not readings or not all(reading.asked for reading in readings):
+        return []
+    values = load_yaml(changed or folder / PARAMS)
+    known = _sections_by_task(readings)
+    problems = [*unknown_keys("", values, [*known, VARIANTS])]
+    for task, sections in known.items():
+        problems += unknown_keys(task, values.get(task), sections) if sections else ()
+    varied = _sections_by_task([reading for reading in readings if reading.variant])
+    problems += _unknown_in_variants(
+        values.get(VARIANTS, {}), {task: known[task] for task in varied or known}
+    )
+    return [f"{folder / PARAMS}: {problem}" for problem in problems]
+
+
+def _sections_by_task(readings: list[Reading]) -> dict[str, list[str]]:
+    """The names of the sections of each task, in the order of the stages; none of a plain value."""
+    known: dict[str, list[str]] = {}
+    for name in dict.fromkeys(name for reading in readings for name in reading.asked):
+        task, *sections = name.split(".")
+        if task != VARIANTS:
+            known.setdefault(task, []).extend(sections[:1])
+    return {task: list(dict.fromkeys(sections)) for task, sections in known.items()}
+
+
+def _unknown_in_variants(variants: Any, known: Mapping[str, list[str]]) -> Iterator[str]:
+    """What is wrong with the variants' form, or has another name than a section of their tasks."""
+    if not isinstance(variants, dict):
+        yield f"{VARIANTS}: expected names with settings, got {excerpt(variants)}"
+        return
+    allowed = [section for sections in known.values() for section in sections]
+    for name, changes in variants.items():
+        if not isinstance(changes, dict):
+            tasks = listed([f"`{task}`" for task in known])
+            yield f"{VARIANTS}.{name}: expected settings of {tasks}, got {excerpt(changes)}"
+        yield from unknown_keys(f"{VARIANTS}.{name}", changes, allowed)
 
 
 def read_params(folder: Path, changed: Path | None = None) -> list[Reading]:
@@ -163,7 +218,7 @@ def _command(stage: Any) -> str:
 
 
 def _variants(file: Path) -> list[str | None]:
-    variants = load_yaml(file).get("variants")
+    variants = load_yaml(file).get(VARIANTS)
     return list(variants) if isinstance(variants, dict) and variants else [None]
 
 
@@ -190,15 +245,14 @@ def _read(name: str, file: Path, variant: str | None) -> Reading | None:
     if not _begins_with_params(module):
         return None
     Params.chosen = file, variant
-    sections: Mapping[str, Any] = {}
-    problems: tuple[str, ...] = ()
     try:
         module.main(**dict.fromkeys(inspect.signature(module.main).parameters, Path()))
     except ParamsRead as done:
-        sections = done.sections
-    except RetuneError as error:
-        problems = tuple(str(error).splitlines())
-    return Reading(name, variant, sections, problems)
+        read, problems = done.params, tuple(done.params.problems)
+        return Reading(name, variant, {} if problems else read.read, problems, tuple(read.asked))
+    except RetuneError as error:  # of the file as a whole
+        return Reading(name, variant, {}, tuple(str(error).splitlines()))
+    return None
 
 
 def _begins_with_params(module: ModuleType) -> bool:
@@ -214,4 +268,4 @@ def _begins_with_params(module: ModuleType) -> bool:
 
 def _renamed(reading: Reading, file: Path, shown: Path) -> Reading:
     problems = tuple(problem.replace(str(file), str(shown)) for problem in reading.problems)
-    return Reading(reading.module, reading.variant, reading.sections, problems)
+    return replace(reading, problems=problems)

@@ -27,6 +27,7 @@ from retune.qa.score import ScoreParams
 from retune.qa.tokenize import TokenizeParams, tokenize
 from retune.qa.train import TrainParams
 from retune.stage import guarded
+from retune.validation import require_valid
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "params.yaml").read_text(encoding="utf-8")
@@ -150,16 +151,6 @@ TEXTS = [
         id="P04 nearest key",
     ),
     pytest.param(
-        TEXT.replace("  seed:", "  sede: 1\n  seed:"),
-        "qa.sede: unknown key, did you mean `seed`?",
-        id="P04 unknown section",
-    ),
-    pytest.param(
-        f"{TEXT}train:\n  lrr: 1\n",
-        "train: unknown key (allowed: qa, adapters, sentiment, language_model, variants)",
-        id="P04 a section without its task",
-    ),
-    pytest.param(
         TEXT.replace("    lstm:", "    lsmt:"),
         "qa.models.lsmt: unknown key, did you mean `lstm`?",
         id="P04 section of no model",
@@ -216,6 +207,31 @@ def test_a_bad_file_is_refused(
     assert message in error
     assert len(error.splitlines()) == 1
     assert [found.name for found in tmp_path.iterdir()] == ["params.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        pytest.param(
+            TEXT.replace("  seed:", "  sede: 1\n  seed:"),
+            "qa.sede: unknown key, did you mean `seed`?",
+            id="P04 unknown section",
+        ),
+        pytest.param(
+            f"{TEXT}train:\n  lrr: 1\n",
+            "train: unknown key (allowed: qa, variants)",
+            id="P04 a section without its task",
+        ),
+    ],
+)
+def test_a_section_that_no_stage_reads_is_refused(
+    text: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(tmp_path, text)
+    assert guarded(lambda: require_valid(ROOT, path), "check") == 1
+    error = capsys.readouterr().err
+    assert error.startswith(f"check: error: {ROOT / 'params.yaml'}: {message}")
+    assert len(error.splitlines()) == 1
 
 
 GOOD = [

@@ -14,9 +14,10 @@ from sentiment_runs import OPTIMIZATION, write_data
 from stage_runs import ROOT, run_stage, said_by_stage
 
 from retune.checkpoints import load_tokenizer
-from retune.params import SECTIONS, load_yaml, module_names
+from retune.params import load_yaml, module_names
 from retune.sentiment.models import load
 from retune.storage import sha256
+from retune.validation import read_params
 
 PARAMS = ROOT / "pipelines" / "sentiment" / "params.yaml"
 
@@ -38,7 +39,8 @@ def run_code(code: str) -> list[str]:
 
 def test_the_params_of_the_pipeline_are_whole() -> None:
     values = load_yaml(PARAMS)
-    assert set(values["sentiment"]) == set(SECTIONS["sentiment"])
+    names = [name.split(".") for reading in read_params(PARAMS.parent) for name in reading.asked]
+    assert set(values["sentiment"]) == {name[1] for name in names if name[0] == "sentiment"}
     assert len(set(values["sentiment"]["seeds"])) == 4
 
 
