@@ -1,9 +1,11 @@
 """What several tasks share stands in no task's package: an edit there would train others again."""
 
 import re
-from pathlib import Path
 
-SOURCE = Path(__file__).resolve().parent.parent / "src" / "retune"
+import pytest
+from graph import ROOT, imported_files
+
+SOURCE = ROOT / "src" / "retune"
 TASKS = "qa|adapters|language_model|sentiment"
 #: Who imports from a task's package nevertheless, and why.
 ALLOWED = {
@@ -24,3 +26,11 @@ def test_no_task_imports_from_another_and_the_rest_from_none() -> None:
         if others := tasks - {name.split("/")[0]}:
             found[name] = others
     assert found == {name: {task} for name, task in ALLOWED.items()}
+
+
+@pytest.mark.parametrize("stage", ["sentiment/train", "sentiment/predict", "language_model/train"])
+def test_what_has_no_adapters_imports_none(stage: str) -> None:
+    """Else an edit of the adapters' code would train these models again."""
+    files = imported_files(ROOT / "stages" / f"{stage}.py")
+    adapters = ("bundles.py", "borrowing.py", "layers/adapters.py")
+    assert not files & {f"src/retune/{name}" for name in adapters}
