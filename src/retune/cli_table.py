@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from retune.workspace import inside_project, sister_place
 
 if TYPE_CHECKING:
-    from retune.folding import Variant
     from retune.listing import Ref
     from retune.report.experiments import Result
+    from retune.seed_spread import Variant
 
 
 def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

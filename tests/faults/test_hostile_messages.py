@@ -20,7 +20,7 @@ from retune.out_of_memory import is_out_of_memory
 from retune.params import Params
 from retune.stage import guarded
 from retune.storage import write_json
-from retune.table import print_table
+from retune.terminal_tables import print_table
 from retune.terminal_text import Parser, cut, escaped, escaped_json
 
 EVIL = "a\x1b[2J\u202eb\x9bc\r\u2028\U000e0041"
