@@ -1,6 +1,7 @@
 """What several tasks share stands in no task's package: an edit there would train others again."""
 
 import re
+from pathlib import Path
 
 import pytest
 from graph import ROOT, imported_files
@@ -15,6 +16,13 @@ ALLOWED = {
     "report/additions/sentiment.py": "sentiment",  # likewise
     "verify/claimed.py": "qa",  # scores the stored answers of the claims again, when it is called
 }
+#: Modules and packages of the command line, by the paths of their files below `SOURCE`.
+COMMAND_LINE = (
+    *("cli", "ask", "table", "sweep", "grid", "listing", "effects", "experiments", "folding"),
+    *("commands", "workspace", "leftovers", "report", "verify", "claims", "environment"),
+    "qa/doctor",
+)
+STAGES = sorted(path for path in (ROOT / "stages").rglob("[a-z]*.py"))
 
 
 def test_no_task_imports_from_another_and_the_rest_from_none() -> None:
@@ -34,3 +42,16 @@ def test_what_has_no_adapters_imports_none(stage: str) -> None:
     files = imported_files(ROOT / "stages" / f"{stage}.py")
     adapters = ("bundles.py", "borrowing.py", "layers/adapters.py")
     assert not files & {f"src/retune/{name}" for name in adapters}
+
+
+@pytest.mark.parametrize("stage", STAGES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_no_stage_imports_the_command_line(stage: Path) -> None:
+    """Else an edit of a command would run the stage again."""
+    names = "|".join(COMMAND_LINE)
+    pattern = rf"src/retune/(({names})(/.*)?|cli_\w+)(\.py)?"
+    assert not [file for file in imported_files(stage) if re.fullmatch(pattern, file)]
+
+
+def test_the_command_line_has_these_modules() -> None:
+    for name in COMMAND_LINE:
+        assert (SOURCE / f"{name}.py").is_file() or (SOURCE / name).is_dir(), name

@@ -13,9 +13,9 @@ from typing import Any
 
 from retune.commands import git
 from retune.errors import RetuneError
-from retune.experiments import parameters
 from retune.folding import fold, report
 from retune.listing import Ref
+from retune.params import parameters
 from retune.report.content import Cell, Spread, shown
 from retune.report.graph import read_pipeline
 from retune.report.reading import Reader
