@@ -55,3 +55,10 @@ def test_no_stage_imports_the_command_line(stage: Path) -> None:
 def test_the_command_line_has_these_modules() -> None:
     for name in COMMAND_LINE:
         assert (SOURCE / f"{name}.py").is_file() or (SOURCE / name).is_dir(), name
+
+
+def test_perplexity_imports_no_search() -> None:
+    """How texts are continued changes nothing in how likely a model finds them."""
+    files = imported_files(ROOT / "stages" / "language_model" / "perplexity.py")
+    search = ("generation", "decoding", "beams", "processors")
+    assert not files & {f"src/retune/language_model/{name}.py" for name in search}
