@@ -15,9 +15,9 @@ from typing import Any
 import yaml
 
 from retune.claims import ledger, tables
+from retune.metrics_files import figures_of
 from retune.stage import guarded
 from retune.storage import read_json
-from retune.table import figures_of
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from retune import folding
+from retune import folding, seed_spread
 from retune.cli import main
 from retune.errors import RetuneError
 
@@ -28,7 +28,7 @@ def runs(name: str, scores: tuple[float, ...], **values: Any) -> list[dict[str, 
     ]
 
 
-def variants(*rows: list[dict[str, Any]]) -> list[folding.Variant]:
+def variants(*rows: list[dict[str, Any]]) -> list[seed_spread.Variant]:
     return folding.fold([row for part in rows for row in part], PARAMS)
 
 
@@ -37,7 +37,7 @@ def variants(*rows: list[dict[str, Any]]) -> list[folding.Variant]:
     [(1, 12.7062), (2, 4.3027), (3, 3.1824), (9, 2.2622), (30, 2.0423), (1000, 1.9623)],
 )
 def test_the_quantiles_are_those_of_the_tables(degrees: int, quantile: float) -> None:
-    assert folding.t_quantile(degrees) == pytest.approx(quantile, abs=5e-5)
+    assert seed_spread.t_quantile(degrees) == pytest.approx(quantile, abs=5e-5)
 
 
 def test_runs_that_differ_by_seed_alone_are_one_variant_best_first() -> None:
@@ -70,7 +70,9 @@ def test_one_run_under_two_names_does_not_count_twice() -> None:
 
 
 def test_a_gap_within_the_paired_interval_is_below_seed_noise() -> None:
-    (gap,) = folding.gaps(variants(runs("b", DOWN, model="lstm"), runs("a", UP)))
+    (gap,) = seed_spread.gaps(
+        variants(runs("b", DOWN, model="lstm"), runs("a", UP)), folding.SCORES
+    )
     assert (gap.better, gap.worse, gap.seeds, gap.mean) == ("a", "b", 3, 1.0)
     assert gap.half_width == pytest.approx(4.30265 / math.sqrt(3), abs=1e-4)
     assert gap.verdict == "below"
@@ -78,32 +80,39 @@ def test_a_gap_within_the_paired_interval_is_below_seed_noise() -> None:
 
 def test_pairing_by_seed_sees_a_small_gap_that_is_there_with_every_seed() -> None:
     other = tuple(score - 1 - tiny for score, tiny in zip(UP, (0.0, 0.1, -0.1), strict=True))
-    (gap,) = folding.gaps(variants(runs("a", UP), runs("b", other, model="lstm")))
+    (gap,) = seed_spread.gaps(
+        variants(runs("a", UP), runs("b", other, model="lstm")), folding.SCORES
+    )
     assert gap.mean == pytest.approx(1.0)
     assert gap.verdict == "above"
-    assert folding.warnings(variants(runs("a", UP), runs("b", other, model="lstm"))) == []
+    assert (
+        seed_spread.warnings(
+            variants(runs("a", UP), runs("b", other, model="lstm")), folding.SCORE_HEADINGS
+        )
+        == []
+    )
 
 
 def test_equal_scores_are_no_gap() -> None:
-    (gap,) = folding.gaps(variants(runs("a", UP), runs("b", UP, model="lstm")))
+    (gap,) = seed_spread.gaps(variants(runs("a", UP), runs("b", UP, model="lstm")), folding.SCORES)
     assert (gap.mean, gap.half_width, gap.verdict) == (0.0, 0.0, "below")
 
 
 def test_with_fewer_than_three_seeds_in_common_the_noise_is_unknown() -> None:
     one, other = runs("a", UP), runs("b", DOWN, model="lstm")[:2]
-    (gap,) = folding.gaps(variants(one, other))
+    (gap,) = seed_spread.gaps(variants(one, other), folding.SCORES)
     assert (gap.seeds, gap.mean, gap.half_width, gap.verdict) == (2, 1.5, None, "unknown")
-    assert folding.warnings(variants(one, other)) == [
+    assert seed_spread.warnings(variants(one, other), folding.SCORE_HEADINGS) == [
         "seed noise is unknown with fewer than 3 seeds in common: a over b"
     ]
     apart = [row | {"qa.seed": 9.0} for row in other[:1]]
-    (gap,) = folding.gaps(variants(one, apart))
+    (gap,) = seed_spread.gaps(variants(one, apart), folding.SCORES)
     assert (gap.seeds, gap.mean, gap.verdict) == (0, 3.0, "unknown")
 
 
 def test_the_better_of_two_is_the_better_on_the_seeds_in_common() -> None:
     one, other = runs("a", (5.0, 5.0, 5.0, 90.0)), runs("b", (6.0, 6.0, 6.0), model="lstm")
-    (gap,) = folding.gaps(variants(one, other))
+    (gap,) = seed_spread.gaps(variants(one, other), folding.SCORES)
     assert (gap.better, gap.mean, gap.verdict) == ("b", 1.0, "above")
 
 

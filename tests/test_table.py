@@ -6,7 +6,8 @@ import pytest
 
 from retune.errors import RetuneError
 from retune.listing import experiment_rows
-from retune.table import print_table, render, workspace_row
+from retune.table import render, workspace_row
+from retune.terminal_tables import print_table
 
 METRICS = {
     "qa.json": {"exact_match": 40.0, "f1": 51.25, "details": []},

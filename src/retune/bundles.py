@@ -95,6 +95,8 @@ def insert(model: PreTrainedModel, parts: Parts) -> None:
                                       parts.composition])  # fmt: skip
     else:
         _insert_lora(model, parts)
+    frozen: Any = model
+    frozen.encoder_is_frozen = True  # `retune.joint` asks for it
     kind = next(kind for kind, each in _KINDS.items() if isinstance(parts, each))
     told = TypeAdapter(type(parts)).dump_python(parts, mode="json")
     model.config.bundle = {"kind": kind, "parts": told}

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from retune.workspace import inside_project, sister_place
 
 if TYPE_CHECKING:
-    from retune.folding import Variant
     from retune.listing import Ref
     from retune.report.experiments import Result
+    from retune.seed_spread import Variant
 
 
 def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -122,9 +122,9 @@ def _print_seeds(arguments: argparse.Namespace) -> int:
 def folded(names: Sequence[str] = (), *, all_commits: bool = False) -> "list[Variant]":
     """The experiments here that have ended, folded by seed."""
     from retune import folding
-    from retune.experiments import parameter_names
     from retune.grid import seed_of
     from retune.listing import DONE, finished, shown_experiments
+    from retune.params import parameters
     from retune.report.experiments import fold_seeds
 
     if place := sister_place():
@@ -132,7 +132,8 @@ def folded(names: Sequence[str] = (), *, all_commits: bool = False) -> "list[Var
         results = _results(*place, finished(names, all_commits=all_commits))
         return fold_seeds(results, seed_param)
     shown = shown_experiments(names, all_commits=all_commits)
-    return folding.fold([row for row in shown if row.get("State") in DONE], parameter_names())
+    names_of_params = [*parameters(Path("params.yaml"))]
+    return folding.fold([row for row in shown if row.get("State") in DONE], names_of_params)
 
 
 def print_spread(variants: "Sequence[Variant]", asked: int | None = None) -> None:

@@ -1,21 +1,17 @@
 """Whether a swept parameter changes anything: which stages read it, and which variants win."""
 
+import contextlib
 import difflib
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from retune.errors import RetuneError, listed
-from retune.experiments import Experiment, parameters
-from retune.params import load_yaml
-from retune.validation import (
-    PARAMS,
-    Reading,
-    changed_params,
-    problems_of,
-    read_params,
-    unknown_sections,
-)
+from retune.experiments import Experiment
+from retune.params import load_yaml, parameters
+from retune.validation import PARAMS, Reading, problems_of, read_params, unknown_sections
 
 _VARIANTS = "variants."
 
@@ -36,7 +32,7 @@ def require_effects(
     """
     problems, notes = _unknown_keys(folder / PARAMS, experiments), []
     for experiment in experiments if not problems else ():
-        with changed_params(folder, experiment) as changed:
+        with _changed_params(folder, experiment) as changed:
             readings = read_params(folder, changed)
             unknown = unknown_sections(readings, folder, changed)
             values = load_yaml(changed)
@@ -50,6 +46,27 @@ def require_effects(
     if problems:
         raise RetuneError("\n".join(problems))
     return list(dict.fromkeys(notes))
+
+
+@contextlib.contextmanager
+def _changed_params(folder: Path, experiment: Experiment) -> Iterator[Path]:
+    """A copy of the params of `folder` with the changes of an experiment, as DVC makes them.
+
+    Raises:
+        RetuneError: DVC refuses the changes.
+    """
+    from dvc.exceptions import DvcException
+    from dvc.utils.hydra import apply_overrides
+
+    with TemporaryDirectory(prefix="retune-params-") as top:
+        path = Path(top) / PARAMS
+        shutil.copy(folder / PARAMS, path)
+        try:
+            apply_overrides(path, experiment.overrides())
+        except DvcException as error:
+            reason = " ".join(str(error.__cause__ or error).split())
+            raise RetuneError(f"experiment {experiment.name}: {reason}") from None
+        yield path
 
 
 def _unknown_keys(params: Path, experiments: Sequence[Experiment]) -> list[str]:

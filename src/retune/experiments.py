@@ -2,13 +2,13 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from retune.errors import RetuneError
-from retune.params import load_yaml
+from retune.params import parameters
 
 FOLDER = Path("experiments")
 SEED = "qa.seed"
@@ -45,24 +45,6 @@ def load_experiment(name: str, folder: Path = FOLDER) -> Experiment:
         names = ", ".join(sorted(file.stem for file in folder.glob("*.yaml"))) or "none"
         raise RetuneError(f"{path}: no such experiment; there are: {names}")
     return Experiment(name, parameters(path))
-
-
-def parameters(path: Path) -> dict[str, Any]:
-    """All parameters of a file by their dotted names."""
-    return dict(_flat(load_yaml(path)))
-
-
-def parameter_names(path: Path = Path("params.yaml")) -> list[str]:
-    """The dotted names of all parameters."""
-    return list(parameters(path))
-
-
-def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in tree.items():
-        if isinstance(value, dict) and value:
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def _override(value: Any) -> str:

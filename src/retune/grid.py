@@ -14,8 +14,8 @@ from retune.experiments import (
     Experiment,
     HydraValue,
     load_experiment,
-    parameters,
 )
+from retune.params import parameters
 
 if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override

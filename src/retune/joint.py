@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from transformers import PreTrainedModel, PrinterCallback, TrainingArguments
 
-from retune.bundles import is_bundle
 from retune.checkpoints import WEIGHTS
 from retune.errors import RetuneError
 from retune.launch import SETTING
@@ -90,7 +89,8 @@ class JointTrainer(ResumableTrainer):
     """`Trainer` of joint batches, with an evaluation of the task's own after each epoch.
 
     Args:
-        model: to train, on the CPU.
+        model: to train, on the CPU. Where its attribute `encoder_is_frozen` is true, ZeRO-3 is
+            refused.
         rows: what is trained on, by index.
         lengths: of the `rows`, in tokens.
         collate: makes a batch of some rows; of none, one that counts for nothing.
@@ -123,7 +123,7 @@ class JointTrainer(ResumableTrainer):
             section=setup.params.section,
             callbacks=training_callbacks(setup.params, setup.arguments, setup.logs),
         )
-        if self._weights_are_shared_out() and is_bundle(model):
+        if self._weights_are_shared_out() and getattr(model, "encoder_is_frozen", False):
             # A penalty would be that of no weights, and what is read of `model` in the end, too.
             raise RetuneError(
                 f"{SETTING}: ZeRO-3 shares out the weights, which no training on a frozen encoder "

@@ -11,8 +11,9 @@ from typing import Any
 
 from retune import leftovers
 from retune.errors import RetuneError, listed
+from retune.metrics_files import figures_of
 from retune.params import load_yaml
-from retune.table import COLUMNS, METRICS, TRAINED, Row, figures_of
+from retune.table import COLUMNS, METRICS, TRAINED, Row
 
 DONE = (None, "Success")  # states of an experiment that has ended well
 _REFS = "refs/exps/"

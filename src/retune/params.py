@@ -212,6 +212,19 @@ def module_names(package: str) -> list[str]:
     return sorted(m.name for m in pkgutil.iter_modules(folder) if not m.name.startswith("_"))
 
 
+def parameters(path: Path) -> dict[str, Any]:
+    """Return all values of a params file by their dotted names."""
+    return dict(_flat(load_yaml(path)))
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in tree.items():
+        if isinstance(value, dict) and value:
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
 def unknown_keys(where: str, values: Any, allowed: Sequence[str]) -> Iterator[str]:
     """A problem for each key of `values`, if these are a mapping, that is not allowed."""
     for key in values if isinstance(values, dict) else ():

@@ -18,8 +18,9 @@ from retune import leftovers
 from retune.commands import DVC, dvc, git, last_lines
 from retune.effects import require_effects
 from retune.errors import RetuneError, listed
-from retune.experiments import Experiment, parameters
+from retune.experiments import Experiment
 from retune.grid import python_value
+from retune.params import parameters
 from retune.validation import stage_folder
 
 LOGS = Path("logs")

@@ -2,14 +2,14 @@
 
 import json
 import sys
-import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from retune.metrics_files import figures_of
 from retune.params import load_yaml
 from retune.storage import read_json
-from retune.terminal_text import escaped
+from retune.terminal_tables import print_table, print_wrapped
 
 #: Columns: heading, dotted name of the metric, unit, format of the value in that unit.
 COLUMNS = (
@@ -43,20 +43,6 @@ def workspace_row(folder: Path = Path(".")) -> Row:
     return {"name": "workspace", "qa.model": model} | values
 
 
-def figures_of(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the figures of the one task in a metrics file.
-
-    They are plain, or stand in the only row of `details`: DVC's tables leave out lists.
-
-    Raises:
-        ValueError: it holds several tasks, or none.
-    """
-    (values,) = content.values()
-    rows = values.get("details")
-    has_row = isinstance(rows, list) and len(rows) == 1 and isinstance(rows[0], dict)
-    return {**(rows[0] if has_row else {}), **values}
-
-
 def render(rows: Sequence[Row], as_json: bool) -> None:
     """Print `rows` within 80 columns, or as JSON.
 
@@ -80,11 +66,6 @@ def render(rows: Sequence[Row], as_json: bool) -> None:
             _print_rows(unended)
 
 
-def print_wrapped(text: str) -> None:
-    """Print a sentence within 80 columns."""
-    print(textwrap.fill(text, 80, subsequent_indent="  ", break_long_words=False))
-
-
 def _print_rows(rows: Sequence[Row]) -> None:
     columns = [*COLUMNS]
     if any((row[TRAINED[1]] or row["qa.parameters"]) != row["qa.parameters"] for row in rows):
@@ -97,28 +78,6 @@ def _print_rows(rows: Sequence[Row]) -> None:
         for row in rows
     ]
     print_table(["experiment", "model", *states], headings, cells)
-
-
-def print_table(
-    texts: Sequence[str], figures: Sequence[str], rows: Sequence[Sequence[str]]
-) -> None:
-    """Print `rows` under the headings, `texts` to the left and then `figures` to the right.
-
-    The table is as wide as the terminal, or at most 80 columns where there is none. Where it would
-    be wider, long texts go on in the next line; figures stay whole.
-    """
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    for heading in texts:
-        table.add_column(heading, overflow="fold")
-    for heading in figures:
-        table.add_column(heading, justify="right", no_wrap=True)
-    for row in rows:
-        table.add_row(*map(escaped, row))
-    console = Console(width=None if sys.stdout.isatty() else 80, markup=False, highlight=False)
-    console.print(table)
 
 
 def _cell(value: float | None, unit: float, pattern: str) -> str:

@@ -10,18 +10,15 @@ import contextlib
 import importlib
 import inspect
 import re
-import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import Any
 
 from retune.errors import RetuneError, excerpt, listed
-from retune.experiments import Experiment, parameters
-from retune.params import VARIANTS, Params, ParamsRead, load_yaml, unknown_keys
+from retune.params import VARIANTS, Params, ParamsRead, load_yaml, parameters, unknown_keys
 
 PARAMS = "params.yaml"
 GRAPH = "dvc.yaml"
@@ -169,27 +166,6 @@ def _absent(folder: Path, file: Path) -> list[str]:
         for name, path in found.items()
         if isinstance(path, str) and not (stage_folder(folder) / path).exists()
     ]
-
-
-@contextlib.contextmanager
-def changed_params(folder: Path, experiment: Experiment) -> Iterator[Path]:
-    """A copy of the params of `folder` with the changes of an experiment, as DVC makes them.
-
-    Raises:
-        RetuneError: DVC refuses the changes.
-    """
-    from dvc.exceptions import DvcException
-    from dvc.utils.hydra import apply_overrides
-
-    with TemporaryDirectory(prefix="retune-params-") as top:
-        path = Path(top) / PARAMS
-        shutil.copy(folder / PARAMS, path)
-        try:
-            apply_overrides(path, experiment.overrides())
-        except DvcException as error:
-            reason = " ".join(str(error.__cause__ or error).split())
-            raise RetuneError(f"experiment {experiment.name}: {reason}") from None
-        yield path
 
 
 def stage_folder(folder: Path) -> Path:

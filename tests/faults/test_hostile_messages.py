@@ -19,7 +19,7 @@ from retune.language_model.pieces import Piece
 from retune.out_of_memory import is_out_of_memory
 from retune.stage import guarded
 from retune.storage import write_json
-from retune.table import print_table
+from retune.terminal_tables import print_table
 from retune.terminal_text import Parser, cut, escaped, escaped_json
 from retune.validation import require_valid
 

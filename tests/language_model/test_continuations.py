@@ -16,6 +16,7 @@ from retune.errors import RetuneError
 from retune.language_model.beams import BeamParams
 from retune.language_model.decoding import SamplingParams
 from retune.language_model.generate import write_continuations
+from retune.language_model.generation import best_continuations
 from retune.language_model.models import load
 from retune.language_model.perplexity import PerplexityParams, write_perplexities
 from retune.language_model.processors import NGramBlock, ProcessorParams, WordBlock
@@ -48,7 +49,7 @@ def test_continuations_are_those_of_the_search(
     voice = voice_of(states)
     prompts = [pair.prompt_tokens for pair in read_pairs(states / "features")]
     params = settings(**({"max_new_tokens": 8} | search))
-    expected = voice.continued(prompts, params, seed=1)
+    expected = best_continuations(voice, prompts, params, seed=1)
     rows = lines(tmp_path / "g" / "continuations.jsonl")
     assert [row["id"] for row in rows] == [f"story-{number}" for number in range(4)]
     for row, found in zip(rows, expected, strict=True):

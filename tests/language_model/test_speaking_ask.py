@@ -11,7 +11,7 @@ from speaking_runs import END, PAIRS, voice_of
 
 from retune.cli import main
 from retune.language_model.coloured import LEVELS
-from retune.language_model.generation import GenerationParams
+from retune.language_model.generation import GenerationParams, best_continuations
 from retune.manifests import seal
 from retune.params import Params
 
@@ -61,7 +61,7 @@ def test_a_prompt_is_continued_by_the_search_of_the_params(
         search = params.section("language_model.generate", GenerationParams)
     voice = voice_of(trained)
     for prompt, reply in zip(prompts, replies, strict=True):
-        (found,) = voice.continued([voice.read(prompt)], search, seed=1)
+        (found,) = best_continuations(voice, [voice.read(prompt)], search, seed=1)
         assert reply["prompt"] == prompt
         assert reply["continuation"] == voice.text(found)
         assert [token["text"] for token in reply["tokens"]] == [

@@ -13,6 +13,7 @@ from speaking_runs import END, PAIRS, TEXTS, voice_of
 from retune.errors import RetuneError
 from retune.language_model.curves import BeamsRow, by_beams, by_position, tokens_seen
 from retune.language_model.decoding import Continuation
+from retune.language_model.generation import best_continuations
 from retune.language_model.models import load
 from retune.language_model.plots import PairsParams, Plots, PlotsParams, PromptParams, plots
 from retune.language_model.records import read_pairs
@@ -54,7 +55,7 @@ def table(path: Path) -> list[dict[str, str]]:
 def expected(folder: Path, prompt: str, beams: int, most: int) -> tuple[list[int], Continuation]:
     voice = voice_of(folder, "before")
     tokens = voice.read(prompt)
-    (found,) = voice.continued([tokens], PARAMS.search(beams, most), seed=0)
+    (found,) = best_continuations(voice, [tokens], PARAMS.search(beams, most), seed=0)
     return tokens, found
 
 
@@ -103,7 +104,7 @@ def test_curves_are_over_all_pairs(made: Path) -> None:
     assert [int(row["beams"]) for row in sizes] == [1, 2, 4]
     assert (sizes[0]["above"], sizes[0]["below"]) == ("", "")
     prompts = [pair.prompt_tokens for pair in pairs]
-    found = voice.continued(prompts, PARAMS.search(4, 6), seed=0)
+    found = best_continuations(voice, prompts, PARAMS.search(4, 6), seed=0)
     mean = sum(each.mean_log_probability for each in found) / len(found)
     assert float(sizes[2]["mean_log_probability"]) == pytest.approx(mean)
 

@@ -11,8 +11,8 @@ from retune.commands import git
 from retune.environment.findings import Report
 from retune.environment.lock import LOCK, compare, installed, read_lock
 from retune.errors import RetuneError, listed
+from retune.metrics_files import figures_of
 from retune.params import load_yaml
-from retune.table import figures_of
 
 LIBRARIES = (
     "torch", "transformers", "tokenizers", "accelerate", "datasets", "safetensors", "numpy",

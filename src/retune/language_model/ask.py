@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from retune.ask import Reply, trained_with
 from retune.errors import RetuneError, excerpt
 from retune.language_model.coloured import terminal, terminal_legend
-from retune.language_model.generation import GenerationParams
+from retune.language_model.generation import GenerationParams, best_continuations
 from retune.language_model.models import load
 from retune.language_model.speaking import speaker
 from retune.params import Params, Seed
@@ -33,7 +33,7 @@ def asker(settings: Params, folder: Path, context: str | None) -> Callable[[str]
     def continued(prompt: str) -> Reply:
         tokens = voice.read(prompt)
         try:
-            (found,) = voice.continued([tokens], search, seed)
+            (found,) = best_continuations(voice, [tokens], search, seed)
         except RetuneError as error:
             if "prompt 0" not in str(error):
                 raise

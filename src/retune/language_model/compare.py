@@ -26,7 +26,7 @@ from retune.language_model.resampled import Difference, Drawn, difference, drawn
 from retune.language_model.rouge import distinct_n
 from retune.language_model.score import ScoreParams, Share, compared, shares
 from retune.storage import write_csv, write_json
-from retune.table import print_table
+from retune.terminal_tables import print_table
 
 #: Of the model that speaks.
 STATES = ("before", "after")

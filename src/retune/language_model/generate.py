@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from retune.language_model.decoding import Continuation
-from retune.language_model.generation import GenerationParams
+from retune.language_model.generation import GenerationParams, best_continuations
 from retune.language_model.prompts import check_tokens
 from retune.language_model.records import CONTINUATIONS, ReferencePair, of_pairs, read_pairs
 from retune.language_model.speaking import Speaker, speaker
@@ -29,7 +29,7 @@ def write_continuations(
     prompts = [pair.prompt_tokens for pair in pairs]
     with of_pairs(features):
         check_tokens(model, prompts, "prompt", more=params.max_new_tokens)
-    found = voice.continued(prompts, params, seed)
+    found = best_continuations(voice, prompts, params, seed)
     with atomic_path(generated) as folder:
         folder.mkdir(parents=True)
         rows = (_row(voice, *each) for each in zip(pairs, found, strict=True))

@@ -26,6 +26,8 @@ from retune.precision import evaluating
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+    from retune.language_model.speaking import Speaker
+
 
 @dataclass(frozen=True, config=STRICT)
 class GenerationParams:
@@ -107,6 +109,14 @@ def generate(
             continued = _continued(stepper, rules, params, some, seed)
             found.update(zip(numbers, continued, strict=True))
     return [found[number] for number in range(len(prompts))]
+
+
+def best_continuations(
+    voice: "Speaker", prompts: Sequence[Tokens], params: GenerationParams, seed: int
+) -> list[Continuation]:
+    """Return the best continuation of each prompt; arguments and errors as for `generate`."""
+    found = generate(voice.model, prompts, params, voice.ends, seed)
+    return [every[0] for every in found]
 
 
 def check_ends(ends: Sequence[int], vocabulary: int) -> None:

@@ -24,7 +24,7 @@ from retune.language_model.curves import (
     tokens_seen,
 )
 from retune.language_model.decoding import Continuation
-from retune.language_model.generation import GenerationParams
+from retune.language_model.generation import GenerationParams, best_continuations
 from retune.language_model.pieces import Piece
 from retune.language_model.processors import ProcessorParams
 from retune.language_model.prompts import Tokens, check_tokens
@@ -140,7 +140,8 @@ def _continued(voice: Speaker, prompt: PromptParams, params: PlotsParams) -> Ite
 def _beam_search(
     voice: Speaker, prompts: Sequence[Tokens], params: PlotsParams, beams: int, most: int
 ) -> list[Continuation]:
-    return voice.continued(prompts, params.search(beams, most), seed=0)  # which draws nothing
+    search = params.search(beams, most)
+    return best_continuations(voice, prompts, search, seed=0)  # a beam search draws nothing
 
 
 def _curves(

@@ -1,6 +1,5 @@
 """A language model and its tokenizer together: texts in, continuations of texts out."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -9,8 +8,6 @@ from torch import nn
 
 from retune.checkpoints import DECODER_TOKENS, load_tokenizer
 from retune.errors import RetuneError
-from retune.language_model.decoding import Continuation
-from retune.language_model.generation import GenerationParams, generate
 from retune.language_model.pieces import Piece, pieces
 from retune.language_model.prompts import Tokens, vocabulary_size
 from retune.memory import keep_freed_memory
@@ -18,6 +15,8 @@ from retune.tokenizer_checks import id_count
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+    from retune.language_model.decoding import Continuation
 
 
 class Speaker(NamedTuple):
@@ -44,24 +43,17 @@ class Speaker(NamedTuple):
             )
         )
 
-    def has_ended(self, found: Continuation) -> bool:
+    def has_ended(self, found: "Continuation") -> bool:
         """Whether a continuation came to its end, and was not cut."""
         return found.tokens[-1] in self.ends
 
-    def text(self, found: Continuation) -> str:
+    def text(self, found: "Continuation") -> str:
         """That of a continuation, without the token that ends it."""
         return self.decode(found.tokens[:-1] if self.has_ended(found) else found.tokens)
 
-    def pieces(self, prompt: Tokens, found: Continuation) -> list[Piece]:
+    def pieces(self, prompt: Tokens, found: "Continuation") -> list[Piece]:
         """The text of a continuation, piece by piece; the token that ends it is the last one."""
         return pieces(self.decode, prompt, found.tokens, found.probabilities)
-
-    def continued(
-        self, prompts: Sequence[Tokens], params: GenerationParams, seed: int
-    ) -> list[Continuation]:
-        """The best continuation of each prompt; `seed` is that of what sampling draws."""
-        found = generate(self.model, prompts, params, self.ends, seed)
-        return [every[0] for every in found]
 
 
 def speaker(model: "PreTrainedModel", tokenizer_folder: Path) -> Speaker:

@@ -13,14 +13,16 @@ from typing import Any
 
 from retune.commands import git
 from retune.errors import RetuneError
-from retune.experiments import parameters
-from retune.folding import Variant, fold, report
+from retune.folding import fold, report
 from retune.listing import Ref
+from retune.params import parameters
 from retune.report.content import Cell, Spread, shown
 from retune.report.graph import read_pipeline
 from retune.report.reading import Reader
 from retune.report.results import Key, Metrics, cells_by_variant, form, heading, read_metrics, rows
-from retune.table import APART, print_table, print_wrapped
+from retune.seed_spread import Variant
+from retune.table import APART
+from retune.terminal_tables import print_table, print_wrapped
 
 #: The figures that experiments are compared by, in the order of their columns.
 HEADLINES = (

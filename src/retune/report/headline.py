@@ -8,7 +8,7 @@ from retune.report.content import Remark, Table, shown
 from retune.report.graph import read_pipeline
 from retune.report.reading import Reader
 from retune.report.results import read_metrics, results
-from retune.table import print_table, print_wrapped
+from retune.terminal_tables import print_table, print_wrapped
 
 _WIDTH = 80
 #: The heading of a column, and its cells.

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from retune.errors import listed
-from retune.folding import Variant, interval_half_width, warnings
 from retune.report.content import (
     Block,
     Cell,
@@ -25,6 +24,7 @@ from retune.report.content import (
 )
 from retune.report.graph import SEED, Output
 from retune.report.reading import Reader
+from retune.seed_spread import Variant, interval_half_width, warnings
 
 #: Figures of which more than the name is known, in the order of their columns.
 FIGURES: dict[str, tuple[str, Form]] = {

@@ -1,7 +1,7 @@
 """Stage `compare`: variants beside each other, with what is noise and what is not.
 
 Two things could have come out otherwise. Another seed gives another model: the differences between
-two variants, paired by seed, have a t interval (`retune.folding`). Other sentences give other
+two variants, paired by seed, have a t interval (`retune.seed_spread`). Other sentences give other
 scores: those there are get resampled.
 """
 
@@ -14,13 +14,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from retune.folding import Gap, Variant, gaps, interval_half_width, warnings
+from retune.metrics_files import figures_of
 from retune.numerics import Doubles
 from retune.resampling import resampled_sums
+from retune.seed_spread import Gap, Variant, gaps, interval_half_width, warnings
 from retune.sentiment.reading import Gold, answers, read_gold, read_seeds, seed_folders
 from retune.sentiment.score import SCORES, Confusion, ScoreParams, spread_row, told
 from retune.storage import read_json, write_csv, write_json
-from retune.table import figures_of, print_table
+from retune.terminal_tables import print_table
 
 Runs = Mapping[int, Doubles]  # by seed, P(positive) of every text
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from retune.checkpoints import load_tokenizer
-from retune.folding import interval_half_width, spread
+from retune.seed_spread import interval_half_width, spread
 from retune.sentiment.batches import Collator
 from retune.sentiment.models import load
 from retune.sentiment.predict import PredictParams, on_best_device, probabilities_of_ids

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic.dataclasses import dataclass
 
-from retune.folding import interval_half_width, spread
 from retune.numerics import Doubles
 from retune.params import STRICT, Positive, Seed
+from retune.seed_spread import interval_half_width, spread
 from retune.sentiment.examples import LABELS
 from retune.sentiment.reading import Gold, answers, read_gold, read_seeds, seed_folders
 from retune.storage import write_csv, write_json

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from retune.claims import ledger, project
 from retune.claims.ledger import Earned
 from retune.errors import RetuneError
-from retune.table import print_table, print_wrapped
+from retune.terminal_tables import print_table, print_wrapped
 from retune.verify.claimed import Outcome, picked, verify_claims
 from retune.verify.clones import clean_clone, commit_of, project_root, repro, require_committed
 from retune.verify.compare import Comparison, compare, read_run

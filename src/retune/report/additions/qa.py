@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from retune.errors import RetuneError
-from retune.folding import Variant, warnings
+from retune.folding import SCORE_HEADINGS
 from retune.report.additions import _answers
 from retune.report.content import Block, Column, Remark, Section, Table, section
 from retune.report.reading import Reader, read_json
 from retune.report.results import Metrics, figures, form, heading
+from retune.seed_spread import Variant, warnings
 
 CLAIMED = ()
 _VARIANTS = "metrics/qa_variants.json"
@@ -32,7 +33,7 @@ def _models(reader: Reader, found: Sequence[Metrics]) -> list[Block]:
     cells = tuple((r["qa.model"], *(r.get(f"qa.{name}") for name in _COLUMNS)) for r in rows)
     columns = (Column("model", "code"), *(Column(heading(n), form(n)) for n in _COLUMNS))
     table = Table("Every model, all else as in params.yaml", columns, cells)
-    remarks = [Remark(sentence) for sentence in warnings([*map(_variant, rows)])]
+    remarks = [Remark(sentence) for sentence in warnings([*map(_variant, rows)], SCORE_HEADINGS)]
     return [table, *_of_another_run(rows, found), *remarks]
 
 

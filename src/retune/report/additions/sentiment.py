@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
-from retune.folding import Variant, warnings
 from retune.report.content import Block, Cell, Column, Remark, Section, Spread, Table, section
 from retune.report.reading import Reader
 from retune.report.results import Metrics, heading
+from retune.seed_spread import Variant, warnings
 
 CLAIMED = (
     *("variants", "seed_noise", "sentence_noise"),  # compare.json
