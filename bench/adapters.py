@@ -18,10 +18,10 @@ from bench.inputs import ROOT
 from bench.memory import peak_of
 from bench.recipes import RETUNE, measured
 from bench.windows import checkpoint_folder, shuffled_features
-from retune.joint import parameter_counts
-from retune.precision import resolved_precision
-from retune.qa.features import read_rows
-from retune.qa.models import bert, bert_adapter, bert_lora
+from retune.models.precision import resolved_precision
+from retune.tasks.qa.models import bert, bert_adapter, bert_lora
+from retune.tasks.qa.windows.features import read_rows
+from retune.training.trainer import parameter_counts
 
 FULL = "full fine-tuning"
 #: Least ratio to full fine-tuning, where there is a goal.

@@ -16,10 +16,10 @@ from transformers import GPT2Config, GPT2LMHeadModel
 from transformers.utils import logging
 
 from bench import measure
-from retune.language_model.beams import BeamParams
-from retune.language_model.decoding import SamplingParams
-from retune.language_model.generation import GenerationParams, generate
-from retune.language_model.processors import NGramBlock, ProcessorParams
+from retune.tasks.language_model.generate.beams import BeamParams
+from retune.tasks.language_model.generate.decoding import SamplingParams
+from retune.tasks.language_model.generate.generation import GenerationParams, generate
+from retune.tasks.language_model.generate.processors import NGramBlock, ProcessorParams
 
 #: Layers, heads and hidden size: GPT-2's own, and those of a quick look.
 SIZES = {"gpt2": (12, 12, 768), "mini": (4, 4, 256)}

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from retune.checkpoints import CheckpointParams, load_tokenizer, resolve
-from retune.params import Params
-from retune.qa.examples import Answer, Example, write_examples
-from retune.qa.score import ScoreParams
-from retune.qa.tokenize import TokenizeParams, tokenize
-from retune.storage import write_json
+from retune.core.files import write_json
+from retune.core.params import Params
+from retune.models.checkpoints import CheckpointParams, load_tokenizer, resolve
+from retune.tasks.qa.questions.examples import Answer, Example, write_examples
+from retune.tasks.qa.score.score import ScoreParams
+from retune.tasks.qa.tokenize.tokenize import TokenizeParams, tokenize
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast

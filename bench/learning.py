@@ -29,10 +29,10 @@ from tqdm import tqdm
 from bench.inputs import ROOT
 from bench.measure import RESULTS, machine, plain_parser
 from bench.windows import checkpoint_folder, checkpoint_params
-from retune.params import Params
-from retune.qa.batches import Collator
-from retune.qa.models import bert
-from retune.qa.train import TrainParams, train
+from retune.core.params import Params
+from retune.tasks.qa.models import bert
+from retune.tasks.qa.predict.batches import Collator
+from retune.tasks.qa.train.train import TrainParams, train
 
 SEEDS = (1, 2, 3)
 
@@ -100,9 +100,9 @@ def _plain() -> Iterator[None]:
     """Let the train stage pad windows and use torch's dropout."""
     padded = Collator(0, pad_left=False, token_types=True)
     with (
-        patch("retune.joint.use_fast_dropout"),
+        patch("retune.training.trainer.use_fast_dropout"),
         patch.object(Collator, "for_model", return_value=padded),
-        patch("retune.training._grouped", return_value=False),
+        patch("retune.training.arguments._grouped", return_value=False),
     ):
         yield
 

@@ -16,7 +16,7 @@ import yaml
 
 from bench.inputs import ROOT, questions, settings, write_logits, write_raw
 from bench.measure import parser, report
-from retune.qa.features import count_windows
+from retune.tasks.qa.windows.features import count_windows
 
 STAGES = ("tokenize", "predict", "postprocess")
 GOAL = 1.1
@@ -43,7 +43,7 @@ def main() -> None:
 
 def write_settings(work: Path) -> None:
     """The project's params.yaml with a tiny model, and that model."""
-    from retune.qa.models.lstm import Params, build
+    from retune.tasks.qa.models.lstm import Params, build
 
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     params["qa"]["model"] = "lstm"

@@ -24,20 +24,20 @@ from datasets import Dataset
 from bench.inputs import ROOT, questions, settings, write_features, write_logits, write_raw
 from bench.measure import Side, alternate, parser, report
 from bench.nested_loops import nested_loops
-from retune.memory import keep_freed_memory
-from retune.params import Params
-from retune.qa.characters import whole_characters
-from retune.qa.examples import read_examples, read_passages
-from retune.qa.features import feature_batches, read_windows
-from retune.qa.logits import read_parts
-from retune.qa.postprocess import (
+from retune.core.memory import keep_freed_memory
+from retune.core.params import Params
+from retune.tasks.qa.postprocess.logits import read_parts
+from retune.tasks.qa.postprocess.postprocess import (
     PostprocessParams,
     postprocess,
     ranked_answers,
     ranked_in_parts,
 )
-from retune.qa.score import evaluate_answers
-from retune.qa.windows import Features
+from retune.tasks.qa.questions.examples import read_examples, read_passages
+from retune.tasks.qa.score.score import evaluate_answers
+from retune.tasks.qa.windows.characters import whole_characters
+from retune.tasks.qa.windows.features import feature_batches, read_windows
+from retune.tasks.qa.windows.windows import Features
 
 GOALS = {"lists": {"nested loops": 5.0}, "files": {"nested loops": 20.0}}
 

@@ -19,12 +19,12 @@ from bench import measure
 from bench.inputs import ROOT
 from bench.recipes import NOTEBOOK, RETUNE, Recipe, collator_of, set_memory
 from bench.windows import shuffled_features
-from retune.params import load_yaml
-from retune.qa.examples import read_examples
-from retune.qa.features import feature_batches, read_windows
-from retune.qa.postprocess import PostprocessParams, answers
-from retune.qa.predict import PredictParams, predict_part
-from retune.qa.reader import load
+from retune.core.params import load_yaml
+from retune.tasks.qa.postprocess.postprocess import PostprocessParams, answers
+from retune.tasks.qa.predict.predict import PredictParams, predict_part
+from retune.tasks.qa.predict.reader import load
+from retune.tasks.qa.questions.examples import read_examples
+from retune.tasks.qa.windows.features import feature_batches, read_windows
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

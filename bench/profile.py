@@ -12,9 +12,9 @@ from bench.measure import RESULTS, machine, plain_parser
 from bench.recipes import NOTEBOOK, RETUNE, Recipe, collator_of, set_dropout, set_memory
 from bench.training import BATCH, ENCODERS, encoder
 from bench.windows import shuffled_windows
-from retune.batches import Batch
-from retune.qa.batches import span_logits
-from retune.qa.evaluation import batch_loss
+from retune.models.batches import Batch
+from retune.tasks.qa.predict.batches import span_logits
+from retune.tasks.qa.train.evaluation import batch_loss
 
 _ROWS = 12
 

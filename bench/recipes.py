@@ -13,13 +13,13 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 
 from bench.windows import checkpoint_folder
-from retune.batches import Batch
-from retune.checkpoints import load_tokenizer
-from retune.layers.dropout import Dropout, use_fast_dropout
-from retune.memory import keep_freed_memory
-from retune.precision import resolved_precision
-from retune.qa.batches import Collator, span_logits
-from retune.qa.evaluation import batch_loss
+from retune.core.memory import keep_freed_memory
+from retune.models.batches import Batch
+from retune.models.checkpoints import load_tokenizer
+from retune.models.dropout import Dropout, use_fast_dropout
+from retune.models.precision import resolved_precision
+from retune.tasks.qa.predict.batches import Collator, span_logits
+from retune.tasks.qa.train.evaluation import batch_loss
 
 if TYPE_CHECKING:
     from datasets import Dataset

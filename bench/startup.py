@@ -31,7 +31,7 @@ def main() -> None:
                  options.rounds, 1.0 if stage != "tokenize" else None)
         for stage in STAGES
     ]  # fmt: skip
-    command = [sys.executable, "-m", "retune.cli", "--help"]
+    command = [sys.executable, "-m", "retune.tools.cli.main", "--help"]
     rows.append(measured("retune --help", command, ROOT, options.rounds, 1.0))
     with tempfile.TemporaryDirectory() as name:
         project, empty = Path(name) / "project", Path(name) / "empty"

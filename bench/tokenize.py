@@ -14,9 +14,9 @@ from pathlib import Path
 
 from bench.inputs import questions, settings, write_features, write_raw
 from bench.measure import Comparison, alternate, parser, report
-from retune.qa.examples import Example
-from retune.qa.features import count_windows
-from retune.storage import remove
+from retune.core.files import remove
+from retune.tasks.qa.questions.examples import Example
+from retune.tasks.qa.windows.features import count_windows
 
 _BATCH = 1000
 

@@ -13,8 +13,8 @@ from bench import measure
 from bench.notebook_models import NotebookLstm, NotebookTransformer
 from bench.recipes import ABLATIONS, NOTEBOOK, RETUNE, TRAINER, measured
 from bench.windows import checkpoint_folder, shuffled_windows
-from retune.precision import resolved_precision
-from retune.qa.models import bert, lstm, transformer
+from retune.models.precision import resolved_precision
+from retune.tasks.qa.models import bert, lstm, transformer
 
 if TYPE_CHECKING:
     from datasets import Dataset

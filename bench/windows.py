@@ -8,9 +8,9 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from bench.inputs import ROOT, questions, write_features, write_raw
-from retune.checkpoints import CheckpointParams, resolve
-from retune.params import Params
-from retune.qa.features import read_rows
+from retune.core.params import Params
+from retune.models.checkpoints import CheckpointParams, resolve
+from retune.tasks.qa.windows.features import read_rows
 
 if TYPE_CHECKING:
     from datasets import Dataset

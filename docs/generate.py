@@ -14,10 +14,10 @@ from typing import Any
 
 import yaml
 
-from retune.claims import ledger, tables
-from retune.metrics_files import figures_of
-from retune.stage import guarded
-from retune.storage import read_json
+from retune.core.files import read_json
+from retune.core.metrics_files import figures_of
+from retune.core.stage import guarded
+from retune.tools.claims import ledger, tables
 
 ROOT = Path(__file__).resolve().parent.parent
 

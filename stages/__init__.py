@@ -9,6 +9,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src"))
 
-from retune.stage import prepare_to_end
+from retune.core.stage import prepare_to_end
 
 prepare_to_end()

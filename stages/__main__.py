@@ -1,4 +1,4 @@
-"""Run a stage from any folder: `python ../../stages qa.download data/raw metrics/download.json`."""
+"""Run a stage from any folder: `python -m stages.qa.download data/raw metrics/download.json`."""
 
 import runpy
 import sys

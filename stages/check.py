@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from retune.params import Params
-from retune.stage import run_stage
-from retune.storage import write_json
-from retune.validation import require_valid
+from retune.core.files import write_json
+from retune.core.params import Params
+from retune.core.stage import run_stage
+from retune.preflight.validation import require_valid
 
 
 def main(checked: Path) -> str:

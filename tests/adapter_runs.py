@@ -7,14 +7,14 @@ from typing import Any
 import tiny
 import torch
 
-from retune.adapters.entities import EntitiesParams, train_entities
-from retune.adapters.fitting import Results
-from retune.adapters.language import LanguageParams, train_language
-from retune.checkpoints import CheckpointParams
-from retune.layers.adapters import AdapterParams
-from retune.manifests import seal
-from retune.qa.examples import Answer, Example, write_examples
-from retune.storage import sha256
+from retune.adapters.layers import AdapterParams
+from retune.core.files import sha256
+from retune.core.manifests import seal
+from retune.models.checkpoints import CheckpointParams
+from retune.tasks.masked_lm.train.language import LanguageParams, train_language
+from retune.tasks.ner.train.entities import EntitiesParams, train_entities
+from retune.tasks.qa.questions.examples import Answer, Example, write_examples
+from retune.training.frozen import Results
 
 OPTIMIZATION: dict[str, Any] = {
     "lr": 1e-2, "epochs": 3, "batch_size": 2, "gradient_accumulation": 1, "warmup_ratio": 0.1,

@@ -13,11 +13,11 @@ from transformers import (
     RobertaConfig,
 )
 
-from retune.bundles import AdapterParts, LoraParts, Parts, insert, publish
-from retune.checkpoints import CheckpointParams
-from retune.encoders import encoder_config, load_encoder
-from retune.layers.adapters import AdapterParams
-from retune.storage import sha256
+from retune.adapters.bundles import AdapterParts, LoraParts, Parts, insert, publish
+from retune.adapters.layers import AdapterParams
+from retune.core.files import sha256
+from retune.models.checkpoints import CheckpointParams
+from retune.models.encoders import encoder_config, load_encoder
 
 SIZES: dict[str, Any] = {
     "vocab_size": 60, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2,

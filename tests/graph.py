@@ -9,7 +9,11 @@ import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 #: Packages of which a stage that reads one of these params loads a module.
-MODELS = {"qa.model": "retune.qa.models", "sentiment.model": "retune.sentiment.models"}
+MODELS = {"qa.model": "retune.tasks.qa.models", "sentiment.model": "retune.tasks.sentiment.models"}
+#: Folders of modules that params choose among. A stage depends on the chosen module alone.
+CHOICES = ("models", "datasets", "augmenting", "vocabularies")
+#: Of what a costly stage imports: how much else its rooms may hold, by lines.
+BUDGET = 0.2
 
 
 def imported_files(path: Path) -> set[str]:
@@ -26,10 +30,40 @@ def imported_files(path: Path) -> set[str]:
     found: set[str] = set()
     while waiting:
         tree = ast.parse(waiting.pop().read_text(encoding="utf-8"))
-        new = {f for f in _module_files(tree) if f not in found and has_code(ROOT / f)}
+        new = {
+            f
+            for f in [*_module_files(tree), *_script_files(tree)]
+            if f not in found and has_code(ROOT / f)
+        }
         found |= new
         waiting += [ROOT / file for file in sorted(new)]
     return found | templates
+
+
+def direct_imports(path: Path) -> set[str]:
+    """The project's modules that a module itself imports, as paths from the top."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return {file for file in _module_files(tree) if has_code(ROOT / file)}
+
+
+def rooms(path: Path) -> set[str]:
+    """The folders of what a script imports; modules that params choose stand by themselves."""
+    return {file if _is_choice(file) else str(Path(file).parent) for file in imported_files(path)}
+
+
+def is_code(dep: str) -> bool:
+    """Whether a dep of dvc.yaml is code of the project."""
+    return dep.startswith(("src/retune/", "stages/")) and not dep.startswith("src/retune/corpora")
+
+
+def budget(path: Path) -> tuple[int, int]:
+    """Lines of code that a script imports, and lines that only stand in the same rooms."""
+    used = {ROOT / file for file in imported_files(path) if "$" not in file}
+    used |= {file for _, folder in _variant_folders(path) for file in folder.glob("[a-z]*.py")}
+    there = {
+        f for room in rooms(path) if not room.endswith(".py") for f in (ROOT / room).glob("*.py")
+    }
+    return _lines(used), _lines(there - used)
 
 
 def libraries(path: Path) -> set[str]:
@@ -88,6 +122,14 @@ def _variant_folders(path: Path) -> Iterator[tuple[str, Path]]:
         yield param, ROOT / "src" / package.replace(".", "/")
 
 
+def _is_choice(file: str) -> bool:
+    return Path(file).parent.name in CHOICES and "/tasks/" in file
+
+
+def _lines(files: set[Path]) -> int:
+    return sum(len(file.read_text(encoding="utf-8").splitlines()) for file in files)
+
+
 def _calls(tree: ast.AST) -> Iterator[ast.Call]:
     return (node for node in ast.walk(tree) if isinstance(node, ast.Call))
 
@@ -107,6 +149,14 @@ def _module_files(tree: ast.Module) -> Iterator[str]:
         for name in names:
             if name.split(".")[0] == "retune":
                 yield from _files(name)
+
+
+def _script_files(tree: ast.Module) -> Iterator[str]:
+    """Modules that are run in a process by themselves: `Path(__file__).with_name("x.py")`."""
+    for call in _calls(tree):
+        if _attribute(call) == "with_name" and ast.unparse(call).endswith(".py')"):
+            name = ast.literal_eval(call.args[0])
+            yield from (str(f.relative_to(ROOT)) for f in (ROOT / "src").rglob(name))
 
 
 def _runtime_nodes(node: ast.AST) -> Iterator[ast.AST]:

@@ -7,14 +7,14 @@ from typing import Any
 import tiny
 import torch
 
-from retune.checkpoints import CheckpointParams
-from retune.language_model.models import gpt2_small
-from retune.language_model.start import start
-from retune.language_model.texts import Text, write_texts
-from retune.language_model.tokenize import TokenizeParams, tokenize
-from retune.language_model.train import TrainParams, train
-from retune.manifests import digest, seal
-from retune.storage import sha256
+from retune.core.files import sha256
+from retune.core.manifests import digest, seal
+from retune.models.checkpoints import CheckpointParams
+from retune.tasks.language_model.init.init import start
+from retune.tasks.language_model.models import gpt2_small
+from retune.tasks.language_model.texts.texts import Text, write_texts
+from retune.tasks.language_model.tokenize.tokenize import TokenizeParams, tokenize
+from retune.tasks.language_model.train.train import TrainParams, train
 
 #: Never asked for, where the tokenizer is learned.
 NO_CHECKPOINT = CheckpointParams("./none", "0" * 64)

@@ -7,12 +7,12 @@ from typing import Any
 import tiny
 import torch
 
-from retune.manifests import digest, seal
-from retune.sentiment.examples import Example, write_examples
-from retune.sentiment.models import bag_of_embeddings, bert, lstm
-from retune.sentiment.tokenize import TokenizeParams, tokenize
-from retune.sentiment.train import TrainParams, train
-from retune.storage import sha256
+from retune.core.files import sha256
+from retune.core.manifests import digest, seal
+from retune.tasks.sentiment.models import bag_of_embeddings, bert, lstm
+from retune.tasks.sentiment.texts.examples import Example, write_examples
+from retune.tasks.sentiment.tokenize.tokenize import TokenizeParams, tokenize
+from retune.tasks.sentiment.train.train import TrainParams, train
 
 OPTIMIZATION: dict[str, Any] = {
     "lr": 1e-2, "epochs": 3, "batch_size": 4, "gradient_accumulation": 1, "warmup_ratio": 0.1,

@@ -1,7 +1,7 @@
 """The scores of SQuAD 1.1 and 2.0 by their published definitions, step by step.
 
-Written apart from `retune.qa.score` and in another way (whole documents, dicts and loops), as
-something to compare it with.
+Written apart from `retune.tasks.qa.score.score` and in another way (whole documents, dicts and
+loops), as something to compare it with.
 """
 
 import re

@@ -31,11 +31,11 @@ from transformers import (
     BertConfig,
 )
 
-from retune.borrowing import adapter_params, load_adapter
-from retune.bundles import AdapterParts, insert, load, publish, weights_sum
-from retune.checkpoints import CheckpointParams
-from retune.layers.adapters import AdapterParams
-from retune.storage import sha256
+from retune.adapters.adapter_reuse import adapter_params, load_adapter
+from retune.adapters.bundles import AdapterParts, insert, load, publish, weights_sum
+from retune.adapters.layers import AdapterParams
+from retune.core.files import sha256
+from retune.models.checkpoints import CheckpointParams
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def test_a_bundle_names_the_pin_of_pickled_weights_and_loads_by_it(
     made(encoder, PARTS["pfeiffer"]).save_pretrained(tmp_path / "work")
     publish(tmp_path / "work", tmp_path / "bundle", base, tiny.wordpiece())
     asked: list[CheckpointParams] = []
-    monkeypatch.setattr("retune.bundles.locate", lambda p, _: asked.append(p) or encoder)
+    monkeypatch.setattr("retune.adapters.bundles.locate", lambda p, _: asked.append(p) or encoder)
     load(tmp_path / "bundle", QA)
     assert asked == [base]
 
@@ -128,7 +128,7 @@ def test_a_fresh_process_gives_the_same_bits(encoders: Path, tmp_path: Path) -> 
     code = (
         "import sys, torch; from pathlib import Path; from safetensors.torch import save_file\n"
         "from transformers import AutoModelForQuestionAnswering as Auto\n"
-        "from retune.bundles import load\n"
+        "from retune.adapters.bundles import load\n"
         "folder = Path(sys.argv[1]); model = load(folder, Auto); torch.set_num_threads(1)\n"
         f"ids, mask = torch.tensor({IDS.tolist()}), torch.tensor({MASK.tolist()})\n"
         "with torch.inference_mode():\n"
@@ -197,7 +197,7 @@ def test_the_base_is_hashed_once_where_the_pin_is_its_sum(
         monkeypatch.setattr(f"retune.{module}.sha256", counting)
     base = pin(encoders / "bert")
     if revision == 40:  # as of a checkpoint of the hub
-        monkeypatch.setattr("retune.bundles.resolve", lambda _: encoders / "bert")
+        monkeypatch.setattr("retune.adapters.bundles.resolve", lambda _: encoders / "bert")
         base = replace(base, revision=40 * "a")
     assert weights_sum(base) == sha256(encoders / "bert" / "model.safetensors")
     assert hashed == [encoders / "bert" / "model.safetensors"]

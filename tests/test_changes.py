@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from retune.cli import main
-from retune.verify.changes import table
-from retune.verify.compare import Run
+from retune.tools.cli.main import main
+from retune.tools.verify.changes import table
+from retune.tools.verify.compare import Run
 
 
 def run_of(environment: str = "a", f1: float = 50.0, **more: Any) -> Run:

@@ -13,12 +13,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from retune import checkpoints
-from retune.checkpoints import CheckpointParams, resolve
-from retune.encoders import load_encoder_embeddings
-from retune.errors import RetuneError
-from retune.params import Params
-from retune.storage import sha256
+from retune.core.errors import RetuneError
+from retune.core.files import sha256
+from retune.core.params import Params
+from retune.models import checkpoints
+from retune.models.checkpoints import CheckpointParams, resolve
+from retune.models.encoders import load_encoder_embeddings
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 EMPTY_SUM = "0" * 64
@@ -393,7 +393,7 @@ def test_quiet_transformers_hides_warnings_and_bars() -> None:
 
 def test_import_needs_no_heavy_library() -> None:
     code = (
-        "import sys, retune.checkpoints, retune.qa.models;"
+        "import sys, retune.models.checkpoints, retune.tasks.qa.models;"
         "heavy = {'torch', 'transformers', 'huggingface_hub'};"
         "sys.exit(str(sorted(heavy & set(sys.modules))))"
     )

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from retune.claims import ledger, stated
-from retune.claims.ledger import Earned, Place, Published
-from retune.errors import RetuneError
-from retune.params import load_yaml
+from retune.core.errors import RetuneError
+from retune.core.params import load_yaml
+from retune.tools.claims import ledger, stated
+from retune.tools.claims.ledger import Earned, Place, Published
 
 ROOT = Path(__file__).resolve().parent.parent
 CLAIMS = ledger.load(ROOT)
@@ -30,7 +30,7 @@ def _parsed_once() -> Iterator[None]:
         return known[content]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("retune.claims.project.load_yaml", load)
+        patch.setattr("retune.tools.claims.project.load_yaml", load)
         yield
 
 
@@ -86,7 +86,7 @@ def test_the_rule_sees_the_numbers_of_every_document() -> None:
 
 
 def test_every_model_and_every_preset_has_a_claim() -> None:
-    models = {path.stem for path in (ROOT / "src/retune/qa/models").glob("[a-z]*.py")}
+    models = {path.stem for path in (ROOT / "src/retune/tasks/qa/models").glob("[a-z]*.py")}
     models.remove("bert_adapter_fusion")  # of the graph of adapters: claim adapters-methods
     earned = {name for name, c in CLAIMS.items() if isinstance(c, Earned) and c.retrain}
     assert earned == models
@@ -171,7 +171,7 @@ SPOILT = [
         id="a published number in the ledger",
     ),
     pytest.param(
-        "src/retune/qa/doctor/neighbours.py", "THRESHOLD = 0.8", "THRESHOLD = 0.7",
+        "src/retune/tools/data_doctor/neighbours.py", "THRESHOLD = 0.8", "THRESHOLD = 0.7",
         r"near-contexts: values: .*THRESHOLD is 0.7, the ledger says 0.8",
         id="a constant",
     ),

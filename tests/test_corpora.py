@@ -11,7 +11,7 @@ import corpus_files
 import numpy as np
 import pytest
 
-from retune.qa.windows import window_bounds
+from retune.tasks.qa.windows.windows import window_bounds
 
 SPLITS = ("train", "validation")
 

@@ -12,10 +12,10 @@ import yaml
 from dvc.utils.hydra import apply_overrides
 from projects import ROOT, SIZES, Project
 
-from retune.experiments import load_experiment
-from retune.params import module_names
+from retune.core.params import module_names
+from retune.tools.experiments.experiments import load_experiment
 
-MODELS = module_names("retune.qa.models")
+MODELS = module_names("retune.tasks.qa.models")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 pytestmark = pytest.mark.slow
@@ -144,7 +144,7 @@ def test_editing_another_model_runs_nothing_and_editing_this_one_trains(project:
     with project.params() as qa:
         qa["model"] = "bert"
     project.repro()
-    models = project.folder / "src/retune/qa/models"
+    models = project.folder / "src/retune/tasks/qa/models"
     for name in MODELS:
         if name != "bert":
             with (models / f"{name}.py").open("a", encoding="utf-8") as file:
@@ -212,7 +212,7 @@ def test_a_sweep_goes_on_after_a_failure_and_reports_it(project: Project) -> Non
     project.commit("before the sweep")
     before = (project.folder / "params.yaml").read_bytes()
     output = project.run(
-        "python", "-m", "retune.cli", "sweep", "qa.train.precision=fp16,bf16", fails=True
+        "python", "-m", "retune.tools.cli.main", "sweep", "qa.train.precision=fp16,bf16", fails=True
     )
     assert "1 of 2 experiments failed" in output
     assert "precision=fp16: see logs/precision=fp16.log" in output
@@ -220,15 +220,15 @@ def test_a_sweep_goes_on_after_a_failure_and_reports_it(project: Project) -> Non
     assert "qa.train.precision is fp16" in log
     assert (project.folder / "params.yaml").read_bytes() == before
     rows = json.loads(
-        project.run("python", "-m", "retune.cli", "table", "--json", "precision=bf16")
+        project.run("python", "-m", "retune.tools.cli.main", "table", "--json", "precision=bf16")
     )
     assert [row["name"] for row in rows] == ["precision=bf16"]
     assert 0 <= rows[0]["qa.f1"] <= 100
     again = project.run(
-        "python", "-m", "retune.cli", "sweep", "qa.train.precision=bf16", fails=True
+        "python", "-m", "retune.tools.cli.main", "sweep", "qa.train.precision=bf16", fails=True
     )
     assert "experiments of that name are there already: precision=bf16; give --replace" in again
-    table = project.run("python", "-m", "retune.cli", "table")
+    table = project.run("python", "-m", "retune.tools.cli.main", "table")
     assert max(map(len, table.splitlines())) <= 80
     applied = project.run("dvc", "exp", "apply", "precision=bf16")
     assert "pipelines/" not in applied
@@ -239,7 +239,7 @@ def test_a_sweep_goes_on_after_a_failure_and_reports_it(project: Project) -> Non
 
 
 def test_a_sweep_over_seeds_is_folded_and_its_runs_are_kept(project: Project) -> None:
-    retune = ("python", "-m", "retune.cli")
+    retune = ("python", "-m", "retune.tools.cli.main")
     output = project.run(*retune, "sweep", "qa.model=bert,lstm", "--seeds", "1,2")
     assert re.search(r"bert +F1 +2 of 2 ", output)
     assert "seed noise is unknown with fewer than 3 seeds in common" in output

@@ -15,12 +15,12 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from retune.cli import main
-from retune.environment import command, lock, machine, project
-from retune.environment.findings import Report
-from retune.errors import RetuneError
-from retune.precision import resolved_precision
-from retune.training import KERNEL_VARIABLES, environment
+from retune.core.errors import RetuneError
+from retune.models.precision import resolved_precision
+from retune.tools.cli.main import main
+from retune.tools.machine_doctor import command, lock, machine, project
+from retune.tools.machine_doctor.machine_findings import Report
+from retune.training.arguments import KERNEL_VARIABLES, environment
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCK = lock.read_lock(ROOT / "requirements.lock")

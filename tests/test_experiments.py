@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from dvc.utils.hydra import apply_overrides
 
-from retune.errors import RetuneError
-from retune.experiments import Experiment, load_experiment
-from retune.grid import grid, parse_seeds, planned
-from retune.params import Params, Seed, load_yaml
+from retune.core.errors import RetuneError
+from retune.core.params import Params, Seed, load_yaml
+from retune.tools.experiments.experiments import Experiment, load_experiment
+from retune.tools.experiments.grid import grid, parse_seeds, planned
 
 ROOT = Path(__file__).resolve().parent.parent
 ADAPTERS = ROOT / "pipelines/adapters"
@@ -45,8 +45,8 @@ def test_a_preset_changes_known_params_and_every_stage_accepts_them(
 
 @pytest.mark.parametrize("name", SISTERS_PRESETS)
 def test_so_does_one_of_the_adapters_for_every_method(name: str, tmp_path: Path) -> None:
-    from retune.adapters.entities import EntitiesParams
-    from retune.adapters.language import LanguageParams
+    from retune.tasks.masked_lm.train.language import LanguageParams
+    from retune.tasks.ner.train.entities import EntitiesParams
 
     path = changed(ADAPTERS, name, tmp_path)
     for variant in load_yaml(path)["variants"]:
@@ -58,13 +58,13 @@ def test_so_does_one_of_the_adapters_for_every_method(name: str, tmp_path: Path)
 
 @pytest.mark.parametrize("name", SENTIMENTS_PRESETS)
 def test_and_one_of_sentiment(name: str, tmp_path: Path) -> None:
-    from retune.checkpoints import CheckpointParams
-    from retune.sentiment.download import DownloadParams
-    from retune.sentiment.predict import PredictParams
-    from retune.sentiment.probes import ProbeParams
-    from retune.sentiment.score import ScoreParams
-    from retune.sentiment.tokenize import TokenizeParams
-    from retune.sentiment.train import TrainParams
+    from retune.models.checkpoints import CheckpointParams
+    from retune.tasks.sentiment.download.download import DownloadParams
+    from retune.tasks.sentiment.predict.predict import PredictParams
+    from retune.tasks.sentiment.probe.probes import ProbeParams
+    from retune.tasks.sentiment.score.score import ScoreParams
+    from retune.tasks.sentiment.tokenize.tokenize import TokenizeParams
+    from retune.tasks.sentiment.train.train import TrainParams
 
     path = changed(SENTIMENT, name, tmp_path)
     for variant in load_yaml(path)["variants"]:
@@ -78,11 +78,13 @@ def test_and_one_of_sentiment(name: str, tmp_path: Path) -> None:
             params.section("sentiment.probe", ProbeParams)
             params.variant(
                 "sentiment.augment.method",
-                "retune.sentiment.augmenting",
+                "retune.tasks.sentiment.augmenting",
                 "sentiment.augment.methods",
             )
             params.variant(
-                "sentiment.vocabulary", "retune.sentiment.vocabularies", "sentiment.vocabularies"
+                "sentiment.vocabulary",
+                "retune.tasks.sentiment.vocabularies",
+                "sentiment.vocabularies",
             )
             for kind in ("dataset", "model"):
                 params.variant(
@@ -113,10 +115,10 @@ def test_those_of_sentiment_have_what_the_notebooks_say(
 
 @pytest.mark.parametrize("name", LANGUAGE_MODELS_PRESETS)
 def test_and_one_of_the_language_model(name: str, tmp_path: Path) -> None:
-    from retune.checkpoints import CheckpointParams
-    from retune.language_model.download import DownloadParams
-    from retune.language_model.tokenize import TokenizeParams
-    from retune.language_model.train import TrainParams
+    from retune.models.checkpoints import CheckpointParams
+    from retune.tasks.language_model.download.download import DownloadParams
+    from retune.tasks.language_model.tokenize.tokenize import TokenizeParams
+    from retune.tasks.language_model.train.train import TrainParams
 
     with Params(changed(LANGUAGE_MODEL, name, tmp_path)) as params:
         params.section("language_model.seed", Seed)
@@ -149,16 +151,16 @@ def changed(pipeline: Path, name: str, tmp_path: Path) -> Path:
 
 def read_qa(params: Params) -> None:
     """Read all of `qa`, as its stages do."""
-    from retune.checkpoints import CheckpointParams
-    from retune.qa.download import DownloadParams
-    from retune.qa.postprocess import PostprocessParams
-    from retune.qa.predict import PredictParams
-    from retune.qa.score import ScoreParams
-    from retune.qa.tokenize import TokenizeParams
-    from retune.qa.train import TrainParams
+    from retune.models.checkpoints import CheckpointParams
+    from retune.tasks.qa.download.download import DownloadParams
+    from retune.tasks.qa.postprocess.postprocess import PostprocessParams
+    from retune.tasks.qa.predict.predict import PredictParams
+    from retune.tasks.qa.score.score import ScoreParams
+    from retune.tasks.qa.tokenize.tokenize import TokenizeParams
+    from retune.tasks.qa.train.train import TrainParams
 
-    params.variant("qa.dataset", "retune.qa.datasets", "qa.datasets")
-    params.variant("qa.model", "retune.qa.models", "qa.models")
+    params.variant("qa.dataset", "retune.tasks.qa.datasets", "qa.datasets")
+    params.variant("qa.model", "retune.tasks.qa.models", "qa.models")
     params.section("qa.seed", Seed)
     for section, kind in [
         ("checkpoint", CheckpointParams),

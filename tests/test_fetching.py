@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from hostile import DATA, PAGE, SUM, Hostile, running
 
-from retune import transfer
-from retune.errors import RetuneError
-from retune.fetching import cache_folder, fetch, hub_source
+from retune.core.errors import RetuneError
+from retune.fetch import transfer
+from retune.fetch.fetching import cache_folder, fetch, hub_source
 
 
 @pytest.fixture

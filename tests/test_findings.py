@@ -2,8 +2,8 @@ from typing import Any
 
 import pytest
 
-from retune.errors import RetuneError
-from retune.findings import Finding, raise_errors
+from retune.core.errors import RetuneError
+from retune.ingest.findings import Finding, raise_errors
 
 
 def finding(number: int, severity: Any = "error", kind: str = "misaligned") -> Finding:

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from retune import folding, seed_spread
-from retune.cli import main
-from retune.errors import RetuneError
+from retune.core.errors import RetuneError
+from retune.stats import seed_spread
+from retune.tools.cli.main import main
+from retune.tools.experiments import folding
 
 PARAMS = ["qa.model", "qa.seed", "qa.train.lr"]
 # Differences seed by seed: 1, 2, 0; their mean is 1, their deviation 1.

@@ -14,7 +14,7 @@ import psutil
 import pytest
 from projects import Project, has_ended
 
-from retune.storage import sha256
+from retune.core.files import sha256
 
 pytestmark = pytest.mark.slow
 
@@ -219,7 +219,7 @@ def test_two_stages_never_write_one_folder(project: Project) -> None:
 HOLD = """
 import stages, time
 from pathlib import Path
-from retune.storage import locked
+from retune.core.files import locked
 with locked(Path("data/qa/.features.lock")):
     print(flush=True)
     time.sleep(600)

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from retune.errors import RetuneError
-from retune.launch import SETTING, _words, launch
+from retune.core.errors import RetuneError
+from retune.training.launch import SETTING, _words, launch
 
 ROOT = Path(__file__).resolve().parent.parent
 TWO = "--multi_gpu --num_processes 2 --main_process_port 0"
 JOB = '''
 import os, signal, sys, time
 from pathlib import Path
-from retune.errors import RetuneError
-from retune.launch import run_launched
+from retune.core.errors import RetuneError
+from retune.training.launch import run_launched
 
 RANK = os.environ.get("RANK", "alone")
 

@@ -3,7 +3,7 @@ from typing import Any, NamedTuple
 import pytest
 from pydantic import ValidationError
 
-from retune.limits import LimitParams, limited
+from retune.ingest.subsample import LimitParams, limited
 
 
 class Row(NamedTuple):

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from retune.memory import keep_freed_memory, peak_memory_mb
+from retune.core.memory import keep_freed_memory, peak_memory_mb
 
 
 def test_freed_memory_is_kept_by_two_settings_of_glibc(monkeypatch: pytest.MonkeyPatch) -> None:

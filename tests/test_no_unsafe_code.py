@@ -72,7 +72,7 @@ def test_a_module_runs_no_code_that_it_reads(path: Path) -> None:
 
 
 def test_one_script_alone_reads_pickled_weights() -> None:
-    """It runs in a process by itself: see `retune.pickled_weights`."""
+    """It runs in a process by itself: see `retune.models.pickled_weights`."""
     calls = {
         path.name
         for path in SOURCES

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retune.numerics import exp
+from retune.core.numerics import exp
 
 
 @given(st.lists(st.floats(-690, 0), min_size=1, max_size=50))

@@ -1,64 +1,97 @@
-"""What several tasks share stands in no task's package: an edit there would train others again."""
+"""Rooms: each module lives in one, and an import never leads up. An edit then re-runs little."""
 
-import re
+import ast
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
+import graph
 import pytest
 from graph import ROOT, imported_files
 
 SOURCE = ROOT / "src" / "retune"
-TASKS = "qa|adapters|language_model|sentiment"
-#: Who imports from a task's package nevertheless, and why.
-ALLOWED = {
-    "adapters/language.py": "qa",  # language adapters are trained on the contexts of questions
-    "cli.py": "qa",  # `retune doctor` is of files of questions, and imported when it is called
-    "report/additions/_answers.py": "qa",  # what a report adds is of one task
-    "report/additions/sentiment.py": "sentiment",  # likewise
-    "verify/claimed.py": "qa",  # scores the stored answers of the claims again, when it is called
-}
-#: Modules and packages of the command line, by the paths of their files below `SOURCE`.
-COMMAND_LINE = (
-    *("cli", "ask", "table", "sweep", "grid", "listing", "effects", "experiments", "folding"),
-    *("commands", "workspace", "leftovers", "report", "verify", "claims", "environment"),
-    "qa/doctor",
+#: Rooms from the lowest to the highest floor; `corpora` holds data and no code.
+FLOORS = (
+    *("core", "stats", "fetch", "ingest", "models", "adapters", "training", "tasks"),
+    *("preflight", "tools"),
 )
+#: Rooms of a task that import another task's room, and why.
+ACROSS = {
+    # Language adapters are trained on the contexts of questions and on sentences with entities.
+    ("tasks/masked_lm/train", "tasks/qa/questions"),
+    ("tasks/masked_lm/train", "tasks/ner/texts"),
+}
 STAGES = sorted(path for path in (ROOT / "stages").rglob("[a-z]*.py"))
+MODULES = sorted(path for path in SOURCE.rglob("*.py") if "corpora" not in path.parts)
 
 
-def test_no_task_imports_from_another_and_the_rest_from_none() -> None:
-    found: dict[str, set[str]] = {}
-    for path in SOURCE.rglob("*.py"):
-        name = path.relative_to(SOURCE).as_posix()
-        imports = rf"^\s*(?:from|import) retune(?:\.| import \(?\s*)({TASKS})\b"
-        tasks = set(re.findall(imports, path.read_text(encoding="utf-8"), re.MULTILINE))
-        if others := tasks - {name.split("/")[0]}:
-            found[name] = others
-    assert found == {name: {task} for name, task in ALLOWED.items()}
+def room(path: Path) -> str:
+    return path.parent.relative_to(SOURCE).as_posix()
+
+
+def arrows() -> Iterator[tuple[str, str]]:
+    """(room, room) for each import from one room to another."""
+    for path in MODULES:
+        for file in graph.direct_imports(path):
+            target = room(ROOT / file)
+            if target not in (".", room(path)):
+                yield room(path), target
+
+
+ARROWS = sorted(set(arrows()))
+
+
+def test_nothing_is_loose_at_the_root() -> None:
+    assert [path.name for path in SOURCE.glob("*.py")] == ["__init__.py"]
+    folders = {path.name for path in SOURCE.iterdir() if list(path.rglob("*.py"))}
+    assert folders == {*FLOORS, "corpora"}
+
+
+@pytest.mark.parametrize("folder", sorted({path.parent for path in MODULES} - {SOURCE}), ids=room)
+def test_each_room_says_what_lives_there(folder: Path) -> None:
+    text = ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8")))
+    assert text is not None
+    assert text.split("\n")[0].endswith(".")
+
+
+def test_an_import_never_leads_up() -> None:
+    up = [
+        (above, below)
+        for below, above in ARROWS
+        if FLOORS.index(above.split("/")[0]) > FLOORS.index(below.split("/")[0])
+    ]
+    assert not up
+
+
+def test_no_rooms_import_each_other() -> None:
+    targets: dict[str, set[str]] = {}
+    for start, end in ARROWS:
+        targets.setdefault(start, set()).add(end)
+    assert list(TopologicalSorter(targets).static_order())  # raises CycleError, which names them
+
+
+def test_no_task_imports_another() -> None:
+    tasks = [(a, b) for a, b in ARROWS if a.startswith("tasks/") and b.startswith("tasks/")]
+    assert {(a, b) for a, b in tasks if a.split("/")[1] != b.split("/")[1]} == ACROSS
 
 
 @pytest.mark.parametrize("stage", ["sentiment/train", "sentiment/predict", "language_model/train"])
 def test_what_has_no_adapters_imports_none(stage: str) -> None:
     """Else an edit of the adapters' code would train these models again."""
     files = imported_files(ROOT / "stages" / f"{stage}.py")
-    adapters = ("bundles.py", "borrowing.py", "layers/adapters.py")
-    assert not files & {f"src/retune/{name}" for name in adapters}
+    assert not [file for file in files if file.startswith("src/retune/adapters/")]
 
 
 @pytest.mark.parametrize("stage", STAGES, ids=lambda path: f"{path.parent.name}/{path.stem}")
-def test_no_stage_imports_the_command_line(stage: Path) -> None:
+def test_no_stage_imports_the_tools(stage: Path) -> None:
     """Else an edit of a command would run the stage again."""
-    names = "|".join(COMMAND_LINE)
-    pattern = rf"src/retune/(({names})(/.*)?|cli_\w+)(\.py)?"
-    assert not [file for file in imported_files(stage) if re.fullmatch(pattern, file)]
-
-
-def test_the_command_line_has_these_modules() -> None:
-    for name in COMMAND_LINE:
-        assert (SOURCE / f"{name}.py").is_file() or (SOURCE / name).is_dir(), name
+    assert not [file for file in imported_files(stage) if file.startswith("src/retune/tools/")]
 
 
 def test_perplexity_imports_no_search() -> None:
     """How texts are continued changes nothing in how likely a model finds them."""
     files = imported_files(ROOT / "stages" / "language_model" / "perplexity.py")
     search = ("generation", "decoding", "beams", "processors")
-    assert not files & {f"src/retune/language_model/{name}.py" for name in search}
+    folder = "src/retune/tasks/language_model/generate"
+    assert all((ROOT / f"{folder}/{name}.py").is_file() for name in search)
+    assert not files & {f"{folder}/{name}.py" for name in search}

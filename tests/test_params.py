@@ -5,18 +5,10 @@ import pytest
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from retune import lineage, manifests
-from retune.errors import RetuneError
-from retune.params import (
-    STRICT,
-    LearningRate,
-    Params,
-    Positive,
-    Seed,
-    load_yaml,
-    module_names,
-)
-from retune.validation import Reading, read_params, unknown_sections
+from retune.core import artifacts, manifests
+from retune.core.errors import RetuneError
+from retune.core.params import STRICT, LearningRate, Params, Positive, Seed, load_yaml, module_names
+from retune.preflight.validation import Reading, read_params, unknown_sections
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -189,13 +181,13 @@ def test_stages_and_dvc_read_the_same_values(tmp_path: Path, root: Path) -> None
 def test_an_unknown_variant_lists_the_choices(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
     path.write_text("qa: {model: brt}\n", encoding="utf-8")
-    names = ", ".join(module_names("retune.qa.models"))
+    names = ", ".join(module_names("retune.tasks.qa.models"))
     assert "bert" in names
     with (
         pytest.raises(RetuneError, match=f"qa.model: no 'brt'; allowed: {names}"),
         Params(path) as params,
     ):
-        params.variant("qa.model", "retune.qa.models", "qa.models")
+        params.variant("qa.model", "retune.tasks.qa.models", "qa.models")
 
 
 def test_the_stages_ask_for_the_sections_of_the_params_file(root: Path) -> None:
@@ -249,7 +241,7 @@ def test_the_section_of_a_model_that_there_is_not_is_refused(tmp_path: Path) -> 
     path.write_text("qa: {model: bert, models: {bert: {}, lsmt: {}}}\n", encoding="utf-8")
     said = r"qa\.models\.lsmt: .* `lstm`\?"
     with pytest.raises(RetuneError, match=said), Params(path) as params:
-        params.variant("qa.model", "retune.qa.models", "qa.models")
+        params.variant("qa.model", "retune.tasks.qa.models", "qa.models")
 
 
 @pytest.mark.parametrize(
@@ -286,15 +278,15 @@ def test_a_new_task_needs_no_entry_in_any_module(tmp_path: Path) -> None:
         assert params.section("toy.depth", Positive) == 9
         params.section("toy.model", str)
         params.section("toy.checkpoint", str)
-    with lineage.sealed(params.read, reads={}, writes={"model": tmp_path / "model"}):
+    with artifacts.sealed(params.read, reads={}, writes={"model": tmp_path / "model"}):
         (tmp_path / "model").mkdir()
     shared = {"toy.checkpoint": "here", "toy.model": "small"}
     assert manifests.read(tmp_path / "model")["params"] == shared
     reads = {"model": tmp_path / "model"}
-    with lineage.sealed(params.read, reads=reads, writes={}):
+    with artifacts.sealed(params.read, reads=reads, writes={}):
         pass
     other, said = {"toy.model": "large"}, "made with toy.model 'small', while .* say 'large'"
-    with pytest.raises(RetuneError, match=said), lineage.sealed(other, reads=reads, writes={}):
+    with pytest.raises(RetuneError, match=said), artifacts.sealed(other, reads=reads, writes={}):
         pass
     readings = [Reading("toy", "deep", params.read, asked=("toy.seed", *params.asked))]
     assert unknown_sections(readings, tmp_path) == []

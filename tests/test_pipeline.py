@@ -38,7 +38,8 @@ def script(name: str) -> Path:
 
 
 def code(stage: dict[str, Any]) -> set[str]:
-    return {path for path in paths(stage, "deps") if path.endswith(".py")}
+    """The rooms, scripts and chosen modules that a stage depends on."""
+    return {path for path in paths(stage, "deps") if graph.is_code(path)}
 
 
 def test_the_six_stages_stand_in_the_order_of_the_work() -> None:
@@ -50,12 +51,18 @@ def test_the_six_stages_stand_in_the_order_of_the_work() -> None:
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_a_stage_depends_on_its_script_and_all_that_it_imports_and_on_nothing_else(
+def test_a_stage_depends_on_its_script_and_the_rooms_of_all_that_it_imports_and_on_no_other(
     name: str,
 ) -> None:
-    imported = graph.imported_files(script(name))
-    assert len(imported) >= 5
-    assert code(STAGES[name]) == {script(name).relative_to(ROOT).as_posix(), *imported}
+    assert len(graph.imported_files(script(name))) >= 5
+    rooms = graph.rooms(script(name))
+    assert code(STAGES[name]) == {script(name).relative_to(ROOT).as_posix(), *rooms}
+
+
+@pytest.mark.parametrize("name", ["train", "predict"])
+def test_costly_stages_depend_on_little_that_they_do_not_import(name: str) -> None:
+    imported, others = graph.budget(script(name))
+    assert others <= graph.BUDGET * imported
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -116,9 +123,9 @@ def test_every_chart_is_declared_with_title_axes_and_labels(folder: Path) -> Non
 
 def test_editing_the_lstm_does_not_retrain_bert() -> None:
     train = code(STAGES["train"])
-    named = [p for p in train if re.fullmatch(r"src/retune/qa/models/[a-z]\w*\.py", p)]
+    named = [p for p in train if re.fullmatch(r"src/retune/tasks/qa/models/[a-z]\w*\.py", p)]
     assert named == []
-    assert "src/retune/qa/models/${qa.model}.py" in train
+    assert "src/retune/tasks/qa/models/${qa.model}.py" in train
 
 
 def test_changing_n_best_runs_postprocess_and_score_only() -> None:

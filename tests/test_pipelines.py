@@ -1,5 +1,6 @@
 """The sister pipelines' dvc.yaml are the truth, too: deps, params and paths are the code's."""
 
+import os
 import re
 import shlex
 from pathlib import Path
@@ -29,7 +30,7 @@ class Stage(NamedTuple):
     @property
     def arguments(self) -> list[str]:
         """The command's words behind the launcher of stages."""
-        return shlex.split(self.body["cmd"].removeprefix("exec python ../../stages "))
+        return shlex.split(self.body["cmd"].removeprefix("exec python -m stages."))
 
     @property
     def script(self) -> Path:
@@ -103,11 +104,29 @@ def test_there_are_sister_pipelines() -> None:
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_it_depends_on_its_script_and_all_that_that_imports(stage: Stage) -> None:
-    code = {path for path in stage.paths("deps") if path.endswith(".py")}
-    imported = chosen(stage, graph.imported_files(stage.script))
-    files = {stage.script.relative_to(ROOT).as_posix(), *imported}
-    assert code == {f"../../{file}" for file in files}
+def test_it_depends_on_its_script_and_the_rooms_of_all_that_that_imports(stage: Stage) -> None:
+    code = {path for path in stage.paths("deps") if graph.is_code(path)}
+    rooms = chosen(stage, graph.rooms(stage.script))
+    assert code == {stage.script.relative_to(ROOT).as_posix(), *rooms}
+
+
+COSTLY = ("train", "predict", "generate", "language", "entities")
+
+
+@pytest.mark.parametrize("stage", [each for each in STAGES if each.values[0].name in COSTLY])
+def test_costly_stages_depend_on_little_that_they_do_not_import(stage: Stage) -> None:
+    imported, others = graph.budget(stage.script)
+    assert others <= graph.BUDGET * imported
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_the_links_of_a_sister_lead_to_the_code(folder: Path) -> None:
+    """By them DVC finds the code inside the sister's own repository, and ignores `__pycache__`."""
+    assert {name: os.readlink(folder / name) for name in ("src", "stages")} == {
+        "src": "../../src",
+        "stages": "../../stages",
+    }
+    assert "__pycache__/" in (folder / ".dvcignore").read_text(encoding="utf-8").splitlines()
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -127,11 +146,11 @@ def test_it_depends_on_the_versions_of_the_libraries_that_it_uses(stage: Stage) 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_its_command_names_what_it_declares(stage: Stage) -> None:
-    assert stage.body["cmd"].startswith("exec python ../../stages ")
+    assert stage.body["cmd"].startswith("exec python -m stages.")
     words = [word for word in stage.arguments[1:] if re.search(r"^(data|metrics)/", word)]
     kinds = ("deps", "outs", "metrics", "plots")
     declared = [path for kind in kinds for path in stage.paths(kind)]
-    plain = [path for path in declared if not path.startswith(("../../", "${"))]
+    plain = [path for path in declared if not path.startswith(("../../", "src/", "stages/", "${"))]
     # Of the stage `check`: params.yaml, which all read, and its output, which nothing reads.
     ordering = {"check": ["params.yaml"], "download": [CHECKED], "entities": [CHECKED]}
     assert sorted([*words, *ordering.get(stage.name, [])]) == sorted(plain)

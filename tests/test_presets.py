@@ -13,13 +13,13 @@ from dvc.utils.hydra import apply_overrides
 from hub_server import COMMIT, HubServer, serving
 from safetensors.torch import load_file
 
-from retune.checkpoints import WEIGHTS, CheckpointParams, load_tokenizer, resolve
-from retune.encoders import span_model
-from retune.errors import RetuneError
-from retune.experiments import load_experiment
-from retune.params import Params, load_yaml
-from retune.storage import sha256
-from retune.validation import require_valid
+from retune.core.errors import RetuneError
+from retune.core.files import sha256
+from retune.core.params import Params, load_yaml
+from retune.models.checkpoints import WEIGHTS, CheckpointParams, load_tokenizer, resolve
+from retune.models.encoders import span_model
+from retune.preflight.validation import require_valid
+from retune.tools.experiments.experiments import load_experiment
 
 ROOT = Path(__file__).resolve().parent.parent
 TOKEN = "hf_secret"

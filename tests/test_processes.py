@@ -3,7 +3,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retune.processes import JointBatches, Share
+from retune.training.distributed import JointBatches, Share
 
 counts = st.integers(1, 5)
 

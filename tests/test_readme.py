@@ -11,7 +11,7 @@ from types import ModuleType
 import pytest
 import yaml
 
-from retune.params import load_yaml
+from retune.core.params import load_yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -110,7 +110,7 @@ def test_every_path_and_link_exists() -> None:
     paths = re.findall(r"\]\((?!http)([^)#]+)\)", README) + re.findall(
         r"`((?:src|stages|metrics|docs|data|experiments)/[\w./-]*)`", README
     )
-    made = ("data/qa/", "metrics/", "src/retune/qa/models/mine.py")
+    made = ("data/qa/", "metrics/", "src/retune/tasks/qa/models/mine.py")
     checked = [path for path in paths if not path.startswith(made)]
     assert len(checked) >= 5
     for path in checked:
@@ -118,7 +118,7 @@ def test_every_path_and_link_exists() -> None:
 
 
 def test_every_example_of_the_command_line_is_understood() -> None:
-    from retune.cli import _parser
+    from retune.tools.cli.main import _parser
 
     lines = re.findall(r"^\$ retune (.*?)(?:\s+#.*)?$", README, re.MULTILINE)
     assert len(lines) >= 2

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from retune.resampling import resampled_sums
+from retune.stats.bootstrap import resampled_sums
 
 
 def test_sums_are_those_of_an_unhurried_bootstrap_however_many_are_drawn_at_a_time(
@@ -11,5 +11,5 @@ def test_sums_are_those_of_an_unhurried_bootstrap_however_many_are_drawn_at_a_ti
     generator = np.random.default_rng(7)
     slow = [values[generator.integers(5, size=5)].sum() for _ in range(40)]
     assert resampled_sums(values, 40, 7).tolist() == slow
-    monkeypatch.setattr("retune.resampling._DRAWN", 13)
+    monkeypatch.setattr("retune.stats.bootstrap._DRAWN", 13)
     assert resampled_sums(values, 40, 7).tolist() == slow

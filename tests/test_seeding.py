@@ -3,7 +3,7 @@ import random
 import numpy as np
 import torch
 
-from retune.seeding import random_state_kept, seed_everything
+from retune.training.seeding import random_state_kept, seed_everything
 
 
 def draw() -> list[float]:

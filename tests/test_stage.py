@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from retune.errors import RetuneError
-from retune.stage import guarded
+from retune.core.errors import RetuneError
+from retune.core.stage import guarded
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = sorted(
@@ -66,8 +66,8 @@ def test_only_stages_that_read_arrow_or_numbers_import_their_libraries() -> None
 
 def test_reading_answers_needs_neither_pandas_nor_torch(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from retune.qa.features import *\n"
-        "from retune.qa.windows import Features; import numpy as np\n"
+        "import sys; from pathlib import Path; from retune.tasks.qa.windows.features import *\n"
+        "from retune.tasks.qa.windows.windows import Features; import numpy as np\n"
         "path, one, two = Path(sys.argv[1]), np.zeros(1, np.int32), np.ones(1, np.int32)\n"
         "columns = [one.astype(np.int64), two, one, two, *[one] * 7]\n"
         "with window_writer(path) as writer: writer.write(Features(*columns))\n"
@@ -88,8 +88,8 @@ def test_stages_without_a_model_start_without_its_libraries(name: str) -> None:
 
 
 def test_the_command_line_starts_without_heavy_libraries() -> None:
-    loaded = set(run("-c", "import sys, retune.cli; print(*sys.modules)").stdout.split())
-    assert "retune.cli" in loaded
+    loaded = set(run("-c", "import sys, retune.tools.cli.main; print(*sys.modules)").stdout.split())
+    assert "retune.tools.cli.main" in loaded
     assert not loaded & {"torch", "transformers", "datasets", "pandas", "dvc", "pydantic"}
 
 
@@ -128,7 +128,7 @@ def test_help_is_printed_in_a_process_of_its_own() -> None:
 
 @pytest.mark.parametrize("command", ["sweep", "table"])
 def test_every_command_has_help_with_an_example(command: str) -> None:
-    done = run("-m", "retune.cli", command, "--help")
+    done = run("-m", "retune.tools.cli.main", command, "--help")
     assert done.returncode == 0
     assert f"Example: retune {command}" in done.stdout
 
@@ -147,8 +147,8 @@ def test_outside_the_project_a_stage_says_where_to_run(tmp_path: Path) -> None:
 OPTIONAL = """
 import sys
 from pathlib import Path
-from retune.params import Params
-from retune.stage import run_stage
+from retune.core.params import Params
+from retune.core.stage import run_stage
 def main(raw: Path, model_folder: Path, more_data: Path | None = None) -> str:
     with Params() as params:
         value = params.section("task.value", int)

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retune.errors import RetuneError
-from retune.storage import (
+from retune.core.errors import RetuneError
+from retune.core.files import (
     atomic_path,
     read_json,
     read_json_lines,
@@ -86,7 +86,7 @@ def test_texts_are_written_as_json_with_any_number_of_runs(
     folder = tmp_path_factory.mktemp("texts")
     write_json(folder / "whole.json", texts)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("retune.storage._RUN", 2)
+        patch.setattr("retune.core.files._RUN", 2)
         write_json_texts(folder / "runs.json", texts.items())
     assert (folder / "runs.json").read_bytes() == (folder / "whole.json").read_bytes()
     assert sorted(os.listdir(folder)) == ["runs.json", "whole.json"]

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from retune import commands
-from retune import sweep as module
-from retune.cli import main
-from retune.errors import RetuneError
-from retune.experiments import Experiment
-from retune.sweep import Outcome, sweep
+from retune.core.errors import RetuneError
+from retune.tools.cli.main import main
+from retune.tools.experiments import sweep as module
+from retune.tools.experiments.experiments import Experiment
+from retune.tools.experiments.sweep import Outcome, sweep
+from retune.tools.project import commands
 
 ONE, TWO = Experiment("one", {"qa.seed": 1}), Experiment("two", {"qa.seed": 2})
 
@@ -96,7 +96,7 @@ def test_seeds_of_a_sister_take_the_place_of_its_own(
     (small / "params.yaml").write_text("toy: {seed: 1, lr: 2}\n")
     fake = use(monkeypatch, FakeDvc())
     asked: list[list[str]] = []
-    monkeypatch.setattr("retune.cli_table.folded", lambda names: asked.append(names) or [])
+    monkeypatch.setattr("retune.tools.cli.tables.folded", lambda names: asked.append(names) or [])
     command = ["sweep", "--pipeline", "small", "toy.lr=3"]
     assert main([*command, "--seeds", "1,2"]) == 0
     runs = [call for call in fake.calls if call[:2] == ["exp", "run"]]

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from retune.errors import RetuneError
-from retune.listing import experiment_rows
-from retune.table import render, workspace_row
-from retune.terminal_tables import print_table
+from retune.core.errors import RetuneError
+from retune.core.terminal_tables import print_table
+from retune.tools.experiments.listing import experiment_rows
+from retune.tools.experiments.table import render, workspace_row
 
 METRICS = {
     "qa.json": {"exact_match": 40.0, "f1": 51.25, "details": []},

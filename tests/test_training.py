@@ -12,15 +12,15 @@ from training_runs import settings
 from transformers import TrainingArguments
 from transformers.integrations import deepspeed
 
-from retune import training
-from retune.errors import RetuneError
+from retune.core.errors import RetuneError
+from retune.training import arguments as module
 
 ROOT = Path(__file__).resolve().parent.parent
 STAGES = {"zero2": 2, "zero3": 3}
 
 
 def arguments(folder: Path, **changes: Any) -> TrainingArguments:
-    return training.training_arguments(
+    return module.training_arguments(
         settings(**changes), 1, folder / "work", folder / "logs", best_metric="f1", padded=True
     )
 
@@ -37,14 +37,14 @@ def test_on_a_gpu_the_trainer_is_told_the_precision(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")  # of a launch: params.yaml decides
-    with patch.object(training, "TrainingArguments") as made:
+    with patch.object(module, "TrainingArguments") as made:
         made.return_value.world_size = 1
         arguments(tmp_path, precision=precision)
     options = made.call_args.kwargs
     assert (options["fp16"], options["bf16"]) == (precision == "fp16", precision == "bf16")
     assert not options["use_cpu"]
     assert options["dataloader_pin_memory"]
-    given = training.os.environ["ACCELERATE_MIXED_PRECISION"]
+    given = arguments.os.environ["ACCELERATE_MIXED_PRECISION"]
     assert given == ("no" if precision == "fp32" else precision)
 
 

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from retune.errors import RetuneError
-from retune.verify import command
-from retune.verify.claimed import picked
-from retune.verify.clones import project_root
-from retune.verify.compare import EQUAL, TOLERANT
+from retune.core.errors import RetuneError
+from retune.tools.verify import command
+from retune.tools.verify.claimed import picked
+from retune.tools.verify.clones import project_root
+from retune.tools.verify.compare import EQUAL, TOLERANT
 
 ROOT = Path(__file__).resolve().parent.parent
-RETUNE = (sys.executable, "-m", "retune.cli")
+RETUNE = (sys.executable, "-m", "retune.tools.cli.main")
 
 PIPELINE = """
 stages:
@@ -256,7 +256,7 @@ def test_the_projects_own_tolerances_are_those_of_the_default_run() -> None:
 def test_wrong_options_are_sentences(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with pytest.raises(RetuneError, match=r"claims\.yaml has no b; it has a"):
         picked({"a": None}, ["b"])  # type: ignore[dict-item]
-    from retune.cli import main
+    from retune.tools.cli.main import main
 
     monkeypatch.chdir(tmp_path)
     assert main(["verify", "--only", "lstm"]) == 2

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from retune.verify.compare import EQUAL, TOLERANT, Run, chosen_rule, compare, verdict_on
+from retune.tools.verify.compare import EQUAL, TOLERANT, Run, chosen_rule, compare, verdict_on
 
 
 def run_of(f1: float, environment: list[str] | None, tokens: str = "t") -> Run:

@@ -20,8 +20,8 @@ stages:
 """
 WRITE = """
 from pathlib import Path
-from retune.qa.score import ScoreParams, score
-from retune.storage import write_json, write_json_lines
+from retune.tasks.qa.score.score import ScoreParams, score
+from retune.core.files import write_json, write_json_lines
 answers = {"text": ["Ada Berg"], "answer_start": [0]}
 row = {"context": "Ada Berg came.", "title": "t", "question": "Who?", "answers": answers}
 raw, predictions = Path("data/qa/raw"), Path("data/qa/predictions")

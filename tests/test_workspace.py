@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from retune.cli import main
-from retune.commands import last_lines
-from retune.workspace import inside_project, project_top, sister_place
+from retune.tools.cli.main import main
+from retune.tools.project.commands import last_lines
+from retune.tools.project.workspace import inside_project, project_top, sister_place
 
 
 @pytest.fixture

@@ -101,7 +101,7 @@ def write_checkpoint(folder: Path, family: str = "bert", **changes: Any) -> str:
     import torch
     from transformers import AutoConfig, AutoModel
 
-    from retune.storage import sha256
+    from retune.core.files import sha256
 
     torch.manual_seed(0)
     values: dict[str, Any] = {
@@ -132,11 +132,11 @@ def write_bundle(folder: Path, encoder: Path, name: str, **changes: Any) -> Path
     import torch
     from transformers import AutoModelForQuestionAnswering
 
-    from retune.bundles import AdapterParts, insert, publish
-    from retune.checkpoints import CheckpointParams
-    from retune.encoders import encoder_config, load_encoder
-    from retune.layers.adapters import AdapterParams
-    from retune.storage import sha256
+    from retune.adapters.bundles import AdapterParts, insert, publish
+    from retune.adapters.layers import AdapterParams
+    from retune.core.files import sha256
+    from retune.models.checkpoints import CheckpointParams
+    from retune.models.encoders import encoder_config, load_encoder
 
     values: dict[str, Any] = {
         "method": "pfeiffer", "reduction": 4, "non_linearity": "gelu", "last_layer": "whole",

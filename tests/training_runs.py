@@ -8,16 +8,16 @@ from typing import Any
 import tiny
 import torch
 
-from retune.borrowing import BundleParams
-from retune.checkpoints import CheckpointParams, load_tokenizer
-from retune.manifests import seal
-from retune.qa.evaluation import EvaluationParams
-from retune.qa.examples import Answer, Example, write_examples
-from retune.qa.models import bert, bert_adapter, bert_adapter_fusion, bert_lora
-from retune.qa.score import ScoreParams
-from retune.qa.tokenize import TokenizeParams, tokenize
-from retune.qa.train import TrainParams, train
-from retune.storage import sha256
+from retune.adapters.adapter_reuse import BundleParams
+from retune.core.files import sha256
+from retune.core.manifests import seal
+from retune.models.checkpoints import CheckpointParams, load_tokenizer
+from retune.tasks.qa.models import bert, bert_adapter, bert_adapter_fusion, bert_lora
+from retune.tasks.qa.questions.examples import Answer, Example, write_examples
+from retune.tasks.qa.score.score import ScoreParams
+from retune.tasks.qa.tokenize.tokenize import TokenizeParams, tokenize
+from retune.tasks.qa.train.evaluation import EvaluationParams
+from retune.tasks.qa.train.train import TrainParams, train
 
 
 def settings(**changes: Any) -> TrainParams:

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from retune.adapters.entities import EntitiesParams, train_entities
-from retune.adapters.fitting import Results
-from retune.checkpoints import CheckpointParams
-from retune.launch import run_launched
-from retune.lineage import sealed
-from retune.params import Params, Seed
+from retune.core.artifacts import sealed
+from retune.core.params import Params, Seed
+from retune.models.checkpoints import CheckpointParams
+from retune.tasks.ner.train.entities import EntitiesParams, train_entities
+from retune.training.frozen import Results
+from retune.training.launch import run_launched
 
 
 def main(bundle: Path, metrics: Path, curves: Path, costs: Path, times: Path,
@@ -17,7 +17,7 @@ def main(bundle: Path, metrics: Path, curves: Path, costs: Path, times: Path,
     With --language the adapter is stacked on that of a language bundle. A training that was
     stopped or killed goes on from its last checkpoint.
 
-    Example: python ../../stages adapters.entities --language data/language data/entities \
+    Example: python -m stages.adapters.entities --language data/language data/entities \
         metrics/entities.json metrics/entities_curves metrics/entities_costs.json \
         metrics/entities_times.json
     """

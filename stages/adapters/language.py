@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from retune.adapters.fitting import Results
-from retune.adapters.language import LanguageParams, train_language
-from retune.checkpoints import CheckpointParams
-from retune.launch import run_launched
-from retune.lineage import sealed
-from retune.params import Params, Seed
+from retune.core.artifacts import sealed
+from retune.core.params import Params, Seed
+from retune.models.checkpoints import CheckpointParams
+from retune.tasks.masked_lm.train.language import LanguageParams, train_language
+from retune.training.frozen import Results
+from retune.training.launch import run_launched
 
 
 def main(raw: Path, bundle: Path, metrics: Path, curves: Path, costs: Path, times: Path) -> str:
@@ -15,7 +15,7 @@ def main(raw: Path, bundle: Path, metrics: Path, curves: Path, costs: Path, time
 
     A training that was stopped or killed goes on from its last checkpoint.
 
-    Example: python ../../stages adapters.language data/raw data/language metrics/language.json \
+    Example: python -m stages.adapters.language data/raw data/language metrics/language.json \
         metrics/language_curves metrics/language_costs.json metrics/language_times.json
     """
     with Params() as params:

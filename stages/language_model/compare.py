@@ -3,11 +3,15 @@
 from pathlib import Path
 from typing import Any
 
-from retune.language_model.compare import compare, require_generate_only, state_folders
-from retune.language_model.score import ScoreParams
-from retune.lineage import sealed
-from retune.params import Params
-from retune.stage import run_stage
+from retune.core.artifacts import sealed
+from retune.core.params import Params
+from retune.core.stage import run_stage
+from retune.tasks.language_model.compare.compare import (
+    compare,
+    require_generate_only,
+    state_folders,
+)
+from retune.tasks.language_model.score.score import ScoreParams
 
 
 def main(features: Path, likelihoods: Path, generated: Path, table: Path, csv: Path) -> str:
@@ -15,7 +19,7 @@ def main(features: Path, likelihoods: Path, generated: Path, table: Path, csv: P
 
     LIKELIHOODS has a folder for each state, GENERATED one for each state and variant.
 
-    Example: python ../../stages language_model.compare data/features data/likelihoods \
+    Example: python -m stages.language_model.compare data/features data/likelihoods \
         data/generated compare.json compare.csv
     """
     with Params() as params:

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from retune.language_model.generate import write_continuations
-from retune.language_model.generation import GenerationParams
-from retune.language_model.models import load
-from retune.lineage import sealed
-from retune.params import Params, Seed
-from retune.stage import run_stage
+from retune.core.artifacts import sealed
+from retune.core.params import Params, Seed
+from retune.core.stage import run_stage
+from retune.tasks.language_model.generate.generate import write_continuations
+from retune.tasks.language_model.generate.generation import GenerationParams
+from retune.tasks.language_model.models import load
 
 
 def main(features: Path, model: Path, generated: Path) -> str:
@@ -15,7 +15,7 @@ def main(features: Path, model: Path, generated: Path) -> str:
 
     The search is that of `language_model.generate`, which variants change.
 
-    Example: python ../../stages language_model.generate --variant greedy data/features \
+    Example: python -m stages.language_model.generate --variant greedy data/features \
         data/after data/generated/after/greedy
     """
     with Params() as params:

@@ -2,17 +2,17 @@
 
 from pathlib import Path
 
-from retune.language_model.models import load
-from retune.language_model.perplexity import PerplexityParams, write_perplexities
-from retune.lineage import sealed
-from retune.params import Params
-from retune.stage import run_stage
+from retune.core.artifacts import sealed
+from retune.core.params import Params
+from retune.core.stage import run_stage
+from retune.tasks.language_model.models import load
+from retune.tasks.language_model.perplexity.perplexity import PerplexityParams, write_perplexities
 
 
 def main(features: Path, model: Path, likelihoods: Path, metrics: Path) -> str:
     r"""Read the validation split of FEATURES with MODEL; write the folder LIKELIHOODS and METRICS.
 
-    Example: python ../../stages language_model.perplexity data/features data/after \
+    Example: python -m stages.language_model.perplexity data/features data/after \
         data/likelihoods/after metrics/perplexity.json
     """
     with Params() as params:

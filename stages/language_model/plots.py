@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from retune.language_model.models import load
-from retune.language_model.plots import Plots, PlotsParams, plots
-from retune.lineage import sealed
-from retune.params import Params
-from retune.stage import run_stage
+from retune.core.artifacts import sealed
+from retune.core.params import Params
+from retune.core.stage import run_stage
+from retune.tasks.language_model.models import load
+from retune.tasks.language_model.plots.plots import Plots, PlotsParams, plots
 
 
 def main(features: Path, model: Path, token_probabilities: Path, beams: Path, by_position: Path,
@@ -16,7 +16,7 @@ def main(features: Path, model: Path, token_probabilities: Path, beams: Path, by
     Tables for plots are TOKEN_PROBABILITIES, BEAMS, BY_POSITION and PAIR_BEAMS; TEXTS (JSON) and
     COLOURED (HTML) hold the continuations of the prompts.
 
-    Example: python ../../stages language_model.plots data/features data/after \
+    Example: python -m stages.language_model.plots data/features data/after \
         token_probabilities.csv beams.csv by_position.csv pair_beams.csv texts.json \
         coloured.html
     """

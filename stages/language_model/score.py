@@ -2,16 +2,16 @@
 
 from pathlib import Path
 
-from retune.language_model.score import ScoreParams, score
-from retune.lineage import sealed
-from retune.params import Params
-from retune.stage import run_stage
+from retune.core.artifacts import sealed
+from retune.core.params import Params
+from retune.core.stage import run_stage
+from retune.tasks.language_model.score.score import ScoreParams, score
 
 
 def main(features: Path, generated: Path, metrics: Path) -> str:
     r"""Score the continuations in GENERATED against the pairs of FEATURES; write METRICS.
 
-    Example: python ../../stages language_model.score --variant greedy data/features \
+    Example: python -m stages.language_model.score --variant greedy data/features \
         data/generated/after/greedy metrics/scores.json
     """
     with Params() as params:

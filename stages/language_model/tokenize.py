@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from retune.checkpoints import CheckpointParams
-from retune.language_model.tokenize import TokenizeParams, tokenize
-from retune.lineage import sealed
-from retune.params import Params
-from retune.stage import run_stage
+from retune.core.artifacts import sealed
+from retune.core.params import Params
+from retune.core.stage import run_stage
+from retune.models.checkpoints import CheckpointParams
+from retune.tasks.language_model.tokenize.tokenize import TokenizeParams, tokenize
 
 
 def main(raw: Path, features: Path, metrics: Path) -> str:
@@ -14,7 +14,7 @@ def main(raw: Path, features: Path, metrics: Path) -> str:
 
     They go to the folder FEATURES with their tokenizer, what was left over is told in METRICS.
 
-    Example: python ../../stages language_model.tokenize data/raw data/features \
+    Example: python -m stages.language_model.tokenize data/raw data/features \
         metrics/blocks.json
     """
     with Params() as params:

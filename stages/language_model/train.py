@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from retune.language_model.train import TrainParams, train
-from retune.launch import run_launched
-from retune.lineage import sealed
-from retune.params import Params, Seed
+from retune.core.artifacts import sealed
+from retune.core.params import Params, Seed
+from retune.tasks.language_model.train.train import TrainParams, train
+from retune.training.launch import run_launched
 
 
 def main(features: Path, before: Path, after: Path, curves: Path, costs: Path, times: Path) -> str:
@@ -13,7 +13,7 @@ def main(features: Path, before: Path, after: Path, curves: Path, costs: Path, t
 
     A training that was stopped or killed goes on from its last checkpoint.
 
-    Example: python ../../stages language_model.train data/features data/before data/after \
+    Example: python -m stages.language_model.train data/features data/before data/after \
         metrics/curves metrics/costs.json metrics/times.json
     """
     with Params() as params:

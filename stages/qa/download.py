@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from retune.lineage import sealed
-from retune.params import Params
-from retune.qa.download import DownloadParams, download
-from retune.stage import run_stage
+from retune.core.artifacts import sealed
+from retune.core.params import Params
+from retune.core.stage import run_stage
+from retune.tasks.qa.download.download import DownloadParams, download
 
 
 def main(raw: Path, metrics: Path) -> str:
@@ -16,7 +16,7 @@ def main(raw: Path, metrics: Path) -> str:
     with Params() as params:
         settings = params.section("qa.download", DownloadParams)
         squad_v2 = params.section("qa.squad_v2", bool)
-        dataset, source = params.variant("qa.dataset", "retune.qa.datasets", "qa.datasets")
+        dataset, source = params.variant("qa.dataset", "retune.tasks.qa.datasets", "qa.datasets")
     sources = dataset.sources(source)
     with sealed(params.read, reads={}, writes={"raw": raw}, reports=[metrics]):
         return download(raw, metrics, sources=sources, params=settings, squad_v2=squad_v2)

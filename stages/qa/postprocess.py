@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from retune.lineage import sealed
-from retune.params import Params
-from retune.qa.postprocess import PostprocessParams, postprocess
-from retune.stage import run_stage
+from retune.core.artifacts import sealed
+from retune.core.params import Params
+from retune.core.stage import run_stage
+from retune.tasks.qa.postprocess.postprocess import PostprocessParams, postprocess
 
 
 def main(raw: Path, features: Path, logits: Path, predictions: Path) -> str:

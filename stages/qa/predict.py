@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from retune.lineage import sealed
-from retune.params import Params
-from retune.qa.predict import PredictParams, predict
-from retune.qa.reader import load
-from retune.stage import run_stage
+from retune.core.artifacts import sealed
+from retune.core.params import Params
+from retune.core.stage import run_stage
+from retune.tasks.qa.predict.predict import PredictParams, predict
+from retune.tasks.qa.predict.reader import load
 
 
 def main(features: Path, model: Path, logits: Path) -> str:

@@ -3,11 +3,11 @@
 import sys
 from pathlib import Path
 
-from retune.lineage import sealed
-from retune.params import Params
-from retune.qa.epoch_settings import epoch_warning
-from retune.qa.score import ScoreParams, score
-from retune.stage import run_stage
+from retune.core.artifacts import sealed
+from retune.core.params import Params
+from retune.core.stage import run_stage
+from retune.tasks.qa.score.epoch_settings import epoch_warning
+from retune.tasks.qa.score.score import ScoreParams, score
 
 
 def main(raw: Path, predictions: Path, metrics: Path) -> str:

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from retune.checkpoints import CheckpointParams, load_tokenizer, resolve
-from retune.lineage import sealed
-from retune.params import Params, Positive
-from retune.qa.score import ScoreParams
-from retune.qa.tokenize import TokenizeParams, tokenize
-from retune.stage import run_stage
+from retune.core.artifacts import sealed
+from retune.core.params import Params, Positive
+from retune.core.stage import run_stage
+from retune.models.checkpoints import CheckpointParams, load_tokenizer, resolve
+from retune.tasks.qa.score.score import ScoreParams
+from retune.tasks.qa.tokenize.tokenize import TokenizeParams, tokenize
 
 
 def main(raw: Path, features: Path, metrics: Path) -> str:

@@ -3,11 +3,11 @@
 from functools import partial
 from pathlib import Path
 
-from retune.checkpoints import CheckpointParams, resolve
-from retune.launch import run_launched
-from retune.lineage import sealed
-from retune.params import Params, Seed
-from retune.qa.train import TrainParams, train
+from retune.core.artifacts import sealed
+from retune.core.params import Params, Seed
+from retune.models.checkpoints import CheckpointParams, resolve
+from retune.tasks.qa.train.train import TrainParams, train
+from retune.training.launch import run_launched
 
 
 def main(raw: Path, features: Path, model: Path, curves: Path, costs: Path, times: Path) -> str:
@@ -23,7 +23,7 @@ def main(raw: Path, features: Path, model: Path, curves: Path, costs: Path, time
         training = params.section("qa.train", TrainParams)
         seed = params.section("qa.seed", Seed)
         squad_v2 = params.section("qa.squad_v2", bool)
-        variant, settings = params.variant("qa.model", "retune.qa.models", "qa.models")
+        variant, settings = params.variant("qa.model", "retune.tasks.qa.models", "qa.models")
     build = partial(variant.build, settings, resolve(checkpoint, "qa.checkpoint"))
     paths = raw, features, model, curves, costs, times
     reads, writes = {"raw": raw, "features": features}, {"model": model}

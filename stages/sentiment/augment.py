@@ -3,10 +3,10 @@
 from functools import partial
 from pathlib import Path
 
-from retune.lineage import sealed
-from retune.params import Params
-from retune.sentiment.augment import augment
-from retune.stage import run_stage
+from retune.core.artifacts import sealed
+from retune.core.params import Params
+from retune.core.stage import run_stage
+from retune.tasks.sentiment.augment.augment import augment
 
 
 def main(raw: Path, augmented: Path, metrics: Path) -> str:
@@ -14,13 +14,13 @@ def main(raw: Path, augmented: Path, metrics: Path) -> str:
 
     The method is `sentiment.augment.method`: none, rules or back_translation.
 
-    Example: python ../../stages sentiment.augment --variant bert_augmented data/raw \
+    Example: python -m stages.sentiment.augment --variant bert_augmented data/raw \
         data/bert_augmented/augmented metrics/bert_augmented_augment.json
     """
     with Params() as params:
         method, settings = params.variant(
             "sentiment.augment.method",
-            "retune.sentiment.augmenting",
+            "retune.tasks.sentiment.augmenting",
             "sentiment.augment.methods",
         )
     made = partial(method.augmented, params=settings)

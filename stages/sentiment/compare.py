@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-from retune.lineage import sealed
-from retune.params import Params
-from retune.sentiment.compare import compare
-from retune.sentiment.reading import seed_folders
-from retune.sentiment.score import ScoreParams
-from retune.stage import run_stage
+from retune.core.artifacts import sealed
+from retune.core.params import Params
+from retune.core.stage import run_stage
+from retune.tasks.sentiment.compare.compare import compare
+from retune.tasks.sentiment.score.score import ScoreParams
+from retune.tasks.sentiment.texts.outputs import seed_folders
 
 
 def main(raw: Path, predictions: Path, runs: Path, table: Path, csv: Path) -> str:
@@ -16,7 +16,7 @@ def main(raw: Path, predictions: Path, runs: Path, table: Path, csv: Path) -> st
 
     PREDICTIONS has a folder for each variant and seed, and so has RUNS, with costs and times.
 
-    Example: python ../../stages sentiment.compare data/raw data/predictions \
+    Example: python -m stages.sentiment.compare data/raw data/predictions \
         pipelines/sentiment/metrics/runs metrics/compare.json metrics/compare.csv
     """
     with Params() as params:

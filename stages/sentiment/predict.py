@@ -2,17 +2,17 @@
 
 from pathlib import Path
 
-from retune.lineage import sealed
-from retune.params import Params
-from retune.sentiment.models import load
-from retune.sentiment.predict import PredictParams, predict
-from retune.stage import run_stage
+from retune.core.artifacts import sealed
+from retune.core.params import Params
+from retune.core.stage import run_stage
+from retune.tasks.sentiment.models import load
+from retune.tasks.sentiment.predict.predict import PredictParams, predict
 
 
 def main(raw: Path, features: Path, model: Path, predictions: Path) -> str:
     r"""Run MODEL over the validation texts of RAW, cut in FEATURES; write the folder PREDICTIONS.
 
-    Example: python ../../stages sentiment.predict --variant bert data/raw data/bert/features \
+    Example: python -m stages.sentiment.predict --variant bert data/raw data/bert/features \
         data/bert/runs/1234/model data/predictions/bert/1234
     """
     with Params() as params:

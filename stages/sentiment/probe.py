@@ -2,21 +2,21 @@
 
 from pathlib import Path
 
-from retune.lineage import sealed
-from retune.params import Params
-from retune.sentiment.predict import PredictParams
-from retune.sentiment.probe import probe
-from retune.sentiment.probe_files import read_probes
-from retune.sentiment.probes import ProbeParams
-from retune.sentiment.reading import seed_folders
-from retune.sentiment.tokenize import TokenizeParams
-from retune.stage import run_stage
+from retune.core.artifacts import sealed
+from retune.core.params import Params
+from retune.core.stage import run_stage
+from retune.tasks.sentiment.predict.predict import PredictParams
+from retune.tasks.sentiment.probe.probe import probe
+from retune.tasks.sentiment.probe.probe_files import read_probes
+from retune.tasks.sentiment.probe.probes import ProbeParams
+from retune.tasks.sentiment.texts.outputs import seed_folders
+from retune.tasks.sentiment.tokenize.tokenize import TokenizeParams
 
 
 def main(runs: Path, metrics: Path) -> str:
     r"""Ask the model of each seed in RUNS about the probe sets; write pass rates to METRICS.
 
-    Example: python ../../stages sentiment.probe --variant bert data/bert/runs \
+    Example: python -m stages.sentiment.probe --variant bert data/bert/runs \
         metrics/probes.json
     """
     with Params() as params:

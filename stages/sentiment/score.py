@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from retune.lineage import sealed
-from retune.params import Params
-from retune.sentiment.reading import seed_folders
-from retune.sentiment.score import ScoreParams, score
-from retune.stage import run_stage
+from retune.core.artifacts import sealed
+from retune.core.params import Params
+from retune.core.stage import run_stage
+from retune.tasks.sentiment.score.score import ScoreParams, score
+from retune.tasks.sentiment.texts.outputs import seed_folders
 
 
 def main(raw: Path, predictions: Path, metrics: Path, confusion: Path, reliability: Path) -> str:
@@ -14,7 +14,7 @@ def main(raw: Path, predictions: Path, metrics: Path, confusion: Path, reliabili
 
     CONFUSION and RELIABILITY are tables for plots.
 
-    Example: python ../../stages sentiment.score --variant bert data/raw data/predictions/bert \
+    Example: python -m stages.sentiment.score --variant bert data/raw data/predictions/bert \
         metrics/scores.json metrics/confusion.csv metrics/reliability.csv
     """
     with Params() as params:

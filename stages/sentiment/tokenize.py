@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from retune.checkpoints import CheckpointParams
-from retune.lineage import sealed
-from retune.params import Params
-from retune.sentiment.examples import read_examples
-from retune.sentiment.tokenize import TokenizeParams, tokenize
-from retune.stage import run_stage
+from retune.core.artifacts import sealed
+from retune.core.params import Params
+from retune.core.stage import run_stage
+from retune.models.checkpoints import CheckpointParams
+from retune.tasks.sentiment.texts.examples import read_examples
+from retune.tasks.sentiment.tokenize.tokenize import TokenizeParams, tokenize
 
 
 def main(raw: Path, augmented: Path, features: Path, metrics: Path) -> str:
@@ -15,14 +15,14 @@ def main(raw: Path, augmented: Path, features: Path, metrics: Path) -> str:
 
     They go to the folder FEATURES, what was cut is told in METRICS.
 
-    Example: python ../../stages sentiment.tokenize --variant bert data/raw data/bert/augmented \
+    Example: python -m stages.sentiment.tokenize --variant bert data/raw data/bert/augmented \
         data/bert/features metrics/texts.json
     """
     with Params() as params:
         checkpoint = params.section("sentiment.checkpoint", CheckpointParams)
         lengths = params.section("sentiment.tokenize", TokenizeParams)
         vocabulary, settings = params.variant(
-            "sentiment.vocabulary", "retune.sentiment.vocabularies", "sentiment.vocabularies"
+            "sentiment.vocabulary", "retune.tasks.sentiment.vocabularies", "sentiment.vocabularies"
         )
     reads, writes = {"raw": raw, "augmented": augmented}, {"features": features}
     with sealed(params.read, reads=reads, writes=writes, reports=[metrics]):

@@ -3,12 +3,12 @@
 from functools import partial
 from pathlib import Path
 
-from retune.checkpoints import CheckpointParams, resolve
-from retune.launch import run_launched
-from retune.lineage import sealed
-from retune.params import Params
-from retune.sentiment.train import TrainParams, train
-from retune.sentiment.vocabularies import require_own_ids
+from retune.core.artifacts import sealed
+from retune.core.params import Params
+from retune.models.checkpoints import CheckpointParams, resolve
+from retune.tasks.sentiment.train.train import TrainParams, train
+from retune.tasks.sentiment.vocabularies import require_own_ids
+from retune.training.launch import run_launched
 
 
 def main(features: Path, model: Path, curves: Path, costs: Path, times: Path, *, seed: int) -> str:
@@ -16,7 +16,7 @@ def main(features: Path, model: Path, curves: Path, costs: Path, times: Path, *,
 
     A training that was stopped or killed goes on from its last checkpoint.
 
-    Example: python ../../stages sentiment.train --variant bert --seed 1234 data/bert/features \
+    Example: python -m stages.sentiment.train --variant bert --seed 1234 data/bert/features \
         data/bert/runs/1234/model metrics/curves metrics/costs.json metrics/times.json
     """
     with Params() as params:
@@ -24,7 +24,7 @@ def main(features: Path, model: Path, curves: Path, costs: Path, times: Path, *,
         training = params.section("sentiment.train", TrainParams)
         vocabulary = params.section("sentiment.vocabulary", str)
         chosen, settings = params.variant(
-            "sentiment.model", "retune.sentiment.models", "sentiment.models"
+            "sentiment.model", "retune.tasks.sentiment.models", "sentiment.models"
         )
         require_own_ids(vocabulary, params.read["sentiment.model"], pretrained=settings.pretrained)
     build = partial(chosen.build, settings, resolve(checkpoint, "sentiment.checkpoint"))

@@ -28,12 +28,12 @@ from transformers import (
     AutoModelForTokenClassification,
 )
 
-from retune import bundles
-from retune.adapters.entities import Tagging, TagTrainer
-from retune.adapters.entity_f1 import EntityScores, Score
-from retune.adapters.language import Guessing, MaskTrainer
-from retune.joint import JointTrainer
-from retune.resuming import Checkpoints
+from retune.adapters import bundles
+from retune.tasks.masked_lm.train.language import Guessing, MaskTrainer
+from retune.tasks.ner.train.entities import Tagging, TagTrainer
+from retune.tasks.ner.train.entity_f1 import EntityScores, Score
+from retune.training.resume import Checkpoints
+from retune.training.trainer import JointTrainer
 
 
 @pytest.fixture(scope="module")
@@ -216,7 +216,7 @@ def test_accumulated_batches_are_a_mean_and_no_sum(task: str, data: Path, tmp_pa
     norms = []
     for size in (4, 1):
         gradients = Gradients()
-        with patch("retune.joint.training_callbacks", lambda *_, kept=gradients: [kept]):
+        with patch("retune.training.trainer.training_callbacks", lambda *_, kept=gradients: [kept]):
             RUNS[task][0](data, tmp_path / str(size), epochs=1, dropout=0.0, max_grad_norm=0.0,
                           batch_size=size, gradient_accumulation=4 // size)  # fmt: skip
         squares = [gradient.double().square().sum() for gradient in gradients.steps[0].values()]

@@ -5,14 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retune.adapters.conll import (
+from retune.core.errors import RetuneError
+from retune.tasks.ner.texts.conll import (
     Sentence,
     check_types,
     entity_types,
     read_sentences,
     repetitions,
 )
-from retune.errors import RetuneError
 
 GOOD = "Ada B-PER\nBerg I-PER\nsaw O\nSula B-LOC\n\nRain O\n"
 TOKENS = [["Ada", "Berg", "saw", "Sula"], ["Rain"]]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retune.adapters.entity_f1 import Entity, Score, entities, entity_scores
+from retune.tasks.ner.train.entity_f1 import Entity, Score, entities, entity_scores
 
 GOLDENS = json.loads(
     (Path(__file__).parents[1] / "reference/entity_goldens.json").read_text(encoding="utf-8")

@@ -9,7 +9,7 @@ from adapter_runs import metrics, run_entities, run_language, write_data
 from safetensors.torch import load_file
 from transformers import AutoModelForMaskedLM, AutoModelForTokenClassification
 
-from retune import bundles
+from retune.adapters import bundles
 
 HEAD = [
     "lm_head.bias",

@@ -11,12 +11,12 @@ from adapter_runs import run_entities, run_language, write_data
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retune.adapters.blocks import EVALUATION, Masker, pack, read_texts
-from retune.adapters.conll import Sentence
-from retune.adapters.entities import TagTrainer
-from retune.adapters.words import WordReader, rectangle
-from retune.errors import RetuneError
-from retune.losses import NO_LABEL
+from retune.core.errors import RetuneError
+from retune.models.losses import NO_LABEL
+from retune.tasks.masked_lm.train.masked_blocks import EVALUATION, Masker, pack, read_texts
+from retune.tasks.ner.texts.conll import Sentence
+from retune.tasks.ner.texts.word_pieces import WordReader, rectangle
+from retune.tasks.ner.train.entities import TagTrainer
 
 TOKENIZERS = {"pieces": tiny.wordpiece, "bytes": tiny.byte_level}
 LABELS = {"O": 0, "B-PER": 1}

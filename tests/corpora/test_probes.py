@@ -7,8 +7,8 @@ from functools import cache
 import corpus_files
 import pytest
 
-from retune.sentiment.probe_files import BUNDLED, filled, read_probes
-from retune.sentiment.probes import NOTEBOOK_N3, Probe
+from retune.tasks.sentiment.probe.probe_files import BUNDLED, filled, read_probes
+from retune.tasks.sentiment.probe.probes import NOTEBOOK_N3, Probe
 
 HEADER = ["kind-of-test", "sentence", "changed", "expected"]
 KINDS = {"MFT": {"0", "1"}, "INV": {"same"}, "DIR": {"up", "down", "flip"}}

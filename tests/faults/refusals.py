@@ -10,11 +10,11 @@ import pytest
 import yaml
 from language_runs import TOKENIZE, write_data
 
-from retune.errors import RetuneError
-from retune.language_model.models import gpt2_small
-from retune.language_model.plots import Plots
-from retune.manifests import digest, seal
-from retune.params import Params, load_yaml
+from retune.core.errors import RetuneError
+from retune.core.manifests import digest, seal
+from retune.core.params import Params, load_yaml
+from retune.tasks.language_model.models import gpt2_small
+from retune.tasks.language_model.plots.plots import Plots
 
 ROOT = Path(__file__).resolve().parents[2]
 PARAMS = ROOT / "pipelines" / "language_model" / "params.yaml"

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import tiny
 
-from retune.fetching import local_source
-from retune.qa.download import DownloadParams, download
-from retune.qa.features import count_windows, feature_batches
-from retune.qa.postprocess import PostprocessParams, postprocess
-from retune.qa.score import ScoreParams, score
-from retune.qa.tokenize import TokenizeParams, tokenize
+from retune.fetch.fetching import local_source
+from retune.tasks.qa.download.download import DownloadParams, download
+from retune.tasks.qa.postprocess.postprocess import PostprocessParams, postprocess
+from retune.tasks.qa.score.score import ScoreParams, score
+from retune.tasks.qa.tokenize.tokenize import TokenizeParams, tokenize
+from retune.tasks.qa.windows.features import count_windows, feature_batches
 
 TOKENIZERS = {"wordpiece": tiny.wordpiece(), "byte_level": tiny.byte_level()}
 Rows = Sequence[dict[str, Any]]

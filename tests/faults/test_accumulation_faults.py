@@ -48,7 +48,7 @@ def blocks(folder: Path) -> Run:
 def first_step(run: Run, folder: Path, **changes: Any) -> tuple[dict[str, torch.Tensor], float]:
     """The gradients of the first step, which are not clipped, and the loss that is logged."""
     gradients = Gradients()
-    with patch("retune.joint.training_callbacks", lambda *_: [gradients]):
+    with patch("retune.training.trainer.training_callbacks", lambda *_: [gradients]):
         run(folder, epochs=1, max_grad_norm=0.0, group_by_length=False, **changes)
     return gradients.steps[0], float(pd.read_csv(folder / "curves" / "train.csv")["loss"][0])
 

@@ -10,9 +10,9 @@ from adapter_runs import run_entities, run_language, write_data
 from bundle_runs import LANGUAGE, PFEIFFER, made, stored
 from training_runs import FROZEN, run, write_features
 
-from retune.bundles import AdapterParts
-from retune.errors import RetuneError
-from retune.joint import JointTrainer
+from retune.adapters.bundles import AdapterParts
+from retune.core.errors import RetuneError
+from retune.training.trainer import JointTrainer
 
 
 def case(name: str, *values: Any) -> Any:

@@ -22,10 +22,10 @@ from runs import (
     write_logits,
 )
 
-from retune.errors import RetuneError
-from retune.qa.features import feature_batches, read_windows
-from retune.qa.predict import PredictParams, predict
-from retune.storage import write_json
+from retune.core.errors import RetuneError
+from retune.core.files import write_json
+from retune.tasks.qa.predict.predict import PredictParams, predict
+from retune.tasks.qa.windows.features import feature_batches, read_windows
 
 CONTEXT = "Ada met Bo in Vik"
 NFD = "cafe\u0301"
@@ -267,7 +267,7 @@ def test_an_answer_does_not_end_between_letter_and_accent(tmp_path: Path, kind: 
 def random_lstm(tokenizer: Any) -> Any:
     import torch
 
-    from retune.qa.models import lstm
+    from retune.tasks.qa.models import lstm
 
     torch.manual_seed(0)
     params = lstm.Params(embedding_size=8, hidden_size=8)
@@ -277,7 +277,7 @@ def random_lstm(tokenizer: Any) -> Any:
 @pytest.fixture(scope="module")
 def predicted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[int, Path]]:
     """The same windows, of many lengths, predicted in batches of several sizes."""
-    from retune.qa.models import bert
+    from retune.tasks.qa.models import bert
 
     folder = tmp_path_factory.mktemp("predicted")
     rows = [row(f"q{n}", " ".join(tiny.TEXTS[n:]), "the") for n in range(5)]

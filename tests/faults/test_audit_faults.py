@@ -10,14 +10,14 @@ import squad_definition
 import tiny
 from runs import lines, row, run_download, run_postprocess, run_score, run_tokenize, write_logits
 
-from retune.errors import RetuneError
-from retune.qa import ceiling
-from retune.qa.audit import Audit
-from retune.qa.doctor.doctor import Options, diagnose
-from retune.qa.examples import Answer, Example
-from retune.qa.normalizers import NORMALIZERS
-from retune.qa.tokenize import TokenizeParams, Windower
-from retune.storage import write_json
+from retune.core.errors import RetuneError
+from retune.core.files import write_json
+from retune.tasks.qa.questions.examples import Answer, Example
+from retune.tasks.qa.score.normalizers import NORMALIZERS
+from retune.tasks.qa.tokenize import ceiling
+from retune.tasks.qa.tokenize.audit import Audit
+from retune.tasks.qa.tokenize.tokenize import TokenizeParams, Windower
+from retune.tools.data_doctor.doctor import Options, diagnose
 
 CONTEXT = tiny.TEXTS[0]
 TRAIN = [row("t", tiny.TEXTS[1], "Jon Moe")]

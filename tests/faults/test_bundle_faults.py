@@ -12,15 +12,15 @@ from bundle_runs import HOULSBY, LANGUAGE, LORA, PARTS, PFEIFFER, QA, made, stor
 from pydantic import ValidationError
 from safetensors.torch import load_file, save_file
 
-from retune.borrowing import BundleParams, bundle_folder, load_adapter
-from retune.bundles import AdapterParts, LoraParts, Parts, insert, load
-from retune.encoders import encoder_config, load_encoder
-from retune.errors import RetuneError
-from retune.layers.adapters import AdapterParams
-from retune.lineage import sealed
-from retune.manifests import seal
-from retune.qa.models import bert_adapter_fusion
-from retune.storage import sha256
+from retune.adapters.adapter_reuse import BundleParams, bundle_folder, load_adapter
+from retune.adapters.bundles import AdapterParts, LoraParts, Parts, insert, load
+from retune.adapters.layers import AdapterParams
+from retune.core.artifacts import sealed
+from retune.core.errors import RetuneError
+from retune.core.files import sha256
+from retune.core.manifests import seal
+from retune.models.encoders import encoder_config, load_encoder
+from retune.tasks.qa.models import bert_adapter_fusion
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import tiny
 from adapter_runs import metrics, run_entities, write_data
 from transformers import PreTrainedTokenizerFast
 
-from retune.errors import RetuneError
+from retune.core.errors import RetuneError
 
 GOOD = "Ada B-PER\nBerg I-PER\nsaw O\nSula B-LOC\n\nIt O\nrained O\n"
 LATIN = "é O\n".encode("latin-1")
@@ -165,7 +165,7 @@ def test_a_word_without_pieces_is_refused_where_nothing_stands_for_it(
         tokenizer.unk_token = None
         return tokenizer
 
-    monkeypatch.setattr("retune.adapters.fitting.load_tokenizer", without)
+    monkeypatch.setattr("retune.training.frozen.load_tokenizer", without)
     with pytest.raises(RetuneError, match=r"x\.conll:3: the tokenizer keeps nothing of the word"):
         trained(data, tmp_path, word)
     assert not (tmp_path / "run").exists()

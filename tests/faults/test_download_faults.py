@@ -20,12 +20,12 @@ from hostile import DATA, PAGE, SUM, Hostile
 from namespaces import mounted
 from pyarrow import parquet
 
-from retune import fetching, transfer
-from retune.errors import RetuneError
-from retune.fetching import fetch, hub_source, local_source
-from retune.qa.datasets import files
-from retune.qa.datasets.squad import Params as Squad
-from retune.qa.download import DownloadParams, download
+from retune.core.errors import RetuneError
+from retune.fetch import fetching, transfer
+from retune.fetch.fetching import fetch, hub_source, local_source
+from retune.tasks.qa.datasets import files
+from retune.tasks.qa.datasets.squad import Params as Squad
+from retune.tasks.qa.download.download import DownloadParams, download
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 PARAMS = DownloadParams(
@@ -60,7 +60,7 @@ def run_fetch(url: str, target: Path, *before: str, limit: int = 0) -> tuple[int
     """Fetch in another process; the exit code, and what it says. `limit`: bytes of a file."""
     code = (
         "import sys, resource; from pathlib import Path\n"
-        "from retune.fetching import fetch; from retune.stage import guarded\n"
+        "from retune.fetch.fetching import fetch; from retune.core.stage import guarded\n"
         "url, sum, target, limit = sys.argv[1:]\n"
         "if int(limit): resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))\n"
         "sys.exit(guarded(lambda: fetch(url, sum, Path(target)), 'download'))"
@@ -159,7 +159,9 @@ def test_a_download_goes_on_or_starts_anew(
 def test_a_killed_download_leaves_no_file_and_the_next_goes_on(
     path: str, server: str, target: Path
 ) -> None:
-    code = f"from retune.fetching import *; fetch('{server}/{path}', '{SUM}', Path('{target}'))"
+    code = (
+        f"from retune.fetch.fetching import *; fetch('{server}/{path}', '{SUM}', Path('{target}'))"
+    )
     with subprocess.Popen([sys.executable, "-c", code]) as running:
         while running.poll() is None and not (
             beside(target, "partial").exists() and beside(target, "partial").stat().st_size
@@ -313,7 +315,7 @@ def test_a_full_disk_keeps_the_good_file_and_no_part(
     disk = tmp_path / "disk"
     disk.mkdir()
     script = (
-        "import sys; from pathlib import Path; from retune.fetching import *\n"
+        "import sys; from pathlib import Path; from retune.fetch.fetching import *\n"
         "url, sum, folder = sys.argv[1:]\n"
         "good = Path(folder, 'good'); good.write_bytes(b'good')\n"
         "try: fetch(url, sum, Path(folder, 'file'))\n"

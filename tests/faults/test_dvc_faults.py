@@ -17,11 +17,11 @@ from dvc.exceptions import DvcException
 from dvc.utils.hydra import apply_overrides
 from projects import has_ended
 
-from retune.errors import RetuneError
-from retune.lineage import sealed
-from retune.params import Params
-from retune.qa.train import TrainParams
-from retune.storage import atomic_path, json_lines_writer, read_json, write_json
+from retune.core.artifacts import sealed
+from retune.core.errors import RetuneError
+from retune.core.files import atomic_path, json_lines_writer, read_json, write_json
+from retune.core.params import Params
+from retune.tasks.qa.train.train import TrainParams
 
 ROOT = Path(__file__).resolve().parents[2]
 PARAMS: dict[str, Any] = {"qa.model": "bert", "qa.squad_v2": False}
@@ -30,8 +30,8 @@ PARAMS: dict[str, Any] = {"qa.model": "bert", "qa.squad_v2": False}
 STAGE = """
 import time
 from pathlib import Path
-from retune.stage import guarded, prepare_to_end
-from retune.storage import write_json
+from retune.core.stage import guarded, prepare_to_end
+from retune.core.files import write_json
 prepare_to_end()
 def stage():
     Path("begun").touch()
@@ -200,7 +200,7 @@ def test_an_output_that_is_not_finished_is_not_there(kind: str, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    "module", [pytest.param("retune.qa.leaking", id="V12 code that is no dep")]
+    "module", [pytest.param("retune.tasks.qa.download.leaking", id="V12 code that is no dep")]
 )
 def test_a_new_import_of_a_stage_is_a_missing_dep(module: str, tmp_path: Path) -> None:
     stage = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]["score"]

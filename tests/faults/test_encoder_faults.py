@@ -14,11 +14,11 @@ from transformers import (
     T5EncoderModel,
 )
 
-from retune.encoders import encoder_config, span_model
-from retune.errors import RetuneError
-from retune.positions import max_positions
-from retune.qa.batches import Collator
-from retune.qa.padding import require_readable
+from retune.core.errors import RetuneError
+from retune.models.encoders import encoder_config, span_model
+from retune.models.positions import max_positions
+from retune.tasks.qa.predict.batches import Collator
+from retune.tasks.qa.train.padding import require_readable
 
 SIZES: dict[str, Any] = {
     "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64,

@@ -11,9 +11,9 @@ import pytest
 import yaml
 from dvc.repo import Repo
 
-from retune.cli import main
-from retune.environment import project
-from retune.environment.findings import Finding, Report
+from retune.tools.cli.main import main
+from retune.tools.machine_doctor import project
+from retune.tools.machine_doctor.machine_findings import Finding, Report
 
 ROOT = Path(__file__).resolve().parents[2]
 

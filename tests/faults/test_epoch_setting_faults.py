@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
-from retune.errors import RetuneError
-from retune.params import Params, load_yaml
-from retune.qa.epoch_settings import epoch_warning
+from retune.core.errors import RetuneError
+from retune.core.params import Params, load_yaml
+from retune.tasks.qa.score.epoch_settings import epoch_warning
 
 PARAMS = Path(__file__).resolve().parents[2] / "params.yaml"
 

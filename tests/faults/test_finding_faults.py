@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from retune.cli import main
-from retune.errors import RetuneError
-from retune.lineage import sealed
-from retune.qa.doctor.doctor import Options, diagnose
-from retune.stage import guarded
+from retune.core.artifacts import sealed
+from retune.core.errors import RetuneError
+from retune.core.stage import guarded
+from retune.tools.cli.main import main
+from retune.tools.data_doctor.doctor import Options, diagnose
 
 SRC = Path(__file__).resolve().parents[2] / "src" / "retune"
 
@@ -90,7 +90,7 @@ def test_r33_a_reader_that_leaves_ends_a_command_in_silence(
     os.close(read)
     with os.fdopen(write, "wb") as output:
         done = subprocess.run(
-            [sys.executable, "-m", "retune.cli", *arguments], stdout=output,
+            [sys.executable, "-m", "retune.tools.cli.main", *arguments], stdout=output,
             stderr=subprocess.PIPE, check=False,
             env=os.environ | {"PYTHONUNBUFFERED": unbuffered, "PYTHONPATH": str(SRC.parent)},
         )  # fmt: skip

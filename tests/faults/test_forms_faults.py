@@ -10,18 +10,18 @@ import pytest
 import tiny
 from pyarrow import parquet
 
-from retune.cli import main
-from retune.errors import RetuneError
-from retune.params import Params
-from retune.qa.ask import asker
-from retune.qa.ask_file import ask_file, read_questions
-from retune.qa.checking import Checker, Rules
-from retune.qa.doctor.doctor import Options, diagnose, fix
-from retune.qa.examples import Example
-from retune.qa.reading import read_records
-from retune.qa.reading_literals import parse_literal
-from retune.qa.tokenize import TokenizeParams, Windower
-from retune.text_files import UnreadableError
+from retune.core.errors import RetuneError
+from retune.core.params import Params
+from retune.ingest.text_files import UnreadableError
+from retune.tasks.qa.download.checking import Checker, Rules
+from retune.tasks.qa.download.reading import read_records
+from retune.tasks.qa.download.reading_literals import parse_literal
+from retune.tasks.qa.questions.examples import Example
+from retune.tasks.qa.tokenize.tokenize import TokenizeParams, Windower
+from retune.tools.ask.qa import asker
+from retune.tools.ask.qa_file import ask_file, read_questions
+from retune.tools.cli.main import main
+from retune.tools.data_doctor.doctor import Options, diagnose, fix
 
 CONTEXT = "The ferry leaves at nine. The bridge is closed."
 QUESTION = {"id": "a", "context": CONTEXT, "question": "When?"}

@@ -13,19 +13,19 @@ import pytest
 import tiny
 from pyarrow import parquet
 
-from retune import plain_files
-from retune.errors import RetuneError
-from retune.fetching import local_source, url_source
-from retune.language_model.reading import read_records as read_texts
-from retune.own_files import file_inside, read_lines
-from retune.plain_files import read_bytes, require_unchanged, sha256, summed
-from retune.qa.datasets.files import File
-from retune.qa.doctor.doctor import Options, diagnose
-from retune.qa.reading import read_records
-from retune.sentiment.rows import Layout
-from retune.sentiment.rows import read_records as read_rows
-from retune.storage import write_json
-from retune.yaml_files import load_yaml
+from retune.core import plain_files
+from retune.core.errors import RetuneError
+from retune.core.files import write_json
+from retune.core.plain_files import read_bytes, require_unchanged, sha256, summed
+from retune.core.user_files import file_inside, read_lines
+from retune.core.yaml_files import load_yaml
+from retune.fetch.fetching import local_source, url_source
+from retune.tasks.language_model.download.record_files import read_records as read_texts
+from retune.tasks.qa.datasets.files import File
+from retune.tasks.qa.download.reading import read_records
+from retune.tasks.sentiment.download.rows import Layout
+from retune.tasks.sentiment.download.rows import read_records as read_rows
+from retune.tools.data_doctor.doctor import Options, diagnose
 
 LAYOUT = Layout(text="text", label="label", labels={"0": "negative"}, header=True)
 
@@ -221,7 +221,7 @@ def test_a_key_that_is_no_text_is_told_to_be_quoted(tmp_path: Path, key: str) ->
 
 
 def test_v44_closed_standard_streams_are_told_and_never_overwritten(tmp_path: Path) -> None:
-    closing = f'exec "{sys.executable}" -m retune.cli'
+    closing = f'exec "{sys.executable}" -m retune.tools.cli.main'
 
     def run(command: str) -> tuple[int, str]:
         done = subprocess.run(

@@ -11,17 +11,17 @@ import tiny
 import torch
 from test_checkpoints import FakeHub, encoder, fake_hub, hub, hub_cache  # noqa: F401 (fixtures)
 
-from retune import cli
-from retune.checkpoints import resolve
-from retune.errors import RetuneError
-from retune.language_model.coloured import terminal
-from retune.language_model.pieces import Piece
-from retune.out_of_memory import is_out_of_memory
-from retune.stage import guarded
-from retune.storage import write_json
-from retune.terminal_tables import print_table
-from retune.terminal_text import Parser, cut, escaped, escaped_json
-from retune.validation import require_valid
+from retune.core.errors import RetuneError
+from retune.core.files import write_json
+from retune.core.out_of_memory import is_out_of_memory
+from retune.core.stage import guarded
+from retune.core.terminal_tables import print_table
+from retune.core.terminal_text import Parser, cut, escaped, escaped_json
+from retune.models.checkpoints import resolve
+from retune.preflight.validation import require_valid
+from retune.tasks.language_model.generate.pieces import Piece
+from retune.tasks.language_model.plots.coloured import terminal
+from retune.tools.cli import main
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -58,7 +58,7 @@ def test_r63_json_has_the_same_value() -> None:
 
 def test_r63_an_argument_is_shown_likewise(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        cli.main(["doctor", f"--{EVIL}"])
+        main.main(["doctor", f"--{EVIL}"])
     assert SHOWN in capsys.readouterr().err
     parser: argparse.ArgumentParser = Parser("x")
     with pytest.raises(SystemExit):
@@ -73,7 +73,7 @@ def test_r63_doctor_table_and_coloured_texts(
     data["data"][0]["paragraphs"][0]["qas"][0]["id"] = EVIL
     data["data"][0]["paragraphs"][0]["qas"][0]["answers"] = []
     write_json(tmp_path / f"{EVIL}.json", data)
-    assert cli.main(["doctor", str(tmp_path / f"{EVIL}.json")]) == 1
+    assert main.main(["doctor", str(tmp_path / f"{EVIL}.json")]) == 1
     print_table(["name"], [], [[EVIL]])
     printed = capsys.readouterr().out
     assert r"\x1b[2J\u202e" in printed
@@ -166,7 +166,7 @@ def test_the_doctor_cuts_what_it_quotes(
 ) -> None:
     path = tmp_path / "t.json"
     path.write_text(f'[{{"context": "a b", "question": "q", "id": {content}}}]')
-    cli.main(["doctor", str(path)])
+    main.main(["doctor", str(path)])
     shown = capsys.readouterr().out
     assert len(shown) < 2500
     assert all(f"{kind}: " in shown for kind in kinds)
@@ -177,7 +177,7 @@ def test_r71_the_doctor_cuts_a_table_of_30000_columns(
 ) -> None:
     path = tmp_path / "t.csv"
     path.write_text(",".join(f"c{number}" for number in range(30_000)) + "\n")
-    assert cli.main(["doctor", str(path)]) == 2
+    assert main.main(["doctor", str(path)]) == 2
     shown = capsys.readouterr().out
     assert "'c29' and 29970 more" in shown
     assert len(shown) < 1500

@@ -13,16 +13,17 @@ import tiny
 import torch
 from safetensors.torch import load_file, save_file
 
-from retune import ask, manifests, params
-from retune.checkpoints import WEIGHTS, CheckpointParams, load_tokenizer, resolve
-from retune.configuration import check_configuration, explained
-from retune.encoders import encoder_config, load_encoder_embeddings
-from retune.errors import RetuneError
-from retune.lineage import sealed
-from retune.plain_files import sha256
-from retune.qa.models import bert
-from retune.qa.reader import load
-from retune.tokenizer_checks import id_count
+from retune.core import manifests, params
+from retune.core.artifacts import sealed
+from retune.core.errors import RetuneError
+from retune.core.plain_files import sha256
+from retune.models.checkpoints import WEIGHTS, CheckpointParams, load_tokenizer, resolve
+from retune.models.config_safety import check_configuration, explained
+from retune.models.encoders import encoder_config, load_encoder_embeddings
+from retune.models.tokenizer_checks import id_count
+from retune.tasks.qa.models import bert
+from retune.tasks.qa.predict.reader import load
+from retune.tools.ask import asking
 
 TASK = {"qa.squad_v2": False, "qa.model": "bert"}
 Change = Callable[[dict[str, Any]], object]
@@ -86,10 +87,10 @@ DAMAGED = [
 @pytest.mark.parametrize(("change", "message"), DAMAGED)
 def test_a_damaged_manifest_is_told(folder: Path, change: Change, message: str) -> None:
     seal(folder)
-    assert ask.trained_with(folder, *TASK) == [False, "bert"]
+    assert asking.trained_with(folder, *TASK) == [False, "bert"]
     edit(folder / manifests.NAME, change)
     with pytest.raises(RetuneError, match=message):
-        ask.trained_with(folder, *TASK)
+        asking.trained_with(folder, *TASK)
 
 
 def test_v41_any_flipped_bit_of_a_manifest_is_told_or_harmless(tmp_path: Path) -> None:
@@ -103,7 +104,7 @@ def test_v41_any_flipped_bit_of_a_manifest_is_told_or_harmless(tmp_path: Path) -
         data[bit // 8] ^= 1 << bit % 8
         (folder / manifests.NAME).write_bytes(data)
         try:
-            squad_v2, model = ask.trained_with(folder, *TASK)
+            squad_v2, model = asking.trained_with(folder, *TASK)
         except RetuneError:
             continue
         assert isinstance(squad_v2, bool)
@@ -143,7 +144,7 @@ def test_a_name_from_a_file_is_never_imported(
     monkeypatch.setattr(params, "module_names", lambda package: ["bert", "lstm"])
     monkeypatch.setattr(importlib, "import_module", imported.append)
     with pytest.raises(RetuneError, match=r"its model is .*, which is unknown; known: bert, lstm"):
-        params.import_known(name, "retune.qa.models", folder)
+        params.import_known(name, "retune.tasks.qa.models", folder)
     assert imported == []
 
 

@@ -23,8 +23,8 @@ from runs import (
     write_best_logits,
 )
 
-from retune.errors import RetuneError
-from retune.qa.features import feature_batches, read_rows, window_writer
+from retune.core.errors import RetuneError
+from retune.tasks.qa.windows.features import feature_batches, read_rows, window_writer
 
 CONTEXT = "abc def ghi def"
 LONG = " ".join(tiny.TEXTS)

@@ -9,11 +9,11 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from runs import TOKENIZE
 
-from retune.qa.audit import Audit
-from retune.qa.characters import is_mark
-from retune.qa.examples import Answer, Example
-from retune.qa.tokenize import TokenizeParams, Windower
-from retune.qa.windows import Features
+from retune.tasks.qa.questions.examples import Answer, Example
+from retune.tasks.qa.tokenize.audit import Audit
+from retune.tasks.qa.tokenize.tokenize import TokenizeParams, Windower
+from retune.tasks.qa.windows.characters import is_mark
+from retune.tasks.qa.windows.windows import Features
 
 SCRIPTS = {
     "latin": "aZ é\u0301ßİ\u0131 ﬁ'.-1",

@@ -10,9 +10,9 @@ import tiny
 import torch
 from refusals import BEAMS, NO_PROCESSOR, case, refuse, seal_again, write_whole
 
-from retune.language_model.models import load
-from retune.language_model.vocabulary import learn_tokenizer
-from retune.storage import read_json_lines, write_json_lines
+from retune.core.files import read_json_lines, write_json_lines
+from retune.tasks.language_model.models import load
+from retune.tasks.language_model.tokenize.vocabulary import learn_tokenizer
 
 DRAWN = {"temperature": 1.0, "top_k": None, "top_p": None, "continuations": 1}
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from refusals import case, refused, stage, write_params, write_whole
 
-from retune.cli import main
-from retune.manifests import digest, seal
-from retune.storage import read_json_lines, write_json_lines
+from retune.core.files import read_json_lines, write_json_lines
+from retune.core.manifests import digest, seal
+from retune.tools.cli.main import main
 
 
 @pytest.fixture(scope="module")

@@ -13,9 +13,9 @@ from refusals import case, refuse, refused, seal_again, stage, write_params, wri
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForMaskedLM
 
-from retune.checkpoints import CheckpointParams
-from retune.language_model.models import load
-from retune.storage import sha256
+from retune.core.files import sha256
+from retune.models.checkpoints import CheckpointParams
+from retune.tasks.language_model.models import load
 
 
 @pytest.fixture(scope="module")

@@ -15,15 +15,15 @@ from pyarrow import parquet
 from pydantic import ValidationError
 from refusals import case, refused
 
-from retune.checkpoints import CheckpointParams
-from retune.errors import RetuneError
-from retune.fetching import local_source
-from retune.language_model.datasets import coqa, files
-from retune.language_model.download import DownloadParams, download
-from retune.language_model.features import read_blocks, write_blocks
-from retune.language_model.texts import read_texts
-from retune.language_model.vocabulary import END_OF_TEXT, SMALLEST
-from retune.storage import read_json, read_json_lines, sha256
+from retune.core.errors import RetuneError
+from retune.core.files import read_json, read_json_lines, sha256
+from retune.fetch.fetching import local_source
+from retune.models.checkpoints import CheckpointParams
+from retune.tasks.language_model.datasets import coqa, files
+from retune.tasks.language_model.download.download import DownloadParams, download
+from retune.tasks.language_model.texts.features import read_blocks, write_blocks
+from retune.tasks.language_model.texts.texts import read_texts
+from retune.tasks.language_model.tokenize.vocabulary import END_OF_TEXT, SMALLEST
 
 
 def lines(*texts: Any) -> str:

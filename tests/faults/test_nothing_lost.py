@@ -22,8 +22,8 @@ from runs import (
     write_logits,
 )
 
-from retune.qa.audit import KINDS
-from retune.qa.features import read_windows
+from retune.tasks.qa.tokenize.audit import KINDS
+from retune.tasks.qa.windows.features import read_windows
 
 WORD = st.text(st.sampled_from("abz\u00e9e\u0301語😀कु-ß"), min_size=1, max_size=6)
 BLANK = st.sampled_from(["", " ", "\n", "\u3000 "])

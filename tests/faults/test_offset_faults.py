@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from runs import lines, row, run_download
 
-from retune.errors import RetuneError
-from retune.findings import Finding
-from retune.qa.doctor.causes import unfolded
-from retune.qa.doctor.doctor import Examined, Options, diagnose, fix
+from retune.core.errors import RetuneError
+from retune.ingest.findings import Finding
+from retune.tools.data_doctor.causes import unfolded
+from retune.tools.data_doctor.doctor import Examined, Options, diagnose, fix
 
 #: Each unit: a text with places that only the unit tells, answers of it, and how it counts the
 #: characters before an answer.

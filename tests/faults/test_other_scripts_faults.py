@@ -10,14 +10,14 @@ import torch
 from language_runs import NO_CHECKPOINT, run_tokenize, write_raw
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from retune.language_model.decoding import Continuation, SamplingParams
-from retune.language_model.generation import GenerationParams, generate
-from retune.language_model.processors import ProcessorParams
-from retune.language_model.rouge import rouge_n
-from retune.language_model.score import ScoreParams, score
-from retune.language_model.sentences import sentences
-from retune.language_model.words import TOKENIZERS, unicode_words
-from retune.storage import read_json, read_json_lines, write_json_lines
+from retune.core.files import read_json, read_json_lines, write_json_lines
+from retune.tasks.language_model.generate.decoding import Continuation, SamplingParams
+from retune.tasks.language_model.generate.generation import GenerationParams, generate
+from retune.tasks.language_model.generate.processors import ProcessorParams
+from retune.tasks.language_model.score.rouge import rouge_n
+from retune.tasks.language_model.score.rouge_words import TOKENIZERS, unicode_words
+from retune.tasks.language_model.score.score import ScoreParams, score
+from retune.tasks.language_model.tokenize.sentences import sentences
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_m54_a_sentence_without_a_space_before_it_has_none_in_its_tokens(tmp_pat
     assert [row["continuation"] for row in rows[:2]] == ["狗跑了。", "The dog ran."]
     spaces = [row["continuation_tokens"][0] for row in rows[:2]]
     assert rows[1]["prompt_tokens"][0] != spaces[1] != spaces[0]
-    from retune.checkpoints import DECODER_TOKENS, load_tokenizer
+    from retune.models.checkpoints import DECODER_TOKENS, load_tokenizer
 
     tokenizer = load_tokenizer(tmp_path / "features" / "tokenizer", DECODER_TOKENS)
     told = [tokenizer.decode(row["continuation_tokens"]) for row in rows[:2]]

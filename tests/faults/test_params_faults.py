@@ -16,18 +16,18 @@ from dvc.utils.serialize import YAMLFileCorruptedError
 from dvc.utils.serialize import load_yaml as dvc_load_yaml
 from training_runs import run, write_features
 
-from retune.checkpoints import CheckpointParams
-from retune.errors import RetuneError
-from retune.params import Params, Seed, load_yaml
-from retune.qa.download import DownloadParams
-from retune.qa.examples import Answer, Example, write_examples
-from retune.qa.postprocess import PostprocessParams
-from retune.qa.predict import PredictParams
-from retune.qa.score import ScoreParams
-from retune.qa.tokenize import TokenizeParams, tokenize
-from retune.qa.train import TrainParams
-from retune.stage import guarded
-from retune.validation import require_valid
+from retune.core.errors import RetuneError
+from retune.core.params import Params, Seed, load_yaml
+from retune.core.stage import guarded
+from retune.models.checkpoints import CheckpointParams
+from retune.preflight.validation import require_valid
+from retune.tasks.qa.download.download import DownloadParams
+from retune.tasks.qa.postprocess.postprocess import PostprocessParams
+from retune.tasks.qa.predict.predict import PredictParams
+from retune.tasks.qa.questions.examples import Answer, Example, write_examples
+from retune.tasks.qa.score.score import ScoreParams
+from retune.tasks.qa.tokenize.tokenize import TokenizeParams, tokenize
+from retune.tasks.qa.train.train import TrainParams
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "params.yaml").read_text(encoding="utf-8")

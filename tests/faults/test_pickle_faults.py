@@ -14,12 +14,12 @@ import torch
 from pickles import WEIGHTS, Command, Expression, Payload
 from safetensors.torch import load_file
 
-from retune import pickled_weights, weights_converter
-from retune.checkpoints import CheckpointParams, resolve
-from retune.errors import RetuneError
-from retune.manifests import NAME as MANIFEST
-from retune.pickled_weights import convert
-from retune.storage import read_json, sha256
+from retune.core.errors import RetuneError
+from retune.core.files import read_json, sha256
+from retune.core.manifests import NAME as MANIFEST
+from retune.models import pickled_weights, weights_converter
+from retune.models.checkpoints import CheckpointParams, resolve
+from retune.models.pickled_weights import convert
 
 OTHER_SUM = "0" * 64
 

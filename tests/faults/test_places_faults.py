@@ -12,7 +12,7 @@ import pytest
 import tiny
 import yaml
 
-from retune.qa.examples import read_examples
+from retune.tasks.qa.questions.examples import read_examples
 
 ROOT = Path(__file__).resolve().parents[2]
 #: A locale of plain ASCII, in which Python must not fall back to UTF-8 by itself.
@@ -112,7 +112,9 @@ def doctor_in_ascii(folder: Path) -> None:
     folder.mkdir()
     path = write_foreign(folder)
     path.write_bytes(path.read_bytes().replace(b'"answer_start": 24', b'"answer_start": 3'))
-    done = in_ascii(folder, "-m", "retune.cli", "doctor", str(path), "--fix", "gemäß.json")
+    done = in_ascii(
+        folder, "-m", "retune.tools.cli.main", "doctor", str(path), "--fix", "gemäß.json"
+    )
     assert b"Traceback" not in done.stderr
     assert done.returncode == 0, done.stderr
     fixed = (folder / "gemäß.json").read_text(encoding="utf-8")

@@ -10,13 +10,13 @@ import pytest
 import tiny
 from hub_server import COMMIT, HubServer, serving
 
-from retune.adapters.entities import EntitiesParams
-from retune.data_files import File, file_source
-from retune.errors import RetuneError
-from retune.fetching import hub_source, local_source
-from retune.params import Params
-from retune.qa.download import DownloadParams, download
-from retune.storage import read_json, write_json
+from retune.core.errors import RetuneError
+from retune.core.files import read_json, write_json
+from retune.core.params import Params
+from retune.fetch.data_files import File, file_source
+from retune.fetch.fetching import hub_source, local_source
+from retune.tasks.ner.train.entities import EntitiesParams
+from retune.tasks.qa.download.download import DownloadParams, download
 
 DATA = b"Ada B-PER\nsaw O\n"
 SUM = hashlib.sha256(DATA).hexdigest()

@@ -10,13 +10,13 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 from sentiment_runs import OPTIMIZATION
 
-from retune.errors import RetuneError
-from retune.losses import NO_LABEL, label_count, mean_loss
-from retune.qa.doctor.inspecting import _oddities
-from retune.sentiment.probe_files import COLUMNS, read_probes
-from retune.sentiment.probes import Probe
-from retune.sentiment.train import ClassWeights, TrainParams
-from retune.splits import faults_of_text
+from retune.core.errors import RetuneError
+from retune.ingest.splits import faults_of_text
+from retune.models.losses import NO_LABEL, label_count, mean_loss
+from retune.tasks.sentiment.probe.probe_files import COLUMNS, read_probes
+from retune.tasks.sentiment.probe.probes import Probe
+from retune.tasks.sentiment.train.train import ClassWeights, TrainParams
+from retune.tools.data_doctor.layout import _oddities
 
 HEADER = "\t".join(COLUMNS)
 

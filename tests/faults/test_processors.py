@@ -10,7 +10,7 @@ import pytest
 import tiny
 from runs import row, run_download, run_tokenize, write_logits
 
-from retune.qa.features import count_windows
+from retune.tasks.qa.windows.features import count_windows
 
 RUN = """
 import sys

@@ -11,15 +11,15 @@ import pytest
 import tiny
 from pyarrow import parquet
 
-from retune.errors import RetuneError
-from retune.params import load_yaml
-from retune.qa.checking import LONGEST_CONTEXT
-from retune.qa.datasets import files
-from retune.qa.download import DownloadParams, download
-from retune.qa.examples import read_examples
-from retune.qa.score import ScoreParams
-from retune.qa.tokenize import TokenizeParams, tokenize
-from retune.stage import guarded
+from retune.core.errors import RetuneError
+from retune.core.params import load_yaml
+from retune.core.stage import guarded
+from retune.tasks.qa.datasets import files
+from retune.tasks.qa.download.checking import LONGEST_CONTEXT
+from retune.tasks.qa.download.download import DownloadParams, download
+from retune.tasks.qa.questions.examples import read_examples
+from retune.tasks.qa.score.score import ScoreParams
+from retune.tasks.qa.tokenize.tokenize import TokenizeParams, tokenize
 
 ROOT = Path(__file__).resolve().parents[2]
 CONTEXT = "abc def ghi"

@@ -11,12 +11,12 @@ from kills import killed_at
 from safetensors import SafetensorError
 from training_runs import FROZEN, outputs, run, write_features
 
-from retune.errors import RetuneError
-from retune.manifests import seal
-from retune.qa.evaluation import Evaluation
-from retune.qa.models import bilstm_attention, transformer_encoder
-from retune.qa.train import SpanTrainer
-from retune.resuming import Checkpoints, run_key
+from retune.core.errors import RetuneError
+from retune.core.manifests import seal
+from retune.tasks.qa.models import bilstm_attention, transformer_encoder
+from retune.tasks.qa.train.evaluation import Evaluation
+from retune.tasks.qa.train.train import SpanTrainer
+from retune.training.resume import Checkpoints, run_key
 
 
 @pytest.fixture(scope="module")
@@ -259,7 +259,7 @@ def test_other_data_or_code_make_another_key(
     change: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(data / "raw", tmp_path / "raw")
-    monkeypatch.setattr("retune.resuming._CODE", tmp_path)
+    monkeypatch.setattr("retune.training.resume._CODE", tmp_path)
     (tmp_path / "x.py").write_text("one")
     key = run_key({"seed": 1}, tmp_path / "raw")
     assert key == run_key({"seed": 1}, tmp_path / "raw")

@@ -17,16 +17,16 @@ import pytest
 import tiny
 import torch
 
-from retune.checkpoints import CheckpointParams, load_tokenizer, resolve
-from retune.errors import RetuneError
-from retune.fetching import local_source
-from retune.qa.download import DownloadParams, download
-from retune.qa.examples import read_examples
-from retune.qa.features import feature_batches, read_rows
-from retune.qa.logits import read_logits
-from retune.qa.models import bert
-from retune.qa.reader import load
-from retune.storage import sha256, write_json
+from retune.core.errors import RetuneError
+from retune.core.files import sha256, write_json
+from retune.fetch.fetching import local_source
+from retune.models.checkpoints import CheckpointParams, load_tokenizer, resolve
+from retune.tasks.qa.download.download import DownloadParams, download
+from retune.tasks.qa.models import bert
+from retune.tasks.qa.postprocess.logits import read_logits
+from retune.tasks.qa.predict.reader import load
+from retune.tasks.qa.questions.examples import read_examples
+from retune.tasks.qa.windows.features import feature_batches, read_rows
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import tiny
 from test_verify import Small, verdicts
 
-from retune.storage import atomic_path
+from retune.core.files import atomic_path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DVC = (sys.executable, "-m", "dvc")

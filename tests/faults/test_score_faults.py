@@ -12,11 +12,17 @@ import squad_definition
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retune.errors import RetuneError
-from retune.qa.examples import Answer, Example, write_examples
-from retune.qa.metric import SquadMetric
-from retune.qa.score import Normalizer, ScoreParams, best_scores, evaluate_answers, score
-from retune.stage import guarded
+from retune.core.errors import RetuneError
+from retune.core.stage import guarded
+from retune.tasks.qa.questions.examples import Answer, Example, write_examples
+from retune.tasks.qa.score.metric import SquadMetric
+from retune.tasks.qa.score.score import (
+    Normalizer,
+    ScoreParams,
+    best_scores,
+    evaluate_answers,
+    score,
+)
 
 GOLD = {"1": ("Bo", "Bo Li"), "2": ("in Vik",), "3": ("1912",)}
 ANSWERS = {"1": "Bo Li!", "2": "Vik", "3": "1913"}

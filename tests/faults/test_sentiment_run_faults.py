@@ -15,21 +15,21 @@ from pydantic import TypeAdapter, ValidationError
 from sentiment_runs import OPTIMIZATION, run, write_data, write_features
 from transformers import TrainingArguments
 
-from retune import manifests
-from retune.errors import RetuneError
-from retune.params import Params
-from retune.sentiment.augment import augment
-from retune.sentiment.augmenting import back_translation, rules
-from retune.sentiment.examples import Example, write_examples
-from retune.sentiment.features import read_rows, row_writer
-from retune.sentiment.models import bert
-from retune.sentiment.models.bag_of_embeddings import (
+from retune.core import manifests
+from retune.core.errors import RetuneError
+from retune.core.files import read_json, write_json_lines
+from retune.core.params import Params
+from retune.tasks.sentiment.augment.augment import augment
+from retune.tasks.sentiment.augmenting import back_translation, rules
+from retune.tasks.sentiment.models import bert
+from retune.tasks.sentiment.models.bag_of_embeddings import (
     BagOfEmbeddingsForSequenceClassification as Bag,
 )
-from retune.sentiment.reading import read_gold, read_seeds, seed_folders
-from retune.sentiment.tokenize import TokenizeParams, tokenize
-from retune.sentiment.train import LabelTrainer, TrainParams
-from retune.storage import read_json, write_json_lines
+from retune.tasks.sentiment.texts.examples import Example, write_examples
+from retune.tasks.sentiment.texts.features import read_rows, row_writer
+from retune.tasks.sentiment.texts.outputs import read_gold, read_seeds, seed_folders
+from retune.tasks.sentiment.tokenize.tokenize import TokenizeParams, tokenize
+from retune.tasks.sentiment.train.train import LabelTrainer, TrainParams
 
 
 def case(name: str, *values: Any) -> Any:
@@ -114,7 +114,9 @@ def test_an_unknown_method_is_answered_with_those_that_there_are(
     allowed = "sentiment.augment.method: no 'back-translation'; allowed: back_translation, none, r"
     with pytest.raises(RetuneError, match=allowed), Params(path) as params:
         params.variant(
-            "sentiment.augment.method", "retune.sentiment.augmenting", "sentiment.augment.methods"
+            "sentiment.augment.method",
+            "retune.tasks.sentiment.augmenting",
+            "sentiment.augment.methods",
         )
 
 

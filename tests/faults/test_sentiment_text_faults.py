@@ -8,11 +8,11 @@ import pytest
 from pyarrow import parquet
 from pydantic import ValidationError
 
-from retune.errors import RetuneError
-from retune.sentiment.datasets import files
-from retune.sentiment.download import DownloadParams, download
-from retune.sentiment.examples import read_examples
-from retune.storage import read_json, read_json_lines
+from retune.core.errors import RetuneError
+from retune.core.files import read_json, read_json_lines
+from retune.tasks.sentiment.datasets import files
+from retune.tasks.sentiment.download.download import DownloadParams, download
+from retune.tasks.sentiment.texts.examples import read_examples
 
 FILES: dict[str, Any] = {
     "train": ["train.tsv"], "validation": ["validation.tsv"], "header": True,

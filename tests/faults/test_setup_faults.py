@@ -14,9 +14,9 @@ import torch
 import yaml
 from transformers import TrainerControl, TrainerState
 
-from retune.precision import Precision, chosen_precision
-from retune.progress import MEASURED, Progress, readable_duration
-from retune.training import KERNEL_VARIABLES
+from retune.models.precision import Precision, chosen_precision
+from retune.training.arguments import KERNEL_VARIABLES
+from retune.training.progress import MEASURED, Progress, readable_duration
 
 ROOT = Path(__file__).resolve().parents[2]
 CREATE = ROOT / "tools/create_venv.sh"

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from retune import listing
-from retune.cli import main
-from retune.errors import RetuneError
-from retune.manifests import seal
-from retune.report.experiments import fold_seeds, read_results
-from retune.report.graph import read_pipeline
-from retune.report.locks import Lock
-from retune.table import APART
+from retune.core.errors import RetuneError
+from retune.core.manifests import seal
+from retune.tools.cli.main import main
+from retune.tools.experiments import listing
+from retune.tools.experiments.table import APART
+from retune.tools.report.experiments import fold_seeds, read_results
+from retune.tools.report.graph import read_pipeline
+from retune.tools.report.locks import Lock
 
 SISTER = Path("pipelines/toy")
 GRAPH = """
@@ -255,6 +255,8 @@ def test_v63_the_project_is_examined_from_any_of_its_folders(
     (top / "metrics").mkdir()
     monkeypatch.chdir(top / folder)
     seen: list[Path] = []
-    monkeypatch.setattr("retune.environment.command.run", lambda _: seen.append(Path.cwd()) or 0)
+    monkeypatch.setattr(
+        "retune.tools.machine_doctor.command.run", lambda _: seen.append(Path.cwd()) or 0
+    )
     assert main(["doctor", "--env"]) == 0
     assert seen == [top]

@@ -10,17 +10,17 @@ import pytest
 from dvc.repo import Repo
 from networkx import descendants
 
-from retune import leftovers
-from retune.cli import main
-from retune.effects import require_effects
-from retune.errors import RetuneError
-from retune.experiments import Experiment
-from retune.grid import grid, python_value
-from retune.listing import experiment_rows
-from retune.storage import read_json
-from retune.table import APART, render
-from retune.validation import read_params, require_valid
-from retune.verify.compare import Run, compare
+from retune.core.errors import RetuneError
+from retune.core.files import read_json
+from retune.preflight.validation import read_params, require_valid
+from retune.tools.cli.main import main
+from retune.tools.experiments import leftovers
+from retune.tools.experiments.effects import require_effects
+from retune.tools.experiments.experiments import Experiment
+from retune.tools.experiments.grid import grid, python_value
+from retune.tools.experiments.listing import experiment_rows
+from retune.tools.experiments.table import APART, render
+from retune.tools.verify.compare import Run, compare
 from stages import check
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -65,7 +65,7 @@ def test_values_are_those_of_dvc(assignment: str, values: list[Any], tmp_path: P
     for point, value in zip(points, values, strict=True):
         (tmp_path / "params.yaml").write_text(f"k: {{{key[2:]}: 0}}\n", encoding="utf-8")
         apply_overrides(tmp_path / "params.yaml", point.overrides())
-        from retune.params import load_yaml
+        from retune.core.params import load_yaml
 
         assert load_yaml(tmp_path / "params.yaml")["k"][key[2:]] == value
     assert len({point.name for point in points}) == len(points)

@@ -25,12 +25,12 @@ from runs import (
     write_logits,
 )
 
-from retune.checkpoints import load_tokenizer
-from retune.errors import RetuneError
-from retune.qa.features import feature_batches
-from retune.qa.predict import PredictParams, predict
-from retune.qa.windows import Features
-from retune.storage import sha256
+from retune.core.errors import RetuneError
+from retune.core.files import sha256
+from retune.models.checkpoints import load_tokenizer
+from retune.tasks.qa.predict.predict import PredictParams, predict
+from retune.tasks.qa.windows.features import feature_batches
+from retune.tasks.qa.windows.windows import Features
 
 CONTEXT = "The lighthouse was built by Ada Berg in 1871."
 LONG = " ".join(tiny.TEXTS)
@@ -233,7 +233,7 @@ def lstm(vocabulary_size: int) -> Any:
     """A random LSTM, seeded."""
     import torch
 
-    from retune.qa.models import lstm as module
+    from retune.tasks.qa.models import lstm as module
 
     torch.manual_seed(0)
     params = module.Params(embedding_size=8, hidden_size=8)
@@ -292,7 +292,9 @@ def test_k13_an_edited_function_is_never_answered_by_a_cache(
     cut(tmp_path, row("q", CONTEXT, "1871"), "wordpiece")
     path = tmp_path / "features" / "train.arrow"
     before = sha256(path)
-    monkeypatch.setattr("retune.qa.tokenize.trim_offsets", lambda text, start, end: start * 0)
+    monkeypatch.setattr(
+        "retune.tasks.qa.tokenize.tokenize.trim_offsets", lambda text, start, end: start * 0
+    )
     run_tokenize(tmp_path)
     assert sha256(path) != before
     assert not (tmp_path / "cache").exists()

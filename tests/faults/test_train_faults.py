@@ -17,14 +17,14 @@ import torch
 from safetensors.torch import load_file
 from training_runs import outputs, run, write_features
 
-from retune.errors import RetuneError
-from retune.lineage import sealed
-from retune.qa.evaluation import Evaluation
-from retune.qa.models import bert, bilstm_attention, lstm, transformer
-from retune.qa.reader import load
-from retune.qa.train import SpanTrainer
-from retune.resuming import ResumableTrainer
-from retune.storage import locked, sha256
+from retune.core.artifacts import sealed
+from retune.core.errors import RetuneError
+from retune.core.files import locked, sha256
+from retune.tasks.qa.models import bert, bilstm_attention, lstm, transformer
+from retune.tasks.qa.predict.reader import load
+from retune.tasks.qa.train.evaluation import Evaluation
+from retune.tasks.qa.train.train import SpanTrainer
+from retune.training.resume import ResumableTrainer
 
 ROOT = Path(__file__).resolve().parents[2]
 NAN = float("nan")
@@ -148,7 +148,7 @@ def test_a_second_stage_names_the_first(name: str, tmp_path: Path) -> None:
 #: A stage that says that it runs, and would never end.
 WAIT = """
 import time
-from retune.stage import guarded, prepare_to_end
+from retune.core.stage import guarded, prepare_to_end
 prepare_to_end()
 guarded(lambda: (print(flush=True), time.sleep(600)), "x")
 """

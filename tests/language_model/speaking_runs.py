@@ -11,10 +11,10 @@ import torch
 from tokenizers import ByteLevelBPETokenizer
 from transformers import GPT2Config, GPT2LMHeadModel, GPT2Tokenizer
 
-from retune.language_model.models import load
-from retune.language_model.speaking import Speaker, speaker
-from retune.manifests import digest, seal
-from retune.storage import write_json_lines
+from retune.core.files import write_json_lines
+from retune.core.manifests import digest, seal
+from retune.tasks.language_model.generate.text_generator import Speaker, speaker
+from retune.tasks.language_model.models import load
 
 END = "<|endoftext|>"
 PAIRS = [

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retune.language_model.coloured import (
+from retune.tasks.language_model.generate.pieces import Piece
+from retune.tasks.language_model.plots.coloured import (
     INK,
     LEVELS,
     Coloured,
@@ -15,8 +16,7 @@ from retune.language_model.coloured import (
     terminal,
     terminal_legend,
 )
-from retune.language_model.coloured import shown as without_controls
-from retune.language_model.pieces import Piece
+from retune.tasks.language_model.plots.coloured import shown as without_controls
 
 
 class Reader(HTMLParser):

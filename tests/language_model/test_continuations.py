@@ -12,18 +12,18 @@ from pydantic import ValidationError
 from speaking_runs import CONTEXT, PAIRS, lines, pair_row, tokenizer, voice_of
 from tiny_decoders import settings
 
-from retune.errors import RetuneError
-from retune.language_model.beams import BeamParams
-from retune.language_model.decoding import SamplingParams
-from retune.language_model.generate import write_continuations
-from retune.language_model.generation import best_continuations
-from retune.language_model.models import load
-from retune.language_model.perplexity import PerplexityParams, write_perplexities
-from retune.language_model.processors import NGramBlock, ProcessorParams, WordBlock
-from retune.language_model.records import read_continuations, read_pairs, read_texts
-from retune.language_model.scores import continuation_likelihoods, text_likelihoods
-from retune.language_model.speaking import speaker
-from retune.storage import read_json, write_json_lines
+from retune.core.errors import RetuneError
+from retune.core.files import read_json, write_json_lines
+from retune.tasks.language_model.generate.beams import BeamParams
+from retune.tasks.language_model.generate.decoding import SamplingParams
+from retune.tasks.language_model.generate.generate import write_continuations
+from retune.tasks.language_model.generate.generation import best_continuations
+from retune.tasks.language_model.generate.processors import NGramBlock, ProcessorParams, WordBlock
+from retune.tasks.language_model.generate.text_generator import speaker
+from retune.tasks.language_model.models import load
+from retune.tasks.language_model.outputs.records import read_continuations, read_pairs, read_texts
+from retune.tasks.language_model.perplexity.perplexity import PerplexityParams, write_perplexities
+from retune.tasks.language_model.perplexity.scores import continuation_likelihoods, text_likelihoods
 
 SAMPLING = SamplingParams(temperature=1.0, top_k=20, top_p=0.9, continuations=1)
 WINDOWS = PerplexityParams(window=16, stride=8, batch_size=2)

@@ -18,8 +18,8 @@ from transformers import (
     TopPLogitsWarper,
 )
 
-from retune.language_model.beams import BeamParams
-from retune.language_model.decoding import (
+from retune.tasks.language_model.generate.beams import BeamParams
+from retune.tasks.language_model.generate.decoding import (
     Candidates,
     Continuation,
     SamplingParams,
@@ -27,8 +27,8 @@ from retune.language_model.decoding import (
     drawn,
     draws_of,
 )
-from retune.language_model.generation import GenerationParams, generate
-from retune.language_model.processors import MinLength, NGramBlock, RepetitionPenalty
+from retune.tasks.language_model.generate.generation import GenerationParams, generate
+from retune.tasks.language_model.generate.processors import MinLength, NGramBlock, RepetitionPenalty
 
 #: By the options of `generate`, the processors that do the same.
 PROCESSORS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {

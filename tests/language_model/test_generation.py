@@ -8,11 +8,11 @@ from pydantic import ValidationError
 from tiny_decoders import PROMPTS, gpt2, settings
 from transformers import MambaConfig, MambaForCausalLM
 
-from retune.errors import RetuneError
-from retune.language_model.beams import BeamParams
-from retune.language_model.decoding import SamplingParams
-from retune.language_model.generation import generate
-from retune.language_model.processors import MinLength, WordBlock
+from retune.core.errors import RetuneError
+from retune.tasks.language_model.generate.beams import BeamParams
+from retune.tasks.language_model.generate.decoding import SamplingParams
+from retune.tasks.language_model.generate.generation import generate
+from retune.tasks.language_model.generate.processors import MinLength, WordBlock
 
 every_search = pytest.mark.parametrize(
     "search",

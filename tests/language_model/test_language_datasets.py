@@ -11,12 +11,12 @@ import pytest
 from pyarrow import parquet
 from pydantic import ValidationError
 
-from retune.errors import RetuneError
-from retune.language_model.datasets import bundled, coqa, files
-from retune.language_model.download import DownloadParams, download
-from retune.language_model.reading import Record, read_records
-from retune.language_model.texts import read_texts
-from retune.params import module_names
+from retune.core.errors import RetuneError
+from retune.core.params import module_names
+from retune.tasks.language_model.datasets import bundled, coqa, files
+from retune.tasks.language_model.download.download import DownloadParams, download
+from retune.tasks.language_model.download.record_files import Record, read_records
+from retune.tasks.language_model.texts.texts import read_texts
 
 COMMIT = "849fcf188f7f79d887888bcbd81aec3b4ea4f5fa"
 OWN: dict[str, Any] = {
@@ -29,7 +29,7 @@ def sum_of(data: bytes) -> str:
 
 
 def test_every_dataset_has_params_sources_and_field() -> None:
-    assert module_names("retune.language_model.datasets") == ["bundled", "coqa", "files"]
+    assert module_names("retune.tasks.language_model.datasets") == ["bundled", "coqa", "files"]
     for module in (bundled, coqa, files):
         assert {"Params", "sources", "field"} <= set(vars(module))
 

@@ -14,11 +14,11 @@ import yaml
 from pyarrow import parquet
 from pydantic import ValidationError
 
-from retune.errors import RetuneError
-from retune.fetching import local_source
-from retune.language_model.download import DownloadParams, download
-from retune.language_model.texts import Text, read_texts
-from retune.storage import read_json, read_json_lines
+from retune.core.errors import RetuneError
+from retune.core.files import read_json, read_json_lines
+from retune.fetch.fetching import local_source
+from retune.tasks.language_model.download.download import DownloadParams, download
+from retune.tasks.language_model.texts.texts import Text, read_texts
 
 ROOT = Path(__file__).resolve().parents[2]
 PARAMS: dict[str, Any] = {

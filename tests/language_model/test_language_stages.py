@@ -11,7 +11,7 @@ import pytest
 import yaml
 from language_runs import OPTIMIZATION, TOKENIZE
 
-from retune.params import load_yaml
+from retune.core.params import load_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = ["download", "tokenize", "start", "train"]

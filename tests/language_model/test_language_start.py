@@ -13,13 +13,13 @@ from pydantic import ValidationError
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
-from retune.checkpoints import DECODER_TOKENS, CheckpointParams, load_tokenizer
-from retune.errors import RetuneError
-from retune.language_model import models
-from retune.language_model.models import gpt2_small, pretrained
-from retune.language_model.start import start
-from retune.params import module_names
-from retune.storage import read_json, sha256
+from retune.core.errors import RetuneError
+from retune.core.files import read_json, sha256
+from retune.core.params import module_names
+from retune.models.checkpoints import DECODER_TOKENS, CheckpointParams, load_tokenizer
+from retune.tasks.language_model import models
+from retune.tasks.language_model.init.init import start
+from retune.tasks.language_model.models import gpt2_small, pretrained
 
 FILES = ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"]
 
@@ -35,7 +35,7 @@ def begin(data: Path, folder: Path, *, seed: int = 1, **changes: Any) -> str:
 
 
 def test_every_model_has_params_and_build() -> None:
-    assert module_names("retune.language_model.models") == ["gpt2_small", "pretrained"]
+    assert module_names("retune.tasks.language_model.models") == ["gpt2_small", "pretrained"]
     for module in (gpt2_small, pretrained):
         assert {"Params", "build"} <= set(vars(module))
 

@@ -16,18 +16,18 @@ from hypothesis import strategies as st
 from language_runs import NO_CHECKPOINT, TOKENIZE, run_tokenize, write_raw
 from pydantic import ValidationError
 
-from retune.checkpoints import (
+from retune.core.errors import RetuneError
+from retune.core.files import read_json, read_json_lines, sha256
+from retune.models.checkpoints import (
     DECODER_TOKENS,
     ENCODER_TOKENS,
     CheckpointParams,
     load_tokenizer,
 )
-from retune.errors import RetuneError
-from retune.language_model.features import read_blocks, write_blocks
-from retune.language_model.texts import write_texts
-from retune.language_model.tokenize import Encoder, TokenizeParams
-from retune.language_model.vocabulary import END_OF_TEXT, SMALLEST, learn_tokenizer
-from retune.storage import read_json, read_json_lines, sha256
+from retune.tasks.language_model.texts.features import read_blocks, write_blocks
+from retune.tasks.language_model.texts.texts import write_texts
+from retune.tasks.language_model.tokenize.tokenize import Encoder, TokenizeParams
+from retune.tasks.language_model.tokenize.vocabulary import END_OF_TEXT, SMALLEST, learn_tokenizer
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = ["pairs.jsonl", "train.arrow", "validation.arrow", "validation.jsonl"]

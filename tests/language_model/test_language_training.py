@@ -16,14 +16,19 @@ from language_runs import OPTIMIZATION, outputs, run, write_data
 from pydantic import ValidationError
 from torch import nn
 
-from retune.checkpoints import DECODER_TOKENS, load_tokenizer
-from retune.errors import RetuneError
-from retune.language_model import models
-from retune.language_model.features import read_blocks
-from retune.language_model.scores import text_likelihoods
-from retune.language_model.train import BlockTrainer, Evaluation, TrainParams, next_token_loss
-from retune.processes import Share
-from retune.resuming import Checkpoints
+from retune.core.errors import RetuneError
+from retune.models.checkpoints import DECODER_TOKENS, load_tokenizer
+from retune.tasks.language_model import models
+from retune.tasks.language_model.perplexity.scores import text_likelihoods
+from retune.tasks.language_model.texts.features import read_blocks
+from retune.tasks.language_model.train.train import (
+    BlockTrainer,
+    Evaluation,
+    TrainParams,
+    next_token_loss,
+)
+from retune.training.distributed import Share
+from retune.training.resume import Checkpoints
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from speaking_runs import TEXTS, read, tokenizer
 
-from retune.language_model.pieces import Piece, pieces
+from retune.tasks.language_model.generate.pieces import Piece, pieces
 
 some_bytes = st.lists(st.integers(0, 255), max_size=12)
 

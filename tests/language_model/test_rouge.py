@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retune.errors import RetuneError
-from retune.language_model.rouge import (
+from retune.core.errors import RetuneError
+from retune.tasks.language_model.score.rouge import (
     Rouge,
     distinct_n,
     mean_rouge_n,
@@ -15,8 +15,8 @@ from retune.language_model.rouge import (
     repetition_rate,
     rouge_n,
 )
-from retune.language_model.words import rouge_score_words as words
-from retune.language_model.words import unicode_words
+from retune.tasks.language_model.score.rouge_words import rouge_score_words as words
+from retune.tasks.language_model.score.rouge_words import unicode_words
 
 GOLDENS = json.loads(
     (Path(__file__).parents[1] / "reference/rouge_goldens.json").read_text(encoding="utf-8")

@@ -12,22 +12,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retune.errors import RetuneError
-from retune.language_model.compare import compare, require_generate_only
-from retune.language_model.likelihoods import Likelihood, perplexity
-from retune.language_model.records import (
+from retune.core.errors import RetuneError
+from retune.core.files import read_json, write_json_lines
+from retune.core.manifests import seal
+from retune.tasks.language_model.compare.compare import compare, require_generate_only
+from retune.tasks.language_model.compare.pair_bootstrap import difference, drawn
+from retune.tasks.language_model.outputs.likelihoods import Likelihood, perplexity
+from retune.tasks.language_model.outputs.records import (
     ReferencePair,
     Said,
     likelihood_rows,
     read_continuations,
     read_likelihoods,
 )
-from retune.language_model.resampled import difference, drawn
-from retune.language_model.rouge import distinct_n, mean_rouge_n, repetition_rate
-from retune.language_model.score import ScoreParams, Share, compared, score, shares, totals
-from retune.language_model.words import rouge_score_words as words
-from retune.manifests import seal
-from retune.storage import read_json, write_json_lines
+from retune.tasks.language_model.score.rouge import distinct_n, mean_rouge_n, repetition_rate
+from retune.tasks.language_model.score.rouge_words import rouge_score_words as words
+from retune.tasks.language_model.score.score import (
+    ScoreParams,
+    Share,
+    compared,
+    score,
+    shares,
+    totals,
+)
 
 PARAMS = ScoreParams(
     first_tokens=4, tokenizer="unicode", longest_ngram=3, resamples=500, resampling_seed=1

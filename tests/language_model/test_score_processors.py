@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from retune.errors import RetuneError
-from retune.language_model.processors import (
+from retune.core.errors import RetuneError
+from retune.core.params import Params
+from retune.tasks.language_model.generate.processors import (
     FORBIDDEN,
     History,
     MinLength,
@@ -20,8 +21,7 @@ from retune.language_model.processors import (
     RepetitionPenalty,
     WordBlock,
 )
-from retune.language_model.prompts import Padded
-from retune.params import Params
+from retune.tasks.language_model.texts.prompts import Padded
 
 VOCABULARY = 6
 

@@ -11,9 +11,13 @@ from hypothesis import strategies as st
 from tiny_decoders import PROMPTS, gpt2
 from transformers import GPT2LMHeadModel
 
-from retune.errors import RetuneError
-from retune.language_model.likelihoods import Likelihood, perplexity
-from retune.language_model.scores import continuation_likelihoods, stretches, text_likelihoods
+from retune.core.errors import RetuneError
+from retune.tasks.language_model.outputs.likelihoods import Likelihood, perplexity
+from retune.tasks.language_model.perplexity.scores import (
+    continuation_likelihoods,
+    stretches,
+    text_likelihoods,
+)
 
 PAIRS = [([5], [6, 7]), ([8, 9, 10, 11, 12], [3]), ([1, 2], [3, 4, 5, 6, 7, 8, 9]), ([2], [2])]
 

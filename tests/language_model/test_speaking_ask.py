@@ -9,11 +9,11 @@ import speaking_runs
 import yaml
 from speaking_runs import END, PAIRS, voice_of
 
-from retune.cli import main
-from retune.language_model.coloured import LEVELS
-from retune.language_model.generation import GenerationParams, best_continuations
-from retune.manifests import seal
-from retune.params import Params
+from retune.core.manifests import seal
+from retune.core.params import Params
+from retune.tasks.language_model.generate.generation import GenerationParams, best_continuations
+from retune.tasks.language_model.plots.coloured import LEVELS
+from retune.tools.cli.main import main
 
 GENERATE: dict[str, Any] = {
     "batch_size": 3, "max_new_tokens": 8, "beam_search": None, "sampling": None,

@@ -13,11 +13,11 @@ import speaking_runs
 import yaml
 from stage_runs import ROOT, run_stage, said_by_stage
 
-from retune.language_model.generation import GenerationParams
-from retune.language_model.perplexity import PerplexityParams
-from retune.language_model.plots import Plots, PlotsParams
-from retune.language_model.score import ScoreParams
-from retune.params import Params, load_yaml
+from retune.core.params import Params, load_yaml
+from retune.tasks.language_model.generate.generation import GenerationParams
+from retune.tasks.language_model.perplexity.perplexity import PerplexityParams
+from retune.tasks.language_model.plots.plots import Plots, PlotsParams
+from retune.tasks.language_model.score.score import ScoreParams
 
 PARAMS = ROOT / "pipelines" / "language_model" / "params.yaml"
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retune.errors import RetuneError
-from retune.language_model.reading import Record, read_records
-from retune.language_model.sentences import Pair, sentence_pairs, sentences
-from retune.language_model.stories import Story, pack_tokens
+from retune.core.errors import RetuneError
+from retune.tasks.language_model.download.record_files import Record, read_records
+from retune.tasks.language_model.tokenize.sentences import Pair, sentence_pairs, sentences
+from retune.tasks.language_model.tokenize.stories import Story, pack_tokens
 
 BUNDLED = Path(str(files("retune.corpora") / "stories"))
 

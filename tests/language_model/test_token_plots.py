@@ -10,15 +10,21 @@ import speaking_runs
 from pydantic import ValidationError
 from speaking_runs import END, PAIRS, TEXTS, voice_of
 
-from retune.errors import RetuneError
-from retune.language_model.curves import BeamsRow, by_beams, by_position, tokens_seen
-from retune.language_model.decoding import Continuation
-from retune.language_model.generation import best_continuations
-from retune.language_model.models import load
-from retune.language_model.plots import PairsParams, Plots, PlotsParams, PromptParams, plots
-from retune.language_model.records import read_pairs
-from retune.language_model.scores import continuation_log_probabilities
-from retune.storage import read_json
+from retune.core.errors import RetuneError
+from retune.core.files import read_json
+from retune.tasks.language_model.generate.decoding import Continuation
+from retune.tasks.language_model.generate.generation import best_continuations
+from retune.tasks.language_model.models import load
+from retune.tasks.language_model.outputs.records import read_pairs
+from retune.tasks.language_model.perplexity.scores import continuation_log_probabilities
+from retune.tasks.language_model.plots.curves import BeamsRow, by_beams, by_position, tokens_seen
+from retune.tasks.language_model.plots.plots import (
+    PairsParams,
+    Plots,
+    PlotsParams,
+    PromptParams,
+    plots,
+)
 
 PROMPT = "Zoë kept a café & <b>猫"
 PARAMS = PlotsParams(

@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from retune.language_model.generation import GenerationParams
-from retune.language_model.processors import ProcessorParams
+from retune.tasks.language_model.generate.generation import GenerationParams
+from retune.tasks.language_model.generate.processors import ProcessorParams
 
 VOCABULARY = 40
 #: What pads prompts for `generate`, to which it is a token as any other: models must not say it.

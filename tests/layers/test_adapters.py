@@ -17,8 +17,7 @@ from transformers import (
     RobertaConfig,
 )
 
-from retune.errors import RetuneError
-from retune.layers.adapters import (
+from retune.adapters.layers import (
     AdaptedOutput,
     AdapterParams,
     Composition,
@@ -26,6 +25,7 @@ from retune.layers.adapters import (
     adapt,
     fusion_penalty,
 )
+from retune.core.errors import RetuneError
 
 GOLDENS = json.loads(
     (Path(__file__).parents[1] / "reference/adapter_goldens.json").read_text(encoding="utf-8")

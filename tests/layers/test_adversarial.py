@@ -4,7 +4,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from retune.layers.adversarial import perturbed_embeddings, recorded_embeddings, worst_perturbation
+from retune.training.adversarial import (
+    perturbed_embeddings,
+    recorded_embeddings,
+    worst_perturbation,
+)
 
 IDS = torch.tensor([[1, 2, 3], [4, 2, 0]])
 

@@ -3,8 +3,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from retune.layers.attention import Packing, attend, packed_attention
-from retune.layers.dropout import keep_rate
+from retune.models.dropout import keep_rate
+from retune.tasks.qa.predict.attention import Packing, attend, packed_attention
 
 PACKING = Packing((3, 5, 1), (4, 5, 2))
 TOKENS, HEADS, SIZE = 11, 2, 4

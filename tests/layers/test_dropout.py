@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from retune.layers.dropout import Dropout, keep_mask, keep_rate, use_fast_dropout
+from retune.models.dropout import Dropout, keep_mask, keep_rate, use_fast_dropout
 
 
 @pytest.mark.parametrize("p", [0.05, 0.1, 0.5, 0.9])

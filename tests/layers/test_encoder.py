@@ -3,7 +3,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
-from retune.layers.encoder import EncoderLayer, key_mask
+from retune.tasks.qa.predict.transformer_layer import EncoderLayer, key_mask
 
 
 @pytest.mark.parametrize("norm_first", [False, True])

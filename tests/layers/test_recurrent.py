@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from retune.layers.recurrent import LSTM, BidirectionalLSTM
+from retune.models.recurrent import LSTM, BidirectionalLSTM
 
 
 @pytest.fixture(params=[False, True])

@@ -1,10 +1,10 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retune.qa.aligning import PHRASE, is_aligned, realigned, trimmed
-from retune.qa.examples import Answer
-from retune.qa.spellings import spans
-from retune.qa.words import is_whole, whole_words
+from retune.tasks.qa.download.aligning import PHRASE, is_aligned, realigned, trimmed
+from retune.tasks.qa.download.spellings import spans
+from retune.tasks.qa.download.word_bounds import is_whole, whole_words
+from retune.tasks.qa.questions.examples import Answer
 
 
 def is_possible(context: str, answer: Answer) -> bool:

@@ -11,17 +11,17 @@ import tiny
 import training_runs
 import yaml
 
-from retune.checkpoints import load_tokenizer
-from retune.cli import main
-from retune.manifests import seal
-from retune.params import load_yaml
-from retune.qa.ask_file import FILES
-from retune.qa.examples import Example
-from retune.qa.postprocess import PostprocessParams, postprocess
-from retune.qa.predict import PredictParams, predict
-from retune.qa.reader import load
-from retune.qa.tokenize import TokenizeParams, Windower
-from retune.storage import read_json, read_json_lines, write_json_lines
+from retune.core.files import read_json, read_json_lines, write_json_lines
+from retune.core.manifests import seal
+from retune.core.params import load_yaml
+from retune.models.checkpoints import load_tokenizer
+from retune.tasks.qa.postprocess.postprocess import PostprocessParams, postprocess
+from retune.tasks.qa.predict.predict import PredictParams, predict
+from retune.tasks.qa.predict.reader import load
+from retune.tasks.qa.questions.examples import Example
+from retune.tasks.qa.tokenize.tokenize import TokenizeParams, Windower
+from retune.tools.ask.qa_file import FILES
+from retune.tools.cli.main import main
 
 LENGTHS = TokenizeParams(128, 8, 16, "all", 0.0, 0.5)
 
@@ -180,7 +180,7 @@ def test_a_file_is_answered_a_part_at_a_time_and_again(
     assert ask(trained, "--data", "mine.jsonl", "--json") == 0
     whole = capsys.readouterr().out
     texts = (tmp_path / "mine-answers/predictions.json").read_bytes()
-    monkeypatch.setattr("retune.qa.tokenize._BATCH", 3)
+    monkeypatch.setattr("retune.tasks.qa.tokenize.tokenize._BATCH", 3)
     assert ask(trained, "--data", "mine.jsonl", "--json") == 0
     assert capsys.readouterr().out == whole
     assert (tmp_path / "mine-answers/predictions.json").read_bytes() == texts

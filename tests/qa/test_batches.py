@@ -5,9 +5,9 @@ import pytest
 import torch
 from transformers.modeling_outputs import QuestionAnsweringModelOutput
 
-from retune.layers.attention import Packing
-from retune.qa.batches import Collator, real_tokens, span_logits
-from retune.qa.evaluation import span_loss
+from retune.tasks.qa.predict.attention import Packing
+from retune.tasks.qa.predict.batches import Collator, real_tokens, span_logits
+from retune.tasks.qa.train.evaluation import span_loss
 
 
 def window(length: int, start: int = 0, end: int = 0) -> dict[str, Any]:

@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from retune.findings import count_kinds
-from retune.qa.aligning import is_aligned
-from retune.qa.checking import LONGEST_CONTEXT, Checker, Rules
-from retune.qa.examples import Answer, Example
-from retune.qa.reading import Record, read_records
-from retune.text_files import UnreadableError
+from retune.ingest.findings import count_kinds
+from retune.ingest.text_files import UnreadableError
+from retune.tasks.qa.download.aligning import is_aligned
+from retune.tasks.qa.download.checking import LONGEST_CONTEXT, Checker, Rules
+from retune.tasks.qa.download.reading import Record, read_records
+from retune.tasks.qa.questions.examples import Answer, Example
 
 CONTEXT = "abc def ghi def"
 V1 = Rules(squad_v2=False, realign=False, drop_unanswerable=False)

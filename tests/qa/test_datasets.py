@@ -8,9 +8,9 @@ import pytest
 from huggingface_hub import constants
 from pydantic import ValidationError
 
-from retune.errors import RetuneError
-from retune.params import module_names
-from retune.qa.datasets import bundled, files, squad, squad_v2
+from retune.core.errors import RetuneError
+from retune.core.params import module_names
+from retune.tasks.qa.datasets import bundled, files, squad, squad_v2
 
 COMMIT = "7b6d24c440a36b6815f21b70d25016731768db1f"
 
@@ -48,7 +48,9 @@ def in_hub_cache(hub: Path, repository: str, file: str, data: bytes) -> None:
 
 
 def test_every_dataset_has_params_and_sources() -> None:
-    assert {"bundled", "files", "squad", "squad_v2"} <= set(module_names("retune.qa.datasets"))
+    assert {"bundled", "files", "squad", "squad_v2"} <= set(
+        module_names("retune.tasks.qa.datasets")
+    )
 
 
 def test_bundled_takes_the_files_of_the_package(
@@ -187,7 +189,7 @@ def test_a_split_needs_a_file() -> None:
 
 
 def test_a_url_is_fetched_into_the_cache(monkeypatch: pytest.MonkeyPatch, caches: Path) -> None:
-    monkeypatch.setattr("retune.fetching.fetch", lambda url, sha256, target: target)
+    monkeypatch.setattr("retune.fetch.fetching.fetch", lambda url, sha256, target: target)
     file = files.File("https://example.org/some%20data.json?x=1", "0" * 64)
     (found,) = files.sources(files.Params(".", [file], [file]))["train"]
     assert (found.name, found.sha256) == ("some data.json", "0" * 64)

@@ -9,13 +9,13 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from retune.findings import Finding
-from retune.qa.audit import KINDS as WINDOW_KINDS
-from retune.qa.doctor.doctor import Examined, Options, diagnose, fix
-from retune.qa.doctor.lenient import lenient_records
-from retune.qa.kinds import KINDS
-from retune.qa.reading import Record, read_records
-from retune.text_files import UnreadableError
+from retune.ingest.findings import Finding
+from retune.ingest.text_files import UnreadableError
+from retune.tasks.qa.download.kinds import KINDS
+from retune.tasks.qa.download.reading import Record, read_records
+from retune.tasks.qa.tokenize.audit import KINDS as WINDOW_KINDS
+from retune.tools.data_doctor.doctor import Examined, Options, diagnose, fix
+from retune.tools.data_doctor.tolerant_reader import lenient_records
 
 CONTEXT = "abc def ghi def café"
 WORDS = " ".join(f"word{number}" for number in range(60))

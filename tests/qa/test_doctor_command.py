@@ -8,12 +8,12 @@ import pytest
 import yaml
 from test_doctor import doctor, dump, flat, nested, question, write
 
-from retune.cli import main
-from retune.findings import Finding
-from retune.qa.audit import KINDS as WINDOW_KINDS
-from retune.qa.doctor.doctor import Examined, Options, diagnose
-from retune.qa.doctor.report import SHOWN, WIDTH, as_text, kinds_table
-from retune.qa.kinds import KINDS
+from retune.ingest.findings import Finding
+from retune.tasks.qa.download.kinds import KINDS
+from retune.tasks.qa.tokenize.audit import KINDS as WINDOW_KINDS
+from retune.tools.cli.main import main
+from retune.tools.data_doctor.doctor import Examined, Options, diagnose
+from retune.tools.data_doctor.output import SHOWN, WIDTH, as_text, kinds_table
 
 ROOT = Path(__file__).resolve().parents[2]
 SOUND = dump(nested())
@@ -259,7 +259,7 @@ def test_the_doctor_starts_without_heavy_imports(tmp_path: Path) -> None:
     heavy = {"torch", "transformers", "tokenizers", "datasets", "pandas", "pyarrow", "numpy", "dvc"}
     path = write(tmp_path, "f.json", MENDABLE)
     code = (
-        f"import sys; from retune.cli import main; main(['doctor', {str(path)!r}]);"
+        f"import sys; from retune.tools.cli.main import main; main(['doctor', {str(path)!r}]);"
         f"print(sorted({heavy} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

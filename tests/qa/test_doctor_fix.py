@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from test_doctor import ANSWER, Q, doctor, dump, flat, nested, question, read, write
 
-from retune.errors import RetuneError
-from retune.qa.checking import Checker, Rules
-from retune.qa.doctor.causes import unfolded
-from retune.qa.doctor.doctor import fix
-from retune.qa.reading import read_records
-from retune.storage import read_json_lines
+from retune.core.errors import RetuneError
+from retune.core.files import read_json_lines
+from retune.tasks.qa.download.checking import Checker, Rules
+from retune.tasks.qa.download.reading import read_records
+from retune.tools.data_doctor.causes import unfolded
+from retune.tools.data_doctor.doctor import fix
 
 
 def test_covid_qa_is_mended_but_for_nothing(

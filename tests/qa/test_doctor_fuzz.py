@@ -18,11 +18,11 @@ import pytest
 from pyarrow import parquet
 from test_doctor import doctor, flat, nested, question
 
-from retune.errors import RetuneError
-from retune.qa.checking import Checker, Rules
-from retune.qa.doctor.doctor import Examined, fix
-from retune.qa.doctor.report import as_json, as_text
-from retune.qa.reading import read_records
+from retune.core.errors import RetuneError
+from retune.tasks.qa.download.checking import Checker, Rules
+from retune.tasks.qa.download.reading import read_records
+from retune.tools.data_doctor.doctor import Examined, fix
+from retune.tools.data_doctor.output import as_json, as_text
 
 FILES = int(os.environ.get("RETUNE_FUZZ_FILES", "1500"))
 PARTS = 4

@@ -1,6 +1,6 @@
 import random
 
-from retune.qa.doctor.neighbours import Neighbours
+from retune.tools.data_doctor.minhash import Neighbours
 
 WORDS = [f"word{n}" for n in range(2000)]
 

@@ -11,12 +11,12 @@ from hypothesis import example as for_example
 from hypothesis import strategies as st
 from test_doctor import doctor, dump, flat, nested, question, read
 
-from retune.qa.aligning import is_aligned
-from retune.qa.checking import Checker, Rules
-from retune.qa.doctor.doctor import Examined, fix, log_path
-from retune.qa.doctor.lenient import trailing_commas
-from retune.qa.examples import Answer, Example
-from retune.qa.spellings import spans
+from retune.tasks.qa.download.aligning import is_aligned
+from retune.tasks.qa.download.checking import Checker, Rules
+from retune.tasks.qa.download.spellings import spans
+from retune.tasks.qa.questions.examples import Answer, Example
+from retune.tools.data_doctor.doctor import Examined, fix, log_path
+from retune.tools.data_doctor.tolerant_reader import trailing_commas
 
 #: Letters with and without accents apart, blanks of all kinds, wide and invisible ones.
 TEXT = st.text(

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from retune.errors import RetuneError
-from retune.fetching import Source, local_source
-from retune.qa.download import DownloadParams, download
-from retune.qa.examples import Answer, read_examples
-from retune.storage import read_json, read_json_lines
+from retune.core.errors import RetuneError
+from retune.core.files import read_json, read_json_lines
+from retune.fetch.fetching import Source, local_source
+from retune.tasks.qa.download.download import DownloadParams, download
+from retune.tasks.qa.questions.examples import Answer, read_examples
 
 PARAMS: dict[str, Any] = {
     "train_limit": None,
@@ -213,7 +213,9 @@ def test_the_section_is_read_from_a_mapping() -> None:
 
 def test_the_stage_starts_without_heavy_imports() -> None:
     heavy = {"torch", "transformers", "datasets", "pandas", "pyarrow", "huggingface_hub"}
-    code = f"import sys, retune.qa.download; print(sorted({heavy} & set(sys.modules)))"
+    code = (
+        f"import sys, retune.tasks.qa.download.download; print(sorted({heavy} & set(sys.modules)))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

@@ -1,8 +1,8 @@
 from typing import Any
 
-from retune.qa.checking import Checker, Rules
-from retune.qa.leaking import find_leaks
-from retune.qa.reading import Record
+from retune.tasks.qa.download.checking import Checker, Rules
+from retune.tasks.qa.download.leaking import find_leaks
+from retune.tasks.qa.download.reading import Record
 
 
 def check(*rows: dict[str, Any]) -> Checker:

@@ -1,7 +1,7 @@
 import pytest
 
-from retune.errors import RetuneError
-from retune.qa.metric import SquadMetric
+from retune.core.errors import RetuneError
+from retune.tasks.qa.score.metric import SquadMetric
 
 PREDICTIONS = [
     {"id": "1", "prediction_text": "in 1912"},

@@ -23,14 +23,14 @@ from transformers import (
     RobertaModel,
 )
 
-from retune import bundles
-from retune.borrowing import BundleParams
-from retune.checkpoints import CheckpointParams
-from retune.errors import RetuneError
-from retune.params import module_names
-from retune.positions import max_positions
-from retune.qa import reader
-from retune.qa.models import (
+from retune.adapters import bundles
+from retune.adapters.adapter_reuse import BundleParams
+from retune.core.errors import RetuneError
+from retune.core.files import sha256
+from retune.core.params import module_names
+from retune.models.checkpoints import CheckpointParams
+from retune.models.positions import max_positions
+from retune.tasks.qa.models import (
     bert,
     bert_adapter,
     bert_adapter_fusion,
@@ -40,7 +40,7 @@ from retune.qa.models import (
     transformer,
     transformer_encoder,
 )
-from retune.storage import sha256
+from retune.tasks.qa.predict import reader
 
 VOCABULARY, PAD, HIDDEN = 60, 0, 16
 Batch = dict[str, torch.Tensor]
@@ -105,7 +105,7 @@ def saved(model: PreTrainedModel, folder: Path) -> Path:
 def build(variant: str, checkpoint: Path, seed: int = 0, params: Any = None) -> PreTrainedModel:
     params = params or small(variant, checkpoint)
     torch.manual_seed(seed)
-    module = importlib.import_module(f"retune.qa.models.{variant}")
+    module = importlib.import_module(f"retune.tasks.qa.models.{variant}")
     model: PreTrainedModel = module.build(params, checkpoint, VOCABULARY, PAD)
     return model
 
@@ -172,12 +172,12 @@ def span_loss(model: PreTrainedModel, batch: Batch, spans: torch.Tensor) -> torc
 
 
 def test_every_variant_is_tried_here() -> None:
-    assert set(VARIANTS) <= set(module_names("retune.qa.models"))
+    assert set(VARIANTS) <= set(module_names("retune.tasks.qa.models"))
 
 
-@pytest.mark.parametrize("variant", module_names("retune.qa.models"))
+@pytest.mark.parametrize("variant", module_names("retune.tasks.qa.models"))
 def test_variant_keeps_the_contract(variant: str) -> None:
-    module: ModuleType = importlib.import_module(f"retune.qa.models.{variant}")
+    module: ModuleType = importlib.import_module(f"retune.tasks.qa.models.{variant}")
     assert is_dataclass(module.Params)
     names = ["params", "checkpoint", "vocabulary_size", "pad_token_id"]
     assert list(inspect.signature(module.build).parameters) == names
@@ -185,9 +185,9 @@ def test_variant_keeps_the_contract(variant: str) -> None:
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_variant_imports_no_other(variant: str) -> None:
-    source = inspect.getsource(importlib.import_module(f"retune.qa.models.{variant}"))
-    assert "from retune.qa" not in source
-    assert "import retune.qa" not in source
+    source = inspect.getsource(importlib.import_module(f"retune.tasks.qa.models.{variant}"))
+    assert "from retune.tasks.qa" not in source
+    assert "import retune.tasks.qa" not in source
 
 
 @pytest.mark.parametrize(

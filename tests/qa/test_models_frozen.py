@@ -26,10 +26,10 @@ from test_models import (
     windows,
 )
 
-from retune.borrowing import BundleParams
-from retune.errors import RetuneError
-from retune.qa import reader
-from retune.qa.models import bert_adapter_fusion
+from retune.adapters.adapter_reuse import BundleParams
+from retune.core.errors import RetuneError
+from retune.tasks.qa.models import bert_adapter_fusion
+from retune.tasks.qa.predict import reader
 
 __all__ = ["checkpoint", "distilbert", "roberta"]  # fixtures
 

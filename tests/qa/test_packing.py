@@ -21,13 +21,13 @@ from transformers import (
     RobertaForQuestionAnswering,
 )
 
-from retune.bundles import AdapterParts, LoraParts, Parts, insert
-from retune.layers.adapters import AdapterParams
-from retune.layers.attention import PACKED, Packing
-from retune.positions import first_position
-from retune.qa.batches import Collator, real_tokens, span_logits
-from retune.qa.packing import unpacked, use_packing
-from retune.qa.reader import accepts_token_types
+from retune.adapters.bundles import AdapterParts, LoraParts, Parts, insert
+from retune.adapters.layers import AdapterParams
+from retune.models.positions import first_position
+from retune.tasks.qa.predict.attention import PACKED, Packing
+from retune.tasks.qa.predict.batches import Collator, real_tokens, span_logits
+from retune.tasks.qa.predict.packing import unpacked, use_packing
+from retune.tasks.qa.predict.reader import accepts_token_types
 
 SIZES: dict[str, Any] = {
     "vocab_size": 60,

@@ -9,21 +9,21 @@ import pytest
 import tiny
 
 from bench.nested_loops import nested_loops
-from retune.errors import RetuneError
-from retune.params import Params
-from retune.qa.characters import whole_characters
-from retune.qa.examples import Answer, Example, read_passages, write_examples
-from retune.qa.features import window_writer
-from retune.qa.logits import read_logits, read_parts
-from retune.qa.postprocess import (
+from retune.core.errors import RetuneError
+from retune.core.params import Params
+from retune.tasks.qa.postprocess.logits import read_logits, read_parts
+from retune.tasks.qa.postprocess.postprocess import (
     PostprocessParams,
     answers,
     postprocess,
     ranked_answers,
     ranked_in_parts,
 )
-from retune.qa.tokenize import TokenizeParams, Windower
-from retune.qa.windows import Features, Windows
+from retune.tasks.qa.questions.examples import Answer, Example, read_passages, write_examples
+from retune.tasks.qa.tokenize.tokenize import TokenizeParams, Windower
+from retune.tasks.qa.windows.characters import whole_characters
+from retune.tasks.qa.windows.features import window_writer
+from retune.tasks.qa.windows.windows import Features, Windows
 
 CONTEXT = "Ada met Bo in Vik"
 WORDS = [(0, 3), (4, 7), (8, 10), (11, 13), (14, 17)]

@@ -16,12 +16,12 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from retune.fetching import url_source
-from retune.findings import Finding
-from retune.qa.checking import Checker, Rules
-from retune.qa.examples import Answer, Example
-from retune.qa.reading import Record, _some, read_records
-from retune.text_files import UnreadableError
+from retune.fetch.fetching import url_source
+from retune.ingest.findings import Finding
+from retune.ingest.text_files import UnreadableError
+from retune.tasks.qa.download.checking import Checker, Rules
+from retune.tasks.qa.download.reading import Record, _some, read_records
+from retune.tasks.qa.questions.examples import Answer, Example
 
 EXAMPLES = [
     Example("a", "Rivers", "The Rhine is 1,230 km long.", "How long?", (Answer("1,230 km", 13),)),

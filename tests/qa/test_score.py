@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retune.errors import RetuneError
-from retune.params import Params
-from retune.qa.examples import Answer, Example, write_examples
-from retune.qa.normalizers import NORMALIZERS, characters, plain
-from retune.qa.score import (
+from retune.core.errors import RetuneError
+from retune.core.params import Params
+from retune.tasks.qa.questions.examples import Answer, Example, write_examples
+from retune.tasks.qa.score.normalizers import NORMALIZERS, characters, plain
+from retune.tasks.qa.score.score import (
     ScoreParams,
     best_scores,
     evaluate_answers,

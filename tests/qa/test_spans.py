@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retune.qa.spans import Candidates, Floats, chunks, find_spans, probabilities
-from retune.qa.windows import Windows
+from retune.tasks.qa.postprocess.spans import Candidates, Floats, chunks, find_spans, probabilities
+from retune.tasks.qa.windows.windows import Windows
 
 GOLDENS = Path(__file__).parents[1] / "reference" / "pipeline_goldens.json"
 

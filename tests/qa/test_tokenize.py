@@ -10,13 +10,13 @@ import tiny
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retune.errors import RetuneError
-from retune.params import load_yaml
-from retune.qa.examples import Answer, Example, write_examples
-from retune.qa.features import count_windows, feature_batches, read_rows, read_windows
-from retune.qa.score import ScoreParams
-from retune.qa.tokenize import Cut, TokenizeParams, Windower, tokenize
-from retune.storage import sha256
+from retune.core.errors import RetuneError
+from retune.core.files import sha256
+from retune.core.params import load_yaml
+from retune.tasks.qa.questions.examples import Answer, Example, write_examples
+from retune.tasks.qa.score.score import ScoreParams
+from retune.tasks.qa.tokenize.tokenize import Cut, TokenizeParams, Windower, tokenize
+from retune.tasks.qa.windows.features import count_windows, feature_batches, read_rows, read_windows
 
 TOKENIZERS = {"wordpiece": tiny.wordpiece(), "byte_level": tiny.byte_level()}
 SCRIPTS = [
@@ -331,7 +331,7 @@ def test_damaged_features_are_named(tmp_path: Path) -> None:
 def test_windows_read_part_by_part_are_those_read_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("retune.qa.tokenize._BATCH", 3)
+    monkeypatch.setattr("retune.tasks.qa.tokenize.tokenize._BATCH", 3)
     stage(tmp_path, {"train": corpus(range(4)), "validation": corpus(range(6))})
     path = tmp_path / "features" / "validation.arrow"
     parts, whole, rows = list(feature_batches(path)), read_windows(path), read_rows(path)
@@ -357,7 +357,7 @@ def test_batches_do_not_change_windows_nor_the_audit(
 ) -> None:
     examples = {"train": corpus(range(4)), "validation": corpus(range(6))}
     once = stage(tmp_path / "once", examples)
-    monkeypatch.setattr("retune.qa.tokenize._BATCH", 5)
+    monkeypatch.setattr("retune.tasks.qa.tokenize.tokenize._BATCH", 5)
     parts = stage(tmp_path / "parts", examples)
     assert once == parts
     name = "features/validation.arrow"

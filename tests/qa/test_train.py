@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from training_runs import base, fusion_params, outputs, run, settings, write_features
 from transformers import Trainer
 
-from retune.errors import RetuneError
-from retune.params import load_yaml, module_names
-from retune.qa.evaluation import Evaluation, span_loss
-from retune.qa.predict import PredictParams, predict
-from retune.qa.reader import load
-from retune.qa.train import train
-from retune.training import Stopwatch, resolved_precision, training_arguments
+from retune.core.errors import RetuneError
+from retune.core.params import load_yaml, module_names
+from retune.tasks.qa.predict.predict import PredictParams, predict
+from retune.tasks.qa.predict.reader import load
+from retune.tasks.qa.train.evaluation import Evaluation, span_loss
+from retune.tasks.qa.train.train import train
+from retune.training.arguments import Stopwatch, resolved_precision, training_arguments
 
 ROOT = Path(__file__).resolve().parents[2]
 PREDICTION = PredictParams(batch_size=3, precision="fp32")
@@ -46,10 +46,10 @@ def test_a_model_memorises_its_questions(trained: Path) -> None:
 def test_scores_after_reload_are_those_of_the_best_epoch(
     trained: Path, data: Path, tmp_path: Path
 ) -> None:
-    from retune.qa.examples import read_examples
-    from retune.qa.features import read_windows
-    from retune.qa.postprocess import answers
-    from retune.qa.score import evaluate_answers
+    from retune.tasks.qa.postprocess.postprocess import answers
+    from retune.tasks.qa.questions.examples import read_examples
+    from retune.tasks.qa.score.score import evaluate_answers
+    from retune.tasks.qa.windows.features import read_windows
 
     predict(
         data / "features",
@@ -139,9 +139,9 @@ def test_the_learning_rate_rises_and_falls_over_all_steps(data: Path, tmp_path: 
     assert curve["learning_rate"].tolist() == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("variant", module_names("retune.qa.models"))
+@pytest.mark.parametrize("variant", module_names("retune.tasks.qa.models"))
 def test_weight_decay_spares_biases_and_norms_of_every_variant(variant: str, data: Path) -> None:
-    module = importlib.import_module(f"retune.qa.models.{variant}")
+    module = importlib.import_module(f"retune.tasks.qa.models.{variant}")
     section = load_yaml(ROOT / "params.yaml")["qa"]["models"][variant]
     fusion = variant == "bert_adapter_fusion"  # whose bundles another pipeline trains
     params = fusion_params(data) if fusion else module.Params(**section)

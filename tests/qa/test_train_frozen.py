@@ -17,12 +17,12 @@ from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from training_runs import FROZEN, base, outputs, run, write_features
 
-from retune.manifests import seal
-from retune.qa.postprocess import PostprocessParams, postprocess
-from retune.qa.predict import PredictParams, predict
-from retune.qa.reader import load
-from retune.qa.score import ScoreParams, score
-from retune.qa.train import SpanTrainer
+from retune.core.manifests import seal
+from retune.tasks.qa.postprocess.postprocess import PostprocessParams, postprocess
+from retune.tasks.qa.predict.predict import PredictParams, predict
+from retune.tasks.qa.predict.reader import load
+from retune.tasks.qa.score.score import ScoreParams, score
+from retune.tasks.qa.train.train import SpanTrainer
 
 ROOT = Path(__file__).resolve().parents[2]
 PREDICT = PredictParams(4, "fp32")

@@ -28,9 +28,8 @@ from sentiment_runs import write_features as write_texts
 from training_runs import FROZEN, fusion_params, run, write_features
 from transformers import TrainerCallback
 
-from retune import training
-from retune.qa.models import bert_adapter, bert_adapter_fusion, bilstm_attention, lstm
-from retune.storage import sha256
+from retune.core.files import sha256
+from retune.tasks.qa.models import bert_adapter, bert_adapter_fusion, bilstm_attention, lstm
 
 
 def entities(data: Path, folder: Path, **changes: Any) -> Path:
@@ -95,7 +94,7 @@ def measure(data: Path, folder: Path) -> None:
         if ports:  # each training has processes that find each other anew
             os.environ["MASTER_PORT"] = ports[number]
         gradients = Gradients()
-        with patch("retune.joint.training_callbacks", partial(_with, gradients)):
+        with patch("retune.training.trainer.training_callbacks", partial(_with, gradients)):
             train, options = case.get("train", run), {k: case[k] for k in case if k != "train"}
             train(data, folder / name, max_grad_norm=0.0, **options)
         if os.environ.get("RANK", "0") == "0":
@@ -103,12 +102,14 @@ def measure(data: Path, folder: Path) -> None:
 
 
 def _with(callback: TrainerCallback, *arguments: Any, **options: Any) -> list[Any]:
-    return [*training.training_callbacks(*arguments, **options), callback]
+    return [*arguments.training_callbacks(*arguments, **options), callback]
 
 
 def draw_dropout(data: Path, folder: Path) -> None:
     """Begin a training with dropout, and note what the process would draw."""
-    with patch("retune.qa.train.SpanTrainer.train", lambda self, **_: note(self, folder)):
+    with patch(
+        "retune.tasks.qa.train.train.SpanTrainer.train", lambda self, **_: note(self, folder)
+    ):
         run(data, folder, dropout=0.5)
 
 

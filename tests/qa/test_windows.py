@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retune.qa.windows import Ints, Tokens, covering_spans, ranges, window_bounds
+from retune.tasks.qa.windows.windows import Ints, Tokens, covering_spans, ranges, window_bounds
 
 
 def words(text: str) -> Tokens:

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from report_projects import project
 
-from retune import cli
-from retune.report.headline import print_results
+from retune.tools.cli import main
+from retune.tools.report.headline import print_results
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_sister_prints_its_results_within_80_columns(
     toy: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.main(["table"]) == 0
+    assert main.main(["table"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 80
     assert any(line.split()[:1] == ["plain"] for line in lines)

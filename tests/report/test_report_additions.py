@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from report_projects import Page, blocks_of, write
 
-from retune.params import load_yaml
-from retune.qa.examples import Answer, Example, write_examples
-from retune.report.command import gather
-from retune.report.content import Report, Spread
-from retune.report.page import render
-from retune.storage import write_json_lines
+from retune.core.files import write_json_lines
+from retune.core.params import load_yaml
+from retune.tasks.qa.questions.examples import Answer, Example, write_examples
+from retune.tools.report.command import gather
+from retune.tools.report.content import Report, Spread
+from retune.tools.report.page import render
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SCORE = "stages:\n  score:\n    cmd: score\n    metrics:\n      - metrics/qa.json\n"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from report_projects import Page, project
 
-from retune.cli import main
+from retune.tools.cli.main import main
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def test_elsewhere_than_in_a_project_it_is_refused(
 
 def test_no_heavy_library_is_imported(here: Path) -> None:
     code = (
-        "import sys; from retune.cli import main; main(['report']); "
+        "import sys; from retune.tools.cli.main import main; main(['report']); "
         "print([m for m in ('torch', 'transformers', 'dvc', 'datasets', 'pandas') "
         "if m in sys.modules])"
     )

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 from report_projects import blocks_of, project, write
 
-from retune.errors import RetuneError
-from retune.report.command import gather
-from retune.report.content import Remark, Spread, shown
-from retune.report.graph import read_pipeline
-from retune.report.page import render
+from retune.core.errors import RetuneError
+from retune.tools.report.command import gather
+from retune.tools.report.content import Remark, Spread, shown
+from retune.tools.report.graph import read_pipeline
+from retune.tools.report.page import render
 
 FORM = r"dvc.yaml: not of the form that DVC reads \("
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from report_projects import METHODS, blocks_of, project, write
 
-from retune.errors import RetuneError
-from retune.report.command import gather
-from retune.report.reading import numbers, read_json, read_rows
+from retune.core.errors import RetuneError
+from retune.tools.report.command import gather
+from retune.tools.report.sources import numbers, read_json, read_rows
 
 DOWNLOAD = "pipelines/toy/metrics/download.json"
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from report_projects import Page, blocks_of, project, write
 
-from retune.report import svg
-from retune.report.command import gather
-from retune.report.content import Coloured, Line, Lines, Part, Report, Section, Token
-from retune.report.page import render
+from retune.tools.report import svg
+from retune.tools.report.command import gather
+from retune.tools.report.content import Coloured, Line, Lines, Part, Report, Section, Token
+from retune.tools.report.page import render
 
 HOSTILE = "</td></svg></style><script>alert(1)</script><img src=x onerror=alert(1)>\"'&{{ 7 * 7 }}"
 VALUES = [
@@ -98,8 +98,8 @@ def test_equal_inputs_give_equal_bytes(tmp_path: Path) -> None:
 
 def test_what_the_page_is_made_of_is_part_of_the_package(root: Path) -> None:
     told = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
-    packed = told["tool"]["setuptools"]["package-data"]["retune.report"]
-    files = (root / "src/retune/report").glob("page.*")
+    packed = told["tool"]["setuptools"]["package-data"]["retune.tools.report"]
+    files = (root / "src/retune/tools/report").glob("page.*")
     assert sorted(packed) == sorted(f.name for f in files if f.suffix != ".py")
     assert "jinja2" in told["project"]["dependencies"]
 

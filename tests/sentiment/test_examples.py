@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from retune.sentiment.examples import LABELS, Example, read_examples, write_examples
+from retune.tasks.sentiment.texts.examples import LABELS, Example, read_examples, write_examples
 
 EXAMPLES = [
     Example("1", "Ça va, said “she”\nand left.", 1, None, None),

@@ -10,10 +10,10 @@ import pytest
 import sentiment_runs
 import yaml
 
-from retune.cli import main
-from retune.manifests import seal
-from retune.sentiment.models import load
-from retune.sentiment.predict import PredictParams, predict
+from retune.core.manifests import seal
+from retune.tasks.sentiment.models import load
+from retune.tasks.sentiment.predict.predict import PredictParams, predict
+from retune.tools.cli.main import main
 
 
 @pytest.fixture(scope="module", params=["bag_of_embeddings", "bert"])
@@ -104,7 +104,7 @@ def test_standard_input_is_utf8_whatever_the_locale(
 def test_a_process_reads_and_prints_utf8_whatever_the_locale(trained: Path, locale: str) -> None:
     done = subprocess.run(
         [
-            sys.executable, "-m", "retune.cli", "ask", "--task", "sentiment", "--json",
+            sys.executable, "-m", "retune.tools.cli.main", "ask", "--task", "sentiment", "--json",
             "--model", str(trained / "model"), "--params", str(trained / "params.yaml"),
         ],
         input="\ufeffships é\nboats\n".encode(), env=os.environ | {"LC_ALL": locale},

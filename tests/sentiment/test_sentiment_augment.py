@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import yaml
 
-from retune import manifests
-from retune.sentiment.augment import augment
-from retune.sentiment.augmenting import none
-from retune.sentiment.examples import Example, read_examples, write_examples
-from retune.storage import read_json
+from retune.core import manifests
+from retune.core.files import read_json
+from retune.tasks.sentiment.augment.augment import augment
+from retune.tasks.sentiment.augmenting import none
+from retune.tasks.sentiment.texts.examples import Example, read_examples, write_examples
 
 ROOT = Path(__file__).resolve().parents[2]
 TRAIN = [Example("train-1", "Good one.", 1, None, None), Example("train-2", "Bad", 0, None, None)]

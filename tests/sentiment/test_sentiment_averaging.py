@@ -11,13 +11,13 @@ from safetensors.torch import load_file
 from sentiment_runs import run
 from transformers import TrainerCallback
 
-from retune.checkpoints import load_tokenizer
-from retune.processes import Share
-from retune.sentiment import models
-from retune.sentiment.batches import Collator
-from retune.sentiment.features import read_rows
-from retune.sentiment.predict import PredictParams
-from retune.sentiment.train import Evaluation
+from retune.models.checkpoints import load_tokenizer
+from retune.tasks.sentiment import models
+from retune.tasks.sentiment.predict.batches import Collator
+from retune.tasks.sentiment.predict.predict import PredictParams
+from retune.tasks.sentiment.texts.features import read_rows
+from retune.tasks.sentiment.train.train import Evaluation
+from retune.training.distributed import Share
 
 DECAY = 0.3  # in force from the third step on: 3 / 12 < 0.3 < 4 / 13
 
@@ -41,7 +41,7 @@ class Weights(TrainerCallback):
 def trained(data: Path, folder: Path, **changes: Any) -> list[dict[str, torch.Tensor]]:
     """Train an LSTM into `folder`, mostly for an epoch; its weights before and after all steps."""
     weights = Weights()
-    with patch("retune.joint.training_callbacks", lambda *_: [weights]):
+    with patch("retune.training.trainer.training_callbacks", lambda *_: [weights]):
         run(data, folder, **{"model": "lstm", "epochs": 1, "ema_decay": DECAY, **changes})
     return weights.steps
 

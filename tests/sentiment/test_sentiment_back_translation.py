@@ -15,14 +15,14 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 from translators import WORDS, write_sentencepiece_translator, write_translator
 
-from retune import manifests
-from retune.checkpoints import CheckpointParams
-from retune.errors import RetuneError
-from retune.sentiment.augmenting import _translating, back_translation
-from retune.sentiment.augmenting._translating import Decoding, translated
-from retune.sentiment.augmenting.back_translation import Params, Pivot, augmented
-from retune.sentiment.examples import Example, write_examples
-from retune.storage import read_json, sha256
+from retune.core import manifests
+from retune.core.errors import RetuneError
+from retune.core.files import read_json, sha256
+from retune.models.checkpoints import CheckpointParams
+from retune.tasks.sentiment.augmenting import _translating, back_translation
+from retune.tasks.sentiment.augmenting._translating import Decoding, translated
+from retune.tasks.sentiment.augmenting.back_translation import Params, Pivot, augmented
+from retune.tasks.sentiment.texts.examples import Example, write_examples
 
 ROOT = Path(__file__).resolve().parents[2]
 LONGEST = 12

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from retune.errors import RetuneError
-from retune.params import module_names
-from retune.sentiment.datasets import bundled, files, sst2
-from retune.sentiment.rows import Layout, Record, read_records
+from retune.core.errors import RetuneError
+from retune.core.params import module_names
+from retune.tasks.sentiment.datasets import bundled, files, sst2
+from retune.tasks.sentiment.download.rows import Layout, Record, read_records
 
 COMMIT = "7b6d24c440a36b6815f21b70d25016731768db1f"
 OWN: dict[str, Any] = {
@@ -24,7 +24,7 @@ def sum_of(data: bytes) -> str:
 
 
 def test_every_dataset_has_params_sources_and_layout() -> None:
-    assert module_names("retune.sentiment.datasets") == ["bundled", "files", "sst2"]
+    assert module_names("retune.tasks.sentiment.datasets") == ["bundled", "files", "sst2"]
     for module in (bundled, files, sst2):
         assert {"Params", "sources", "layout"} <= set(vars(module))
 

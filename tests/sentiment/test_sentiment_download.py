@@ -11,12 +11,12 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from retune.errors import RetuneError
-from retune.fetching import Source, local_source
-from retune.sentiment.download import DownloadParams, download
-from retune.sentiment.examples import Example, read_examples
-from retune.sentiment.rows import Layout
-from retune.storage import read_json, read_json_lines
+from retune.core.errors import RetuneError
+from retune.core.files import read_json, read_json_lines
+from retune.fetch.fetching import Source, local_source
+from retune.tasks.sentiment.download.download import DownloadParams, download
+from retune.tasks.sentiment.download.rows import Layout
+from retune.tasks.sentiment.texts.examples import Example, read_examples
 
 ROOT = Path(__file__).resolve().parents[2]
 LAYOUT = Layout(False, 2, 1, {"0": "negative", "1": "positive"})

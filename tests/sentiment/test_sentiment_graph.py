@@ -10,7 +10,7 @@ import yaml
 from projects import ROOT, Project
 from translators import WORDS, write_translator
 
-from retune.storage import sha256
+from retune.core.files import sha256
 
 pytestmark = pytest.mark.slow
 

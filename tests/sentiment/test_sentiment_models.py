@@ -19,12 +19,12 @@ from transformers import (
     PreTrainedModel,
 )
 
-from retune.errors import RetuneError
-from retune.params import module_names
-from retune.sentiment import models
-from retune.sentiment.batches import Collator
-from retune.sentiment.features import Row
-from retune.storage import sha256
+from retune.core.errors import RetuneError
+from retune.core.files import sha256
+from retune.core.params import module_names
+from retune.tasks.sentiment import models
+from retune.tasks.sentiment.predict.batches import Collator
+from retune.tasks.sentiment.texts.features import Row
 
 VOCABULARY = len(tiny.vocabulary())
 NAMES = list(MODULES)
@@ -62,12 +62,12 @@ def logits(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
 
 
 def test_every_model_is_tried_here() -> None:
-    assert module_names("retune.sentiment.models") == sorted(NAMES)
+    assert module_names("retune.tasks.sentiment.models") == sorted(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_model_keeps_the_contract_and_imports_no_other(name: str, checkpoint: Path) -> None:
-    module = importlib.import_module(f"retune.sentiment.models.{name}")
+    module = importlib.import_module(f"retune.tasks.sentiment.models.{name}")
     assert is_dataclass(module.Params)
     names = ["params", "checkpoint", "vocabulary_size", "pad_token_id"]
     assert list(inspect.signature(module.build).parameters) == names
@@ -221,7 +221,7 @@ def test_the_bag_knows_no_order_and_the_others_do(checkpoint: Path) -> None:
 
 @pytest.mark.parametrize("name", ["lstm", "bag_of_embeddings"])
 def test_embeddings_are_the_checkpoints_or_random(name: str, checkpoint: Path) -> None:
-    from retune.encoders import load_encoder_embeddings
+    from retune.models.encoders import load_encoder_embeddings
 
     words = load_encoder_embeddings(checkpoint)
     model = build(name, checkpoint, pretrained_embeddings=True, freeze_embeddings=True)

@@ -7,13 +7,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from retune.sentiment.probe_files import BUNDLED, read_probes
-from retune.sentiment.probes import (
-    Probe,
-    ProbeParams,
-    pass_rates,
-    rates_of_one_answer,
-)
+from retune.tasks.sentiment.probe.probe_files import BUNDLED, read_probes
+from retune.tasks.sentiment.probe.probes import Probe, ProbeParams, pass_rates, rates_of_one_answer
 
 TOLERANCE = 0.1
 

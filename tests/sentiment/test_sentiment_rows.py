@@ -7,10 +7,10 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from retune.errors import RetuneError
-from retune.findings import Finding
-from retune.sentiment.rows import Layout, Record, read_records
-from retune.text_files import UnreadableError
+from retune.core.errors import RetuneError
+from retune.ingest.findings import Finding
+from retune.ingest.text_files import UnreadableError
+from retune.tasks.sentiment.download.rows import Layout, Record, read_records
 
 LABELS = {"0": "negative", "1": "positive"}
 NAMED = Layout(True, "sentence", "label", LABELS)

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from retune.sentiment.augmenting import rules
-from retune.sentiment.augmenting._lexicon import Lexicon, bundled
-from retune.sentiment.augmenting._sentences import LONGEST, Sentence
-from retune.sentiment.augmenting.rules import RULES, Params, augmented
-from retune.sentiment.examples import Example
+from retune.tasks.sentiment.augmenting import rules
+from retune.tasks.sentiment.augmenting._lexicon import Lexicon, bundled
+from retune.tasks.sentiment.augmenting._sentences import LONGEST, Sentence
+from retune.tasks.sentiment.augmenting.rules import RULES, Params, augmented
+from retune.tasks.sentiment.texts.examples import Example
 
 PARAMS: dict[str, Any] = {
     "seed": 1, "share": 0.5, "synonyms": 1, "paraphrases": 1, "dropout": 1, "swaps": 1,
@@ -190,7 +190,7 @@ def test_a_synonym_of_another_polarity_is_not_read(monkeypatch: pytest.MonkeyPat
         "paraphrases.tsv": [""],
         "negations.txt": [],
     }
-    monkeypatch.setattr("retune.sentiment.augmenting._lexicon._lines", files.__getitem__)
+    monkeypatch.setattr("retune.tasks.sentiment.augmenting._lexicon._lines", files.__getitem__)
     lexicon = bundled.__wrapped__()
     assert lexicon.synonyms == {"cheap": ("shoddy",), "affordable": ("fair",)}
     assert lexicon.polar == {"cheap", "affordable", "shoddy", "fair"}

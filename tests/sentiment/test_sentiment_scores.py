@@ -12,19 +12,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sentiment_runs import examples
 
-from retune.errors import RetuneError
-from retune.manifests import seal
-from retune.sentiment.compare import compare, sentence_test
-from retune.sentiment.examples import write_examples
-from retune.sentiment.reading import Gold, positive_probabilities, read_gold, seed_folders
-from retune.sentiment.score import (
+from retune.core.errors import RetuneError
+from retune.core.files import write_json, write_json_lines
+from retune.core.manifests import seal
+from retune.tasks.sentiment.compare.compare import compare, sentence_test
+from retune.tasks.sentiment.score.score import (
     Confusion,
     ScoreParams,
     reliability_curve,
     run_figures,
     score,
 )
-from retune.storage import write_json, write_json_lines
+from retune.tasks.sentiment.texts.examples import write_examples
+from retune.tasks.sentiment.texts.outputs import (
+    Gold,
+    positive_probabilities,
+    read_gold,
+    seed_folders,
+)
 
 PARAMS = ScoreParams(bins=4, resamples=2000, resampling_seed=1)
 LABELS = [1, 1, 1, 0, 0, 0, 1, 0]

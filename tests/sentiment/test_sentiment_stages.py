@@ -13,11 +13,11 @@ import yaml
 from sentiment_runs import OPTIMIZATION, write_data
 from stage_runs import ROOT, run_stage, said_by_stage
 
-from retune.checkpoints import load_tokenizer
-from retune.params import load_yaml, module_names
-from retune.sentiment.models import load
-from retune.storage import sha256
-from retune.validation import read_params
+from retune.core.files import sha256
+from retune.core.params import load_yaml, module_names
+from retune.models.checkpoints import load_tokenizer
+from retune.preflight.validation import read_params
+from retune.tasks.sentiment.models import load
 
 PARAMS = ROOT / "pipelines" / "sentiment" / "params.yaml"
 

@@ -8,10 +8,10 @@ import pytest
 import tiny
 from sentiment_runs import SENTENCES, write_data, write_features
 
-from retune.errors import RetuneError
-from retune.sentiment.examples import Example, write_examples
-from retune.sentiment.features import read_rows, row_writer
-from retune.sentiment.tokenize import TokenizeParams, reader
+from retune.core.errors import RetuneError
+from retune.tasks.sentiment.texts.examples import Example, write_examples
+from retune.tasks.sentiment.texts.features import read_rows, row_writer
+from retune.tasks.sentiment.tokenize.tokenize import TokenizeParams, reader
 
 
 def counts(data: Path) -> list[dict[str, Any]]:
@@ -101,7 +101,7 @@ def test_lengths_that_cannot_be_are_refused(length: int, message: str, tmp_path:
 def test_batches_of_texts_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = write_data(tmp_path)
     whole = read_rows(write_features(data) / "train.arrow")
-    monkeypatch.setattr("retune.sentiment.tokenize._BATCH", 5)
+    monkeypatch.setattr("retune.tasks.sentiment.tokenize.tokenize._BATCH", 5)
     parts = read_rows(write_features(data) / "train.arrow")
     assert np.array_equal(whole.input_ids, parts.input_ids)
     assert np.array_equal(whole.bounds, parts.bounds)

@@ -16,18 +16,18 @@ from gradients import Gradients
 from kills import killed_at
 from sentiment_runs import MODULES, PARAMS, SENTENCES, outputs, run, write_data, write_features
 
-from retune.checkpoints import load_tokenizer
-from retune.errors import RetuneError
-from retune.processes import Share
-from retune.resuming import Checkpoints
-from retune.seeding import seed_everything
-from retune.sentiment import models
-from retune.sentiment.batches import Collator
-from retune.sentiment.features import Rows, read_rows
-from retune.sentiment.predict import PredictParams, logits_of, predict
-from retune.sentiment.reading import positive_probabilities
-from retune.sentiment.train import Evaluation, LabelTrainer
-from retune.storage import read_json_lines
+from retune.core.errors import RetuneError
+from retune.core.files import read_json_lines
+from retune.models.checkpoints import load_tokenizer
+from retune.tasks.sentiment import models
+from retune.tasks.sentiment.predict.batches import Collator
+from retune.tasks.sentiment.predict.predict import PredictParams, logits_of, predict
+from retune.tasks.sentiment.texts.features import Rows, read_rows
+from retune.tasks.sentiment.texts.outputs import positive_probabilities
+from retune.tasks.sentiment.train.train import Evaluation, LabelTrainer
+from retune.training.distributed import Share
+from retune.training.resume import Checkpoints
+from retune.training.seeding import seed_everything
 
 
 @pytest.fixture(
@@ -215,7 +215,7 @@ def test_frozen_embeddings_are_perturbed_and_stay(
 def first_gradients(data: Path, folder: Path, **changes: Any) -> dict[str, torch.Tensor]:
     """Those of the first step, which are not clipped."""
     gradients = Gradients()
-    with patch("retune.joint.training_callbacks", lambda *_: [gradients]):
+    with patch("retune.training.trainer.training_callbacks", lambda *_: [gradients]):
         run(data, folder, epochs=1, max_grad_norm=0.0, adversarial_epsilon=0.5, **changes)
     return gradients.steps[0]
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retune.sentiment.treebank import plain_text
+from retune.tasks.sentiment.download.treebank import plain_text
 
 
 @pytest.mark.parametrize(

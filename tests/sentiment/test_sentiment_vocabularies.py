@@ -4,11 +4,11 @@ from pathlib import Path
 import pytest
 import tiny
 
-from retune.checkpoints import CheckpointParams, load_tokenizer
-from retune.errors import RetuneError
-from retune.params import Params
-from retune.sentiment.vocabularies import checkpoint, require_own_ids, trained
-from retune.storage import sha256
+from retune.core.errors import RetuneError
+from retune.core.files import sha256
+from retune.core.params import Params
+from retune.models.checkpoints import CheckpointParams, load_tokenizer
+from retune.tasks.sentiment.vocabularies import checkpoint, require_own_ids, trained
 
 TEXTS = ["A good film", "a GOOD day in Paris", "not a good film, not at all", "café"] * 5
 UNUSED = CheckpointParams("nowhere", "0" * 64)
@@ -78,5 +78,5 @@ def test_a_vocabulary_too_small_for_an_alphabet_is_refused(tmp_path: Path) -> No
     )
     with pytest.raises(RetuneError, match=r"trained\.size"), Params(file) as params:
         params.variant(
-            "sentiment.vocabulary", "retune.sentiment.vocabularies", "sentiment.vocabularies"
+            "sentiment.vocabulary", "retune.tasks.sentiment.vocabularies", "sentiment.vocabularies"
         )

@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from retune.checkpoints import CheckpointParams
-from retune.storage import sha256
+from retune.core.files import sha256
+from retune.models.checkpoints import CheckpointParams
 
 WORDS = ["the", "a", "film", "plot", "was", "is", "good", "dull", "music", "and", "of", "year"]
 

@@ -1,1 +1,4 @@
-"""What is trained before the adapter of a task: adapters of a language and of entities."""
+"""Small trained parts inside a frozen encoder, and bundles that store them without it.
+
+This room imports `core` and `models`.
+"""

@@ -1,0 +1,34 @@
+"""Tables and sentences in the terminal, no wider than that."""
+
+import sys
+import textwrap
+from collections.abc import Sequence
+
+from retune.core.terminal_text import escaped
+
+
+def print_wrapped(text: str) -> None:
+    """Print a sentence within 80 columns."""
+    print(textwrap.fill(text, 80, subsequent_indent="  ", break_long_words=False))
+
+
+def print_table(
+    texts: Sequence[str], figures: Sequence[str], rows: Sequence[Sequence[str]]
+) -> None:
+    """Print `rows` under the headings, `texts` to the left and then `figures` to the right.
+
+    The table is as wide as the terminal, or at most 80 columns where there is none. Where it would
+    be wider, long texts go on in the next line; figures stay whole.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for heading in texts:
+        table.add_column(heading, overflow="fold")
+    for heading in figures:
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in rows:
+        table.add_row(*map(escaped, row))
+    console = Console(width=None if sys.stdout.isatty() else 80, markup=False, highlight=False)
+    console.print(table)

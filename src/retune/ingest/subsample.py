@@ -1,0 +1,92 @@
+"""How much of each split a download stage keeps, whatever the task, and what it says of it."""
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, TypeVar
+
+from pydantic.dataclasses import dataclass
+
+from retune.core.params import STRICT, Seed
+
+_LIMIT = re.compile(r"(sample )?([0-9]+(?:\.[0-9]+)?)(%?)", re.ASCII)
+
+
+@dataclass(frozen=True, config=STRICT)
+class LimitParams:
+    """How much of each split is kept, whatever the task.
+
+    A limit is null for all rows, `1000` or `"1%"` for the first of them in file
+    order, `"sample 1000"` or `"sample 1%"` for a sample drawn by `sample_seed`, kept in
+    file order. Percentages are rounded to the nearest row.
+    """
+
+    train_limit: int | str | None
+    validation_limit: int | str | None
+    sample_seed: Seed
+
+    def __post_init__(self) -> None:
+        for split, limit in self.limits.items():
+            check_limit(f"{split}_limit", limit)
+
+    @property
+    def limits(self) -> dict[str, int | str | None]:
+        """By split."""
+        return {"train": self.train_limit, "validation": self.validation_limit}
+
+
+class _Named(Protocol):
+    @property
+    def id(self) -> str: ...
+
+
+_Item = TypeVar("_Item", bound=_Named)
+
+
+def limited(examples: list[_Item], limit: int | str | None, seed: int) -> list[_Item]:
+    """The part of `examples` that a limit of `LimitParams` names, in their order.
+
+    A sample takes those with the lowest SHA-256 of seed and id, so that it
+    depends neither on their order nor on any library's random numbers.
+    """
+    if limit is None:
+        return examples
+    sample, number, percent = _parts(limit)
+    size = round(len(examples) * number / 100) if percent else int(number)
+    if not sample:
+        return examples[:size]
+    drawn = set(sorted((example.id for example in examples), key=lambda i: _draw(seed, i))[:size])
+    return [example for example in examples if example.id in drawn]
+
+
+def check_limit(name: str, limit: int | str | None) -> None:
+    """Refuse, by a `ValueError`, what is no limit of `LimitParams`."""
+    if limit is None:
+        return
+    try:
+        _, number, percent = _parts(limit)
+    except ValueError:
+        number, percent = 0.0, False
+    if not (0 < number <= 100 if percent else number >= 1 and number.is_integer()):
+        raise ValueError(
+            f"{name} is {limit!r}; allowed: null, 1000, '1%', 'sample 1000', 'sample 1%'"
+        )
+
+
+def closing_line(report: Sequence[Mapping[str, Any]], key: str, noun: str) -> str:
+    """For people: of each split in `report` the count `key` of a `noun`, and its faults."""
+    parts = [f"{entry['split']} {entry[key]:,} {noun}" for entry in report]
+    for entry in report:
+        parts += [f"{n:,} {kind} in {entry['split']}" for kind, n in entry["findings"].items()]
+    return ", ".join(parts)
+
+
+def _draw(seed: int, name: str) -> bytes:
+    return hashlib.sha256(f"{seed} {name}".encode()).digest()
+
+
+def _parts(limit: int | str) -> tuple[bool, float, bool]:
+    match = _LIMIT.fullmatch(str(limit))
+    if match is None:
+        raise ValueError("not a limit")
+    return bool(match[1]), float(match[2]), bool(match[3])

@@ -1,0 +1,252 @@
+"""Pretrained encoders as verified local folders: from a package, a folder or the hub.
+
+A checkpoint is pinned by content (SHA-256 of its weights) or by commit (the hub), so
+that the same params.yaml means the same weights everywhere. Weights are read from
+safetensors only; a file of pickled weights is converted first (`retune.models.pickled_weights`),
+and only where a sum pins it. Nothing here unpickles a file or runs a checkpoint's own code.
+"""
+
+import importlib.util
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+from pydantic import AfterValidator, Field
+from pydantic.dataclasses import dataclass
+
+from retune.core.errors import RetuneError, excerpt
+from retune.core.params import STRICT
+from retune.core.plain_files import home_expanded, sha256
+from retune.models import hub_snapshots, pickled_weights
+from retune.models.config_safety import check_configuration, explained
+from retune.models.tokenizer_checks import require_sound
+from retune.models.tokenizer_checks import require_vocabulary as require_vocabulary  # noqa: PLC0414 (for all readers)
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+WEIGHTS = pickled_weights.WEIGHTS
+PICKLED = pickled_weights.PICKLED
+
+#: Special tokens that tasks need: of an encoder, and of a decoder, which ends texts.
+ENCODER_TOKENS = ("cls_token", "sep_token", "pad_token")
+DECODER_TOKENS = ("eos_token",)
+_FAMILIES = {
+    ENCODER_TOKENS: "an encoder checkpoint, such as one of the BERT or RoBERTa families",
+    DECODER_TOKENS: "a decoder checkpoint, such as one of the GPT-2 family",
+}
+
+_PACKAGE = "package:"
+_HUB_NAME = re.compile(r"(?!\.)[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)?")
+_TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model")
+#: What a checkpoint has besides its weights.
+_FILES = (
+    "config.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "merges.txt",
+    "*.spm",  # of translators, as is the next
+    "target_vocab.json",
+    *_TOKENIZER_FILES,
+)
+
+
+def _pinned(revision: str) -> str:
+    if not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", revision):
+        raise ValueError(
+            "a branch or tag can move; for a hub id give the full commit (40 lower-case hex "
+            f"digits), for a folder or package the SHA-256 of its {WEIGHTS} (64 digits)"
+        )
+    return revision
+
+
+def is_commit(revision: str) -> bool:
+    """Whether a revision is a commit of the hub, which pins all files, or a sum of the weights."""
+    return len(revision) == 40
+
+
+@dataclass(frozen=True, config=STRICT)
+class CheckpointParams:
+    """Section `checkpoint` of a task: which pretrained encoder and tokenizer, pinned.
+
+    `name` is `package:<module>` (an installed package with the files in its folder
+    `model/`), the path of a folder, or a hub id `owner/name`. `revision` is the SHA-256
+    of model.safetensors for the first two and a commit for a hub id. `pickle_sha256` is that of
+    pytorch_model.bin, where there is nothing else: it allows the conversion to model.safetensors.
+    A commit of the hub pins it, too, so it may be null there.
+    """
+
+    name: Annotated[str, Field(min_length=1)]
+    revision: Annotated[str, AfterValidator(_pinned)]
+    pickle_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+
+
+def resolve(params: CheckpointParams, section: str = "checkpoint") -> Path:
+    """The local folder with the checkpoint's files, verified.
+
+    The network is used only for a hub id that is not whole in the local hub cache. `section` is
+    where `params` were read, for messages.
+
+    Raises:
+        RetuneError: the checkpoint is absent, incomplete, or not the pinned one.
+    """
+    folder = locate(params, section)
+    if params.name.startswith(_PACKAGE) or _means_folder(params):
+        with _said_of(section):
+            _verify_sum(folder / WEIGHTS, params.revision)
+    return folder
+
+
+def locate(params: CheckpointParams, section: str = "checkpoint") -> Path:
+    """As `resolve`, but the sum of a folder's or package's weights is not compared."""
+    with _said_of(section):
+        folder = _found(params)
+    check_configuration(folder)
+    return folder
+
+
+def load_tokenizer(
+    folder: Path, needed: tuple[str, ...] = ENCODER_TOKENS
+) -> "PreTrainedTokenizerFast":
+    """The fast tokenizer in `folder`, which has the special tokens that are `needed`.
+
+    Raises:
+        RetuneError: there is none, or it lacks what the task needs.
+    """
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+    quiet_transformers()
+    if not any(path for pattern in _TOKENIZER_FILES for path in folder.glob(pattern)):
+        # transformers would make an empty vocabulary instead of saying so.
+        raise RetuneError(f"{folder} has no tokenizer; save one there, too")
+    check_configuration(folder)
+    with explained(f"cannot read the tokenizer in {folder}"):
+        tokenizer = AutoTokenizer.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
+        if isinstance(tokenizer, PreTrainedTokenizerFast):
+            require_sound(tokenizer)
+    if not tokenizer.is_fast:
+        raise RetuneError(
+            f"{folder} has a slow tokenizer ({type(tokenizer).__name__}), which knows no "
+            "character offsets; choose a checkpoint with a fast tokenizer"
+        )
+    absent = [token for token in needed if getattr(tokenizer, token) is None]
+    if absent:
+        families = _FAMILIES[needed]
+        raise RetuneError(
+            f"the tokenizer in {folder} has no {', '.join(absent)}; choose {families}"
+        )
+    return cast(PreTrainedTokenizerFast, tokenizer)
+
+
+def quiet_transformers() -> None:
+    """Silence transformers' warnings, load reports and bars for local files."""
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+
+
+@contextmanager
+def _said_of(section: str) -> Iterator[None]:
+    """Let a sentence about a field of `CheckpointParams` begin with where that was read."""
+    try:
+        yield
+    except RetuneError as error:
+        raise RetuneError(f"{section}.{error}") from None
+
+
+def _found(params: CheckpointParams) -> Path:
+    if params.name.startswith(_PACKAGE):
+        folder = _package_folder(params.name.removeprefix(_PACKAGE))
+    elif _means_folder(params):
+        folder = home_expanded(Path(params.name))
+    else:
+        return _hub_checkpoint(params)
+    if not folder.is_dir():
+        raise RetuneError(
+            f"name: no such folder: {folder}; give a folder with {WEIGHTS}, an id of the "
+            "hub (`owner/name`) with a commit as revision, or `package:<module>`"
+        )
+    _require_files(folder)
+    return folder if (folder / WEIGHTS).is_file() else _converted(folder, params.pickle_sha256)
+
+
+def _hub_checkpoint(params: CheckpointParams) -> Path:
+    """The folder of a hub id: weights that the commit has as safetensors go before pickled ones."""
+    cached = hub_snapshots.cached(params.name, params.revision, _FILES)
+    if cached is None or not (cached / WEIGHTS).is_file():
+        if cached is not None and (kept := _kept_conversion(cached, params)):
+            return kept
+        try:
+            cached = hub_snapshots.download(params.name, params.revision, _FILES)
+        except RetuneError:
+            if cached is None:
+                raise
+    _require_files(cached)
+    if not (cached / WEIGHTS).is_file():
+        return _converted(cached, params.pickle_sha256 or hub_snapshots.blob_sum(cached / PICKLED))
+    hub_snapshots.verify_blob(cached / WEIGHTS)
+    return cached
+
+
+def _kept_conversion(snapshot: Path, params: CheckpointParams) -> Path | None:
+    """What was made of a snapshot with pickled weights at an earlier call."""
+    pin = params.pickle_sha256 or hub_snapshots.blob_sum(snapshot / PICKLED)
+    return pickled_weights.kept(pin, _beside_weights(snapshot)) if pin else None
+
+
+def _converted(folder: Path, pin: str | None) -> Path:
+    """A folder with the weights of `folder`, which are pickled, as safetensors."""
+    if pin is None:
+        raise pickled_weights.unpinned(folder / PICKLED)
+    return pickled_weights.convert(folder, pin, _beside_weights(folder))
+
+
+def _beside_weights(folder: Path) -> list[Path]:
+    return sorted({path for pattern in _FILES for path in folder.glob(pattern)})
+
+
+def _means_folder(params: CheckpointParams) -> bool:
+    # A name that can only be a path must never become a request to the hub; a SHA-256
+    # as revision tells that `models/mine` is meant as a folder even while it is missing.
+    return (
+        _HUB_NAME.fullmatch(params.name) is None
+        or not is_commit(params.revision)
+        or Path(params.name).exists()
+    )
+
+
+def _package_folder(module: str) -> Path:
+    # A top-level name only: looking up `a.b` would import (run) the package `a`.
+    spec = importlib.util.find_spec(module) if module.isidentifier() else None
+    if spec is None:
+        raise RetuneError(
+            f"name: package {excerpt(module)} is not installed in this environment; install "
+            "it with `make`, or name a folder or a hub id"
+        )
+    places = spec.submodule_search_locations or []
+    folders = [Path(place) / "model" for place in places]
+    return next((folder for folder in folders if folder.is_dir()), Path(module) / "model")
+
+
+def _require_files(folder: Path) -> None:
+    for names in ((WEIGHTS, PICKLED), ("config.json",)):
+        if not any((folder / name).is_file() for name in names):
+            raise RetuneError(
+                f"name: {folder} has no {names[0]}; the layout of `save_pretrained` with "
+                f"one file of weights is needed ({WEIGHTS}, or {PICKLED} to be converted)"
+            )
+
+
+def _verify_sum(weights: Path, expected: str) -> None:
+    actual = sha256(weights)
+    if actual != expected:
+        raise RetuneError(
+            f"revision: {weights} has SHA-256 {actual}, but params ask for {expected}; if "
+            f"this file is the one you want, put `revision: {actual}` into params.yaml"
+        )

@@ -1,0 +1,181 @@
+"""Pretrained encoders with the head of a task, whole or refused."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from torch import Tensor
+from transformers import (
+    AutoConfig,
+    AutoModelForQuestionAnswering,
+    PretrainedConfig,
+    PreTrainedModel,
+)
+
+from retune.core.errors import RetuneError, listed
+from retune.core.plain_files import require_unchanged, summed
+from retune.models.checkpoints import WEIGHTS, quiet_transformers
+from retune.models.config_safety import check_configuration, explained
+from retune.models.model_checks import require_fitting_sizes, require_readable
+from retune.models.tokenizer_checks import require_vocabulary
+
+#: In the names of a configuration's dropout probabilities; GPT-2's are `resid_pdrop` and the like.
+_DROPOUT = re.compile("dropout|pdrop$")
+#: How tensor names of word-piece embeddings end, the most telling first.
+_EMBEDDINGS = ("word_embeddings.weight", "tok_embeddings.weight", "embed_tokens.weight")
+
+
+def span_model(checkpoint: Path, dropout: float | None, vocabulary_size: int) -> PreTrainedModel:
+    """The encoder in the folder `checkpoint` with a head from H to 2 logits.
+
+    The head is fresh unless the checkpoint was fine-tuned on question answering and
+    brings one. The encoder's own padding token stays.
+
+    Raises:
+        RetuneError: transformers cannot read the folder as such a model, weights of the
+            encoder are missing, or it has fewer embeddings than the tokenizer has ids.
+    """
+    config = encoder_config(checkpoint, dropout, num_labels=2)
+    model = load_encoder(AutoModelForQuestionAnswering, checkpoint, config)
+    require_vocabulary(model.config.vocab_size, vocabulary_size, checkpoint)
+    return model
+
+
+def encoder_config(checkpoint: Path, dropout: float | None, **changes: Any) -> PretrainedConfig:
+    """The configuration in the folder `checkpoint`, with `changes`.
+
+    `dropout` replaces every dropout probability of the encoder; None keeps its own.
+    """
+    quiet_transformers()
+    check_configuration(checkpoint)
+    with _explained(checkpoint):
+        config: PretrainedConfig = AutoConfig.from_pretrained(
+            checkpoint, local_files_only=True, trust_remote_code=False, **changes
+        )
+    if getattr(config, "chunk_size_feed_forward", 0):
+        config.chunk_size_feed_forward = 0  # it saves memory, and fails for most lengths of a text
+    if dropout is not None:
+        for name, value in config.to_dict().items():
+            if _DROPOUT.search(name) and isinstance(value, float):
+                setattr(config, name, dropout)
+    if getattr(config, "attention_type", None) == "block_sparse":
+        # BigBird leaves sparse attention for good at the first short batch, so that its logits
+        # would depend on the order of the batches.
+        config.attention_type = "original_full"
+    return config
+
+
+def load_encoder(auto_class: Any, checkpoint: Path, config: PretrainedConfig) -> PreTrainedModel:
+    """The model that `auto_class` makes of `config`, its encoder the one in `checkpoint`.
+
+    Its head is fresh where the checkpoint brings none, or one of other sizes.
+
+    Raises:
+        RetuneError: transformers cannot read the folder so, or weights of the encoder are missing
+            or of other sizes.
+    """
+    return load_encoder_and_missing(auto_class, checkpoint, config)[0]
+
+
+def load_encoder_and_missing(
+    auto_class: Any, checkpoint: Path, config: PretrainedConfig
+) -> tuple[PreTrainedModel, list[str]]:
+    """As `load_encoder`, and which weights of the head are fresh, by name."""
+    with _explained(checkpoint):
+        require_fitting_sizes(checkpoint / WEIGHTS, config, auto_class)
+        model, report = auto_class.from_pretrained(
+            checkpoint,
+            config=config,
+            dtype=torch.float32,
+            use_safetensors=True,
+            local_files_only=True,
+            trust_remote_code=False,
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
+        )
+    require_unchanged(summed([checkpoint / WEIGHTS]))
+    # transformers fills what a file lacks, or has in other sizes, with random numbers: right for
+    # the head only.
+    resized = {key for key, *_ in report["mismatched_keys"]}
+    fresh = sorted({*report["missing_keys"]} | resized)
+    told = [
+        f"{key} (which has another size there)" if key in resized else key
+        for key in fresh
+        if _is_of_the_encoder(model, key)
+    ]
+    if told:
+        raise RetuneError(
+            f"{checkpoint} lacks weights of the encoder: {listed(told, 3)}; its "
+            "config.json and model.safetensors do not belong together"
+        )
+    with _explained(checkpoint):
+        require_readable(model)
+    return model, fresh
+
+
+def _is_of_the_encoder(model: PreTrainedModel, key: str) -> bool:
+    """Whether a weight is the encoder's; T5's has no prefix of its own."""
+    if model.base_model is not model:
+        return key.startswith(f"{model.base_model_prefix}.")
+    return key.partition(".")[0] in ("shared", "encoder", "decoder")
+
+
+def load_encoder_embeddings(folder: Path) -> Tensor:
+    """The word-piece embedding matrix (V, H) of the encoder in `folder`, as float32.
+
+    Raises:
+        RetuneError: no tensor of the checkpoint has a name known for such a matrix.
+    """
+    weights = folder / WEIGHTS
+    with explained(f"cannot read {weights}"), safe_open(weights, framework="pt") as tensors:
+        names = sorted(tensors.keys())
+        for ending in _EMBEDDINGS:
+            for name in names:
+                if name.endswith(ending):
+                    matrix: Tensor = tensors.get_tensor(name).float().clone()
+                    require_unchanged(summed([weights]))
+                    return matrix
+    raise RetuneError(
+        f"{folder / WEIGHTS} has no word-piece embeddings (a tensor whose name ends in "
+        f"{', '.join(_EMBEDDINGS)}); set `pretrained_embeddings: false`"
+    )
+
+
+def load_trained(auto_class: Any, folder: Path) -> PreTrainedModel:
+    """The trained model of `auto_class` in `folder`, float32, in evaluation mode (no dropout).
+
+    Raises:
+        RetuneError: the folder is incomplete or damaged, or its configuration leads to
+            code or weights elsewhere.
+    """
+    quiet_transformers()
+    check_configuration(folder)
+    with explained(
+        f"{folder}: not a whole model",
+        "; where a stage wrote it, `dvc repro --force` writes it again",
+    ):
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        require_fitting_sizes(folder / WEIGHTS, config, auto_class)
+        model, report = auto_class.from_pretrained(
+            folder,
+            dtype=torch.float32,
+            use_safetensors=True,
+            local_files_only=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+        )
+        differing = sorted({*report["missing_keys"], *report["unexpected_keys"]})
+        if differing:  # transformers draws what is missing at random
+            raise RetuneError(
+                f"{folder}: config.json and {WEIGHTS} differ in {listed(differing, 3)}; they "
+                "do not belong together: run the train stage"
+            )
+        require_readable(model.eval())
+    whole: PreTrainedModel = model
+    return whole
+
+
+def _explained(checkpoint: Path) -> Any:
+    return explained(f"transformers cannot load {checkpoint} for this task")

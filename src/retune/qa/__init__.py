@@ -1,1 +1,0 @@
-"""Extractive question answering: a module is a stage is a section of params.yaml."""

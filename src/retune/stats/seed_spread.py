@@ -1,0 +1,167 @@
+"""What other seeds would change: the spread of a figure over seeds, and gaps against that spread.
+
+A figure of one run is one draw: initial weights, order and dropout differ with the seed
+(Reimers and Gurevych, "Reporting Score Distributions Makes a Difference", EMNLP 2017). What
+the data would add, other questions drawn from the same source, no number of seeds shows.
+"""
+
+import math
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any, Literal
+
+from retune.core.errors import listed
+
+FRACTIONS = ("rouge_1_f1", "rouge_2_f1")  # figures from 0 to 1
+ENOUGH = 3  # seeds; with two, the interval is thirteen standard errors wide
+CONFIDENCE = 0.95
+
+Verdict = Literal["above", "below", "unknown"]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One set of parameters, and the figures that it had with each seed.
+
+    Attributes:
+        name: of its experiments, without the seed.
+        model: the name of its model.
+        values: figure by seed, by the figure's dotted name.
+        data: what it was scored on; only variants with the same are compared.
+    """
+
+    name: str
+    model: str
+    values: Mapping[str, Mapping[int, float]]
+    data: str = ""
+
+    @property
+    def seeds(self) -> list[int]:
+        """The seeds that it has figures of."""
+        return sorted({seed for values in self.values.values() for seed in values})
+
+    def mean(self, key: str) -> float:
+        """Mean of a figure over the seeds."""
+        return statistics.fmean(self.values[key].values())
+
+
+@dataclass(frozen=True)
+class Gap:
+    """How far one variant is above another by a score, in the score's unit.
+
+    Attributes:
+        key: dotted name of the score.
+        better: name of the variant above.
+        worse: name of the variant below.
+        seeds: how many seeds both have.
+        mean: of the differences, paired by seed; of both means where no seed is in common.
+        half_width: of the interval around `mean`; None with fewer than three common seeds.
+    """
+
+    key: str
+    better: str
+    worse: str
+    seeds: int
+    mean: float
+    half_width: float | None
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether the gap is more than the noise of seeds: does the interval leave out 0?"""
+        if self.half_width is None:
+            return "unknown"
+        return "above" if self.mean > self.half_width else "below"
+
+
+def gaps(variants: Sequence[Variant], scores: Iterable[str]) -> list[Gap]:
+    """The gap of each pair of variants by each score, the better one first.
+
+    Variants that were scored on different data have none.
+    """
+    return [
+        _gap(key, one, other)
+        for key in scores
+        for one, other in combinations(variants, 2)
+        if one.data == other.data and key in one.values and key in other.values
+    ]
+
+
+def t_quantile(degrees: int) -> float:
+    """How many standard errors the 95 % t interval reaches to each side.
+
+    That is where both tails of Student's t together are 5 %: the regularized incomplete beta
+    function I(x; n/2, 1/2) at x = n / (n + t^2), with n degrees of freedom (Abramowitz and
+    Stegun, Handbook of Mathematical Functions, 26.7.1).
+    """
+    import mpmath
+
+    def excess(t: Any) -> Any:
+        x = degrees / (degrees + t * t)
+        return mpmath.betainc(degrees / 2, 0.5, 0, x, regularized=True) - (1 - CONFIDENCE)
+
+    return float(mpmath.findroot(excess, (1, 13), solver="anderson"))
+
+
+def interval_half_width(values: Sequence[float]) -> float | None:
+    """Of the 95 % t interval around the mean of a figure's values; None of fewer than three."""
+    if len(values) < ENOUGH:
+        return None
+    return t_quantile(len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
+
+
+def spread(by_seed: Mapping[int, float]) -> dict[str, float | None]:
+    """Mean, standard deviation (n - 1), least and most; one value has no deviation."""
+    values = list(by_seed.values())
+    return {
+        "mean": statistics.fmean(values),
+        "std": statistics.stdev(values) if len(values) > 1 else None,
+        "min": min(values),
+        "max": max(values),
+    }
+
+
+def warnings(variants: Sequence[Variant], headings: Mapping[str, str]) -> list[str]:
+    """A sentence for each gap that the noise of seeds may explain, and where it is unknown.
+
+    `headings` names the scores that are compared.
+    """
+    found = gaps(variants, headings)
+    sentences = [
+        f"{headings[gap.key]} of {gap.better} over {gap.worse} is below seed noise: "
+        f"{_interval(gap)} (95 %, {gap.seeds} seeds); other seeds may turn it round"
+        for gap in found
+        if gap.verdict == "below"
+    ]
+    pairs = dict.fromkeys(f"{g.better} over {g.worse}" for g in found if g.verdict == "unknown")
+    if pairs:
+        sentences.append(
+            f"seed noise is unknown with fewer than {ENOUGH} seeds in common: {listed([*pairs])}"
+        )
+    return sentences
+
+
+def digits(key: str) -> int:
+    """Return how many digits of a figure are shown after the decimal point."""
+    return 4 if key in FRACTIONS else 2
+
+
+def _gap(key: str, one: Variant, other: Variant) -> Gap:
+    """The gap with its paired t interval: of the differences seed by seed, mean ± t s / √n.
+
+    Student, "The Probable Error of a Mean", Biometrika 1908; Montgomery, Design and Analysis
+    of Experiments, on paired comparisons. The interval is taken for each pair alone: where
+    many variants are compared, one gap in twenty leaves it by chance.
+    """
+    mine, others = one.values[key], other.values[key]
+    common = sorted(mine.keys() & others.keys())
+    differences = [mine[seed] - others[seed] for seed in common]
+    mean = statistics.fmean(differences) if common else one.mean(key) - other.mean(key)
+    names = (one.name, other.name) if mean >= 0 else (other.name, one.name)
+    return Gap(key, *names, len(common), abs(mean), interval_half_width(differences))
+
+
+def _interval(gap: Gap) -> str:
+    places = digits(gap.key)
+    return f"{gap.mean:+.{places}f} ± {gap.half_width:.{places}f}"

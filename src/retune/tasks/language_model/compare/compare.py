@@ -1,0 +1,204 @@
+"""Stage `compare`: before and after training, and methods of continuing, beside each other.
+
+Each interval is of one difference alone: of many that are 0, one in twenty leaves it out by chance.
+It says what other pairs of sentences would have changed, not what another seed of training would.
+"""
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+from retune.core.errors import RetuneError
+from retune.core.files import write_csv, write_json
+from retune.core.terminal_tables import print_table
+from retune.tasks.language_model.compare.pair_bootstrap import Difference, Drawn, difference, drawn
+from retune.tasks.language_model.outputs.records import (
+    PAIRS,
+    TEXTS,
+    ReferencePair,
+    Said,
+    read_continuations,
+    read_likelihoods,
+    read_pairs,
+    read_texts,
+    require_one_model,
+)
+from retune.tasks.language_model.score.rouge import distinct_n
+from retune.tasks.language_model.score.score import ScoreParams, Share, compared, shares
+
+#: Of the model that speaks.
+STATES = ("before", "after")
+
+Rows = Sequence[Mapping[str, Any]]
+Figures = Mapping[str, Drawn]  # by name
+Methods = Mapping[tuple[str, str], Figures]  # by state and method
+
+
+def state_folders(likelihoods: Path, generated: Path, methods: Sequence[str]) -> dict[str, Path]:
+    """By what they are called, the folders of likelihoods and continuations that are compared."""
+    found = {}
+    for state in STATES:
+        found[f"{state} likelihoods"] = likelihoods / state
+        found |= {f"{state} {method}": generated / state / method for method in methods}
+    return found
+
+
+def require_generate_only(variants: Mapping[str, Mapping[str, Any]]) -> None:
+    """Refuse variants that would be compared by other settings than they were scored by.
+
+    Raises:
+        RetuneError: one changes more than how texts are continued.
+    """
+    for name, changes in variants.items():
+        if more := [section for section in changes if section != "generate"]:
+            raise RetuneError(
+                f"variants.{name}.{more[0]}: variants are compared by the same settings, so that "
+                "they may change `generate` alone; change it for all, under `language_model`"
+            )
+
+
+def compare(
+    features: Path,
+    likelihoods: Path,
+    generated: Path,
+    table: Path,
+    csv: Path,
+    *,
+    methods: Sequence[str],
+    params: ScoreParams,
+) -> str:
+    """Compare both states and all `methods`; write `table` (JSON) and `csv`, and print them.
+
+    Raises:
+        RetuneError: what is compared is of other texts, or of several models in one state.
+    """
+    _require_one_model_a_state(likelihoods, generated, methods)
+    pairs = read_pairs(features)
+    perplexities = _perplexities(features, likelihoods, pairs, params)
+    said = {
+        (state, method): read_continuations(generated / state / method, pairs)
+        for state in STATES
+        for method in methods
+    }
+    figures = {place: _figures(pairs, each, params) for place, each in said.items()}
+    scores = [_scores(*place, said[place], figures[place], params) for place in said]
+    written = {
+        "perplexity": perplexities,
+        "scores": scores,
+        "states": _between_states(figures, methods),
+        "methods": _between_methods(figures, methods),
+    }
+    write_json(table, {"language_model": written})
+    names = list(scores[0])
+    write_csv(csv, ["name", *names], [[f"{r['state']} {r['method']}", *r.values()] for r in scores])
+    _print(scores, written, params)
+    first = perplexities[0]
+    return (
+        f"perplexity of second sentences {first['before']:.3f} before, {first['after']:.3f} after"
+    )
+
+
+def _require_one_model_a_state(likelihoods: Path, generated: Path, methods: Sequence[str]) -> None:
+    folders = state_folders(likelihoods, generated, methods)
+    for state in STATES:
+        require_one_model({n: path for n, path in folders.items() if n.split()[0] == state})
+
+
+def _perplexities(
+    features: Path, likelihoods: Path, pairs: Sequence[ReferencePair], params: ScoreParams
+) -> list[dict[str, Any]]:
+    """Of second sentences and of whole texts, the perplexity before and after, and the change."""
+    ids = {PAIRS: [pair.id for pair in pairs], TEXTS: [id_ for id_, _ in read_texts(features)]}
+    rows = []
+    for file, name in ((PAIRS, "second sentences"), (TEXTS, "texts")):
+        found = {}
+        for state in STATES:
+            each = read_likelihoods(likelihoods / state / file, ids[file])
+            found[state] = _drawn([Share(*one) for one in each], params).as_perplexity()
+        values = {state: found[state].value for state in STATES}
+        change = difference(found["after"], found["before"])
+        rows.append({"of": name, "texts": len(ids[file]), **values, **change._asdict()})
+    return rows
+
+
+def _figures(pairs: Sequence[ReferencePair], said: Sequence[Said], params: ScoreParams) -> Figures:
+    rows = [shares(*each, params) for each in zip(pairs, said, strict=True)]
+    return {name: _drawn([row[name] for row in rows], params) for name in compared(params)}
+
+
+def _drawn(rows: Sequence[Share], params: ScoreParams) -> Drawn:
+    return drawn(rows, params.resamples, params.resampling_seed)
+
+
+def _scores(
+    state: str, method: str, said: Sequence[Said], figures: Figures, params: ScoreParams
+) -> dict[str, Any]:
+    longest = params.longest_ngram
+    distinct = {f"distinct_{longest}": distinct_n([each.tokens for each in said], longest)}
+    values = {name: each.value for name, each in figures.items()}
+    return {"state": state, "method": method, **values, **distinct}
+
+
+def _between_states(figures: Methods, methods: Sequence[str]) -> list[dict[str, Any]]:
+    """By how much each figure of each method is higher after training than before."""
+    return [
+        {"method": method, "figure": name,
+         **difference(after, figures["before", method][name])._asdict()}
+        for method in methods
+        for name, after in figures["after", method].items()
+    ]  # fmt: skip
+
+
+def _between_methods(figures: Methods, methods: Sequence[str]) -> list[dict[str, Any]]:
+    """By how much each figure of one method is higher than that of another, of the same model."""
+    return [
+        {"state": state, "one": one, "other": other, "figure": name,
+         **difference(each, figures[state, other][name])._asdict()}
+        for state in STATES
+        for one, other in combinations(methods, 2)
+        for name, each in figures[state, one].items()
+    ]  # fmt: skip
+
+
+def _print(scores: Rows, written: Mapping[str, Rows], params: ScoreParams) -> None:
+    """The table within 80 columns, and a sentence for each change of what matters most."""
+    longest = params.longest_ngram
+    columns = {
+        **{f"rouge_{n}_f1": f"R-{n}" for n in params.orders},
+        "ngram_hits": "hits",
+        f"distinct_{longest}": f"dist-{longest}",
+        f"repetition_{longest}": f"rep-{longest}",
+        "tokens": "tokens",
+    }
+    cells = [
+        [row["state"], row["method"], *(_cell(name, row[name]) for name in columns)]
+        for row in scores
+    ]
+    print_table(["model", "method"], [*columns.values()], cells)
+    for row in written["perplexity"]:
+        told = f"{row['before']:.2f} before, {row['after']:.2f} after"
+        _say(f"perplexity of {row['of']} {told}: {_told(row)}")
+    for row in written["states"]:
+        if row["figure"] == "rouge_1_f1":
+            _say(f"{row['method']} after over before: ROUGE-1 {_told(row)}")
+    for row in written["methods"]:
+        if row["figure"] == "rouge_1_f1" and row["state"] == "after":
+            _say(f"{row['one']} over {row['other']}, after: ROUGE-1 {_told(row)}")
+
+
+def _cell(name: str, value: float) -> str:
+    return f"{value:.1f}" if name == "tokens" else f"{value:.3f}"
+
+
+def _told(row: Mapping[str, Any]) -> str:
+    found = Difference(*(row[name] for name in Difference._fields))
+    return (
+        f"{found.difference:+.3f}, {found.low:+.3f} to {found.high:+.3f} over resampled texts "
+        f"(p = {found.p_value:.3g})"
+    )
+
+
+def _say(sentence: str) -> None:
+    print(textwrap.fill(sentence, 80, subsequent_indent="  "))

@@ -1,0 +1,70 @@
+"""Figures of pairs, and how far they could have come out otherwise with other pairs.
+
+A figure is the sum of what each pair adds (its part), over the sum of what it could have added (its
+whole): of a mean every whole is 1, of a perplexity it is a number of tokens. The paired bootstrap
+(Efron & Tibshirani 1993; Koehn 2004) draws the same pairs for all figures that are compared.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from retune.core.numerics import Doubles, exp
+from retune.stats.bootstrap import resampled_sums
+from retune.tasks.language_model.score.score import Share
+
+_TAIL = 2.5  # percent; what a 95 % interval leaves out on each side
+#: Parts and wholes are summed as whole multiples of this, so that no order of a sum matters.
+_UNIT = 2.0**-30
+
+
+class Drawn(NamedTuple):
+    """A figure, and what it is over resampled pairs (C,)."""
+
+    value: float
+    others: Doubles
+
+    def as_perplexity(self) -> "Drawn":
+        """Of a mean log-probability, the perplexity."""
+        return Drawn(float(_perplexity(np.array([self.value]))[0]), _perplexity(self.others))
+
+
+class Difference(NamedTuple):
+    """By how much one figure is above another, over the same pairs."""
+
+    difference: float
+    low: float  # of the 95 % interval
+    high: float
+    p_value: float
+
+
+def drawn(rows: Sequence[Share], count: int, seed: int) -> Drawn:
+    """The figure of N pairs, and of `count` times N of them drawn with replacement."""
+    table = np.rint(np.array(rows, np.float64) / _UNIT).astype(np.int64)  # (N, 2)
+    parts, wholes = table.T
+    sums = [resampled_sums(values, count, seed) for values in (parts, wholes)]
+    return Drawn(float(_ratio(parts.sum(), wholes.sum())), _ratio(*sums))
+
+
+def difference(one: Drawn, other: Drawn) -> Difference:
+    """`one` minus `other`, with its percentile interval.
+
+    The p-value is two-sided: twice the share of resamples in which the difference is not on its
+    side of 0, itself counted in (Davison & Hinkley 1997).
+    """
+    value, others = one.value - other.value, one.others - other.others
+    low, high = np.percentile(others, [_TAIL, 100 - _TAIL], method="inverted_cdf")
+    beyond = int((others <= 0 if value >= 0 else others >= 0).sum())
+    p_value = min(1.0, 2 * (beyond + 1) / (len(others) + 1))
+    return Difference(value, float(low), float(high), p_value)
+
+
+def _ratio(parts: np.ndarray, wholes: np.ndarray) -> np.ndarray:
+    """0 where there is no whole."""
+    return np.where(wholes == 0, 0.0, parts / np.where(wholes == 0, 1, wholes))
+
+
+def _perplexity(means: Doubles) -> Doubles:
+    inverse: Doubles = 1.0 / exp(means)
+    return inverse

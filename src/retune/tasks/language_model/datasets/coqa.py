@@ -1,0 +1,36 @@
+"""The stories of CoQA from the Hugging Face hub: 7,199 and 500, without questions and answers.
+
+Reddy et al., CoQA: A Conversational Question Answering Challenge (TACL 2019). The splits are the
+data set's own: notebook N4 trains on stories of the one and is evaluated on those of the other.
+The hub's repository has Parquet files of its conversion branch at the paths below.
+"""
+
+from pydantic.dataclasses import dataclass
+
+from retune.core.params import STRICT
+from retune.fetch.fetching import Source, hub_source
+from retune.fetch.hub import HubParams
+
+REPOSITORY = "stanfordnlp/coqa"
+COUNTS = {"train": 7_199, "validation": 500}
+
+
+@dataclass(frozen=True, config=STRICT)
+class Params(HubParams):
+    """Section `language_model.datasets.coqa`; `revision` is a commit of the conversion branch."""
+
+
+def sources(params: Params) -> dict[str, list[Source]]:
+    """The Parquet files of both splits, from the cache or the hub."""
+    sums = {"train": params.train_sha256, "validation": params.validation_sha256}
+    return {split: [_source(split, params.revision, sums[split])] for split in COUNTS}
+
+
+def field(params: Params) -> str:
+    """The column of the stories; no other is read."""
+    return "story"
+
+
+def _source(split: str, revision: str, sha256: str) -> Source:
+    file = f"default/{split}/0000.parquet"
+    return hub_source(REPOSITORY, file, revision, sha256, COUNTS[split], task="language_model")

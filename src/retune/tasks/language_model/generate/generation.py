@@ -1,0 +1,144 @@
+"""Continuations of many prompts, batch by batch, by the search that params choose."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from pydantic.dataclasses import dataclass
+from tqdm import tqdm
+
+from retune.core.errors import RetuneError
+from retune.core.params import STRICT, Positive
+from retune.models.precision import evaluating
+from retune.tasks.language_model.generate.beams import BeamParams, beam_search, check_vocabulary
+from retune.tasks.language_model.generate.decoding import (
+    Continuation,
+    Rules,
+    SamplingParams,
+    draws_of,
+    greedy,
+    sample,
+)
+from retune.tasks.language_model.generate.kv_cache import Stepper
+from retune.tasks.language_model.generate.processors import ProcessorParams
+from retune.tasks.language_model.texts.prompts import Padded, Tokens, check_tokens, vocabulary_size
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from retune.tasks.language_model.generate.text_generator import Speaker
+
+
+@dataclass(frozen=True, config=STRICT)
+class GenerationParams:
+    """How prompts are continued: by beam search, by sampling, or greedily where both are null.
+
+    Args:
+        batch_size: how many prompts are continued together.
+        max_new_tokens: where a continuation is cut that has not come to its end.
+        beam_search: its settings, or null.
+        sampling: its settings, or null.
+        processors: what changes the scores of the next token.
+    """
+
+    batch_size: Positive
+    max_new_tokens: Positive
+    beam_search: BeamParams | None
+    sampling: SamplingParams | None
+    processors: ProcessorParams
+
+    def __post_init__(self) -> None:
+        """Refuse settings that contradict each other."""
+        if self.beam_search is not None and self.sampling is not None:
+            raise ValueError("beam_search and sampling exclude each other; set one of them to null")
+        least = self.processors.min_length
+        if least is not None and least.tokens > self.max_new_tokens:
+            raise ValueError(
+                f"min_length: {least.tokens} tokens are more than max_new_tokens, "
+                f"{self.max_new_tokens}; lower it"
+            )
+
+    @property
+    def copies(self) -> int:
+        """How many rows of a batch a prompt has."""
+        if self.beam_search is not None:
+            return self.beam_search.beams
+        return 1 if self.sampling is None else self.sampling.continuations
+
+
+def generate(
+    model: "PreTrainedModel",
+    prompts: Sequence[Tokens],
+    params: GenerationParams,
+    ends: Sequence[int],
+    seed: int,
+) -> list[list[Continuation]]:
+    """The continuations of each prompt, best first.
+
+    Prompts of similar length are taken together. What is sampled for a prompt depends on its tokens
+    and `seed`, and not on the other prompts. Computes in the precision of the model's weights.
+    If it takes long, a bar shows how far it is.
+
+    Args:
+        model: a causal language model.
+        prompts: their tokens.
+        params: the search and its settings.
+        ends: the tokens that end a continuation (of end of sequence), which may be none.
+        seed: of what sampling draws.
+
+    Raises:
+        RetuneError: a prompt is empty, too long or not of the model's vocabulary; there are more
+            beams than tokens; processors forbid every token.
+    """
+    check_tokens(model, prompts, "prompt", more=params.max_new_tokens)
+    check_ends(ends, vocabulary_size(model))
+    if params.beam_search is not None:
+        check_vocabulary(params.beam_search, vocabulary_size(model), len(ends))
+    order = sorted(range(len(prompts)), key=lambda number: -len(prompts[number]))
+    found: dict[int, list[Continuation]] = {}
+    with evaluating(model, "fp32") as device:
+        stops = torch.tensor(list(ends), dtype=torch.long, device=device)
+        processors = params.processors.chosen()
+        parts = range(0, len(order), params.batch_size)
+        for first in tqdm(parts, desc="generate", unit=" batches", leave=False, delay=2):
+            numbers = order[first : first + params.batch_size]
+            some = [prompts[number] for number in numbers]
+            rules = Rules(numbers, params.max_new_tokens, stops, processors)
+            batch = Padded.left(some, device)
+            stepper = Stepper(model, batch, params.copies, params.max_new_tokens)
+            continued = _continued(stepper, rules, params, some, seed)
+            found.update(zip(numbers, continued, strict=True))
+    return [found[number] for number in range(len(prompts))]
+
+
+def best_continuations(
+    voice: "Speaker", prompts: Sequence[Tokens], params: GenerationParams, seed: int
+) -> list[Continuation]:
+    """Return the best continuation of each prompt; arguments and errors as for `generate`."""
+    found = generate(voice.model, prompts, params, voice.ends, seed)
+    return [every[0] for every in found]
+
+
+def check_ends(ends: Sequence[int], vocabulary: int) -> None:
+    """Refuse end tokens that there are not.
+
+    Raises:
+        RetuneError: one is not in the vocabulary.
+    """
+    wrong = [end for end in ends if not 0 <= end < vocabulary]
+    if wrong:
+        raise RetuneError(
+            f"end token {wrong[0]} is not in the model's vocabulary of {vocabulary}; take that of "
+            "the tokenizer of the model's checkpoint"
+        )
+
+
+def _continued(
+    stepper: Stepper, rules: Rules, params: GenerationParams, prompts: Sequence[Tokens], seed: int
+) -> list[list[Continuation]]:
+    if params.beam_search is not None:
+        return beam_search(stepper, rules, params.beam_search)
+    if params.sampling is not None:
+        draws = draws_of(prompts, params.copies, params.max_new_tokens, seed)
+        return sample(stepper, rules, params.sampling, draws)
+    return greedy(stepper, rules)

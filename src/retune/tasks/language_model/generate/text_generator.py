@@ -1,0 +1,80 @@
+"""A language model and its tokenizer together: texts in, continuations of texts out."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import nn
+
+from retune.core.errors import RetuneError
+from retune.core.memory import keep_freed_memory
+from retune.models.checkpoints import DECODER_TOKENS, load_tokenizer
+from retune.models.tokenizer_checks import id_count
+from retune.tasks.language_model.generate.pieces import Piece, pieces
+from retune.tasks.language_model.texts.prompts import Tokens, vocabulary_size
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+    from retune.tasks.language_model.generate.decoding import Continuation
+
+
+class Speaker(NamedTuple):
+    """A model that says what comes next, and the tokenizer that it was trained with."""
+
+    model: "PreTrainedModel"
+    tokenizer: "PreTrainedTokenizerFast"
+
+    @property
+    def ends(self) -> list[int]:
+        """The token of end of text, which ends a continuation."""
+        return [int(self.tokenizer.eos_token_id)]
+
+    def read(self, text: str) -> list[int]:
+        """The tokens of a text, without any around it; "<|endoftext|>" in it is text."""
+        found = self.tokenizer(text, add_special_tokens=False, split_special_tokens=True)
+        return list(found["input_ids"])
+
+    def decode(self, tokens: list[int]) -> str:
+        """The text of tokens, those of end of text among it, as it stands."""
+        return str(
+            self.tokenizer.decode(
+                tokens, skip_special_tokens=False, clean_up_tokenization_spaces=False
+            )
+        )
+
+    def has_ended(self, found: "Continuation") -> bool:
+        """Whether a continuation came to its end, and was not cut."""
+        return found.tokens[-1] in self.ends
+
+    def text(self, found: "Continuation") -> str:
+        """That of a continuation, without the token that ends it."""
+        return self.decode(found.tokens[:-1] if self.has_ended(found) else found.tokens)
+
+    def pieces(self, prompt: Tokens, found: "Continuation") -> list[Piece]:
+        """The text of a continuation, piece by piece; the token that ends it is the last one."""
+        return pieces(self.decode, prompt, found.tokens, found.probabilities)
+
+
+def speaker(model: "PreTrainedModel", tokenizer_folder: Path) -> Speaker:
+    """`model`, on the GPU where there is one, with the tokenizer in a folder.
+
+    Raises:
+        RetuneError: the tokenizer is none, or has tokens that the model does not know.
+    """
+    tokenizer = load_tokenizer(tokenizer_folder, DECODER_TOKENS)
+    if vocabulary_size(model) < id_count(tokenizer):
+        raise RetuneError(
+            f"the model knows {vocabulary_size(model)} tokens, but the tokenizer in "
+            f"{tokenizer_folder} has {id_count(tokenizer)}; use the tokenizer that the model was "
+            "trained with"
+        )
+    return Speaker(on_best_device(model), tokenizer)
+
+
+def on_best_device(model: "PreTrainedModel") -> "PreTrainedModel":
+    """`model` on the GPU where there is one."""
+    module: nn.Module = model
+    module.to("cuda" if torch.cuda.is_available() else "cpu")
+    keep_freed_memory()
+    return model

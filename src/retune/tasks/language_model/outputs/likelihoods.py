@@ -1,0 +1,28 @@
+"""How likely texts are found, and the perplexity that follows of it; read without torch."""
+
+import math
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from retune.core.errors import RetuneError
+
+
+class Likelihood(NamedTuple):
+    """The log-probability of some tokens, and how many they are."""
+
+    log_probability: float
+    tokens: int
+
+
+def perplexity(likelihoods: Iterable[Likelihood]) -> float:
+    """The exponential of the mean negative log-probability of a token, over all tokens.
+
+    Raises:
+        RetuneError: there is no token.
+    """
+    every = list(likelihoods)
+    count = sum(each.tokens for each in every)
+    if count == 0:
+        raise RetuneError("no token to take the perplexity of; give texts of two tokens or more")
+    mean = -math.fsum(each.log_probability for each in every) / count
+    return math.exp(mean) if mean < 700 else math.inf

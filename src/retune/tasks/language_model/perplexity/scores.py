@@ -1,0 +1,169 @@
+"""How likely a language model finds texts: the log-probabilities of their tokens.
+
+A text longer than the model's context is read in windows that overlap. Each of its tokens counts
+once, with as many tokens before it as its window has.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from torch import Tensor
+from tqdm import tqdm
+
+from retune.core.errors import RetuneError
+from retune.models.positions import max_positions
+from retune.models.precision import evaluating
+from retune.tasks.language_model.generate.kv_cache import no_number
+from retune.tasks.language_model.outputs.likelihoods import Likelihood
+from retune.tasks.language_model.texts.prompts import Padded, Tokens, check_tokens, takes
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+class Stretch(NamedTuple):
+    """A part of a text that is read at once; its tokens from `counted` on are told."""
+
+    begin: int
+    counted: int
+    end: int
+
+
+class _Piece(NamedTuple):
+    tokens: Tokens
+    asked: int  # how many of the last tokens are told
+
+
+def continuation_likelihoods(
+    model: "PreTrainedModel", pairs: Sequence[tuple[Tokens, Tokens]], batch_size: int
+) -> list[Likelihood]:
+    """How likely each continuation is, given its prompt, which itself does not count.
+
+    Raises:
+        RetuneError: a prompt or a continuation is empty, or the two are too long together.
+    """
+    every = continuation_log_probabilities(model, pairs, batch_size)
+    return [_likelihood(logs) for logs in every]
+
+
+def continuation_log_probabilities(
+    model: "PreTrainedModel", pairs: Sequence[tuple[Tokens, Tokens]], batch_size: int
+) -> list[list[float]]:
+    """The log-probability of each token of each continuation, given its prompt.
+
+    Args:
+        model: a causal language model.
+        pairs: prompts and their continuations.
+        batch_size: how many are read together.
+
+    Raises:
+        RetuneError: a prompt or a continuation is empty, or the two are too long together.
+    """
+    for number, (prompt, continuation) in enumerate(pairs):
+        for name, tokens in (("prompt", prompt), ("continuation", continuation)):
+            if not len(tokens):
+                raise RetuneError(f"{name} {number} is empty; leave the pair out, and count it")
+    pieces = [_Piece([*prompt, *after], len(after)) for prompt, after in pairs]
+    check_tokens(model, [piece.tokens for piece in pieces], "prompt and continuation")
+    return _log_probabilities(model, pieces, batch_size)
+
+
+def text_likelihoods(
+    model: "PreTrainedModel", texts: Sequence[Tokens], window: int, stride: int, batch_size: int
+) -> list[Likelihood]:
+    """How likely each text is; all of its tokens count but the first, which follows nothing.
+
+    Args:
+        model: a causal language model.
+        texts: their tokens.
+        window: how many tokens are read at once.
+        stride: how many tokens further the next window begins.
+        batch_size: how many windows are read together.
+
+    Raises:
+        RetuneError: a text is empty, or windows that cannot be.
+    """
+    if not 1 <= stride < window:
+        raise RetuneError(
+            f"stride: {stride} is not between 1 and {window - 1}; a window of {window} tokens must "
+            "hold one or more of the last window, which the next token follows"
+        )
+    check_window(model, window)
+    check_tokens(model, texts, "text", bounded=False)
+    pieces, owners = [], []
+    for number, text in enumerate(texts):
+        for begin, counted, end in stretches(len(text), window, stride):
+            pieces.append(_Piece(text[begin:end], end - counted))
+            owners.append(number)
+    logs: list[list[float]] = [[] for _ in texts]
+    for owner, found in zip(owners, _log_probabilities(model, pieces, batch_size), strict=True):
+        logs[owner] += found
+    return [_likelihood(each) for each in logs]
+
+
+def check_window(model: "PreTrainedModel", window: int) -> None:
+    """Refuse windows that the model cannot read.
+
+    Raises:
+        RetuneError: they are too long.
+    """
+    context = max_positions(model)
+    if context is not None and window > context:
+        raise RetuneError(
+            f"window: {window} tokens are more than the {context} of the model's context; lower it"
+        )
+
+
+def stretches(length: int, window: int, stride: int) -> list[Stretch]:
+    """The parts of a text in which each token but the first is counted once.
+
+    The last one is as long as the others, so that its tokens follow as many as theirs do.
+    """
+    found = [Stretch(0, 1, min(window, length))] if length > 1 else []
+    while found and found[-1].end < length:
+        end = min(found[-1].end + stride, length)
+        found.append(Stretch(end - window, found[-1].end, end))
+    return found
+
+
+def _likelihood(logs: Sequence[float]) -> Likelihood:
+    return Likelihood(math.fsum(logs), len(logs))
+
+
+def _log_probabilities(
+    model: "PreTrainedModel", pieces: Sequence[_Piece], batch_size: int
+) -> list[list[float]]:
+    """The log-probability of each token that is asked for; pieces of like length together."""
+    order = sorted(range(len(pieces)), key=lambda number: -len(pieces[number].tokens))
+    found: dict[int, list[float]] = {}
+    with evaluating(model, "fp32") as device:
+        parts = range(0, len(order), batch_size)
+        for first in tqdm(parts, desc="read", unit=" batches", leave=False, delay=2):
+            numbers = order[first : first + batch_size]
+            batch = Padded.left([pieces[number].tokens for number in numbers], device)
+            asked = max(pieces[number].asked for number in numbers)
+            logs = _last_log_probabilities(model, batch, asked)
+            for number, row in zip(numbers, logs.tolist(), strict=True):
+                found[number] = row[asked - pieces[number].asked :]
+    if any(math.isnan(value) for logs in found.values() for value in logs):
+        raise no_number()
+    return [found[number] for number in range(len(pieces))]
+
+
+def _last_log_probabilities(model: "PreTrainedModel", batch: Padded, count: int) -> Tensor:
+    """Of the last `count` tokens of each row (B, count); of padding, it is any number."""
+    placed = {"position_ids": batch.positions()} if takes(model, "position_ids") else {}
+    # The head over the vocabulary costs most: only what is asked for goes through it.
+    last = {"logits_to_keep": count + 1} if takes(model, "logits_to_keep") else {}
+    output = model(
+        input_ids=batch.tokens,
+        attention_mask=batch.real.long(),
+        use_cache=False,
+        **placed,
+        **last,
+    )
+    logits = output.logits[:, -count - 1 : -1].float()
+    tokens = batch.tokens[:, -count:]
+    logs: Tensor = logits.log_softmax(2).gather(2, tokens[..., None])[..., 0]
+    return logs

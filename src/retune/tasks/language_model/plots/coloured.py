@@ -1,0 +1,127 @@
+"""Text whose pieces have the colour of their probability, for terminals and as HTML.
+
+A colour is a background with dark text on it, so that it can be read on a light and on a dark
+screen alike. From red to blue they differ for the colour-blind, too.
+"""
+
+import html
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from retune.core.terminal_text import escaped
+from retune.tasks.language_model.generate.pieces import Piece
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+
+class Level(NamedTuple):
+    """The probabilities below a bound, down to that of the level before."""
+
+    below: float
+    colour: str
+    told: str
+
+
+#: What is not below 1 has the colour of the last one.
+LEVELS = (
+    Level(0.1, "#f49b8f", "below 10 %"),
+    Level(0.3, "#fbc58a", "10 to 30 %"),
+    Level(0.6, "#fdf0a8", "30 to 60 %"),
+    Level(0.9, "#d3eaf5", "60 to 90 %"),
+    Level(1.0, "#93c6e8", "from 90 %"),
+)
+INK = "#111111"
+#: A control character could steer a terminal; HTML does not allow it. The symbols stand for them.
+_CONTROLS = {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"} | {
+    0x7F: 0x2421,
+    **dict.fromkeys(range(0x80, 0xA0), 0xFFFD),
+}
+_STYLE = "\n".join(
+    [
+        ":root { color-scheme: light dark; }",
+        "body { font-family: sans-serif; line-height: 1.7; max-width: 50em; margin: 2em auto; }",
+        "p { white-space: pre-wrap; overflow-wrap: break-word; }",
+        f"span {{ color: {INK}; padding: 0.1em 0; box-shadow: inset -1px 0 #0003; }}",
+        *(f".p{number} {{ background: {each.colour}; }}" for number, each in enumerate(LEVELS)),
+    ]
+)
+
+
+class Coloured(NamedTuple):
+    """A continuation to be shown."""
+
+    heading: str
+    prompt: str
+    pieces: Sequence[Piece]
+
+
+def level(probability: float) -> int:
+    """The number of the level of a probability."""
+    bounds = (number for number, each in enumerate(LEVELS) if probability < each.below)
+    return next(bounds, len(LEVELS) - 1)
+
+
+def shown(text: str) -> str:
+    """A text without what steers a terminal; only line feeds and tabs are left as they are."""
+    return text.translate(_CONTROLS)
+
+
+def terminal(prompt: str, pieces: Sequence[Piece]) -> "Text":
+    """A prompt, as it stands, and what follows it in colours."""
+    from rich.text import Text
+
+    text = Text(escaped(shown(prompt)))
+    for piece in pieces:
+        text.append(escaped(shown(piece.text)), _style(LEVELS[level(piece.probability)]))
+    return text
+
+
+def terminal_legend() -> "Text":
+    """What the colours mean."""
+    from rich.text import Text
+
+    text = Text("probability: ")
+    for each in LEVELS:
+        text.append(f" {each.told} ", _style(each)).append(" ")
+    return text
+
+
+def page(title: str, texts: Sequence[Coloured]) -> str:
+    """A whole page of HTML with a legend; the pointer on a piece shows its probability."""
+    legend = " ".join(
+        f'<span class="p{number}">&nbsp;{each.told}&nbsp;</span>'
+        for number, each in enumerate(LEVELS)
+    )
+    return "\n".join(
+        [
+            "<!DOCTYPE html>",
+            '<html lang="en">',
+            f'<head><meta charset="utf-8"><title>{_escaped(title)}</title>',
+            f"<style>\n{_STYLE}\n</style></head>",
+            "<body>",
+            f"<h1>{_escaped(title)}</h1>",
+            f"<p>Probability of each token: {legend}</p>",
+            *(_section(text) for text in texts),
+            "</body>",
+            "</html>",
+            "",
+        ]
+    )
+
+
+def _section(text: Coloured) -> str:
+    spans = "".join(
+        f'<span class="p{level(piece.probability)}" title="{piece.probability:.1%}">'
+        f"{_escaped(piece.text)}</span>"
+        for piece in text.pieces
+    )
+    return f"<h2>{_escaped(text.heading)}</h2>\n<p>{_escaped(text.prompt)}{spans}</p>"
+
+
+def _style(each: Level) -> str:
+    return f"{INK} on {each.colour}"
+
+
+def _escaped(text: str) -> str:
+    return html.escape(shown(text))

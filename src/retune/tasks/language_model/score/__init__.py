@@ -1,0 +1,4 @@
+"""Stage `score`: ROUGE and repetition of continuations.
+
+This room imports `core` and `outputs`.
+"""

@@ -1,0 +1,83 @@
+"""Overlap of n-grams between texts, and repetition within them; a text is a sequence of tokens.
+
+`rouge_n` is ROUGE-N (Lin 2004) as the package rouge-score computes it for one reference, without
+its stemmer (`retune.tasks.language_model.score.rouge_words` has its tokenizer). Figures are
+fractions, 0 where there is no n-gram.
+"""
+
+from collections import Counter
+from collections.abc import Hashable, Iterable, Sequence
+from typing import NamedTuple
+
+from retune.core.errors import RetuneError
+
+
+class Rouge(NamedTuple):
+    """Clipped overlap, as a share of the prediction's n-grams and of the reference's."""
+
+    precision: float
+    recall: float
+    f1: float
+
+
+def ngrams(tokens: Sequence[Hashable], n: int) -> Counter[tuple[Hashable, ...]]:
+    """How often there is each run of `n` tokens.
+
+    Raises:
+        RetuneError: n is below 1.
+    """
+    if n < 1:
+        raise RetuneError(f"n: {n} tokens make no n-gram; give 1 or more")
+    return Counter(zip(*(tokens[first:] for first in range(n)), strict=False))
+
+
+def rouge_n(reference: Sequence[Hashable], prediction: Sequence[Hashable], n: int) -> Rouge:
+    """How far the n-grams agree; one counts at most as often as the other text has it."""
+    expected, predicted = ngrams(reference, n), ngrams(prediction, n)
+    common = (expected & predicted).total()
+    precision, recall = _share(common, predicted.total()), _share(common, expected.total())
+    return Rouge(precision, recall, _share(2 * precision * recall, precision + recall))
+
+
+def mean_rouge_n(pairs: Iterable[tuple[Sequence[Hashable], Sequence[Hashable]]], n: int) -> Rouge:
+    """Each figure's mean over pairs of a reference and a prediction.
+
+    Raises:
+        RetuneError: there is no pair.
+    """
+    every = [rouge_n(reference, prediction, n) for reference, prediction in pairs]
+    if not every:
+        raise RetuneError("no pair to take ROUGE of; give one or more")
+    return Rouge(*(sum(figures) / len(every) for figures in zip(*every, strict=True)))
+
+
+def ngram_hits(
+    reference: Sequence[Hashable], prediction: Sequence[Hashable], longest: int
+) -> float:
+    """The share of the reference's n-grams, for n from 1 to `longest`, that the prediction has.
+
+    Every occurrence in the reference is a hit, even if the prediction has the n-gram once. This
+    is what the notebook calls ROUGE-3. It is not ROUGE, for which one n-gram answers for one.
+    """
+    counts = [(ngrams(reference, n), ngrams(prediction, n)) for n in range(1, longest + 1)]
+    hits = sum(times for there, found in counts for each, times in there.items() if each in found)
+    return _share(hits, sum(there.total() for there, _ in counts))
+
+
+def distinct_n(texts: Iterable[Sequence[Hashable]], n: int) -> float:
+    """The share of different n-grams among those of all texts (Li et al. 2016)."""
+    counts: Counter[tuple[Hashable, ...]] = Counter()
+    for text in texts:
+        counts.update(ngrams(text, n))
+    return _share(len(counts), counts.total())
+
+
+def repetition_rate(texts: Iterable[Sequence[Hashable]], n: int) -> float:
+    """The share of n-grams that their own text has had before (Welleck et al. 2020, pooled)."""
+    counts = [ngrams(text, n) for text in texts]
+    total = sum(each.total() for each in counts)
+    return _share(total - sum(map(len, counts)), total)
+
+
+def _share(part: float, whole: float) -> float:
+    return part / whole if whole else 0.0

@@ -1,0 +1,100 @@
+"""Sentences of prose, and pairs of the first and the second one of each story.
+
+`sentences` goes by punctuation: a sentence ends at a full stop, question or exclamation mark, with
+the quotes and brackets that close there, where white space follows and no small letter begins the
+next one. In scripts without small letters any letter may begin it. The marks that other scripts
+have for nothing else (`。`, `।`, `؟`, ...) end a sentence without white space, too.
+After a quotation that ends in such a mark a name looks like a new sentence ("Go!" Mary said).
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Literal, NamedTuple
+
+from retune.tasks.language_model.tokenize.stories import Story
+
+#: How a story is cut; "full_stops" is the notebook's way, at each full stop and space.
+Cut = Literal["sentences", "full_stops"]
+
+#: Chinese and Japanese; Devanagari; Arabic and Urdu; Ethiopic; Armenian; Khmer; Burmese; Tibetan.
+_FULL = "\u3002\uff01\uff1f\uff61\u0964\u0965\u061f\u06d4\u1362\u0589\u17d4\u17d5\u104b\u0f0d"
+_CLOSING = r"""["'\u2019\u201d\u00bb)\]\u300d\u300f\u300b\u3011\uff09]*"""
+_MARK = re.compile(
+    rf"""[.!?\u2026]*(?:[{_FULL}]|\uff0e(?!\d))[.!?\u2026{_FULL}]*{_CLOSING}\s*(?=[^\s])"""
+    rf"""|[.!?\u2026]+{_CLOSING}\s+(?=["'\u2018\u201c\u00ab(\[\u00bf\u00a1]*(\w))"""
+)
+_PARAGRAPH = re.compile(r"\n\s*\n")
+#: Before a full stop that ends no sentence, in small letters.
+_ABBREVIATIONS = {
+    *("mr", "mrs", "ms", "messrs", "mme", "mlle", "dr", "st", "prof", "rev", "hon", "sen", "rep"),
+    *("gov", "capt", "col", "gen", "lt", "sgt", "maj", "mt", "ft", "fig", "vs", "cf", "e.g", "i.e"),
+    *("jan", "feb", "aug", "sept", "oct", "nov", "dec"),
+}
+_LAST_WORD = re.compile(r"[\w.]*$")
+
+
+class Pair(NamedTuple):
+    """The first two sentences of a story."""
+
+    first: str
+    second: str
+
+
+class Pairs(NamedTuple):
+    """Pairs, and the places of the stories that have no second sentence."""
+
+    pairs: list[Pair]
+    skipped: list[str]
+
+
+def sentences(text: str) -> list[str]:
+    """The sentences of a text; runs of white space, such as line breaks, become one space.
+
+    A blank line ends a sentence, whatever stands before it.
+    """
+    return [found for part in _PARAGRAPH.split(text) for found in _of_paragraph(part)]
+
+
+def sentence_pairs(stories: Iterable[Story], cut: Cut) -> Pairs:
+    """The first two sentences of each story that has two."""
+    pairs, skipped = [], []
+    for story in stories:
+        parts = sentences(story.text) if cut == "sentences" else _between_stops(story.text)
+        if len(parts) < 2:
+            skipped.append(story.place)
+            continue
+        pairs.append(Pair(*parts[:2]))
+    return Pairs(pairs, skipped)
+
+
+def _of_paragraph(text: str) -> Sequence[str]:
+    text = " ".join(text.split())
+    begin, found = 0, []
+    for mark in _MARK.finditer(text):
+        if _ends(text[begin : mark.start()], mark):
+            found.append(text[begin : mark.end()].rstrip())
+            begin = mark.end()
+    rest = text[begin:]
+    return [*found, rest] if rest else found
+
+
+def _ends(before: str, mark: re.Match[str]) -> bool:
+    """Whether the sentence that is `before` a mark ends there."""
+    after = mark[1]
+    if after is None:  # a mark that ends sentences alone
+        return True
+    if not after.isalnum() or after.title() != after:
+        return False
+    if not re.match(r"\.\s", mark[0]):  # a single full stop alone may stand for letters left out
+        return True
+    found = _LAST_WORD.search(before)
+    word = found[0] if found else ""
+    is_initial = len(word) == 1 and word.isalpha() and not word.islower() and word != "I"
+    return not is_initial and word.lower() not in _ABBREVIATIONS
+
+
+def _between_stops(text: str) -> Sequence[str]:
+    """The parts between full stops with a space behind them; each keeps its own stop."""
+    parts = [part.strip() for part in text.split(". ")]
+    ended = [f"{part}." for part in parts[:-1]] + parts[-1:]
+    return [part for part in ended if part.strip(".")]

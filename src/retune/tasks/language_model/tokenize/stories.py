@@ -1,0 +1,42 @@
+"""Stories, and tokens of texts packed into blocks of equal length."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+
+from retune.core.blocks import Blocks
+from retune.core.errors import RetuneError
+from retune.tasks.language_model.texts.prompts import Tokens
+
+
+class Story(NamedTuple):
+    """A text, and where it stands, for messages."""
+
+    place: str
+    text: str
+
+
+def pack_tokens(texts: Iterable[Tokens], size: int, between: int | None) -> Blocks:
+    """Blocks of `size` tokens: texts one after the other, cut wherever a block is full.
+
+    Args:
+        texts: their tokens.
+        size: of a block.
+        between: the token after each text, such as that of end of text; none where it is null.
+
+    Raises:
+        RetuneError: size is below 2, or the texts make no block.
+    """
+    if size < 2:
+        raise RetuneError(f"block_size: {size} leaves no token to be told; give 2 or more")
+    end = [] if between is None else [between]
+    stream = [token for text in texts for token in (*text, *end)]
+    count = len(stream) // size
+    if count == 0:
+        raise RetuneError(
+            f"block_size: {len(stream)} tokens of text make no block of {size}; lower it, or add "
+            "text"
+        )
+    ids = np.array(stream[: count * size], np.int64).reshape(count, size)
+    return Blocks(ids, len(stream) - count * size)

@@ -1,0 +1,215 @@
+"""Stage `tokenize`: texts to blocks of tokens, and what the evaluation asks of them.
+
+Whole texts and pairs of sentences are the validation split's: a model is not asked for what it
+has learned by heart.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+from tqdm import tqdm
+
+from retune.core.errors import RetuneError
+from retune.core.files import atomic_path, write_json, write_json_lines
+from retune.core.params import STRICT, Positive
+from retune.models.checkpoints import DECODER_TOKENS, CheckpointParams, load_tokenizer, resolve
+from retune.tasks.language_model.texts.features import write_blocks
+from retune.tasks.language_model.texts.texts import Text, read_texts
+from retune.tasks.language_model.tokenize.sentences import Cut, sentence_pairs
+from retune.tasks.language_model.tokenize.stories import Story, pack_tokens
+from retune.tasks.language_model.tokenize.vocabulary import learn_tokenizer
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+SPLITS = ("train", "validation")
+_BATCH = 100  # texts tokenized at a time: moves the bar, changes no output
+
+
+@dataclass(frozen=True, config=STRICT)
+class TokenizeParams:
+    """Section `language_model.tokenize`.
+
+    The `tokenizer` is learned from the training texts, with a vocabulary of `vocabulary_size`
+    tokens, each of which is there `min_frequency` times; or it is the `checkpoint`'s, and these two
+    are not used. Texts stand one after the other, with the end-of-text token after each where
+    `end_of_text` says so, and are cut into blocks of `block_size`; of those the first
+    `train_blocks` are kept to train on (null: all). `pairs` says how validation texts are cut into
+    sentences.
+    """
+
+    tokenizer: Literal["learned", "checkpoint"]
+    vocabulary_size: Positive
+    min_frequency: Positive
+    block_size: Annotated[int, Field(ge=2)]
+    end_of_text: bool
+    train_blocks: Positive | None
+    pairs: Cut
+
+
+def tokenize(
+    raw: Path,
+    features: Path,
+    metrics: Path,
+    *,
+    params: TokenizeParams,
+    checkpoint: CheckpointParams,
+) -> str:
+    """Write the folder `features`, and what is in it to `metrics`.
+
+    That is `tokenizer`, blocks of both splits (train.arrow, validation.arrow), and the validation
+    texts' tokens (validation.jsonl) and first two sentences (pairs.jsonl).
+
+    Raises:
+        RetuneError: a split is empty or makes no block, no text has two sentences, or there is no
+            such tokenizer.
+    """
+    texts = {split: _texts(raw / f"{split}.jsonl") for split in SPLITS}
+    with atomic_path(features) as folder:
+        folder.mkdir(parents=True)
+        tokenizer = _tokenizer(params, checkpoint, texts["train"])
+        tokenizer.save_pretrained(folder / "tokenizer")
+        encoder = Encoder(tokenizer)  # changes how it cuts, so the saved one comes first
+        tokens = {split: encoder(texts[split], f"tokenize {split}") for split in SPLITS}
+        counts = []
+        for split in SPLITS:
+            limit = params.train_blocks if split == "train" else None
+            blocks, count = _packed(tokens[split], encoder.end_of_text, params, split, limit)
+            write_blocks(folder / f"{split}.arrow", blocks)
+            counts.append(count)
+        rows = zip(texts["validation"], tokens["validation"], strict=True)
+        write_json_lines(
+            folder / "validation.jsonl", ({"id": text.id, "tokens": ids} for text, ids in rows)
+        )
+        pairs = _pairs(texts["validation"], encoder, params.pairs)
+        write_json_lines(folder / "pairs.jsonl", pairs.rows)
+    vocabulary = {"size": len(tokenizer), "tokenizer": params.tokenizer}
+    entry = {"splits": counts, "pairs": [pairs.counts()], "vocabulary": [vocabulary]}
+    write_json(metrics, {"language_model": {"blocks": entry}})
+    return _closing_line(counts, pairs, len(tokenizer))
+
+
+class Encoder:
+    """Texts to their tokens, without special ones; "<|endoftext|>" in a text is text."""
+
+    def __init__(self, tokenizer: "PreTrainedTokenizerFast") -> None:
+        self.end_of_text = int(tokenizer.eos_token_id)
+        self._backend = tokenizer.backend_tokenizer
+        self._backend.no_truncation()
+        self._backend.no_padding()
+        self._backend.encode_special_tokens = True
+
+    def __call__(self, texts: Sequence[Text], what: str) -> list[list[int]]:
+        """The tokens of each text, with a bar that tells `what` is done."""
+        found: list[list[int]] = []
+        with tqdm(total=len(texts), desc=what, unit=" texts") as bar:
+            for begin in range(0, len(texts), _BATCH):
+                part = [text.text for text in texts[begin : begin + _BATCH]]
+                found += self.encoded(part)
+                bar.update(len(part))
+        return found
+
+    def encoded(self, texts: Sequence[str]) -> list[list[int]]:
+        """The tokens of each of `texts`."""
+        encodings = self._backend.encode_batch(list(texts), add_special_tokens=False)
+        return [encoding.ids for encoding in encodings]
+
+
+class PairRows(NamedTuple):
+    """The pairs as they are written, and the ids of the texts that make none."""
+
+    rows: list[dict[str, Any]]
+    skipped: list[str]
+
+    def counts(self) -> dict[str, Any]:
+        """What the metrics say of them."""
+        return {
+            "pairs": len(self.rows),
+            "prompt_tokens": sum(len(row["prompt_tokens"]) for row in self.rows),
+            "continuation_tokens": sum(len(row["continuation_tokens"]) for row in self.rows),
+            "longest": max(
+                len(row["prompt_tokens"]) + len(row["continuation_tokens"]) for row in self.rows
+            ),
+            "skipped": self.skipped,
+        }
+
+
+def _texts(path: Path) -> list[Text]:
+    texts = list(read_texts(path))
+    if not texts:
+        raise RetuneError(f"{path}: no texts; the stage that wrote it left this split empty")
+    return texts
+
+
+def _tokenizer(
+    params: TokenizeParams, checkpoint: CheckpointParams, texts: Sequence[Text]
+) -> "PreTrainedTokenizerFast":
+    if params.tokenizer == "checkpoint":
+        folder = resolve(checkpoint, "language_model.checkpoint")
+        return load_tokenizer(folder, DECODER_TOKENS)
+    every: Iterator[str] = (text.text for text in texts)
+    return learn_tokenizer(every, params.vocabulary_size, params.min_frequency)
+
+
+def _packed(
+    tokens: Sequence[Sequence[int]], end: int, params: TokenizeParams, split: str, limit: int | None
+) -> tuple[NDArray[np.int64], dict[str, Any]]:
+    """The blocks (N, T) of a split, at most `limit`, and their counts."""
+    try:
+        blocks = pack_tokens(tokens, params.block_size, end if params.end_of_text else None)
+    except RetuneError as error:
+        raise RetuneError(f"{split}: language_model.tokenize.{error}") from None
+    kept = blocks.ids[:limit]
+    return kept, {
+        "split": split,
+        "texts": len(tokens),
+        "tokens": sum(map(len, tokens)),
+        "blocks": len(kept),
+        "block_tokens": int(kept.size),
+        "blocks_left_out": len(blocks.ids) - len(kept),
+        "tokens_left_over": blocks.remainder,
+    }
+
+
+def _pairs(texts: Sequence[Text], encoder: Encoder, cut: Cut) -> PairRows:
+    """The first two sentences of each text; the second's tokens begin with its space, if any."""
+    rows, skipped = [], []
+    for text in texts:
+        pairs = sentence_pairs([Story(text.id, text.text)], cut).pairs
+        if not pairs:
+            skipped.append(text.id)
+            continue
+        (pair,) = pairs
+        between = "" if f"{pair.first}{pair.second}" in text.text else " "  # as in Chinese
+        prompt, continuation = encoder.encoded([pair.first, f"{between}{pair.second}"])
+        rows.append(
+            {
+                "id": text.id,
+                "prompt": pair.first,
+                "continuation": pair.second,
+                "prompt_tokens": prompt,
+                "continuation_tokens": continuation,
+            }
+        )
+    if not rows:
+        raise RetuneError(
+            f"language_model.tokenize.pairs: none of the {len(texts)} validation texts has two "
+            f"sentences by the rule {cut}; choose the other rule, or other texts"
+        )
+    return PairRows(rows, skipped)
+
+
+def _closing_line(counts: list[dict[str, Any]], pairs: PairRows, vocabulary: int) -> str:
+    parts = [
+        f"{count['split']} {count['blocks']:,} blocks ({count['tokens_left_over']:,} tokens left "
+        f"over, {count['blocks_left_out']:,} blocks left out)"
+        for count in counts
+    ]
+    skipped = f", {len(pairs.skipped):,} texts skipped" if pairs.skipped else ""
+    parts += [f"{len(pairs.rows):,} pairs{skipped}", f"{vocabulary:,} tokens in the vocabulary"]
+    return "; ".join(parts)

@@ -1,0 +1,24 @@
+"""SQuAD 1.1 from the Hugging Face hub: 87,599 and 10,570 questions.
+
+Rajpurkar et al., SQuAD: 100,000+ Questions for Machine Comprehension of Text (EMNLP 2016).
+Licence: CC BY-SA 4.0.
+"""
+
+from pydantic.dataclasses import dataclass
+
+from retune.core.params import STRICT
+from retune.fetch.fetching import Source
+from retune.fetch.hub import HubParams
+from retune.tasks.qa.datasets._squad import hub_sources
+
+REPOSITORY = "rajpurkar/squad"
+
+
+@dataclass(frozen=True, config=STRICT)
+class Params(HubParams):
+    """Section `qa.datasets.squad`."""
+
+
+def sources(params: Params) -> dict[str, list[Source]]:
+    """The two Parquet files, from the cache or the hub."""
+    return hub_sources(REPOSITORY, "plain_text", params, questions=(87_599, 10_570))

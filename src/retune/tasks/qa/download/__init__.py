@@ -1,0 +1,4 @@
+"""Stage `download`: data files of many forms to checked questions.
+
+This room imports `core`, `fetch`, `ingest` and `questions`.
+"""

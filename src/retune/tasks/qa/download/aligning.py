@@ -1,0 +1,144 @@
+"""Where an answer stands in its context, and where it certainly should stand."""
+
+from retune.core.errors import excerpt, listed
+from retune.tasks.qa.download import spellings
+from retune.tasks.qa.download.word_bounds import is_whole, whole_words
+from retune.tasks.qa.questions.examples import Answer
+
+#: How far, in characters, an offset may be off and still be mended by shifting it.
+REACH = 2
+#: How many whole words an answer must have that may be cut inside a word.
+PHRASE = 2
+
+
+def is_aligned(context: str, answer: Answer) -> bool:
+    """Whether the context has the answer's text at its offset."""
+    return answer.start >= 0 and context.startswith(answer.text, answer.start)
+
+
+def trimmed(answer: Answer) -> Answer:
+    """The same place without the white space at the answer's edges."""
+    left = answer.text.lstrip()
+    return Answer(left.rstrip(), answer.start + len(answer.text) - len(left))
+
+
+def realigned(context: str, answer: Answer) -> Answer | None:
+    """The answer at the only place where it can stand, or None where that is not certain.
+
+    In this order: another spelling at the very offset (`retune.tasks.qa.download.spellings`: case,
+    quotes, blanks, ...); the only place within `REACH` characters, as spelt or in another spelling;
+    the only place in the context, likewise. A place that begins or ends inside a word is none,
+    however near, but for an answer of `PHRASE` whole words and more within reach. Another
+    spelling elsewhere is doubtful where the answer as spelt stands inside a word within reach.
+    The text that is given back is always the context's own.
+    """
+    verbatim = [Answer(answer.text, start) for start in occurrences(context, answer.text)]
+    if answer in verbatim:
+        return answer
+    alike = _possible(context, answer, _alike(context, answer.text))
+    exact = _possible(context, answer, verbatim)
+    if there := [place for place in alike if place.start == answer.start]:
+        return there[0]
+    if not exact and _near(answer, verbatim):
+        return None
+    for places in (*(_near(answer, places) for places in (exact, alike)), exact, alike):
+        if places:
+            return places[0] if len(places) == 1 else None
+    return None
+
+
+def placed(context: str, answer: Answer, realign: bool) -> Answer | None:
+    """The answer trimmed and at its place, or None for one that is and stays misaligned.
+
+    Without `realign` only the edges of an aligned answer are mended.
+    """
+    core = trimmed(answer)
+    if is_aligned(context, answer):
+        return core
+    return realigned(context, core) if realign else None
+
+
+def occurrences(context: str, text: str, limit: int | None = None) -> list[int]:
+    """The (first `limit`) offsets of `text` in `context`, overlapping ones too."""
+    places: list[int] = []
+    place = context.find(text)
+    while place >= 0 and (limit is None or len(places) < limit):
+        places.append(place)
+        place = context.find(text, place + 1)
+    return places
+
+
+def misalignment(context: str, answer: Answer) -> str:
+    """The kind of a misaligned answer: one of another spelling, or one at another place."""
+    core = trimmed(answer)
+    moved = realigned(context, core)
+    return "not_verbatim" if moved and moved.text != core.text else "misaligned"
+
+
+def explain(context: str, answer: Answer) -> str:
+    """Why a misaligned answer is none, where its text does stand, and what would mend it."""
+    core = trimmed(answer)
+    moved = realigned(context, core)
+    if moved is not None and moved.text != core.text:
+        return (
+            f"answer {excerpt(answer.text)} stands at offset {moved.start} but for "
+            f"{spelt(core, moved)}; `qa.download.realign: true` would take the context's own "
+            "characters"
+        )
+    return f"answer {excerpt(answer.text)} is not at {_elsewhere(context, answer)}; " + (
+        f"`qa.download.realign: true` would move it to offset {moved.start}"
+        if moved
+        else _doubt(context, core.text)
+    )
+
+
+def spelt(answer: Answer, moved: Answer) -> str:
+    """In what an answer differs from the context's own text, and that text."""
+    names = listed(spellings.differences(answer.text, moved.text))
+    return f"{names}, as {excerpt(moved.text)}"
+
+
+def _elsewhere(context: str, answer: Answer) -> str:
+    text, start = answer.text, answer.start
+    if start < 0:
+        there = "a negative offset"
+    elif start >= len(context):
+        there = f"behind the context's end at {len(context)}"
+    else:
+        there = f"where the context has {excerpt(context[start : start + len(text)])}"
+    return f"offset {excerpt(start)}, {there}"
+
+
+def _doubt(context: str, text: str) -> str:
+    """Where a text stands that no place is certain for."""
+    places = [Answer(text, start) for start in occurrences(context, text)]
+    places = places or _alike(context, text)
+    if not places:
+        return "it stands nowhere, so mend text or offset by hand"
+    more = " and more" if len(places) > 3 else ""
+    whole = any(is_whole(context, place.start, place.end) for place in places)
+    inside = "" if whole else "inside words only, "
+    shown = ", ".join(str(place.start) for place in places[:3])
+    return f"it stands {inside}at offsets {shown}{more}, so mend text or offset by hand"
+
+
+def _alike(context: str, text: str) -> list[Answer]:
+    """The answers that are `text` in any spelling."""
+    found = spellings.spans(context, text)
+    places = (trimmed(Answer(context[start:end], start)) for start, end in found)
+    return [place for place in places if place.text]
+
+
+def _possible(context: str, answer: Answer, places: list[Answer]) -> list[Answer]:
+    """Those of `places` that do not cut words, and those of cut phrases within reach."""
+    near = _near(answer, places)
+    return [
+        place
+        for place in places
+        if is_whole(context, place.start, place.end)
+        or (place in near and whole_words(context, place.start, place.end) >= PHRASE)
+    ]
+
+
+def _near(answer: Answer, places: list[Answer]) -> list[Answer]:
+    return [place for place in places if abs(place.start - answer.start) <= REACH]

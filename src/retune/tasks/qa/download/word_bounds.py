@@ -1,0 +1,49 @@
+"""Where words begin and end, in scripts with and without blanks between them."""
+
+import re
+import unicodedata
+
+from retune.core.unspaced_scripts import UNSPACED
+
+_HANGUL = re.compile("[\uac00-\ud7a3]")
+#: A mark between the digits of one number, as in 3.5 and 1,200.
+_IN_NUMBER = re.compile(r"\d[.,]\d")
+#: Characters without width inside words, as Persian has them: soft hyphen, joiners, word joiner.
+_INSIDE, _NEAR = "\u00ad\u200c\u200d\u2060", 8
+
+
+def is_whole(context: str, start: int, end: int) -> bool:
+    """Whether `context[start:end]` neither begins nor ends inside a word.
+
+    In scripts without blanks a word may begin and end at any character, and Korean particles
+    may follow the word that they belong to.
+    """
+    if _joined(context, start):
+        return False
+    return not _joined(context, end) or bool(end and _HANGUL.match(context, end - 1))
+
+
+def whole_words(context: str, start: int, end: int) -> int:
+    """How many words, parted by blanks, are in `context[start:end]` from edge to edge."""
+    cut = _joined(context, start) + _joined(context, end)
+    return len(context[start:end].split()) - cut
+
+
+def _joined(context: str, place: int) -> bool:
+    """Whether the characters before and at `place` belong to one word or number."""
+    if not 0 < place < len(context):
+        return False
+    if unicodedata.category(context[place]).startswith("M"):  # it belongs to what stands before it
+        return True
+    if _IN_NUMBER.search(context, max(place - 2, 0), place + 2):
+        return True
+    before = context[max(place - _NEAR, 0) : place].rstrip(_INSIDE)
+    after = context[place : place + _NEAR].lstrip(_INSIDE)
+    return bool(before and after) and _is_spaced(before[-1]) and _is_spaced(after[0])
+
+
+def _is_spaced(character: str) -> bool:
+    """Whether it is of a word, in a script that has blanks between words."""
+    if UNSPACED.match(character):
+        return False
+    return character.isalnum() or unicodedata.category(character).startswith("M")

@@ -1,0 +1,171 @@
+"""Self-attention (Vaswani et al. 2017) over windows that stand back to back.
+
+A batch of windows of different lengths is usually a rectangle, filled up with padding that
+is computed and thrown away. Here the tokens of all windows stand in one row, and only
+attention has to know where a window begins and ends; nothing is padded and nothing masked.
+`packed_attention` is registered with transformers' attention interface, so that its encoders
+can use it unchanged.
+
+Shapes: N tokens of all windows, A heads, D size of a head, T tokens of one window.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
+
+from retune.models.dropout import keep_mask, keep_rate
+
+#: Its name in transformers' register.
+PACKED = "retune_packed"
+#: What some of its models ask of attention beyond the plain kind.
+_NOT_PACKED = ("sliding_window", "softcap", "position_bias", "s_aux", "head_mask")
+
+
+@dataclass(frozen=True)
+class Packing:
+    """Where windows stand in a row of N tokens.
+
+    A window has `lengths[i]` real tokens and takes `sizes[i]` places, the surplus at its
+    end: few different sizes spare the processor's kernels new plans.
+    """
+
+    lengths: tuple[int, ...]
+    sizes: tuple[int, ...]
+
+    def spans(self) -> Iterator[tuple[slice, int]]:
+        """The place of each window in the row, and its number of real tokens."""
+        begin = 0
+        for length, size in zip(self.lengths, self.sizes, strict=True):
+            yield slice(begin, begin + size), length
+            begin += size
+
+
+def packed_attention(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    *,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    packing: Packing | None = None,
+    **options: Any,
+) -> tuple[Tensor, Tensor | None]:
+    """Attention within each window of `packing`; without one, on padded windows as usual.
+
+    Args:
+        module: the layer that asks.
+        query: shape (1, A, N, D).
+        key: the same.
+        value: the same.
+        attention_mask: of padded windows only.
+        scaling: of the products; by default D^-0.5.
+        dropout: rate at which attention weights are dropped.
+        packing: where the windows stand.
+        options: what else transformers passes to such functions.
+
+    Returns:
+        Mixtures of values, shape (1, N, A, D), and no weights.
+
+    Raises:
+        TypeError: for packed windows the layer asks for what is not done here.
+    """
+    if packing is None:
+        return sdpa_attention_forward(
+            module,
+            query,
+            key,
+            value,
+            attention_mask,
+            dropout=dropout,
+            scaling=scaling,
+            is_causal=False,
+        )
+    for name in _NOT_PACKED:
+        if options.get(name) is not None:
+            raise TypeError(f"packed windows cannot have {name}={options[name]}")
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    query, key, value = (tensor[0].transpose(0, 1) for tensor in (query, key, value))
+    return attend(query, key, value, packing, scale, dropout)[None], None
+
+
+def attend(
+    query: Tensor, key: Tensor, value: Tensor, packing: Packing, scale: float, dropout: float = 0.0
+) -> Tensor:
+    """Mixtures of values within each window, shape (N, A, D) as each input."""
+    mixed = _Attention.apply(  # type: ignore[no-untyped-call]
+        query, key, value, packing, scale, dropout
+    )
+    return cast(Tensor, mixed)
+
+
+AttentionInterface.register(PACKED, packed_attention)
+AttentionMaskInterface.register(PACKED, sdpa_mask)
+
+
+class _Attention(torch.autograd.Function):
+    """With W = softmax(scale Q K') and its kept part K = W * mask, the output is K V / keep.
+
+    The gradient of the scores is K * dK - W * (dK . K), where the row sum dK . K equals the
+    row sum of gradient * output (Dao et al. 2022, section 3.1): no mask has to be kept.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        packing: Packing,
+        scale: float,
+        dropout: float,
+    ) -> Tensor:
+        keep = keep_rate(dropout)
+        output, weights = torch.empty_like(query), []
+        with torch.autocast(query.device.type, enabled=False):
+            for place, length in packing.spans():
+                q, k, v = _heads(place, query, key, value)
+                scores = _product(q, k.transpose(1, 2), scale)
+                scores[:, :, length:] = -torch.inf
+                weight = scores.softmax(dim=-1)
+                kept = weight * keep_mask(weight, dropout) if dropout else weight
+                output[place] = _product(kept, v, 1.0 / keep).transpose(0, 1)
+                if any(ctx.needs_input_grad):
+                    weights += [weight, kept]
+        ctx.save_for_backward(query, key, value, output, *weights)
+        ctx.packing, ctx.scale, ctx.keep = packing, scale, keep
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        query, key, value, output, *weights = ctx.saved_tensors
+        (gradient,) = gradients
+        shared = (gradient * output).sum(dim=-1).transpose(0, 1)[:, :, None]  # (A, N, 1)
+        d_query, d_key, d_value = map(torch.empty_like, (query, key, value))
+        pairs = zip(weights[::2], weights[1::2], strict=True)
+        for (place, _), (weight, kept) in zip(ctx.packing.spans(), pairs, strict=True):
+            q, k, v, g = _heads(place, query, key, value, gradient)
+            d_value[place] = _product(kept.transpose(1, 2), g, 1.0 / ctx.keep).transpose(0, 1)
+            d_scores = _product(g, v.transpose(1, 2), 1.0 / ctx.keep).mul_(kept)
+            d_scores.addcmul_(weight, shared[:, place], value=-1.0)
+            d_query[place] = _product(d_scores, k, ctx.scale).transpose(0, 1)
+            d_key[place] = _product(d_scores.transpose(1, 2), q, ctx.scale).transpose(0, 1)
+        return d_query, d_key, d_value, None, None, None
+
+
+def _heads(place: slice, *rows: Tensor) -> list[Tensor]:
+    """The tokens `place` of rows (N, A, D), shape (A, T, D); no copies."""
+    return [row[place].transpose(0, 1) for row in rows]
+
+
+def _product(left: Tensor, right: Tensor, scale: float) -> Tensor:
+    """Scaled products of matrices (A, T, I) and (A, I, U), shape (A, T, U), in one pass."""
+    shape = left.shape[0], left.shape[1], right.shape[2]
+    return torch.baddbmm(left.new_empty(shape), left, right, beta=0.0, alpha=scale)

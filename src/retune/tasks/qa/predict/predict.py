@@ -1,0 +1,153 @@
+"""Stage `predict`: start and end logits of every evaluation window, part by part.
+
+`logits.npy` has shape (tokens of all windows, 2), float32, window after window in the
+order of the features, padding left out; `windows.json` counts both.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic.dataclasses import dataclass
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from retune.core.errors import RetuneError
+from retune.core.files import atomic_path, write_json
+from retune.core.memory import keep_freed_memory
+from retune.core.params import STRICT, Positive
+from retune.models.batches import Batch
+from retune.models.precision import Precision, evaluating, resolved_precision
+from retune.models.tokenizer_checks import id_count
+from retune.tasks.qa.predict.batches import Collator, real_tokens, span_logits
+from retune.tasks.qa.windows.features import count_windows, feature_batches
+from retune.tasks.qa.windows.windows import Features
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+@dataclass(frozen=True, config=STRICT)
+class PredictParams:
+    """Section `qa.predict`."""
+
+    batch_size: Positive
+    precision: Precision
+
+
+def predict(features: Path, model: "PreTrainedModel", logits: Path, params: PredictParams) -> str:
+    """Write the logits of the validation windows in `features` to the folder `logits`."""
+    from retune.models.checkpoints import load_tokenizer
+
+    on_best_device(model)
+    keep_freed_memory()
+    path = features / "validation.arrow"
+    counts = count_windows(path)
+    precision = resolved_precision(params.precision)
+    tokenizer = load_tokenizer(features / "tokenizer")
+    _require_vocabulary(model, id_count(tokenizer))
+    collator = Collator.for_model(model, tokenizer, precision)
+    with atomic_path(logits) as folder:
+        folder.mkdir(parents=True)
+        bar = tqdm(total=counts["windows"], desc="predict", unit=" windows")
+        with bar, (folder / "logits.npy").open("wb") as file:
+            np.lib.format.write_array_header_1_0(file, _header(counts["tokens"]))
+            for part in feature_batches(path):
+                file.write(predict_part(model, part, collator, params, bar).tobytes())
+        write_json(folder / "windows.json", counts)
+    return f"{counts['windows']:,} windows, {counts['tokens']:,} tokens"
+
+
+def on_best_device(model: nn.Module) -> None:
+    """Move a model to the GPU, where there is one."""
+    model.to("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def predict_part(
+    model: nn.Module,
+    part: Features,
+    collator: Collator,
+    params: PredictParams,
+    bar: "tqdm[Any]",
+    on_batch: Callable[[Tensor, Tensor, Batch], None] | None = None,
+) -> NDArray[np.float32]:
+    """Start and end logits of the windows in `part`, shape (tokens, 2).
+
+    Windows of similar length are taken together; where a window's logits stand depends on
+    its place in `part` only. `on_batch` receives start logits (B, T), end logits (B, T) and
+    the batch.
+
+    Raises:
+        RetuneError: where a logit is not finite.
+    """
+    output = np.empty((part.tokens, 2), np.float32)
+    bounds = part.window_tokens().tolist()
+    with evaluating(model, params.precision) as device:
+        for rows in _batches_by_length(part.lengths, params.batch_size):
+            batch = on_device(collator(window_rows(part, rows)), device)
+            start, end = span_logits(model, batch)
+            if on_batch is not None:
+                on_batch(start, end, batch)
+            real = real_tokens(batch)
+            values = torch.stack([start[real], end[real]], dim=-1).float().cpu().numpy()
+            sizes = part.lengths[rows].tolist()
+            for row, logits in zip(rows, np.split(values, np.cumsum(sizes)[:-1]), strict=True):
+                output[bounds[row] : bounds[row + 1]] = logits
+            bar.update(len(rows))
+    _require_finite(output, part, first=int(bar.n) - len(part))
+    return output
+
+
+def window_rows(part: Features, rows: Sequence[int]) -> list[dict[str, Any]]:
+    """The windows `rows` of `part`, as `Collator` takes them."""
+    bounds = part.window_tokens()
+    return [
+        {
+            "input_ids": part.input_ids[bounds[row] : bounds[row + 1]],
+            "token_type_ids": part.token_type_ids[bounds[row] : bounds[row + 1]],
+            "start_position": part.start_position[row],
+            "end_position": part.end_position[row],
+        }
+        for row in rows
+    ]
+
+
+def on_device(batch: Batch, device: torch.device) -> Batch:
+    """`batch` with its tensors on `device`."""
+    return {
+        name: value.to(device) if isinstance(value, Tensor) else value
+        for name, value in batch.items()
+    }
+
+
+def _batches_by_length(lengths: NDArray[np.int32], batch_size: int) -> Iterator[list[int]]:
+    order = np.argsort(lengths, kind="stable")[::-1].tolist()  # the longest first
+    return (order[begin : begin + batch_size] for begin in range(0, len(order), batch_size))
+
+
+def _header(tokens: int) -> dict[str, Any]:
+    """What a .npy file says of itself: float32, shape (tokens, 2)."""
+    return {"descr": "<f4", "fortran_order": False, "shape": (tokens, 2)}
+
+
+def _require_vocabulary(model: "PreTrainedModel", size: int) -> None:
+    rows = model.config.vocab_size
+    if rows < size:
+        raise RetuneError(
+            f"the model has embeddings for {rows} tokens, but the tokenizer of the features has "
+            f"{size}; run the train stage on these features"
+        )
+
+
+def _require_finite(logits: NDArray[np.float32], part: Features, first: int) -> None:
+    finite = np.isfinite(logits).all(axis=1)
+    if not finite.all():
+        window = int(np.searchsorted(part.window_tokens(), np.argmin(finite), side="right")) - 1
+        raise RetuneError(
+            f"the model gives a logit that is no number at window {first + window}, of the "
+            f"question in line {part.example[window] + 1} of validation.jsonl; the model is "
+            "broken, train it again with a lower learning rate"
+        )

@@ -1,0 +1,4 @@
+"""Questions with their contexts and gold answers, in the one form that all stages read.
+
+This room imports `core`.
+"""

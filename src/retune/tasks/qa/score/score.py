@@ -1,0 +1,225 @@
+"""Stage `score`: exact match and F1 as the SQuAD 1.1 and 2.0 scoring scripts define them.
+
+SQuAD 1.1 (Rajpurkar et al. 2016): the best value over all reference answers. SQuAD 2.0
+(Rajpurkar et al. 2018): a question without reference answers has the reference "";
+references without a token count only if there is no other. The two differ in the F1 of
+texts without tokens: always 0 in 1.1, 1 in 2.0 where both are without.
+"""
+
+import json
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic.dataclasses import dataclass as params_dataclass
+
+from retune.core.errors import RetuneError, excerpt, listed
+from retune.core.files import read_json, write_json
+from retune.core.params import STRICT
+from retune.tasks.qa.questions.examples import read_examples
+from retune.tasks.qa.score.normalizers import NORMALIZERS, squad
+
+Normalizer = Literal["squad", "plain", "characters"]
+Gold = Sequence[tuple[str, Sequence[str]]]
+
+
+@params_dataclass(frozen=True, config=STRICT)
+class ScoreParams:
+    """Section `qa.score`."""
+
+    normalizer: Normalizer
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Scores of N questions, in the order of the gold ids.
+
+    The properties are percentages of all questions.
+    """
+
+    ids: tuple[str, ...]
+    exact: NDArray[np.bool_]  # (N,)
+    f1s: NDArray[np.float64]  # (N,) from 0 to 1
+    has_answer: NDArray[np.bool_]  # (N,) whether there is a reference answer
+    without_tokens: NDArray[np.bool_]  # (N,) whether no reference answer has a token
+
+    @property
+    def exact_match(self) -> float:
+        """Questions whose answer equals a reference, in percent."""
+        return 100.0 * int(self.exact.sum()) / len(self.ids)
+
+    @property
+    def f1(self) -> float:
+        """Mean F1, in percent."""
+        return 100.0 * math.fsum(self.f1s.tolist()) / len(self.ids)
+
+    def group(self, chosen: NDArray[np.bool_]) -> "Scores":
+        """The questions where `chosen`, shape (N,), is true."""
+        return Scores(
+            tuple(id_ for id_, keep in zip(self.ids, chosen.tolist(), strict=True) if keep),
+            self.exact[chosen],
+            self.f1s[chosen],
+            self.has_answer[chosen],
+            self.without_tokens[chosen],
+        )
+
+
+def score(
+    raw: Path, predictions: Path, metrics: Path, params: ScoreParams, *, squad_v2: bool
+) -> str:
+    """Compare `predictions.json` with the reference answers; write the metrics file."""
+    examples = read_examples(raw / "validation.jsonl")
+    gold = [(example.id, [answer.text for answer in example.answers]) for example in examples]
+    texts = _read_predictions(predictions / "predictions.json")
+    scores = evaluate_answers(gold, texts, squad_v2=squad_v2, normalizer=params.normalizer)
+    details = [
+        _figures(group) | {"group": name, "normalizer": params.normalizer}
+        for name, group in groups(scores, squad_v2=squad_v2).items()
+    ]
+    headline = {"exact_match": scores.exact_match, "f1": scores.f1}
+    write_json(metrics, {"qa": headline | {"details": details}})
+    return f"EM {scores.exact_match:.2f}, F1 {scores.f1:.2f} over {len(scores.ids):,} questions"
+
+
+def _read_predictions(path: Path) -> dict[str, str]:
+    """The answers by question id; an id that stands twice, of which one would win, is refused."""
+    value = read_json(path)
+    if not isinstance(value, dict):
+        raise RetuneError(
+            f"{path}: {excerpt(value)} is not an object of answers by question id; "
+            "run the postprocess stage"
+        )
+    pairs = json.loads(path.read_bytes(), object_pairs_hook=list)
+    if len(pairs) > len(value):
+        twice = [id_ for id_, count in Counter(id_ for id_, _ in pairs).items() if count > 1]
+        raise RetuneError(f"{path}: ids that stand twice: {listed(twice)}; give each one answer")
+    return value
+
+
+def evaluate_answers(
+    gold: Gold, predictions: Mapping[str, str], *, squad_v2: bool, normalizer: str = "squad"
+) -> Scores:
+    """Score the answer to every gold question.
+
+    Args:
+        gold: ids and reference answers; the ids are the denominator.
+        predictions: the answer of each of these ids, and of no other.
+        squad_v2: whether questions may have no reference answer.
+        normalizer: a name in `retune.tasks.qa.score.normalizers.NORMALIZERS`.
+
+    Raises:
+        RetuneError: where ids or types of the two sides do not fit.
+    """
+    ids = tuple(id_ for id_, _ in gold)
+    _require_ids(ids, predictions)
+    has_answer = np.array([bool(texts) for _, texts in gold])
+    if not squad_v2 and not has_answer.all():
+        lost = [id_ for id_, texts in gold if not texts]
+        raise RetuneError(
+            f"no reference answer for {listed(lost)}; set qa.squad_v2: true for data with "
+            "unanswerable questions"
+        )
+    pairs = [
+        best_scores(predictions[id_], texts, squad_v2=squad_v2, normalizer=normalizer)
+        for id_, texts in gold
+    ]
+    normalize = NORMALIZERS[normalizer]
+    return Scores(
+        ids=ids,
+        exact=np.array([exact == 1.0 for exact, _ in pairs]),
+        f1s=np.array([value for _, value in pairs]),
+        has_answer=has_answer,
+        without_tokens=np.array([not any(map(normalize, texts)) for _, texts in gold]),
+    )
+
+
+def groups(scores: Scores, *, squad_v2: bool) -> dict[str, Scores]:
+    """All questions; for SQuAD 2.0 also those with (HasAns) and without (NoAns) an answer."""
+    if not squad_v2:
+        return {"all": scores}
+    parts = {"HasAns": scores.has_answer, "NoAns": ~scores.has_answer}
+    return {"all": scores} | {
+        name: scores.group(chosen) for name, chosen in parts.items() if chosen.any()
+    }
+
+
+def best_scores(
+    text: str, references: Iterable[str], *, squad_v2: bool, normalizer: str = "squad"
+) -> tuple[float, float]:
+    """Exact match and F1 of one answer, from 0 to 1: the best over its reference answers."""
+    normalize = NORMALIZERS[normalizer]
+    tokens = reference_tokens(references, normalize, squad_v2=squad_v2)
+    return best_of(normalize(text), tokens, squad_v2=squad_v2)
+
+
+def reference_tokens(
+    references: Iterable[str], normalize: Callable[[str], list[str]], *, squad_v2: bool
+) -> list[list[str]]:
+    """The tokens of each reference answer that counts."""
+    tokens = [normalize(reference) for reference in dict.fromkeys(references)]
+    return ([reference for reference in tokens if reference] or [[]]) if squad_v2 else tokens
+
+
+def best_of(
+    prediction: Sequence[str], references: Sequence[Sequence[str]], *, squad_v2: bool
+) -> tuple[float, float]:
+    """Exact match and F1 of an answer's tokens, the best over those of its references."""
+    return (
+        float(any(exact_match(prediction, reference) for reference in references)),
+        max(f1(prediction, reference, squad_v2=squad_v2) for reference in references),
+    )
+
+
+def normalize_answer(text: str) -> str:
+    """`text` by the rules of the SQuAD scripts."""
+    return " ".join(squad(text))
+
+
+def exact_match(prediction: Sequence[str], reference: Sequence[str]) -> bool:
+    """Whether the tokens of a normaliser are the same."""
+    return prediction == reference
+
+
+def f1(prediction: Sequence[str], reference: Sequence[str], *, squad_v2: bool) -> float:
+    """Harmonic mean of precision and recall over the tokens of a normaliser, from 0 to 1."""
+    if squad_v2 and not (prediction and reference):
+        return float(prediction == reference)
+    common = (Counter(prediction) & Counter(reference)).total()
+    if not common:
+        return 0.0
+    precision, recall = common / len(prediction), common / len(reference)
+    return 2 * precision * recall / (precision + recall)
+
+
+def _figures(scores: Scores) -> dict[str, Any]:
+    return {
+        "exact_match": scores.exact_match,
+        "exact_matches": int(scores.exact.sum()),
+        "f1": scores.f1,
+        "questions": len(scores.ids),
+        "references_without_tokens": int((scores.without_tokens & scores.has_answer).sum()),
+    }
+
+
+def _require_ids(ids: Sequence[str], predictions: Mapping[str, object]) -> None:
+    if not ids:
+        raise RetuneError("there is no question to score; check qa.download.validation_limit")
+    known = set(ids)
+    problems = {
+        "ids that stand twice in the data": [i for i, n in Counter(ids).items() if n > 1],
+        "questions without a prediction": [i for i in ids if i not in predictions],
+        "predictions without a question": [str(i) for i in predictions if i not in known],
+        "predictions that are not text": [
+            f"{id_} ({excerpt(text)})"
+            for id_, text in predictions.items()
+            if not isinstance(text, str)
+        ],
+    }
+    found = [f"{what}: {listed(which)}" for what, which in problems.items() if which]
+    if found:
+        raise RetuneError("; ".join(found) + "; run the postprocess stage on this data")

@@ -1,0 +1,4 @@
+"""Stage `compare`: variants side by side, with the noise of seeds and texts.
+
+This room imports `core`, `stats`, `texts` and `score`.
+"""

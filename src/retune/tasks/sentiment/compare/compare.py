@@ -1,0 +1,196 @@
+"""Stage `compare`: variants beside each other, with what is noise and what is not.
+
+Two things could have come out otherwise. Another seed gives another model: the differences between
+two variants, paired by seed, have a t interval (`retune.stats.seed_spread`). Other sentences give
+other
+scores: those there are get resampled.
+"""
+
+import statistics
+import textwrap
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from retune.core.files import read_json, write_csv, write_json
+from retune.core.metrics_files import figures_of
+from retune.core.numerics import Doubles
+from retune.core.terminal_tables import print_table
+from retune.stats.bootstrap import resampled_sums
+from retune.stats.seed_spread import Gap, Variant, gaps, interval_half_width, warnings
+from retune.tasks.sentiment.score.score import SCORES, Confusion, ScoreParams, spread_row, told
+from retune.tasks.sentiment.texts.outputs import Gold, answers, read_gold, read_seeds, seed_folders
+
+Runs = Mapping[int, Doubles]  # by seed, P(positive) of every text
+
+_TAIL = 2.5  # percent; what a 95 % interval leaves out on each side
+
+
+class Costs(NamedTuple):
+    """What one run of a variant takes; seconds are the mean over the seeds."""
+
+    parameters: int
+    trained_parameters: int
+    model_bytes: int
+    train_seconds: float
+
+    @classmethod
+    def read(cls, folders: Mapping[int, Path]) -> "Costs":
+        """Of the runs whose metrics are in `folders`."""
+        costs = figures_of(read_json(next(iter(folders.values())) / "costs.json"))
+        times = [figures_of(read_json(folder / "times.json")) for folder in folders.values()]
+        return cls(
+            costs["parameters"],
+            costs["trained_parameters"],
+            costs["model_bytes"],
+            statistics.fmean(time["train_seconds"] for time in times),
+        )
+
+
+class SentenceTest(NamedTuple):
+    """By how much, in points of accuracy, one variant is above another over resampled texts."""
+
+    better: str
+    worse: str
+    seeds: int
+    mean: float
+    low: float  # of the 95 % interval
+    high: float
+    p_value: float
+
+
+def compare(
+    raw: Path,
+    predictions: Path,
+    costs: Path,
+    table: Path,
+    csv: Path,
+    *,
+    names: Sequence[str],
+    seeds: list[int],
+    params: ScoreParams,
+) -> str:
+    """Compare the variants `names`; write `table` (JSON) and `csv`.
+
+    Of each variant and seed there are sealed predictions in `predictions`, and costs and times
+    in `costs`.
+    """
+    gold = read_gold(raw)
+    runs = {name: read_seeds(seed_folders(predictions / name, seeds), gold) for name in names}
+    variants = [_variant(name, gold, runs[name]) for name in names]
+    variants.sort(key=lambda variant: -variant.mean("accuracy"))
+    spent = {name: Costs.read(seed_folders(costs / name, seeds)) for name in names}
+    found = gaps(variants, SCORES)
+    pairs = combinations([variant.name for variant in variants], 2)
+    tests = [
+        sentence_test((one, runs[one]), (other, runs[other]), gold, params) for one, other in pairs
+    ]
+    written = {
+        # Plain numbers, which `dvc exp show` shows; it leaves out lists.
+        "accuracy": {variant.name: variant.mean("accuracy") for variant in variants},
+        "variants": [_row(variant, spent[variant.name]) for variant in variants],
+        "seed_noise": [{**vars(gap), "verdict": gap.verdict} for gap in found],
+        "sentence_noise": [test._asdict() for test in tests],
+    }
+    write_json(table, {"sentiment": written})
+    write_csv(csv, *_flat(variants, spent))
+    _print(variants, spent, found, tests)
+    best = variants[0]
+    return f"{best.name} is first, with accuracy {_told(best, 'accuracy')}"
+
+
+def sentence_test(
+    one: tuple[str, Runs], other: tuple[str, Runs], gold: Gold, params: ScoreParams
+) -> SentenceTest:
+    """The paired bootstrap over texts (Efron & Tibshirani 1993; Koehn 2004) of two variants.
+
+    A text is drawn with what the runs of all common seeds say of it, since these are not
+    independent of each other. The interval is the percentile one. The p-value is two-sided: twice
+    the share of resamples in which the difference is not on its side of 0, itself counted in
+    (Davison & Hinkley 1997).
+    """
+    seeds = sorted(one[1].keys() & other[1].keys())
+    right, others = (_times_right(runs, seeds, gold) for _, runs in (one, other))
+    better, worse, gained = one[0], other[0], right - others
+    if gained.sum() < 0:
+        better, worse, gained = worse, better, -gained
+    scale = 100.0 / (len(gained) * len(seeds))
+    drawn = resampled_sums(gained, params.resamples, params.resampling_seed)
+    low, high = np.percentile(drawn, [_TAIL, 100 - _TAIL], method="inverted_cdf")
+    beyond = int((drawn <= 0).sum())
+    p_value = min(1.0, 2 * (beyond + 1) / (params.resamples + 1))
+    mean = int(gained.sum()) * scale
+    return SentenceTest(
+        better, worse, len(seeds), mean, int(low) * scale, int(high) * scale, p_value
+    )
+
+
+def _times_right(runs: Runs, seeds: Sequence[int], gold: Gold) -> np.ndarray:
+    """By how many of the seeds each text (N,) is answered rightly."""
+    right = [answers(runs[seed]) == gold.labels for seed in seeds]
+    return np.asarray(np.sum(right, axis=0, dtype=np.int64))
+
+
+def _variant(name: str, gold: Gold, runs: Runs) -> Variant:
+    figures = {
+        seed: Confusion.of(gold.labels, answers(positive)).figures()
+        for seed, positive in runs.items()
+    }
+    return Variant(name, name, {key: {s: f[key] for s, f in figures.items()} for key in SCORES})
+
+
+def _row(variant: Variant, costs: Costs) -> dict[str, Any]:
+    scores = [spread_row(key, values) for key, values in variant.values.items()]
+    return {"name": variant.name, "scores": scores, **costs._asdict()}
+
+
+def _flat(
+    variants: Sequence[Variant], spent: Mapping[str, Costs]
+) -> tuple[list[str], list[list[Any]]]:
+    """Heading and rows of the table in CSV."""
+    kinds = ("mean", "std", "half_width")
+    heading = ["variant", "seeds", *(f"{key}_{k}" for key in SCORES for k in kinds)]
+    rows = []
+    for variant in variants:
+        spreads = (spread_row(key, variant.values[key]) for key in SCORES)
+        figures = [row[kind] for row in spreads for kind in kinds]
+        rows.append([variant.name, len(variant.seeds), *figures, *spent[variant.name]])
+    return [*heading, *Costs._fields], rows
+
+
+def _print(
+    variants: Sequence[Variant],
+    spent: Mapping[str, Costs],
+    found: Sequence[Gap],
+    tests: Sequence[SentenceTest],
+) -> None:
+    """The table within 80 columns, and a sentence for each pair and each doubt."""
+    rows = []
+    for variant in variants:
+        costs = spent[variant.name]
+        size = [costs.parameters / 1e6, costs.model_bytes / 1e6, costs.train_seconds]
+        scores = [_told(variant, key) for key in SCORES]
+        rows.append([variant.name, *scores, *(f"{value:,.1f}" for value in size)])
+    print_table(["variant"], [*SCORES.values(), "M weights", "MB", "s"], rows)
+    by_names = {(gap.better, gap.worse): gap for gap in found if gap.key == "accuracy"}
+    for test in tests:
+        gap = by_names.get((test.better, test.worse), by_names.get((test.worse, test.better)))
+        seeds = "" if gap is None else f" {told(gap.mean, gap.half_width)} over seeds,"
+        _say(
+            f"{test.better} over {test.worse}: accuracy{seeds} {test.low:+.2f} to "
+            f"{test.high:+.2f} over resampled sentences (p = {test.p_value:.3g})"
+        )
+    for warning in warnings(variants, SCORES):
+        _say(f"warning: {warning}")
+
+
+def _say(sentence: str) -> None:
+    print(textwrap.fill(sentence, 80, subsequent_indent="  "))
+
+
+def _told(variant: Variant, score: str) -> str:
+    values = list(variant.values[score].values())
+    return told(variant.mean(score), interval_half_width(values))

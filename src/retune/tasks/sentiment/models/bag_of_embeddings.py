@@ -1,0 +1,82 @@
+"""The floor: the mean of a text's embeddings, linear to the labels.
+
+It knows which words there are, and nothing of their order (Joulin et al. 2017, fastText,
+without its n-grams).
+"""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic.dataclasses import dataclass
+from torch import Tensor, nn
+from transformers import (
+    AutoConfig,
+    AutoModelForSequenceClassification,
+    PretrainedConfig,
+    PreTrainedModel,
+)
+from transformers.modeling_outputs import SequenceClassifierOutput
+
+from retune.core.params import STRICT
+from retune.models.pooling import masked_mean
+from retune.tasks.sentiment.models import NAMED_LABELS
+from retune.tasks.sentiment.models._embeddings import EmbeddingParams, fill, pretrained_embeddings
+from retune.tasks.sentiment.texts.examples import LABELS
+
+
+@dataclass(frozen=True, config=STRICT)
+class Params(EmbeddingParams):
+    """Section `sentiment.models.bag_of_embeddings`; see `EmbeddingParams`."""
+
+
+class BagOfEmbeddingsConfig(PretrainedConfig):
+    """Sizes of `BagOfEmbeddingsForSequenceClassification`."""
+
+    model_type = "retune_bag_of_embeddings"
+
+    vocab_size: int = 1
+    pad_token_id: int | None = None
+    embedding_size: int = 1
+
+
+class BagOfEmbeddingsForSequenceClassification(PreTrainedModel):
+    """The mean over the real tokens, special ones included, on either side of padding."""
+
+    config_class = BagOfEmbeddingsConfig
+    _input_embed_layer = "embedding"  # what get_input_embeddings gives
+
+    def __init__(self, config: BagOfEmbeddingsConfig) -> None:
+        super().__init__(config)
+        self.embedding = nn.Embedding(config.vocab_size, config.embedding_size)
+        self.output = nn.Linear(config.embedding_size, len(LABELS))
+        self.post_init()  # type: ignore[no-untyped-call]
+
+    def _init_weights(self, module: nn.Module) -> None:
+        """Keep PyTorch's own initialisation."""
+
+    def forward(
+        self, input_ids: Tensor, attention_mask: Tensor, **_: Any
+    ) -> SequenceClassifierOutput:
+        """Logits (B, 2) of texts (B, T)."""
+        mean = masked_mean(self.embedding(input_ids), attention_mask)
+        return SequenceClassifierOutput(logits=self.output(mean))
+
+
+AutoConfig.register(BagOfEmbeddingsConfig.model_type, BagOfEmbeddingsConfig)
+AutoModelForSequenceClassification.register(
+    BagOfEmbeddingsConfig, BagOfEmbeddingsForSequenceClassification
+)
+
+
+def build(
+    params: Params, checkpoint: Path, vocabulary_size: int, pad_token_id: int
+) -> PreTrainedModel:
+    """A fresh model, its embeddings the checkpoint's where params say so."""
+    words = pretrained_embeddings(params, checkpoint, vocabulary_size)
+    rows, size = (vocabulary_size, params.embedding_size) if words is None else words.shape
+    config = BagOfEmbeddingsConfig(
+        vocab_size=rows, embedding_size=size, pad_token_id=pad_token_id, **NAMED_LABELS
+    )
+    model = BagOfEmbeddingsForSequenceClassification(config)
+    fill(model.embedding, words, params)
+    return model

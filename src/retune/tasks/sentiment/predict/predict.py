@@ -1,0 +1,134 @@
+"""Stage `predict`: the logits of every validation text and its probability of being positive.
+
+A line of `predictions.jsonl` is a text, in the order of the raw data: `id`, `logits` (of the
+labels, in the order of `LABELS`) and `positive`, the softmax's probability.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic.dataclasses import dataclass
+from torch import nn
+from tqdm import tqdm
+
+from retune.core.errors import RetuneError
+from retune.core.files import atomic_path, write_json_lines
+from retune.core.memory import keep_freed_memory
+from retune.core.numerics import Doubles
+from retune.core.params import STRICT, Positive
+from retune.models.precision import Precision, evaluating
+from retune.models.tokenizer_checks import id_count
+from retune.tasks.sentiment.predict.batches import Collator, label_logits
+from retune.tasks.sentiment.texts.examples import LABELS, read_examples
+from retune.tasks.sentiment.texts.features import Rows, read_rows
+from retune.tasks.sentiment.texts.outputs import FILE, answers, positive_probabilities
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+@dataclass(frozen=True, config=STRICT)
+class PredictParams:
+    """Section `sentiment.predict`."""
+
+    batch_size: Positive
+    precision: Precision
+
+
+def predict(
+    raw: Path, features: Path, model: "PreTrainedModel", predictions: Path, params: PredictParams
+) -> str:
+    """Write what `model` says of the validation texts to the folder `predictions`.
+
+    Raises:
+        RetuneError: features and raw data differ in their texts, the model is for another
+            tokenizer, or a logit is no number.
+    """
+    from retune.models.checkpoints import load_tokenizer
+
+    rows = read_rows(features / "validation.arrow")
+    ids = [example.id for example in read_examples(raw / "validation.jsonl")]
+    if len(ids) != len(rows):
+        raise RetuneError(
+            f"{features}: has {len(rows):,} validation texts, but {raw} has {len(ids):,}; run the "
+            "tokenize stage on this data"
+        )
+    tokenizer = load_tokenizer(features / "tokenizer")
+    if model.config.vocab_size < id_count(tokenizer):
+        raise RetuneError(
+            f"the model has embeddings for {model.config.vocab_size} tokens, but the tokenizer of "
+            f"the features has {id_count(tokenizer)}; run the train stage on these features"
+        )
+    logits = logits_of(on_best_device(model), rows, Collator.for_model(model, tokenizer), params)
+    positive = positive_probabilities(logits)
+    texts = zip(ids, logits.tolist(), positive.tolist(), strict=True)
+    with atomic_path(predictions) as folder:
+        folder.mkdir(parents=True)
+        write_json_lines(
+            folder / FILE,
+            ({"id": id_, "logits": pair, "positive": share} for id_, pair, share in texts),
+        )
+    return f"{len(rows):,} texts, {np.mean(answers(positive)):.1%} of them positive"
+
+
+def on_best_device(model: "PreTrainedModel") -> "PreTrainedModel":
+    """`model` on the GPU where there is one."""
+    module: nn.Module = model
+    module.to("cuda" if torch.cuda.is_available() else "cpu")
+    keep_freed_memory()
+    return model
+
+
+def probabilities_of_ids(
+    model: nn.Module,
+    collate: Collator,
+    params: PredictParams,
+    input_ids: Sequence[Sequence[int]],
+) -> list[float]:
+    """P(positive) of each text, of which the token ids are given."""
+    rows = Rows.without_labels(input_ids)
+    logits = logits_of(model, rows, collate, params, quiet=True)
+    return positive_probabilities(logits).tolist()  # type: ignore[no-any-return]
+
+
+def logits_of(
+    model: nn.Module,
+    rows: Rows,
+    collate: Collator,
+    params: PredictParams,
+    numbers: Sequence[int] | None = None,
+    *,
+    quiet: bool = False,
+) -> Doubles:
+    """The logits (N, 2) of the texts `numbers` of `rows`, or of all; exactly those of float32.
+
+    Texts of similar length are taken together; unless `quiet`, a bar shows how far it is.
+
+    Raises:
+        RetuneError: where a logit is not finite.
+    """
+    chosen = np.asarray(range(len(rows)) if numbers is None else numbers, np.int64)
+    logits = np.empty((len(chosen), len(LABELS)), np.float32)
+    order = np.argsort(rows.lengths[chosen], kind="stable")[::-1].tolist()  # the longest first
+    with evaluating(model, params.precision) as device:
+        parts = range(0, len(order), params.batch_size)
+        for begin in tqdm(parts, desc="predict", unit=" batches", disable=quiet):
+            places = order[begin : begin + params.batch_size]
+            batch = collate([rows[int(chosen[place])] for place in places])
+            batch = {name: values.to(device) for name, values in batch.items()}
+            logits[places] = label_logits(model, batch).float().cpu().numpy()
+    _require_finite(logits, chosen)
+    return logits.astype(np.float64)
+
+
+def _require_finite(logits: NDArray[np.float32], chosen: NDArray[np.int64]) -> None:
+    finite = np.isfinite(logits).all(axis=1)
+    if not finite.all():
+        raise RetuneError(
+            f"the model gives a logit that is no number at text {chosen[np.argmin(finite)] + 1}; "
+            "the model is broken, train it again with a lower learning rate"
+        )

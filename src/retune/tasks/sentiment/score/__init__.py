@@ -1,0 +1,4 @@
+"""Stage `score`: one variant's accuracy and calibration over all seeds.
+
+This room imports `core`, `stats` and `texts`.
+"""

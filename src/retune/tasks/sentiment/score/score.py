@@ -1,0 +1,180 @@
+"""Stage `score`: how good one variant's answers are over all seeds, and how far to trust them.
+
+A seed's figures are those of one run over all validation texts. The mean, deviation and interval
+are over the seeds; nothing is averaged over texts and seeds together. Only the two plots pool: in
+them each text counts once a seed. The ensemble is what the models of all seeds say together.
+"""
+
+import statistics
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic.dataclasses import dataclass
+
+from retune.core.files import write_csv, write_json
+from retune.core.numerics import Doubles
+from retune.core.params import STRICT, Positive, Seed
+from retune.stats.seed_spread import interval_half_width, spread
+from retune.tasks.sentiment.texts.examples import LABELS
+from retune.tasks.sentiment.texts.outputs import Gold, answers, read_gold, read_seeds, seed_folders
+
+#: The scores, by what tables call them.
+SCORES = {"accuracy": "accuracy", "f1": "F1", "macro_f1": "macro F1"}
+
+
+@dataclass(frozen=True, config=STRICT)
+class ScoreParams:
+    """Section `sentiment.score`.
+
+    `bins` are those of the reliability curve, of equal width. Two variants are compared over
+    `resamples` of the texts, drawn by `resampling_seed`.
+    """
+
+    bins: Positive
+    resamples: Positive
+    resampling_seed: Seed
+
+
+class Confusion(NamedTuple):
+    """How many texts there are of each label and answer."""
+
+    true_negatives: int
+    false_positives: int
+    false_negatives: int
+    true_positives: int
+
+    @classmethod
+    def of(cls, labels: NDArray[np.int64], answered: NDArray[np.int64]) -> "Confusion":
+        """Of the labels and answers (N,) of N texts."""
+        return cls(*np.bincount(2 * labels + answered, minlength=4).tolist())
+
+    def figures(self) -> dict[str, float]:
+        """The `SCORES`, in percent; a label that neither stands nor is answered has F1 0."""
+        right = self.true_negatives + self.true_positives
+        wrong = self.false_negatives + self.false_positives
+        f1s = [_f1(count, wrong) for count in (self.true_negatives, self.true_positives)]
+        return {
+            "accuracy": 100.0 * right / (right + wrong),
+            "f1": f1s[1],
+            "macro_f1": (f1s[0] + f1s[1]) / 2,
+        }
+
+
+class Bin(NamedTuple):
+    """The texts whose probability of being positive is from `low` to below `high`."""
+
+    low: float
+    high: float
+    probability: float  # the mean
+    positive: float  # the share that is positive
+    texts: int
+
+
+def score(
+    raw: Path,
+    predictions: Path,
+    metrics: Path,
+    confusion: Path,
+    reliability: Path,
+    *,
+    seeds: list[int],
+    params: ScoreParams,
+) -> str:
+    """Score the runs of `seeds` in `predictions`; write the metrics and the tables of both plots.
+
+    Raises:
+        RetuneError: a seed's predictions are of other texts, or of another seed's model.
+    """
+    gold = read_gold(raw)
+    runs = read_seeds(seed_folders(predictions, seeds), gold)
+    figures = {seed: run_figures(gold, positive, params.bins) for seed, positive in runs.items()}
+    by_score = {key: {s: values[key] for s, values in figures.items()} for key in figures[seeds[0]]}
+    headline = {key: statistics.fmean(values.values()) for key, values in by_score.items()}
+    together = ensemble_figures(gold, runs, params.bins)
+    details = {
+        "spread": [spread_row(key, values) for key, values in by_score.items()],
+        "confusion": [
+            {"seed": seed, **Confusion.of(gold.labels, answers(positive))._asdict()}
+            for seed, positive in runs.items()
+        ],
+        "ensemble": [together],
+    }
+    write_json(metrics, {"sentiment": {**headline, **details}})
+    _write_plots(confusion, reliability, gold, runs, params.bins)
+    told = ", ".join(f"{SCORES[key]} {_told(by_score[key])}" for key in SCORES)
+    return (
+        f"{told} over {len(gold.ids):,} texts and {len(seeds)} seeds; accuracy "
+        f"{together['accuracy']:.2f} as an ensemble"
+    )
+
+
+def run_figures(gold: Gold, positive: Doubles, bins: int) -> dict[str, float]:
+    """The scores of one run and its expected calibration error, in percent.
+
+    The error is the mean distance of probability and share of positive texts in a bin, each
+    bin weighted by its texts (Naeini et al. 2015).
+    """
+    curve = reliability_curve(gold.labels, positive, bins)
+    error = sum(b.texts * abs(b.probability - b.positive) for b in curve) / len(positive)
+    figures = Confusion.of(gold.labels, answers(positive)).figures()
+    return {**figures, "expected_calibration_error": 100.0 * error}
+
+
+def ensemble_figures(gold: Gold, runs: Mapping[int, Doubles], bins: int) -> dict[str, float]:
+    """`run_figures` of the mean probability over the seeds: one answer by all models."""
+    return run_figures(gold, np.mean(list(runs.values()), axis=0), bins)
+
+
+def reliability_curve(labels: NDArray[np.int64], positive: Doubles, bins: int) -> list[Bin]:
+    """Of N texts, the bins that hold any; a probability of 1 is in the last."""
+    places = np.minimum((positive * bins).astype(np.int64), bins - 1)
+    curve = []
+    for place in range(bins):
+        inside = places == place
+        count = int(inside.sum())
+        if count:
+            mean, share = float(positive[inside].sum()) / count, int(labels[inside].sum()) / count
+            curve.append(Bin(place / bins, (place + 1) / bins, mean, share, count))
+    return curve
+
+
+def spread_row(score: str, by_seed: Mapping[int, float]) -> dict[str, Any]:
+    """A figure's spread over the seeds, with half the width of its 95 % t interval."""
+    return {
+        "score": score,
+        **spread(by_seed),
+        "half_width": interval_half_width(list(by_seed.values())),
+        "by_seed": [{"seed": seed, "value": value} for seed, value in by_seed.items()],
+    }
+
+
+def told(mean: float, half_width: float | None) -> str:
+    """A mean and its interval, for people."""
+    return f"{mean:.2f}" if half_width is None else f"{mean:.2f} ± {half_width:.2f}"
+
+
+def _told(by_seed: Mapping[int, float]) -> str:
+    values = list(by_seed.values())
+    return told(statistics.fmean(values), interval_half_width(values))
+
+
+def _write_plots(
+    confusion: Path, reliability: Path, gold: Gold, runs: Mapping[int, Doubles], bins: int
+) -> None:
+    labels = np.concatenate([gold.labels] * len(runs))
+    positive = np.concatenate(list(runs.values()))
+    pairs = zip(labels.tolist(), answers(positive).tolist(), strict=True)
+    names = [(LABELS[label], LABELS[answer]) for label, answer in pairs]
+    write_csv(confusion, ("actual", "predicted"), names)
+    write_csv(reliability, Bin._fields, reliability_curve(labels, positive, bins))
+
+
+def _f1(right: int, wrong: int) -> float:
+    """F1 of a label in percent, with `right` texts of it answered so, and all `wrong` answers.
+
+    An answer that is wrong for one of two labels is so for the other.
+    """
+    return 100.0 * 2 * right / (2 * right + wrong) if right or wrong else 0.0

@@ -1,0 +1,109 @@
+"""The texts of a split as a model reads them, on disk: an Arrow stream, unpadded.
+
+A row is a text: its token ids with the special ones, and its label.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from retune.core.errors import RetuneError
+from retune.core.files import atomic_path
+from retune.tasks.sentiment.texts.examples import LABELS
+
+_SCHEMA = pa.schema({"input_ids": pa.list_(pa.int32()), "label": pa.int8()})
+
+
+class Row(NamedTuple):
+    """One text: T token ids, and its label."""
+
+    input_ids: NDArray[np.int32]  # (T,)
+    label: int
+
+
+@dataclass(frozen=True)
+class Rows:
+    """N texts, with their tokens one behind the other; a sequence of `Row`."""
+
+    input_ids: NDArray[np.int32]  # (tokens of all texts,)
+    bounds: NDArray[np.int64]  # (N + 1,) where each text begins, and the last ends
+    labels: NDArray[np.int8]  # (N,)
+
+    @classmethod
+    def without_labels(cls, input_ids: Sequence[Sequence[int]]) -> "Rows":
+        """Texts, by their tokens, that have no label, which get 0."""
+        bounds = np.cumsum([0, *map(len, input_ids)])
+        flat = np.array([token for ids in input_ids for token in ids], np.int32)
+        return cls(flat, bounds, np.zeros(len(input_ids), np.int8))
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, row: int) -> Row:
+        if not 0 <= row < len(self):
+            raise IndexError(row)
+        return Row(self.input_ids[self.bounds[row] : self.bounds[row + 1]], int(self.labels[row]))
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Tokens of each text, shape (N,)."""
+        return np.diff(self.bounds)
+
+
+class RowWriter:
+    """Appends texts to an open Arrow stream, a record batch a call."""
+
+    def __init__(self, stream: pa.RecordBatchStreamWriter) -> None:
+        self._stream = stream
+
+    def write(self, input_ids: Sequence[Sequence[int]], labels: Sequence[int]) -> None:
+        """Write texts, given by their tokens, and their labels as one record batch."""
+        columns = [pa.array(input_ids, _SCHEMA.types[0]), pa.array(labels, _SCHEMA.types[1])]
+        self._stream.write_batch(pa.record_batch(columns, schema=_SCHEMA))
+
+
+@contextmanager
+def row_writer(path: Path) -> Iterator[RowWriter]:
+    """Open `path` for texts; the file appears when the block ends well."""
+    with atomic_path(path) as temporary, pa.ipc.new_stream(str(temporary), _SCHEMA) as stream:
+        yield RowWriter(stream)
+
+
+def read_rows(path: Path) -> Rows:
+    """The texts that `row_writer` wrote.
+
+    Raises:
+        RetuneError: where the file is absent or damaged, has no text, or a label is unknown.
+    """
+    again = "run the tokenize stage again (`dvc repro --force`)"
+    try:
+        with pa.OSFile(str(path)) as file:
+            table = pa.ipc.open_stream(file).read_all()
+    except FileNotFoundError:
+        raise RetuneError(f"{path}: no such file; run the tokenize stage first") from None
+    except (pa.ArrowInvalid, OSError) as error:  # the latter where the end is cut off
+        raise RetuneError(f"{path}: damaged ({error}); {again}") from None
+    if not table.schema.equals(_SCHEMA):
+        raise RetuneError(
+            f"{path}: its columns are {', '.join(table.schema.names)}, not "
+            f"{', '.join(_SCHEMA.names)}; {again}"
+        )
+    if not len(table):
+        raise RetuneError(f"{path}: has no text; {again}")
+    ids, labels = table["input_ids"].combine_chunks(), table["label"].to_numpy()
+    unknown = np.flatnonzero((labels < 0) | (labels >= len(LABELS)))
+    if len(unknown):
+        row = int(unknown[0])
+        raise RetuneError(
+            f"{path}: row {row}: the label {labels[row]} is none of 0 to {len(LABELS) - 1}; {again}"
+        )
+    lengths = ids.value_lengths().to_numpy()
+    bounds = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
+    # A copy, since torch wants what it could write to.
+    return Rows(np.array(ids.flatten()), bounds, labels)

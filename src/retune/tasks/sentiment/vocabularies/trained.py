@@ -1,0 +1,69 @@
+"""Byte pairs of the train texts (Sennrich et al. 2016, over bytes), with or without upper case.
+
+For models without a pretrained encoder. Two vocabularies that differ in `cased` alone show what
+upper case is to a model. Word pieces would not do: `tokenizers` numbers pieces inside words
+in the order of a hash table, so that each training gives another vocabulary.
+"""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from retune.core.params import STRICT
+from retune.models.checkpoints import CheckpointParams
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+_SPECIALS = ("[PAD]", "[CLS]", "[SEP]")
+#: A text may be as long as it is: models with this vocabulary have no positions to run out of.
+_LONGEST = 1_000_000
+
+
+@dataclass(frozen=True, config=STRICT)
+class Params:
+    """Section `sentiment.vocabularies.trained`.
+
+    `size` pieces, of which every byte is one; fewer where the texts have no more pairs. Without
+    `cased` texts are read in lower case and without accents, as by BERT's uncased checkpoints.
+    """
+
+    size: Annotated[int, Field(ge=256 + len(_SPECIALS))]
+    cased: bool
+
+
+def tokenizer(
+    params: Params, checkpoint: CheckpointParams, texts: Iterable[str]
+) -> "PreTrainedTokenizerFast":
+    """A tokenizer trained on `texts`, the same one for the same texts; not of `checkpoint`."""
+    del checkpoint
+    from tokenizers import (
+        Tokenizer,
+        decoders,
+        models,
+        normalizers,
+        pre_tokenizers,
+        processors,
+        trainers,
+    )
+    from transformers import PreTrainedTokenizerFast
+
+    backend = Tokenizer(models.BPE())
+    backend.normalizer = normalizers.BertNormalizer(lowercase=not params.cased)
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    backend.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=params.size,
+        special_tokens=list(_SPECIALS),
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    backend.train_from_iterator(texts, trainer)
+    cls, sep = _SPECIALS.index("[CLS]"), _SPECIALS.index("[SEP]")  # special tokens come first
+    backend.post_processor = processors.BertProcessing(("[SEP]", sep), ("[CLS]", cls))
+    names = {f"{token.strip('[]').lower()}_token": token for token in _SPECIALS}
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend, model_max_length=_LONGEST, padding_side="right", **names
+    )

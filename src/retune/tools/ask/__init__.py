@@ -1,0 +1,4 @@
+"""`retune ask`: a trained model and texts of your own, a module for each task.
+
+This room may import every room.
+"""

@@ -1,0 +1,154 @@
+"""`retune ask`: a trained model and texts of one's own.
+
+A task takes part by a module with `PARAMS` and `MODEL`, where its settings and its trained model
+are unless told otherwise, and `asker`, which makes the function that answers one text.
+"""
+
+import importlib
+import os
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from retune.core import manifests
+from retune.core.errors import RetuneError, excerpt
+from retune.core.params import Params
+from retune.core.plain_files import State, require_unchanged
+
+#: Params that are true or false; the others name something.
+_SWITCHES = {"qa.squad_v2"}
+#: The files of the model that is being loaded, as they were when their sums were compared.
+_asked: dict[Path, State] = {}
+
+
+class Reply(NamedTuple):
+    """What a model says of one text: for people, and for programs.
+
+    A `coloured` sentence has escape codes of its own, and texts without any.
+    """
+
+    sentence: str
+    fields: dict[str, Any]
+    coloured: bool = False
+
+
+#: The reply to a blank text.
+BLANK = Reply("", {"blank": True})
+
+
+def replies(
+    asker: str,
+    texts: Iterable[str],
+    *,
+    context: str | None,
+    model: Path | None = None,
+    params: Path | None = None,
+    variant: str | None = None,
+) -> Iterator[Reply]:
+    """The reply to each text, one after the other.
+
+    Args:
+        asker: the module of a task.
+        texts: what is asked; a blank one has a blank reply, so that replies and texts stay in
+            step. Bytes that were not UTF-8 may stand there as lone surrogates.
+        context: the text that the answers stand in, for the tasks that need one.
+        model: folder that a train stage wrote, the task's own without one.
+        params: file of the settings that it is asked with, likewise.
+        variant: which of the file's `variants` changes them.
+
+    Raises:
+        RetuneError: a text is not UTF-8, the model was not trained as the variant, or the task
+            cannot be asked so.
+    """
+    module = importlib.import_module(asker)
+    settings, folder = Params(params or module.PARAMS, variant), model or Path(module.MODEL)
+    if model is None and not folder.is_dir():
+        raise RetuneError(
+            f"{folder}: no such folder; `{_training_of(module.PARAMS)}` trains the model, "
+            "--model names another"
+        )
+    require_trained_as(variant, settings, folder)
+    _asked.clear()
+    ask: Callable[[str], Reply] = module.asker(settings, folder, context)
+    require_unchanged(_asked)  # the model that was loaded is the one whose sums were compared
+    return (ask(text) if text else BLANK for text in map(str.strip, _readable(texts)))
+
+
+def _readable(texts: Iterable[str]) -> Iterator[str]:
+    for number, text in enumerate(texts, 1):
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise RetuneError(f"text {number} is not UTF-8; convert it to UTF-8") from None
+        yield text.removeprefix("\ufeff") if number == 1 else text
+
+
+def _training_of(params: str) -> str:
+    """The command that trains the models of the pipeline with these params."""
+    folder = Path(params).parent
+    if folder == Path():
+        return "dvc repro"
+    if (folder / ".dvc").is_dir():
+        return f"cd {folder} && dvc repro"
+    return f"dvc repro {folder / 'dvc.yaml'}"
+
+
+def require_trained_as(variant: str | None, settings: Params, folder: Path) -> None:
+    """Refuse a model of another variant than the one that `settings` were read with.
+
+    A pipeline keeps the results of a variant in `data/<variant>`. Of a model that was copied
+    elsewhere, only the params that its folder records are known, which leave out its training.
+
+    Raises:
+        RetuneError: the folder is another variant's, or one of the params that it records differs.
+    """
+    if variant is None or not folder.is_dir():
+        return
+    with settings:  # an unknown variant is refused first
+        pass
+    owner = _owner(folder, settings)
+    if owner not in (None, variant):
+        raise RetuneError(
+            f"--variant {variant}: the model in {folder} was trained as {owner}; name that "
+            f"variant's model with --model, or give --variant {owner}"
+        )
+    for name, value in manifests.read(folder).get("params", {}).items():
+        told = settings.value(name)
+        if told not in (None, value):
+            raise RetuneError(
+                f"--variant {variant}: its {name} is {excerpt(told)}, but the model in {folder} "
+                f"was trained with {excerpt(value)}; name that variant's model with --model"
+            )
+
+
+def _owner(folder: Path, settings: Params) -> str | None:
+    """The variant whose results are where `folder` is, if any."""
+    data = Path(os.path.abspath(settings.path.parent), "data")
+    place = Path(os.path.abspath(folder))
+    name = place.relative_to(data).parts[:1] if place.is_relative_to(data) else ()
+    return next((variant for variant in settings.values["variants"] if (variant,) == name), None)
+
+
+def trained_with(folder: Path, *names: str) -> list[Any]:
+    """The values of the params `names` with which the model in `folder` was trained.
+
+    Raises:
+        RetuneError: the folder is not there, is not what a train stage wrote, or its model was
+            trained for another task.
+    """
+    if not folder.is_dir():
+        raise RetuneError(
+            f"{folder}: no such folder; `dvc repro` trains the model, --model names another"
+        )
+    found = manifests.read(folder).get("params", {})
+    for name in names:
+        if name not in found:
+            raise RetuneError(f"{folder}: trained without {name}, so for another task; see --task")
+        kind = bool if name in _SWITCHES else str
+        if not isinstance(found[name], kind):
+            raise RetuneError(
+                f"{folder / manifests.NAME}: damaged, its {name} is {excerpt(found[name])}, "
+                f"expected a {kind.__name__}"
+            )
+    _asked.update(manifests.states(folder))
+    return [found[name] for name in names]

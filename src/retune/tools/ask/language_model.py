@@ -1,0 +1,79 @@
+"""Beginnings of one's own, which a language model continues."""
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from retune.core.errors import RetuneError, excerpt
+from retune.core.params import Params, Seed
+from retune.tasks.language_model.generate.generation import GenerationParams, best_continuations
+from retune.tasks.language_model.generate.text_generator import speaker
+from retune.tasks.language_model.models import load
+from retune.tasks.language_model.plots.coloured import terminal, terminal_legend
+from retune.tools.ask.asking import Reply, trained_with
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+PARAMS = "pipelines/language_model/params.yaml"
+MODEL = "pipelines/language_model/data/after"
+
+
+def asker(settings: Params, folder: Path, context: str | None) -> Callable[[str], Reply]:
+    """The function that continues a text with the model in `folder`, as the generate stage does."""
+    if context is not None:
+        raise RetuneError("--context is for questions; a text is continued as it stands")
+    with settings as params:
+        search = params.section("language_model.generate", GenerationParams)
+        seed = params.section("language_model.seed", Seed)
+    trained_with(folder, "language_model.model")
+    voice, legend = speaker(load(folder), folder), _legend()
+
+    def continued(prompt: str) -> Reply:
+        tokens = voice.read(prompt)
+        try:
+            (found,) = best_continuations(voice, [tokens], search, seed)
+        except RetuneError as error:
+            if "prompt 0" not in str(error):
+                raise
+            return _not_continued(prompt, str(error).replace("prompt 0", "this text"))
+        pieces, ended = voice.pieces(tokens, found), voice.has_ended(found)
+        # Piece by piece: a tokenizer that marks spaces would drop the first one of a text.
+        text = "".join(piece.text for piece in (pieces[:-1] if ended else pieces))
+        fields = {
+            "prompt": prompt, "continuation": text,
+            "tokens": [{"text": p.text, "probability": p.probability} for p in pieces],
+            "log_probability": found.log_probability,
+            "mean_log_probability": found.mean_log_probability, "ended": ended,
+        }  # fmt: skip
+        if sys.stdout.isatty():
+            return Reply(
+                next(legend) + _in_colours(terminal(prompt, pieces)), fields, coloured=True
+            )
+        return Reply(f"{prompt}{text}", fields)
+
+    return continued
+
+
+def _not_continued(prompt: str, reason: str) -> Reply:
+    """The reply to a text that cannot be read; others may be fine."""
+    fields = {"prompt": prompt, "continuation": None, "error": reason}
+    return Reply(f"{excerpt(prompt, 40)} is not continued: {reason}", fields)
+
+
+def _legend() -> Iterator[str]:
+    """What the colours mean, for the first reply; then nothing."""
+    yield f"{_in_colours(terminal_legend())}\n"
+    while True:
+        yield ""
+
+
+def _in_colours(text: "Text") -> str:
+    """As the terminal at hand shows colours, if it does; lines are left to its width."""
+    from rich.console import Console
+
+    console = Console(soft_wrap=True)
+    with console.capture() as captured:
+        console.print(text, end="")
+    return captured.get()

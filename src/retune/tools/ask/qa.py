@@ -1,0 +1,101 @@
+"""Questions of one's own to a trained reader, on a text of one's own."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from tqdm import tqdm
+
+from retune.core.errors import RetuneError, excerpt
+from retune.core.params import Params
+from retune.models.checkpoints import load_tokenizer
+from retune.models.precision import resolved_precision
+from retune.models.tokenizer_checks import id_count, require_vocabulary
+from retune.tasks.qa.postprocess.answers import RankedAnswer
+from retune.tasks.qa.postprocess.postprocess import PostprocessParams, ranked_answers
+from retune.tasks.qa.predict.batches import Collator
+from retune.tasks.qa.predict.predict import PredictParams, predict_part
+from retune.tasks.qa.predict.reader import load
+from retune.tasks.qa.questions.examples import Example
+from retune.tasks.qa.tokenize.tokenize import TokenizeParams, Windower
+from retune.tools.ask.asking import Reply, trained_with
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+PARAMS = "params.yaml"
+MODEL = "data/qa/model"
+
+
+class Reader(NamedTuple):
+    """A trained model with all by which the stages ask it."""
+
+    model: "PreTrainedModel"
+    windower: Windower
+    collator: Collator
+    predicting: PredictParams
+    postprocessing: PostprocessParams
+    squad_v2: bool
+
+
+def load_reader(settings: Params, folder: Path) -> Reader:
+    """The model in `folder`, and the settings of the stages tokenize, predict and postprocess."""
+    with settings as params:
+        lengths = params.section("qa.tokenize", TokenizeParams)
+        predicting = params.section("qa.predict", PredictParams)
+        postprocessing = params.section("qa.postprocess", PostprocessParams)
+    squad_v2, variant = trained_with(folder, "qa.squad_v2", "qa.model")
+    model, tokenizer = load(variant, folder), load_tokenizer(folder)
+    require_vocabulary(model.config.vocab_size, id_count(tokenizer), folder)
+    windower = Windower(tokenizer, lengths)
+    collator = Collator.for_model(model, tokenizer, resolved_precision(predicting.precision))
+    return Reader(model, windower, collator, predicting, postprocessing, squad_v2)
+
+
+def asker(settings: Params, folder: Path, context: str | None) -> Callable[[str], Reply]:
+    """The function that answers a question about `context` with the model in `folder`.
+
+    It does what the stages tokenize, predict and postprocess do with a question of the
+    validation split.
+    """
+    if context is None:
+        raise RetuneError("a question is about a text: give --context FILE, a file that has one")
+    if not context.strip():
+        raise RetuneError("--context: the file is empty; name one with the text to be read")
+    reader = load_reader(settings, folder)
+
+    def answer(question: str) -> Reply:
+        example = Example("", "", context, question, ())
+        cut = reader.windower.cut([example], first_row=0)
+        part = cut.windows
+        bar = tqdm(total=len(part), desc="ask", unit=" windows", leave=False, delay=2)
+        with bar:
+            logits = predict_part(reader.model, part, reader.collator, reader.predicting, bar)
+        options = reader.postprocessing, reader.squad_v2
+        (found,) = ranked_answers([example], part, logits, *options)
+        kept = reader.windower.kept_of(question) if cut.question_cut[0] else None
+        return _reply(question, found, kept)
+
+    return answer
+
+
+def _reply(question: str, found: RankedAnswer, kept: str | None) -> Reply:
+    """The answer, its probability among the n best, and its characters in the context.
+
+    `kept` is what is left of a question that was cut.
+    """
+    place = found.texts.index(found.text) if found.text in found.texts else None
+    if place is None:  # an empty list, or a null answer that is not among the best
+        score, start, end = None, None, None
+    else:
+        score, start, end = found.probability[place], found.start[place], found.end[place]
+    fields = {
+        "question": question, "answer": found.text, "score": score, "start": start, "end": end,
+        "question_cut_at": None if kept is None else len(kept),
+    }  # fmt: skip
+    doubt = "" if kept is None else f"  (the question was cut after {excerpt(kept[-40:])})"
+    if start is None:
+        sentence = "(no answer)" if score is None else f"(no answer)  {score:.1%}"
+    else:
+        sentence = f"{found.text}  {score:.1%}, characters {start} to {end}"
+    return Reply(sentence + doubt, fields)

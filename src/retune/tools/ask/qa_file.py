@@ -1,0 +1,153 @@
+"""Answers of a trained reader to all questions of a file, without any reference answers."""
+
+import argparse
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from retune.core.errors import RetuneError, listed
+from retune.core.files import atomic_path, json_lines_writer, write_json, write_json_texts
+from retune.core.memory import keep_freed_memory
+from retune.core.params import Params
+from retune.ingest.findings import raise_errors
+from retune.tasks.qa.download.checking import Checker, Rules
+from retune.tasks.qa.download.reading import Record, read_records
+from retune.tasks.qa.postprocess.answers import Counts
+from retune.tasks.qa.postprocess.postprocess import ranked_in_parts
+from retune.tasks.qa.postprocess.spans import Floats, chunks
+from retune.tasks.qa.predict.predict import on_best_device, predict_part
+from retune.tasks.qa.questions.examples import Example
+from retune.tasks.qa.tokenize.tokenize import batches
+from retune.tasks.qa.windows.windows import Windows
+from retune.tools.ask.asking import require_trained_as
+from retune.tools.ask.qa import MODEL, PARAMS, Reader, load_reader
+
+#: What stands in the folder of answers.
+FILES = ("predictions.json", "nbest.jsonl", "report.json")
+
+_READ = ("id", "title", "context", "question")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do what the command line of `retune ask --data FILE` says.
+
+    Raises:
+        RetuneError: for a wrong command line, and what `ask_file` raises.
+    """
+    data = arguments.data
+    if data is None:
+        raise RetuneError("--out is for the answers to --data FILE; give both")
+    if arguments.task != "qa" or arguments.texts or arguments.context:
+        raise RetuneError(
+            "--data FILE has questions and contexts of its own: no TEXT and no --context beside "
+            "it, and --task qa only"
+        )
+    out = arguments.out or Path(f"{data.stem}-answers")
+    settings = {name: getattr(arguments, name) for name in ("model", "params", "variant")}
+    counts = ask_file(data, out, **settings)
+    sentence = f"{out / FILES[0]}: {counts['sentence']}"
+    print(json.dumps(counts, ensure_ascii=False) if arguments.json else sentence)
+    return 0
+
+
+def ask_file(
+    data: Path,
+    out: Path,
+    *,
+    model: Path | None = None,
+    params: Path | None = None,
+    variant: str | None = None,
+) -> dict[str, Any]:
+    """Answer each question of the file `data`, and write the stages' files to the folder `out`.
+
+    These are `predictions.json` (text by id, as the official scripts take it), `nbest.jsonl` and
+    `report.json`. Only a thousand questions' windows are in memory at a time.
+
+    Args:
+        data: a file of any form that is read; reference answers in it are passed over.
+        out: appears whole or not at all. A folder with anything else in it is refused.
+        model: folder that a train stage wrote, the pipeline's own without one.
+        params: file of the settings that it is asked with, likewise.
+        variant: which of the file's `variants` changes them.
+
+    Returns:
+        Where the answers are, their counts, and the closing `sentence`.
+
+    Raises:
+        RetuneError: for a file that cannot be read, once for all errors in its questions, and
+            for an `out` that is not to be replaced.
+    """
+    _require_replaceable(out)
+    settings, folder = Params(params or PARAMS, variant), model or Path(MODEL)
+    require_trained_as(variant, settings, folder)
+    examples = read_questions(data)
+    reader = load_reader(settings, folder)
+    counts, cut = Counts(), list[str]()
+    ranked = ranked_in_parts(
+        examples, _parts(reader, examples, cut), reader.postprocessing, reader.squad_v2
+    )
+    with atomic_path(out) as folder, json_lines_writer(folder / "nbest.jsonl") as write:
+
+        def texts() -> Iterator[tuple[str, str]]:
+            for answer in ranked:
+                write(answer.line())
+                counts.add(answer)
+                yield answer.id, answer.text
+
+        write_json_texts(folder / "predictions.json", texts())
+        report = counts.report() | {"question_cut": cut}
+        write_json(folder / "report.json", report)
+    lost = f"; {len(cut):,} questions cut to max_question_length: {listed(cut)}" if cut else ""
+    return {"out": str(out), "sentence": counts.sentence() + lost} | report
+
+
+def read_questions(data: Path) -> list[Example]:
+    """The questions of a file, without their answers.
+
+    Raises:
+        RetuneError: for a file that cannot be read, and once for all errors in its questions.
+    """
+    checker = Checker(Rules(squad_v2=True, realign=False, drop_unanswerable=False))
+    try:
+        items = read_records(data, str(data), answers=False)
+    except OSError as error:
+        raise RetuneError(f"{data}: cannot be read ({error.strerror})") from None
+    checker.add(_without_answers(item) if isinstance(item, Record) else item for item in items)
+    raise_errors(checker.findings)
+    return checker.examples
+
+
+def _without_answers(record: Record) -> Record:
+    values = {name: record.values[name] for name in _READ if name in record.values}
+    return replace(record, values=values | {"answers": []})
+
+
+def _parts(
+    reader: Reader, examples: Sequence[Example], cut: list[str]
+) -> Iterator[tuple[Windows, Floats]]:
+    """The windows of all questions with their logits; the ids of cut questions go to `cut`."""
+    on_best_device(reader.model)
+    keep_freed_memory()
+    row = 0
+    with tqdm(desc="ask", unit=" windows") as bar:
+        for batch in batches(examples):
+            found = reader.windower.cut(batch, first_row=row)
+            cut += [batch[number].id for number in found.question_cut.nonzero()[0]]
+            row += len(batch)
+            part = found.windows
+            bar.total = round((bar.n + len(part)) * len(examples) / row)  # exact in the end
+            logits = predict_part(reader.model, part, reader.collator, reader.predicting, bar)
+            yield from chunks(part, logits)
+
+
+def _require_replaceable(out: Path) -> None:
+    """Refuse to replace what somebody else may have put there."""
+    if out.is_dir() and not (others := {path.name for path in out.iterdir()} - set(FILES)):
+        return
+    if out.exists():
+        what = f"holds {listed(sorted(others))}" if out.is_dir() else "is a file"
+        raise RetuneError(f"{out}: {what}, so it is not replaced; give --out another folder")

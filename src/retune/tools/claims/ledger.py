@@ -1,0 +1,228 @@
+"""`claims.yaml`: a claim for every number that is stated, compared with what was measured."""
+
+import ast
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, cast
+
+import orjson
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError, model_validator
+
+from retune.core.errors import RetuneError, listed
+from retune.core.files import read_json
+from retune.core.params import STRICT, load_yaml
+from retune.tools.claims.project import NAME, Project, Sister, value_at
+
+
+class Place(BaseModel, frozen=True):
+    """Where numbers are stated: a generated part of a document, or words of it."""
+
+    model_config = STRICT
+
+    file: str
+    part: str | None = None
+    text: str | None = None
+
+    @model_validator(mode="after")
+    def _one_anchor(self) -> Self:
+        if (self.part is None) == (self.text is None):
+            raise ValueError(f"a place in {self.file} needs a `part` or a `text`, not both")
+        return self
+
+
+class _Claim(BaseModel, frozen=True):
+    model_config = STRICT
+
+    what: str
+    stated: tuple[Place, ...] = Field(default=(), strict=False)
+
+
+class Earned(_Claim, frozen=True):
+    """Numbers that DVC's stages wrote, in a file under git."""
+
+    kind: Literal["earned"]
+    pipeline: str | None = None  # the folder of another one than the main one
+    changes: dict[str, Any] = {}  # params that differ from params.yaml
+    params: str  # digest of all params of the stages; of a sister pipeline, of its whole file
+    data: str  # MD5 of the download stage's output, as in dvc.lock
+    sources: dict[str, str]  # MD5 of each file
+    values: dict[str, float]  # by file and place: metrics/qa.json#qa/f1
+    tolerance: dict[str, float] = {}  # by the last word of the place; in its unit
+    retrain: bool = False  # small enough for a CPU: `retune verify --claims` trains it
+
+
+class Bench(_Claim, frozen=True):
+    """Numbers that a benchmark wrote into a file under git."""
+
+    kind: Literal["bench"]
+    command: str
+    sources: dict[str, str]
+
+
+class MeasuredOnce(_Claim, frozen=True):
+    """Numbers that were measured by hand, and are measured again by no command here."""
+
+    kind: Literal["measured once"]
+    command: str
+    data: str
+    date: str
+    machine: str
+
+
+class Published(_Claim, frozen=True):
+    """Numbers of others, which nobody has earned here yet."""
+
+    kind: Literal["published elsewhere, not re-run here"]
+    source: str
+    data: str
+    values: dict[str, float]
+
+
+class Setting(_Claim, frozen=True):
+    """Numbers of the code that a document repeats: src/retune/some.py#CONSTANT."""
+
+    kind: Literal["setting"]
+    values: dict[str, float]
+
+
+Claim = Annotated[Earned | Bench | MeasuredOnce | Published | Setting, Field(discriminator="kind")]
+
+
+def load(root: Path) -> dict[str, Claim]:
+    """Read the claims by name.
+
+    Raises:
+        RetuneError: naming every wrong, missing or unknown key.
+    """
+    claims = load_yaml(root / NAME).get("claims")
+    try:
+        # As JSON, where a list may become a tuple though all else is strict.
+        return TypeAdapter(dict[str, Claim]).validate_json(json.dumps(claims))
+    except ValidationError as error:
+        lines = [f"{NAME}: {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+        raise RetuneError("\n".join(lines)) from None
+
+
+def facts(claim: Claim, project: Project) -> dict[str, Any]:
+    """What the project says today about a claim: its fields that can be looked up."""
+    root = project.root
+    match claim:
+        case Earned():
+            run = Sister(root, claim.pipeline) if claim.pipeline else project
+            return {
+                "params": digest(run.params_of(claim.changes)),
+                "data": run.data_md5(),
+                "sources": {path: md5(root / path) for path in claim.sources},
+                "values": {key: measured(root, key) for key in claim.values},
+            }
+        case Bench():
+            return {"sources": {path: md5(root / path) for path in claim.sources}}
+        case Setting():
+            return {"values": {key: _constant(root, key) for key in claim.values}}
+    return {}
+
+
+def problems(root: Path, claims: Mapping[str, Claim]) -> list[str]:
+    """Where the ledger and what was measured disagree, a line each."""
+    project = Project(root)
+    found = [
+        f"{NAME}: {name}: {line}"
+        for name, claim in claims.items()
+        for field, now in facts(claim, project).items()
+        for line in _differences(field, getattr(claim, field), now)
+    ]
+    for run in (project, *_sisters(root, claims)):
+        if run.params_of_the_last_run() != run.params_now():
+            lock = (run.folder / "dvc.lock").relative_to(root)
+            found.append(f"{lock}: the last run had other params than params.yaml: `dvc repro`")
+    return found
+
+
+def accept(root: Path) -> list[str]:
+    """Write what was measured into the ledger, which is otherwise left as it is.
+
+    Returns the names of the claims that changed.
+
+    Raises:
+        RetuneError: where params or data have changed, but the figures are those of before.
+    """
+    from dvc.utils.serialize import modify_yaml
+
+    project, claims = Project(root), load(root)
+    now = {name: facts(claim, project) for name, claim in claims.items()}
+    changed = {
+        name: {
+            field: value for field, value in found.items() if getattr(claims[name], field) != value
+        }
+        for name, found in now.items()
+    }
+    runs = project, *_sisters(root, claims)
+    outs = {path for run in runs for path in run.outs()}
+    unearned = [
+        name
+        for name, fields in changed.items()
+        if fields.keys() & {"params", "data"}
+        and "sources" not in fields
+        and now[name]["sources"].keys() - outs  # DVC itself watches over its outputs
+    ]
+    if unearned:
+        raise RetuneError(
+            f"{NAME}: params or data have changed since {listed(unearned)} came out; earn them "
+            "again first (`dvc repro`, `make variants`)"
+        )
+    with modify_yaml(str(root / NAME)) as document:
+        for name, fields in changed.items():
+            document["claims"][name].update(fields)
+    return sorted(name for name, fields in changed.items() if fields)
+
+
+def _sisters(root: Path, claims: Mapping[str, Claim]) -> Iterator[Sister]:
+    """The pipelines beside the main one that claims are made of."""
+    folders = {c.pipeline for c in claims.values() if isinstance(c, Earned) and c.pipeline}
+    return (Sister(root, folder) for folder in sorted(folders))
+
+
+def digest(params: Mapping[str, Any]) -> str:
+    """Twelve digits that change with any of the params."""
+    text = orjson.dumps(params, option=orjson.OPT_SORT_KEYS)
+    return hashlib.sha256(text).hexdigest()[:12]
+
+
+def md5(path: Path) -> str:
+    """The MD5 of a file, which DVC uses, too."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    except FileNotFoundError:
+        raise RetuneError(f"{NAME}: {path}: no such file, though a claim names it") from None
+
+
+def measured(root: Path, key: str) -> float:
+    """The number at `file#place`: keys with slashes between them, or the name of a row."""
+    file, _, place = key.partition("#")
+    value = value_at(read_json(root / file), place.split("/"), key)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise RetuneError(f"{NAME}: {key}: expected a number there, found {value!r}")
+    return value
+
+
+def _constant(root: Path, key: str) -> float:
+    """The number that a module of the project assigns to a name, read off its source."""
+    file, _, name = key.partition("#")
+    for node in ast.parse((root / file).read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and name in map(ast.unparse, node.targets):
+            return cast(float, ast.literal_eval(node.value))
+    raise RetuneError(f"{NAME}: {key}: no such constant")
+
+
+def _differences(field: str, stated: Any, now: Any) -> Iterator[str]:
+    if not isinstance(now, dict):
+        stated, now = {field: stated}, {field: now}
+    for key, value in now.items():
+        if stated[key] != value:
+            yield (
+                f"{field}: {key} is {value}, the ledger says {stated[key]}; if it is right as "
+                "it is: `python docs/generate.py --accept`"
+            )

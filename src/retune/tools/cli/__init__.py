@@ -1,0 +1,4 @@
+"""The command `retune`: its arguments and help.
+
+This room may import every room.
+"""

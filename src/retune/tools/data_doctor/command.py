@@ -1,0 +1,104 @@
+"""`retune doctor`: what it prints, and its exit code."""
+
+import argparse
+import io
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from retune.core.errors import RetuneError
+from retune.core.terminal_text import say
+from retune.tools.data_doctor.causes import unfolded
+from retune.tools.data_doctor.doctor import Examined, Options, diagnose, fix, log_path
+from retune.tools.data_doctor.output import as_json, as_text, counted, kinds_table
+from retune.tools.data_doctor.sorting import in_order
+
+_UNREADABLE = 2
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do what the command line says: 0 nothing to do, 1 findings, 2 not readable.
+
+    With `--fix` the code is that of the mended copy, which is examined again.
+
+    Raises:
+        RetuneError: for a wrong command line, or, after the report, a copy not written.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal may know fewer letters
+        sys.stdout.reconfigure(errors="backslashreplace")
+    if arguments.kinds:
+        print(kinds_table())
+        return 0
+    files, validation = list(map(Path, arguments.files)), list(map(Path, arguments.validation))
+    out = arguments.fix
+    _check(files, validation, out, arguments.drop)
+    options = Options(arguments.squad_v2, arguments.drop, arguments.windows)
+    examined = diagnose(files, validation, options)
+    code, fixed, problem = exit_code(examined, arguments.strict), None, None
+    if out:
+        try:
+            code, fixed = _fix(examined, out, validation, options, arguments.strict)
+        except RetuneError as error:
+            code, problem = _UNREADABLE, error
+    if arguments.all:
+        for one in examined:
+            one.findings = in_order(unfolded(one.findings))
+    if arguments.json:
+        checks = {"leaks": bool(validation), "windows": options.windows}
+        print(as_json(examined, code, checks, fixed))
+    else:
+        say(as_text(examined, everything=arguments.all))
+        for line in _closing(validation, options, fixed):
+            say(line)
+    if problem:
+        raise problem
+    return code
+
+
+def exit_code(examined: Sequence[Examined], strict: bool) -> int:
+    """2 if a file is not readable, 1 if there is something to do (`strict`: or a note)."""
+    if not all(one.readable for one in examined):
+        return _UNREADABLE
+    return int(any(one.needs_care or (strict and one.findings) for one in examined))
+
+
+def _check(files: list[Path], validation: list[Path], out: Path | None, drop: bool) -> None:
+    if not files:
+        raise RetuneError("no FILE to examine; name one or more, or ask for --kinds")
+    if out is None:
+        if drop:
+            raise RetuneError("--drop says what --fix OUT leaves out; use both, or neither")
+        return
+    if len(files) > 1:
+        raise RetuneError(f"--fix mends one file at a time, but there are {len(files)}")
+    if out.suffix.lower() != ".json":
+        raise RetuneError(f"--fix writes nested JSON, so {out} must end in .json")
+    if out.is_dir():
+        raise RetuneError(f"--fix writes a file, but {out} is a folder; name a file in it")
+    if any(out.exists() and path.exists() and out.samefile(path) for path in [*files, *validation]):
+        raise RetuneError(f"--fix does not write over its source; choose another OUT than {out}")
+
+
+def _fix(
+    examined: list[Examined], out: Path, validation: list[Path], options: Options, strict: bool
+) -> tuple[int, dict[str, Any]]:
+    changes = fix(examined[0], out)
+    again = diagnose([out], validation, options)
+    left = sum(len(one.findings) for one in again)
+    fixed = {"changes": changes, "left": left, "log": str(log_path(out)), "out": str(out)}
+    return exit_code(again, strict), fixed
+
+
+def _closing(validation: list[Path], options: Options, fixed: dict[str, Any] | None) -> list[str]:
+    lines = []
+    if not validation:
+        lines.append("not checked: what train and validation share (--validation FILE...)")
+    if not options.windows:
+        lines.append("not checked: answers that no window holds (--windows)")
+    if fixed:
+        lines.append(
+            f"wrote {fixed['out']} and {fixed['log']}: {counted(fixed['changes'], 'change')}, "
+            f"{counted(fixed['left'], 'finding')} left"
+        )
+    return lines

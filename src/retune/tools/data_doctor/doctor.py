@@ -1,0 +1,174 @@
+"""The doctor's work: examine files, compare splits, write a mended copy."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from retune.core.errors import RetuneError
+from retune.ingest.findings import Change, Finding
+from retune.ingest.text_files import UnreadableError
+from retune.tasks.qa.download.checking import Checker, Rules
+from retune.tasks.qa.download.leaking import find_leaks
+from retune.tasks.qa.download.reading import Record
+from retune.tasks.qa.download.reading_json import too_deep
+from retune.tools.data_doctor.causes import folded, unfolded
+from retune.tools.data_doctor.layout import (
+    character_findings,
+    layout_findings,
+    squad_v2_findings,
+    version_findings,
+)
+from retune.tools.data_doctor.mending import Mender, question
+from retune.tools.data_doctor.near_duplicates import near_findings, similar_findings
+from retune.tools.data_doctor.sorting import in_order
+from retune.tools.data_doctor.tolerant_reader import lenient_records
+from retune.tools.data_doctor.writing import write_log, write_mended
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What is asked of the doctor besides the files.
+
+    `drop` leaves out of a mended copy what cannot be mended; `windows` looks for answers
+    in no window of the checkpoint's tokenizer, both as params.yaml has them.
+    """
+
+    squad_v2: bool = False
+    drop: bool = False
+    windows: bool = False
+
+
+@dataclass(slots=True)
+class Examined:
+    """What is known of one file: its findings in order, and its records, mended."""
+
+    file: str
+    findings: list[Finding] = field(default_factory=list)
+    records: list[Record] = field(default_factory=list)
+    readable: bool = True
+
+    @property
+    def needs_care(self) -> bool:
+        """Whether download would refuse something, or `--fix` would change something."""
+        return any(f.severity == "error" or f.change for f in self.findings)
+
+
+def diagnose(files: Sequence[Path], validation: Sequence[Path], options: Options) -> list[Examined]:
+    """Examine the files of one split, and those that are to validate it.
+
+    Raises:
+        RetuneError: only where `windows` is asked for and params.yaml does not allow it.
+    """
+    split, other = _Split(options), _Split(options, only_scored=True)
+    examined = [split.examine(path) for path in files]
+    compared = [other.examine(path) for path in validation]
+    found = [*similar_findings(split.checker), *similar_findings(other.checker)]
+    if validation:
+        found += find_leaks(split.checker, other.checker, allow_contexts=False)
+        found += near_findings(split.checker, other.checker)
+    if options.windows:
+        from retune.tools.data_doctor.window_loss import window_findings
+
+        for part in (split, other):
+            found += window_findings(part.checker, part.squad_v2)
+    for one in examined + compared:
+        extra = [finding for finding in found if finding.file == one.file]
+        one.findings = in_order(folded(in_order([*one.findings, *extra])))
+    return examined + compared
+
+
+def fix(one: Examined, out: Path) -> int:
+    """Write the mended copy of a file and its log; return how many changes there were.
+
+    Raises:
+        RetuneError: for a file that cannot be mended, or whose copy would lose something.
+    """
+    if not one.readable:
+        raise RetuneError(f"{one.file}: not readable, so there is nothing to mend; see above")
+    findings = list(unfolded(one.findings))
+    lost = [f for f in findings if f.kind == "malformed" and not f.change]
+    if lost:
+        raise RetuneError(
+            f"{out}: not written: {one.file} has {len(lost):,} items that are no questions, the "
+            f"first at {lost[0].where}; mend them, or leave them out with --drop"
+        )
+    if not one.records:
+        raise RetuneError(f"{out}: not written: no question of {one.file} is without errors")
+    write_mended(out, one.records)
+    return write_log(log_path(out), findings)
+
+
+def log_path(out: Path) -> Path:
+    """Where the log of a mended copy stands."""
+    return out.with_name(f"{out.name}.log.jsonl")
+
+
+class _Split:
+    """The files that belong together, so that an id may stand in one of them only.
+
+    Attributes:
+        squad_v2: whether questions of any of them may be unanswerable.
+    """
+
+    def __init__(self, options: Options, *, only_scored: bool = False) -> None:
+        rules = Rules(options.squad_v2, False, drop_unanswerable=False, only_scored=only_scored)
+        self.checker = Checker(rules)
+        self._mender = Mender(drop=options.drop)
+        self._drop = options.drop
+        self._asked = self.squad_v2 = options.squad_v2
+
+    def examine(self, path: Path) -> Examined:
+        """Everything about one file; what cannot be read is a finding, too."""
+        one = Examined(str(path))
+        try:
+            one.findings, one.records = self._examined(path, one.file)
+        except UnreadableError as error:
+            one.findings = [_unreadable(error.kind, one.file, error.where, error.why)]
+            one.readable = False
+        except RecursionError:
+            why = too_deep(one.file, "").why
+            one.findings, one.readable = [_unreadable("invalid_json", one.file, "", why)], False
+        except RetuneError as error:
+            why = str(error).removeprefix(f"{path}: ")
+            one.findings, one.readable = [_unreadable("unreadable", one.file, "", why)], False
+        except OSError as error:
+            why = f"cannot be opened ({error.strerror or error})"
+            one.findings, one.readable = [_unreadable("unreadable", one.file, "", why)], False
+        return one
+
+    def _examined(self, path: Path, file: str) -> tuple[list[Finding], list[Record]]:
+        self._mender.findings, self.checker.findings = [], []
+        records, findings = lenient_records(path, file)
+        if self._drop:
+            findings = [_dropped_item(finding) for finding in findings]
+        mended = self._mender.mend(records)
+        is_v2 = [] if self._asked else list(squad_v2_findings(records))
+        self.checker.rules = replace(self.checker.rules, squad_v2=self._asked or bool(is_v2))
+        self.squad_v2 |= bool(is_v2)
+        kept = [record for record in mended if self._is_kept(record)]
+        self.checker.close_file()
+        findings += [*layout_findings(records), *version_findings(mended)]
+        findings += [*is_v2, *character_findings(records)]
+        findings += self._mender.findings
+        findings += self.checker.findings
+        return in_order(findings), kept
+
+    def _is_kept(self, record: Record) -> bool:
+        if self.checker.check(record) is not None or not self._drop:
+            return True
+        message = "errors are left, so the question is left out"
+        self._mender.note(record, "dropped_question", "", message, Change(question(record), None))
+        return False
+
+
+def _unreadable(kind: str, file: str, where: str, why: str) -> Finding:
+    return Finding(kind, "error", file, where, "", why)
+
+
+def _dropped_item(finding: Finding) -> Finding:
+    if finding.kind != "malformed":
+        return finding
+    change = Change(finding.message, None)
+    return Finding(
+        "malformed", "error", finding.file, finding.where, finding.id, finding.message, change
+    )

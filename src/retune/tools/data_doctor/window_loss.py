@@ -1,0 +1,54 @@
+"""Answers that no window of the checkpoint's tokenizer holds whole."""
+
+from itertools import islice
+from typing import Any
+
+from retune.core.params import Params
+from retune.ingest.findings import Finding
+from retune.models.checkpoints import CheckpointParams, load_tokenizer, resolve
+from retune.tasks.qa.download.checking import Checker
+from retune.tasks.qa.download.kinds import KINDS
+from retune.tasks.qa.tokenize.audit import WARNING_SHARE, Audit
+from retune.tasks.qa.tokenize.tokenize import TokenizeParams, Windower
+
+_BATCH = 1000
+_FIELDS = {
+    "question_cut": "question",
+    "question_trimmed": "question",
+    "context_without_tokens": "context",
+}
+
+
+def window_findings(checker: Checker, squad_v2: bool) -> list[Finding]:
+    """What the windows of params.yaml lose of the sound questions of a split.
+
+    Raises:
+        RetuneError: for a checkpoint or lengths that allow no windows.
+    """
+    with Params() as params:
+        settings = params.section("qa.tokenize", TokenizeParams)
+        checkpoint = params.section("qa.checkpoint", CheckpointParams)
+    windower = Windower(load_tokenizer(resolve(checkpoint, "qa.checkpoint")), settings)
+    notes: list[dict[str, Any]] = []
+    audit = Audit("data", notes.append, None, squad_v2=squad_v2)
+    examples = iter(checker.examples)
+    row = 0
+    while batch := list(islice(examples, _BATCH)):
+        cut = windower.cut(batch, first_row=row)
+        audit.add(batch, *cut)
+        row += len(batch)
+    # That an answer has no place is the checker's to say.
+    findings = [_finding(checker, **note) for note in notes if note["kind"] != "unplaced_answer"]
+    if audit.unknown_share > WARNING_SHARE:
+        file = checker.records[checker.examples[0].id].file
+        message = f"{audit.unknown_sentence()}; set qa.checkpoint to an encoder for this language"
+        kind = "unknown_tokens"
+        findings.append(Finding(kind, KINDS[kind].severity, file, "", "", message))
+    return findings
+
+
+def _finding(checker: Checker, id: str, kind: str, detail: str) -> Finding:
+    record = checker.records[id]
+    place = record.place(_FIELDS.get(kind, "answers"))
+    message = f"{KINDS[kind].meaning}: {detail}"
+    return Finding(kind, KINDS[kind].severity, record.file, place, id, message)

@@ -1,0 +1,69 @@
+"""Named sets of parameters: only the differences from params.yaml."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from retune.core.errors import RetuneError
+from retune.core.params import parameters
+
+FOLDER = Path("experiments")
+SEED = "qa.seed"
+
+
+class HydraValue(str):
+    """A value as the command line has it, in the grammar of Hydra's overrides."""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A name and the parameters that it changes, by dotted name.
+
+    Attributes:
+        name: of the experiment.
+        changes: values by dotted name.
+        swept: the names among them that the command line gave one by one.
+    """
+
+    name: str
+    changes: Mapping[str, Any]
+    swept: frozenset[str] = frozenset()
+
+    def overrides(self, file: str | None = None) -> list[str]:
+        """The changes in the form that `dvc exp run -S` reads; of params.yaml, or of `file`."""
+        of = "" if file is None else f"{file}:"
+        return [f"{of}{key}={_override(value)}" for key, value in self.changes.items()]
+
+
+def load_experiment(name: str, folder: Path = FOLDER) -> Experiment:
+    """Read `<name>.yaml`."""
+    path = folder / f"{name}.yaml"
+    if not path.is_file():
+        names = ", ".join(sorted(file.stem for file in folder.glob("*.yaml"))) or "none"
+        raise RetuneError(f"{path}: no such experiment; there are: {names}")
+    return Experiment(name, parameters(path))
+
+
+def _override(value: Any) -> str:
+    """`value` in the grammar of Hydra's overrides, which `dvc exp run -S` uses."""
+    match value:
+        case HydraValue():
+            return str(value)
+        case None | bool():
+            return json.dumps(value)
+        case list():
+            return f"[{','.join(map(_override, value))}]"
+        case dict():
+            return "{" + ",".join(f"{key}:{_override(item)}" for key, item in value.items()) + "}"
+        case str() if not re.fullmatch(r"[\w.+-]+", value, re.ASCII):
+            return _quoted(value)
+    return str(value)
+
+
+def _quoted(text: str) -> str:
+    # A backslash is doubled only where a quote follows it, says Hydra's grammar.
+    escaped = re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + found[2], text)
+    return "'" + escaped.replace("'", "\\'") + "'"

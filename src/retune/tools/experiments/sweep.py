@@ -1,0 +1,185 @@
+"""Experiments one after the other, each in a clean copy, each with a log of its own.
+
+DVC's queue does the same with background workers; this runs in the foreground, goes on
+after a failure, and says at the end what failed and where its log is.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from retune.core.errors import RetuneError, listed
+from retune.core.params import parameters
+from retune.preflight.validation import stage_folder
+from retune.tools.experiments import leftovers
+from retune.tools.experiments.effects import require_effects
+from retune.tools.experiments.experiments import Experiment
+from retune.tools.experiments.grid import python_value
+from retune.tools.project.commands import DVC, dvc, git, last_lines
+
+LOGS = Path("logs")
+PIPELINES = Path("pipelines")
+_LINES = 6  # of a log, shown where an experiment failed
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one experiment ended.
+
+    Attributes:
+        name: of the experiment.
+        failed: whether it did.
+        log: what DVC and the stages printed.
+        error: the last lines of the log of one that failed.
+    """
+
+    name: str
+    failed: bool
+    log: Path
+    error: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """Where a pipeline is, and how DVC is told of it.
+
+    Attributes:
+        folder: of its dvc.yaml and params.yaml.
+    """
+
+    folder: Path = Path()
+
+    @property
+    def project(self) -> Path:
+        """The folder of the DVC project that it is part of, in which DVC is called."""
+        return self.folder if (self.folder / ".dvc").is_dir() else Path()
+
+    @property
+    def inside(self) -> Path:
+        """Its folder as DVC sees it."""
+        return self.folder.relative_to(self.project)
+
+    def arguments(self, experiment: Experiment, stages: Sequence[str]) -> list[str]:
+        """What `dvc exp run` is given: settings, folders to copy, stages."""
+        elsewhere = self.inside != Path()
+        params = str(self.inside / "params.yaml") if elsewhere else None
+        graph = str(self.inside / "dvc.yaml")
+        settings = [part for o in experiment.overrides(params) for part in ("-S", o)]
+        copies = own_folders(experiment, self.folder / "params.yaml", stage_folder(self.folder))
+        seen = (Path(os.path.relpath(copy, self.project)).as_posix() for copy in copies)
+        settings += [part for copy in seen for part in ("--copy-paths", copy)]
+        targets = [f"{graph}:{stage}" for stage in stages] or ([graph] if elsewhere else [])
+        return [*settings, *targets]
+
+
+def sister(name: str) -> Path:
+    """The folder of a pipeline beside the main one.
+
+    Raises:
+        RetuneError: there is none of that name.
+    """
+    folders = [path.parent for path in sorted(PIPELINES.glob("*/dvc.yaml"))]
+    names = ", ".join(folder.name for folder in folders) or "none"
+    if PIPELINES / name not in folders:
+        raise RetuneError(f"--pipeline {name}: no such pipeline; there are: {names}")
+    return PIPELINES / name
+
+
+def sweep(
+    experiments: Sequence[Experiment],
+    *,
+    replace: bool,
+    pipeline: Path | None = None,
+    stages: Sequence[str] = (),
+    logs: Path = LOGS,
+) -> list[Outcome]:
+    """Run each experiment with `dvc exp run --temp` and return how each ended.
+
+    With `pipeline` it is the one in that folder which runs, and whose params are changed. With
+    `stages` only those of it run, and what they need.
+
+    Raises:
+        RetuneError: before anything runs, where two experiments have one name, an experiment of
+            that name is there already and `replace` is false, a stage would refuse a value, or a
+            swept key has no effect.
+    """
+    place = Pipeline(pipeline or Path())
+    names = [experiment.name for experiment in experiments]
+    if len(set(names)) < len(names):
+        raise RetuneError(f"two experiments have one name: {listed(sorted(names))}")
+    for note in require_effects(place.folder, experiments, stages):
+        print(f"note: {note}", file=sys.stderr)
+    known = _existing_names(place.project)
+    existing = [name for name in names if name in known]
+    if existing and not replace:
+        raise RetuneError(
+            f"experiments of that name are there already: {listed(existing)}; "
+            "give --replace to run them again, or remove them with `dvc exp remove`"
+        )
+    if existing:
+        dvc(place.project, "exp", "remove", *existing)
+    logs.mkdir(exist_ok=True)
+    bar = tqdm(experiments, desc="sweep", unit=" experiments")
+    return [_run(experiment, place, stages, logs, bar) for experiment in bar]
+
+
+def _run(
+    experiment: Experiment,
+    place: Pipeline,
+    stages: Sequence[str],
+    logs: Path,
+    bar: "tqdm[Experiment]",
+) -> Outcome:
+    bar.set_postfix_str(experiment.name)
+    log = logs / f"{experiment.name}.log"
+    command = [*DVC, "exp", "run", "--temp", "--name", experiment.name]
+    command += place.arguments(experiment, stages)
+    with log.open("w", encoding="utf-8") as file:
+        print("$", " ".join(command[2:]), file=file, flush=True)
+        done = subprocess.run(
+            command, cwd=place.project, stdout=file, stderr=subprocess.STDOUT, check=False
+        )
+    failed = done.returncode != 0
+    error = last_lines(log, _LINES) if failed else ""
+    if done.returncode < 0:  # DVC could not clean up
+        leftovers.remove_killed(place.project, experiment.name)
+        error += f"\nkilled by signal {-done.returncode}"
+    return Outcome(experiment.name, failed, log, error)
+
+
+def own_folders(experiment: Experiment, params: Path, top: Path = Path()) -> list[str]:
+    """Folders of one's own files, of all that `params` name, that a clean copy would not have.
+
+    These are the ones in the project that neither git nor DVC knows. Params name them from `top`.
+    """
+    values = {**parameters(params), **experiment.changes}
+    folders = (value for key, value in values.items() if key.rpartition(".")[2] == "folder")
+    named = {Path(str(python_value(folder))) for folder in folders}
+    behind = {Path(os.path.normpath(top / path)) for path in named if _stays_behind(top, path)}
+    return [folder.as_posix() for folder in sorted(behind) if not behind & {*folder.parents}]
+
+
+def _stays_behind(top: Path, folder: Path) -> bool:
+    if folder.is_absolute() or ".." in folder.parts or not (top / folder).is_dir():
+        return False
+    places = folder, *folder.parents
+    is_dvcs = any((top / f"{place}.dvc").exists() for place in places)
+    return not is_dvcs and not git(top, "ls-files", "--", str(folder))
+
+
+def _existing_names(project: Path) -> set[str]:
+    listing = dvc(project, "exp", "list", "--all-commits", "--names-only")
+    return set(listing.split())
+
+
+def outcomes_as_json(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
+    """The outcomes for other programs."""
+    return [
+        {"name": o.name, "failed": o.failed, "log": str(o.log), "error": o.error} for o in outcomes
+    ]

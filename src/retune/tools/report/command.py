@@ -1,0 +1,116 @@
+"""`retune report`: the contents of a report, where it is written, and the line that is printed."""
+
+import argparse
+import importlib
+import json
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+
+from retune.core.errors import RetuneError, listed
+from retune.core.files import atomic_path
+from retune.core.params import module_names
+from retune.core.terminal_text import say
+from retune.tools.report import figures, provenance, results, settings
+from retune.tools.report.content import Block, Part, Remark, Report, section
+from retune.tools.report.graph import SISTERS, Pipeline, folders, read_pipeline
+from retune.tools.report.locks import Lock
+from retune.tools.report.sources import Reader
+
+_ADDITIONS = "retune.tools.report.task_sections"
+_WIDTH = 80
+
+
+def run(arguments: argparse.Namespace, root: Path = Path(".")) -> int:
+    """Write the page, or print its content as JSON, and return 0: gaps are part of a report."""
+    if not arguments.json:
+        _require_file(arguments.out)
+    report = gather(root, arguments.pipeline)
+    if arguments.json:
+        print(json.dumps(report.as_data(), indent=2, sort_keys=True))
+        return 0
+    write(arguments.out, report)
+    say(textwrap.fill(f"{arguments.out}: {_counted(report)}", _WIDTH, break_long_words=False))
+    return 0
+
+
+def gather(root: Path, names: Sequence[str] = ()) -> Report:
+    """The contents of a report on the project in `root`: of all pipelines, or of `names`.
+
+    Raises:
+        RetuneError: `root` is not the project's folder, or has no pipeline of a name.
+    """
+    if not (root / "dvc.yaml").is_file():
+        raise RetuneError("there is no dvc.yaml here; run this in the project's folder")
+    known = folders(root)
+    if unknown := [name for name in names if name not in known]:
+        raise RetuneError(
+            f"no pipeline {listed(unknown)}; there are: {', '.join(known)} (the folders of "
+            f"{SISTERS}/)"
+        )
+    chosen = {name: folder for name, folder in known.items() if not names or name in names}
+    parts = tuple(part(root, name, folder) for name, folder in chosen.items())
+    return Report(provenance.of_project(root), parts)
+
+
+def write(path: Path, report: Report) -> None:
+    """Write the page to `path`."""
+    from retune.tools.report.page import render
+
+    with atomic_path(path) as temporary:
+        temporary.write_text(render(report), encoding="utf-8", newline="\n")
+
+
+def part(root: Path, name: str, folder: str) -> Part:
+    """All about one pipeline; where its dvc.yaml is broken, that alone."""
+    try:
+        pipeline = read_pipeline(root, name, folder)
+    except RetuneError as error:
+        broken = Pipeline(name, folder, "", (), (), (), ())
+        fault = section("Results", [Remark(str(error), "fault")])
+        return Part(name, broken.about, broken.command, tuple(fault))
+    reader, lock = Reader(root, pipeline), Lock(root, pipeline)
+    found = results.read_metrics(reader)
+    task = _additions(name)
+    claimed: Sequence[str] = task.CLAIMED if task else ()
+    sections = [
+        *results.results(found),
+        *(task.add(reader, found) if task else ()),
+        *figures.charts(reader, claimed),
+        *results.lists(found, claimed),
+        *settings.settings(root, pipeline, lock),
+        *provenance.of_pipeline(lock, found, pipeline.command),
+    ]
+    # What is missing is known when all has been read, and comes first.
+    gaps: list[Block] = [*reader.remarks()]
+    return Part(name, pipeline.about, pipeline.command, (*section("Gaps", gaps), *sections))
+
+
+def _additions(name: str) -> ModuleType | None:
+    if name not in module_names(_ADDITIONS):
+        return None
+    return importlib.import_module(f"{_ADDITIONS}.{name}")
+
+
+def _require_file(path: Path) -> None:
+    if path.is_dir():
+        raise RetuneError(f"--out {path}: is a folder; name a file, such as {path / 'report.html'}")
+
+
+def _counted(report: Report) -> str:
+    kinds = [block.kind for block in report.blocks]
+    tables, remarks = kinds.count("table"), kinds.count("remark")
+    others = len(kinds) - tables - remarks
+    gaps = sum(isinstance(b, Remark) and b.tone != "plain" for b in report.blocks)
+    counts = [
+        _plural(len(report.parts), "pipeline"),
+        _plural(tables, "table"),
+        _plural(others, "figure"),
+        _plural(gaps, "gap"),
+    ]
+    return ", ".join(counts)
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"

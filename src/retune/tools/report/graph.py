@@ -1,0 +1,259 @@
+"""What a pipeline's dvc.yaml declares: metrics, plots, and the stage that earns each of them.
+
+DVC's own reading of it stops at the first fault of any pipeline. Here is the
+part of its language that names files: `vars`, `${...}`, `foreach` and `matrix`.
+"""
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from retune.core.errors import RetuneError, excerpt
+from retune.core.params import load_yaml
+
+MAIN = "qa"  # the pipeline at the top
+SISTERS = "pipelines"
+#: The axis over which figures are folded to mean and interval.
+SEED = "seed"
+_SLOT = re.compile(r"\$\{\s*([^}]*?)\s*\}")
+_ITEM = "item"
+_KINDS = ("metrics", "plots", "outs")
+#: Of dvc.yaml, as far as it is read here.
+_FORM = (
+    "`vars`, `metrics`, `plots` and `outs` are lists of paths or of `path: {...}`, `matrix` has a "
+    "list for each axis, and `foreach` is a list or has names"
+)
+
+
+@dataclass(frozen=True)
+class Output:
+    """A file or folder of metrics or plots.
+
+    Attributes:
+        stage: that writes it, as in dvc.yaml.
+        target: that stage for one item, as `dvc repro` takes it.
+        item: of a stage that stands for several, by axis: `{"method": "bert", "seed": "1"}`.
+        path: from the project's top.
+        style: what dvc.yaml says of a plot: template, x, y, title, ...
+    """
+
+    stage: str
+    target: str
+    item: Mapping[str, str]
+    path: str
+    style: Mapping[str, Any]
+
+    @property
+    def variant(self) -> dict[str, str]:
+        """The item without its seed."""
+        return {axis: name for axis, name in self.item.items() if axis != SEED}
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """One dvc.yaml.
+
+    Attributes:
+        name: of its folder; that of the main one is its task's.
+        folder: from the project's top.
+        about: the first sentence of the comment that it begins with.
+        metrics: that its stages write.
+        plots: that its stages write.
+        outs: what else they write.
+        declared: figures of its `plots:`, by their title or name, with paths from the top.
+    """
+
+    name: str
+    folder: str
+    about: str
+    metrics: tuple[Output, ...]
+    plots: tuple[Output, ...]
+    outs: tuple[Output, ...]
+    declared: tuple[tuple[str, Mapping[str, Any]], ...]
+
+    @property
+    def command(self) -> str:
+        """What runs all of it, from the project's top."""
+        return f"cd {self.folder} && dvc repro" if self.folder else "dvc repro"
+
+    def earns(self, output: Output) -> str:
+        """What writes one output."""
+        return f"{self.command} {output.target}"
+
+
+def folders(root: Path) -> dict[str, str]:
+    """The folder of each pipeline by its name, the main one first."""
+    sisters = sorted(path.parent.name for path in root.glob(f"{SISTERS}/*/dvc.yaml"))
+    return {MAIN: ""} | {name: f"{SISTERS}/{name}" for name in sisters}
+
+
+def read_pipeline(root: Path, name: str, folder: str) -> Pipeline:
+    """Read the dvc.yaml in `folder`.
+
+    Raises:
+        RetuneError: it cannot be read, is of another form, or names what is not there.
+    """
+    path = root / folder / "dvc.yaml"
+    try:
+        return _read(root, path, name, folder)
+    except (AttributeError, OSError, TypeError, ValueError) as error:
+        raise RetuneError(
+            f"{path}: not of the form that DVC reads ({error}); {_FORM}; mend it"
+        ) from None
+
+
+def _read(root: Path, path: Path, name: str, folder: str) -> Pipeline:
+    content = load_yaml(path)
+    context = _context(root / folder, content)
+    stages = content.get("stages")
+    if not isinstance(stages, dict):
+        raise RetuneError(f"{path}: expected `stages:` with a name for each, got {excerpt(stages)}")
+    found: dict[str, list[Output]] = {kind: [] for kind in _KINDS}
+    for stage, body in stages.items():
+        for target, item, resolved in _instances(f"{path}: stages.{stage}", stage, body, context):
+            base = PurePosixPath(folder, str(resolved.get("wdir", ".")))
+            for kind, outputs in found.items():
+                for told, style in _entries(resolved.get(kind)):
+                    outputs.append(Output(stage, target, item, _joined(base, told), style))
+    declared = tuple(_declared(content.get("plots"), folder))
+    metrics, plots, outs = (tuple(found[kind]) for kind in _KINDS)
+    return Pipeline(name, folder, _first_sentence(path), metrics, plots, outs, declared)
+
+
+def _context(folder: Path, content: Mapping[str, Any]) -> dict[str, Any]:
+    """What `${...}` may name: params.yaml beside dvc.yaml, and its `vars`."""
+    params = folder / "params.yaml"
+    context: dict[str, Any] = load_yaml(params) if params.is_file() else {}
+    for entry in _listed(content.get("vars")):
+        context |= entry if isinstance(entry, dict) else load_yaml(folder / str(entry))
+    return context
+
+
+def _instances(
+    where: str, stage: str, body: Any, context: Mapping[str, Any]
+) -> Iterator[tuple[str, dict[str, str], dict[str, Any]]]:
+    """Target, item and body of each stage that `body` stands for."""
+    if not isinstance(body, dict):
+        raise RetuneError(f"{where}: expected a stage with a `cmd`, got {excerpt(body)}")
+    if "matrix" in body:
+        yield from _of_matrix(where, stage, body, context)
+    elif "foreach" in body:
+        choices = _resolved(where, body["foreach"], context)
+        for key, value in _keyed(choices):
+            inner = {**context, "key": key, _ITEM: value}
+            yield f"{stage}@{key}", {"method": key}, _outputs(where, body.get("do") or {}, inner)
+    else:
+        yield stage, {}, _outputs(where, body, context)
+
+
+def _of_matrix(
+    where: str, stage: str, body: Mapping[str, Any], context: Mapping[str, Any]
+) -> Iterator[tuple[str, dict[str, str], dict[str, Any]]]:
+    axes = {
+        axis: [*enumerate(_listed(_resolved(where, values, context)))]
+        for axis, values in body["matrix"].items()
+    }
+    for point in product(*axes.values()):
+        chosen = dict(zip(axes, point, strict=True))
+        # As DVC names them: what is no plain value goes by its place.
+        words = [
+            f"{axis}{place}" if isinstance(value, dict | list) else str(value)
+            for axis, (place, value) in chosen.items()
+        ]
+        item = {axis: _name(value, f"{axis}{place}") for axis, (place, value) in chosen.items()}
+        inner = {**context, _ITEM: {axis: value for axis, (_, value) in chosen.items()}}
+        yield f"{stage}@{'-'.join(words)}", item, _outputs(where, body, inner)
+
+
+def _keyed(choices: Any) -> list[tuple[str, Any]]:
+    if isinstance(choices, dict):
+        return list(choices.items())
+    plain = [not isinstance(value, dict | list) for value in _listed(choices)]
+    keys = [str(value) if plain[n] else str(n) for n, value in enumerate(choices)]
+    return list(zip(keys, choices, strict=True))
+
+
+def _name(value: Any, place: str) -> str:
+    return str(value.get("name", place)) if isinstance(value, dict) else str(value)
+
+
+def _outputs(where: str, body: Mapping[str, Any], context: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a stage's body what names outputs, with `${...}` filled in."""
+    kept = {key: body[key] for key in ("wdir", *_KINDS) if key in body}
+    resolved: dict[str, Any] = _resolved(where, kept, context)
+    return resolved
+
+
+def _resolved(where: str, value: Any, context: Mapping[str, Any]) -> Any:
+    if isinstance(value, dict):
+        return {
+            _resolved(where, key, context): _resolved(where, item, context)
+            for key, item in value.items()
+        }
+    if isinstance(value, list):
+        return [_resolved(where, item, context) for item in value]
+    if not isinstance(value, str):
+        return value
+    if whole := _SLOT.fullmatch(value):
+        return _looked_up(where, whole[1], context)
+    return _SLOT.sub(lambda slot: str(_looked_up(where, slot[1], context)), value)
+
+
+def _looked_up(where: str, name: str, context: Mapping[str, Any]) -> Any:
+    value: Any = context
+    for key in re.split(r"[.\[\]]+", name.rstrip("]")):
+        if isinstance(value, list) and key.isdecimal() and int(key) < len(value):
+            value = value[int(key)]
+        elif isinstance(value, dict) and key in value:
+            value = value[key]
+        else:
+            raise RetuneError(f"{where}: ${{{name}}} is neither in its params.yaml nor in `vars`")
+    return value
+
+
+def _entries(entries: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Path and settings of each entry of `metrics:` or `plots:`."""
+    for entry in _listed(entries):
+        if isinstance(entry, dict):
+            yield from ((str(path), dict(style or {})) for path, style in entry.items())
+        else:
+            yield str(entry), {}
+
+
+def _declared(entries: Any, folder: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The figures of `plots:` at the top level, with their `y` as columns by file."""
+    for name, style in entries.items() if isinstance(entries, dict) else _entries(entries):
+        told = dict(style or {})
+        columns = told.get("y")
+        by_file = columns if isinstance(columns, dict) else {name: columns}
+        base = PurePosixPath(folder)
+        told["y"] = {_joined(base, file): names for file, names in by_file.items()}
+        if isinstance(told.get("x"), dict):
+            told["x"] = {_joined(base, file): column for file, column in told["x"].items()}
+        yield str(told.get("title", name)), told
+
+
+def _listed(value: Any) -> list[Any]:
+    """A list, or what stands empty; of a text the letters would be taken for the elements."""
+    if not isinstance(value, list | None):
+        raise TypeError(f"expected a list, got {excerpt(value)}")
+    return value or []
+
+
+def _joined(base: PurePosixPath, path: str) -> str:
+    return PurePosixPath(os.path.normpath(base / path)).as_posix()
+
+
+def _first_sentence(path: Path) -> str:
+    """Of the comment at the beginning of a YAML file."""
+    words = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if not line.startswith("#"):
+            break
+        words.append(line.lstrip("# "))
+    sentence, end, _ = " ".join(words).partition(". ")
+    return sentence + end.rstrip()

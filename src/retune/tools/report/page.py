@@ -1,0 +1,80 @@
+"""A report as one page of HTML that needs nothing else: no network, no script, no font."""
+
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from retune.tools.report import svg
+from retune.tools.report.content import (
+    Bars,
+    Cell,
+    Column,
+    Form,
+    Lines,
+    Matrix,
+    Report,
+    Token,
+    shown,
+)
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+_FOLDER = Path(__file__).parent
+_TEXTS: tuple[Form, ...] = ("text", "code")
+_SHADES = 10  # of tokens, by their probability
+_BREAKS = str.maketrans({"\n": "↵", "\t": "⇥", "\r": "␍"})
+
+
+def render(report: Report) -> str:
+    """The page. Every text in it is escaped; equal reports give equal bytes."""
+    return _environment().get_template("page.html").render(report=report)
+
+
+@cache
+def _environment() -> "Environment":
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(_FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {
+        "cell": _cell, "chart": _chart, "ends": _ends, "shown": shown, "swatch": svg.swatch,
+        "is_text": _is_text, "shade": _shade, "piece": _piece,
+    }  # fmt: skip
+    return environment
+
+
+def _cell(cell: Cell, column: Column) -> str:
+    return shown(cell, column.form)
+
+
+def _is_text(column: Column) -> bool:
+    return column.form in _TEXTS
+
+
+def _chart(chart: Lines | Bars | Matrix) -> str:
+    match chart:
+        case Lines():
+            return svg.lines(chart)
+        case Bars():
+            return svg.bars(chart)
+    return svg.matrix(chart)
+
+
+def _ends(chart: Lines) -> list[tuple[str, ...]]:
+    return [(name, *map(shown, figures)) for name, *figures in svg.ends(chart)]
+
+
+def _shade(token: Token) -> int:
+    return max(0, min(int(token.probability * _SHADES), _SHADES - 1))
+
+
+def _piece(token: Token) -> str:
+    """A token's text; a line's end is seen, since a page would make a space of it."""
+    return shown(token.text.translate(_BREAKS))

@@ -1,0 +1,271 @@
+"""Tables of what any pipeline's metrics hold: figures by variant, and the lists beside them.
+
+A metrics file is JSON, nested under its task. What stands in it by name is a figure; lists of
+objects are tables of their own, but for `spread`, which says how far a figure's mean reaches over
+the seeds, and `details`, where what a run costs may stand, too.
+"""
+
+import statistics
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from retune.core.errors import listed
+from retune.stats.seed_spread import Variant, interval_half_width, warnings
+from retune.tools.report.content import (
+    Block,
+    Cell,
+    Column,
+    Form,
+    Remark,
+    Section,
+    Spread,
+    Table,
+    Told,
+    section,
+)
+from retune.tools.report.graph import SEED, Output
+from retune.tools.report.sources import Reader
+
+#: Figures of which more than the name is known, in the order of their columns.
+FIGURES: dict[str, tuple[str, Form]] = {
+    "exact_match": ("EM", "score"),
+    "accuracy": ("accuracy", "score"),
+    "f1": ("F1", "score"),
+    "macro_f1": ("macro F1", "score"),
+    "precision": ("precision", "score"),
+    "recall": ("recall", "score"),
+    "perplexity_before": ("perplexity before", "score"),
+    "perplexity": ("perplexity", "score"),
+    "loss": ("loss", "number"),
+    "mft_pass_rate": ("MFT passed, %", "score"),
+    "mft_pass_rate_of_one_answer": ("MFT by one answer to all, %", "score"),
+    "probe_pass_rate": ("probes passed, %", "score"),
+    "probe_pass_rate_of_one_answer": ("by one answer to all, %", "score"),
+    "expected_calibration_error": ("calibration error", "score"),
+    "ceiling_f1": ("F1 ceiling", "score"),
+    "parameters": ("parameters", "count"),
+    "trained_parameters": ("trained", "count"),
+    "model_bytes": ("stored", "bytes"),
+    "bundle_bytes": ("stored", "bytes"),
+    "train_seconds": ("training", "seconds"),
+    "train_windows_per_second": ("windows/s", "number"),
+    "train_texts_per_second": ("texts/s", "number"),
+    "train_blocks_per_second": ("blocks/s", "number"),
+    "train_sentence_parts_per_second": ("parts/s", "number"),
+    "peak_memory_mb": ("peak memory, MB", "count"),
+}
+_COSTS = [*FIGURES][[*FIGURES].index("parameters") :]
+_ORDER = {name: place for place, name in enumerate(FIGURES)}
+_MOST_ROWS = 200  # of a list that is shown; longer ones stay in their file
+_SPREAD = "spread"
+#: Of which one run is one draw.
+_SCORES = ("exact_match", "f1", "accuracy")
+Key = tuple[str, ...]
+
+
+class Metrics(NamedTuple):
+    """A metrics file and its value."""
+
+    output: Output
+    value: Any
+
+
+class Figures(NamedTuple):
+    """What stands in a metrics file by name."""
+
+    scalars: dict[str, float]
+    half_widths: dict[str, float]
+
+
+def read_metrics(reader: Reader) -> list[Metrics]:
+    """All metrics of the pipeline that are there and can be read."""
+    read = [Metrics(output, reader.json(output)) for output in reader.pipeline.metrics]
+    return [metrics for metrics in read if metrics.value is not None]
+
+
+def results(found: Sequence[Metrics]) -> list[Section]:
+    """A table of figures for each way in which stages stand for several variants."""
+    by_axes: dict[Key, list[Metrics]] = {}
+    for metrics in found:
+        by_axes.setdefault(tuple(metrics.output.variant), []).append(metrics)
+    blocks: list[Block] = []
+    for axes, group in by_axes.items():
+        if axes:
+            blocks += [*_by_variant(axes, group), *map(Remark, _noise(group))]
+    single = _by_stage(by_axes.get((), ()))
+    return section("Results", [*blocks, single] if single.rows else blocks)
+
+
+def lists(found: Sequence[Metrics], claimed: Sequence[str] = ()) -> list[Section]:
+    """Every list of objects in the metrics as a table, but for those whose names are `claimed`."""
+    tables: dict[tuple[str, str], list[tuple[Output, Mapping[str, Any]]]] = {}
+    for metrics in found:
+        for name, rows in _lists(metrics.value):
+            if name not in (*claimed, _SPREAD):
+                told = tables.setdefault((metrics.output.stage, name), [])
+                told += [(metrics.output, row) for row in rows]
+    made = [list_table(f"{stage}: {name}", rows) for (stage, name), rows in tables.items()]
+    return section("Details of the metrics", made, folded=True)
+
+
+def heading(name: str) -> str:
+    """What a column of a figure is called."""
+    return FIGURES[name][0] if name in FIGURES else name.replace("_", " ")
+
+
+def form(name: str) -> Form:
+    """How a figure is told."""
+    return FIGURES[name][1] if name in FIGURES else "number"
+
+
+def figures(value: Any) -> Figures:
+    """The figures of a metrics file by the last part of their name; the outermost one counts."""
+    scalars: dict[str, float] = {}
+    half_widths: dict[str, float] = {}
+    for name, number in sorted(_scalars(value), key=lambda pair: pair[0].count(".")):
+        last = name.rpartition(".")[2]
+        if "[" not in name or last in FIGURES:
+            scalars.setdefault(last, number)
+    for name, rows in _lists(value):
+        for row in rows if name == _SPREAD else ():
+            if isinstance(row.get("half_width"), int | float):
+                half_widths[str(row.get("score"))] = float(row["half_width"])
+    return Figures(scalars, half_widths)
+
+
+def _by_variant(axes: Key, found: Sequence[Metrics]) -> list[Table]:
+    """A row for each variant: scores in one table, what they cost in another."""
+    runs = cells_by_variant(found)
+    names = _ordered(name for row in runs.values() for name in row)
+    seeds = {m.output.item[SEED] for m in found if SEED in m.output.item}
+    told_ = f"; ± is half of the 95 % interval over {len(seeds)} seeds" if seeds else ""
+    by = f"by {' and '.join(axes)}{told_}"
+    scores, costs = ([n for n in names if (n in _COSTS) is cost] for cost in (False, True))
+    columns = [Column(axis, "code") for axis in axes]
+    return [
+        Table(
+            f"{what} {by}",
+            (*columns, *(Column(heading(name), form(name)) for name in chosen)),
+            tuple((*key, *(row.get(name) for name in chosen)) for key, row in runs.items()),
+        )
+        for what, chosen in (("Figures", scores), ("Costs", costs))
+        if chosen
+    ]
+
+
+def variant_of(metrics: Metrics) -> Key:
+    """The variant that a metrics file is of: its name on each axis."""
+    return tuple(metrics.output.variant.values())
+
+
+def cells_by_variant(
+    found: Sequence[Metrics], variant: Callable[[Metrics], Key] = variant_of
+) -> dict[Key, dict[str, Cell]]:
+    """The figures of each variant by name; mean and interval where there are several seeds."""
+    runs: dict[Key, dict[str, list[float]]] = {}
+    widths: dict[tuple[Key, str], float] = {}
+    for metrics in found:
+        key = variant(metrics)
+        row, told = runs.setdefault(key, {}), figures(metrics.value)
+        for name, number in told.scalars.items():
+            row.setdefault(name, []).append(number)
+        widths |= {(key, name): width for name, width in told.half_widths.items()}
+    return {
+        key: {name: _folded(values, widths.get((key, name))) for name, values in row.items()}
+        for key, row in runs.items()
+    }
+
+
+def rows(value: Any) -> list[dict[str, Any]]:
+    """The objects in all lists of a metrics file."""
+    return [row for _, found in _lists(value) for row in found]
+
+
+def _noise(found: Sequence[Metrics]) -> list[str]:
+    """The project's words on scores of one run each; runs of several seeds have intervals."""
+    variants: dict[str, dict[str, dict[int, float]]] = {}
+    for output, value in found:
+        scalars, half_widths = figures(value)
+        if half_widths or SEED in output.item:
+            return []
+        name = " ".join(output.variant.values())
+        scores = {key: {0: scalars[key]} for key in _SCORES if key in scalars}
+        variants.setdefault(name, {}).update(scores)
+    told = [Variant(name, name, values) for name, values in variants.items()]
+    return warnings(told, {key: heading(key) for key in _SCORES})
+
+
+def _by_stage(found: Sequence[Metrics]) -> Table:
+    """Figures of stages that there is one of, a row each by what they are, scores before costs."""
+    rows: dict[tuple[str, str], float] = {}
+    for metrics in found:
+        for name, number in figures(metrics.value).scalars.items():
+            rows[metrics.output.stage, name] = number
+    columns = (Column("stage", "code"), Column("figure"), Column("value", "number"))
+    return Table(
+        "Figures by stage",
+        columns,
+        tuple(
+            (stage, heading(name), Told(n, form(name)))
+            for (stage, name), n in sorted(rows.items(), key=lambda row: row[0][1] in _COSTS)
+        ),
+    )
+
+
+def _folded(values: Sequence[float], half_width: float | None) -> Cell:
+    """One figure, or the mean of several with its interval."""
+    if not values:
+        return None
+    if len(values) == 1:
+        return values[0] if half_width is None else Spread(values[0], half_width)
+    if len(set(values)) == 1:  # as the size of a model, which no seed changes
+        return values[0]
+    return Spread(statistics.fmean(values), interval_half_width(values))
+
+
+def _ordered(names: Iterator[str]) -> list[str]:
+    return sorted(dict.fromkeys(names), key=lambda name: (_ORDER.get(name, len(_ORDER)), name))
+
+
+def list_table(caption: str, rows: Sequence[tuple[Output, Mapping[str, Any]]]) -> Block:
+    """A row for each object, with its texts and numbers; a remark where there are too many."""
+    if len(rows) > _MOST_ROWS:
+        files = listed(list(dict.fromkeys(output.path for output, _ in rows)), 3)
+        return Remark(f"{caption}: {len(rows):,} rows are too many for a page; see {files}.")
+    rows = [(output, row) for output, row in rows if any(map(_is_plain, row.values()))]
+    plain = [{k: v for k, v in row.items() if _is_plain(v)} for _, row in rows]
+    names = list(dict.fromkeys(name for row in plain for name in row))
+    axes = list(dict.fromkeys(axis for output, _ in rows for axis in output.item))
+    texts = {n for n in names if any(isinstance(row.get(n), str) for _, row in rows)}
+    ordered = sorted(names, key=lambda name: name not in texts)
+    columns = [Column(axis, "code") for axis in axes]
+    columns += [Column(heading(n), "text" if n in texts else form(n)) for n in ordered]
+    cells = [
+        (*(output.item.get(axis) for axis in axes), *(row.get(name) for name in ordered))
+        for (output, _), row in zip(rows, plain, strict=True)
+    ]
+    return Table(caption, tuple(columns), tuple(cells))
+
+
+def _is_plain(value: Any) -> bool:
+    return not isinstance(value, dict | list)
+
+
+def _scalars(value: Any, name: str = "") -> Iterator[tuple[str, float]]:
+    """Dotted name of each number; `[]` stands for the only element of a list."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _scalars(item, f"{name}.{key}")
+    elif isinstance(value, list) and len(value) == 1:
+        yield from _scalars(value[0], f"{name}.[]")
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield name, value
+
+
+def _lists(value: Any, name: str = "") -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Name and rows of each list of objects that is in no other list."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _lists(item, str(key))
+    elif isinstance(value, list) and value and all(isinstance(row, dict) for row in value):
+        yield name, value

@@ -1,0 +1,62 @@
+"""The settings that a pipeline's figures were earned with, and what each variant changes."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from retune.core.errors import RetuneError, listed
+from retune.core.params import load_yaml
+from retune.tools.report.content import Block, Column, Remark, Section, Table, section
+from retune.tools.report.graph import Pipeline
+from retune.tools.report.locks import PARAMS, Lock, flat
+
+_VARIANTS = "variants"
+
+
+def settings(root: Path, pipeline: Pipeline, lock: Lock) -> list[Section]:
+    """What the last run read of params.yaml; without a run, the whole file."""
+    try:
+        return section("Settings", [*_blocks(root / pipeline.folder / PARAMS, lock)])
+    except RetuneError as error:
+        return section("Settings", [Remark(str(error), "fault")])
+
+
+def _blocks(file: Path, lock: Lock) -> Iterator[Block]:
+    now = load_yaml(file)
+    used = lock.params(PARAMS) if lock.there else now
+    shared = [pair for pair in flat(used) if pair[0].partition(".")[0] != _VARIANTS]
+    sections: dict[str, list[str]] = {}
+    for name, value in sorted(shared):
+        section_, _, key = name.rpartition(".")
+        sections.setdefault(section_, []).append(f"{key}: {_told(value)}")
+    told = "of the last run" if lock.there else "as they stand in params.yaml; nothing was run yet"
+    rows = tuple((name, ", ".join(told_)) for name, told_ in sections.items())
+    yield Table(f"Settings {told}", (Column("section", "code"), Column("settings")), rows)
+    variants = now.get(_VARIANTS)
+    if isinstance(variants, dict):
+        changes = tuple(
+            (name, ", ".join(f"{key}: {_told(value)}" for key, value in flat(changed)))
+            for name, changed in variants.items()
+            if isinstance(changed, dict)  # others are refused by the stages
+        )
+        yield Table(
+            "What each variant changes", (Column("variant", "code"), Column("changes")), changes
+        )
+    if differing := [name for name, value in used.items() if _at(now, name) != value]:
+        yield Remark(
+            f"params.yaml has changed since that run: {listed(sorted(differing))}. "
+            "The figures are of the settings above.",
+            "missing",
+        )
+
+
+def _at(tree: Mapping[str, Any], name: str) -> Any:
+    value: Any = tree
+    for key in name.split("."):
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def _told(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

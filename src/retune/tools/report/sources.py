@@ -1,0 +1,168 @@
+"""Files of figures, read so that a fault becomes a sentence of the report and ends nothing."""
+
+import csv
+import io
+import math
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import orjson
+
+from retune.core.errors import RetuneError, listed
+from retune.tools.report.content import Remark
+from retune.tools.report.graph import Output, Pipeline
+
+T = TypeVar("T")
+Row = dict[str, str]
+#: A carriage return that ends no line, and what no text in UTF-8 holds.
+_RETURN, _STAND_IN = re.compile("\r(?!\n)"), "\udc0d"
+
+
+@dataclass
+class Reader:
+    """Reads the files of one pipeline, and keeps what was missing and what was broken.
+
+    Attributes:
+        root: the project's top.
+        pipeline: whose files they are.
+        missing: outputs that are not there.
+        faults: a sentence for each file that cannot be read.
+    """
+
+    root: Path
+    pipeline: Pipeline
+    missing: list[Output] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+
+    def json(self, output: Output) -> Any:
+        """A JSON file's value; None where there is none that can be read."""
+        return self._read(output, read_json)
+
+    def rows(self, output: Output) -> list[Row] | None:
+        """The rows of a table in CSV, TSV or JSON; None likewise."""
+        return self._read(output, read_rows)
+
+    def guarded(self, action: Callable[[], T]) -> T | None:
+        """What `action` gives; where it ends with an error, None, and the error is kept."""
+        try:
+            return action()
+        except RetuneError as error:
+            if str(error) not in self.faults:
+                self.faults.append(str(error))
+            return None
+
+    def shaped(self, path: str, action: Callable[[], T]) -> T | None:
+        """Likewise, where a file that can be read may be of another form than `action` takes."""
+        try:
+            return self.guarded(action)
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            what = f"{type(error).__name__}: {error}"
+            self.faults.append(
+                f"{path}: not of the form that its stage writes ({what}); remove it, and run the "
+                "stage"
+            )
+            return None
+
+    def found(self, name: str) -> Output | None:
+        """The output whose path ends so, or of a folder with such a file the file alone."""
+        for output in (*self.pipeline.plots, *self.pipeline.metrics, *self.pipeline.outs):
+            if f"/{output.path}".endswith(f"/{name}"):
+                return output
+            if (self.root / output.path / name).is_file():
+                return replace(output, path=f"{output.path}/{name}")
+        return None
+
+    def _read(self, output: Output, read: Callable[[Path, str], T]) -> T | None:
+        if not (self.root / output.path).exists():
+            if output not in self.missing:
+                self.missing.append(output)
+            return None
+        return self.guarded(lambda: read(self.root, output.path))
+
+    def remarks(self) -> list[Remark]:
+        """What is missing, with the commands that earn it, and what is broken."""
+        found = [Remark(fault, "fault") for fault in self.faults]
+        if not self.missing:
+            return found
+        files = listed([output.path for output in self.missing], 4)
+        targets = list(dict.fromkeys(map(self.pipeline.earns, self.missing)))
+        command = targets[0] if len(targets) == 1 else self.pipeline.command
+        text = f"Not earned yet: {files}. `{command}` does it, from the project's top."
+        return [*found, Remark(text, "missing")]
+
+
+def read_json(root: Path, path: str) -> Any:
+    """The value of the JSON file at `path` from `root`, which messages name so.
+
+    Raises:
+        RetuneError: it cannot be read.
+    """
+    try:
+        return orjson.loads(_bytes(root, path))
+    except orjson.JSONDecodeError as error:
+        raise RetuneError(
+            f"{path}: not valid JSON ({error}); remove it, and run the stage that writes it"
+        ) from None
+
+
+def read_rows(root: Path, path: str) -> list[Row]:
+    """The rows of a table, by column, as texts.
+
+    Raises:
+        RetuneError: it cannot be read, or is no table.
+    """
+    if path.endswith(".json"):
+        value = read_json(root, path)
+        if not isinstance(value, list) or not all(isinstance(row, dict) for row in value):
+            raise RetuneError(f"{path}: expected a list of objects, one for each row")
+        return [{str(key): str(cell) for key, cell in row.items()} for row in value]
+    try:
+        text = _bytes(root, path).decode("utf-8")
+        return [*_csv_rows(path, text, "\t" if path.endswith(".tsv") else ",")]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise RetuneError(
+            f"{path}: not a table in UTF-8 ({error}); remove it, and run the stage that writes it"
+        ) from None
+
+
+def _csv_rows(path: str, text: str, delimiter: str) -> Iterator[Row]:
+    # `csv` of Python 3.11 writes such a return without quotes, but in reading ends a row at it.
+    lines = io.StringIO(_RETURN.sub(_STAND_IN, text), newline="")
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    heading = next(reader, [])
+    for row in reader:
+        if len(row) != len(heading):
+            what = f"{len(row)} cells under a heading of {len(heading)}"
+            raise RetuneError(f"{path}:{reader.line_num}: {what}; run the stage that writes it")
+        cells = (cell.replace(_STAND_IN, "\r") for cell in row)
+        yield dict(zip(heading, cells, strict=True))
+
+
+def numbers(path: str, rows: Sequence[Row], column: str) -> list[float]:
+    """A column as numbers; NaN where a cell is empty.
+
+    Raises:
+        RetuneError: there is no such column, or a cell is no number.
+    """
+    found = []
+    for number, row in enumerate(rows, 2):
+        if column not in row:
+            raise RetuneError(f"{path}: no column `{column}`; there are: {', '.join(row)}")
+        try:
+            found.append(float(row[column] or math.nan))
+        except ValueError:
+            raise RetuneError(
+                f"{path}:{number}: {column} is {row[column]!r}, not a number; mend the row, or run "
+                "the stage that writes it"
+            ) from None
+    return found
+
+
+def _bytes(root: Path, path: str) -> bytes:
+    try:
+        return (root / path).read_bytes()
+    except OSError as error:
+        raise RetuneError(f"{path}: cannot be read: {error.strerror}") from None

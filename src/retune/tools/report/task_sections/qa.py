@@ -1,0 +1,85 @@
+"""Of question answering: all models beside each other, and where answers are right and wrong."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from retune.core.errors import RetuneError
+from retune.stats.seed_spread import Variant, warnings
+from retune.tools.experiments.folding import SCORE_HEADINGS
+from retune.tools.report.content import Block, Column, Remark, Section, Table, section
+from retune.tools.report.results import Metrics, figures, form, heading
+from retune.tools.report.sources import Reader, read_json
+from retune.tools.report.task_sections import _answers
+
+CLAIMED = ()
+_VARIANTS = "metrics/qa_variants.json"
+_COLUMNS = (
+    *("exact_match", "f1", "parameters", "trained_parameters"),
+    *("train_seconds", "train_windows_per_second"),
+)
+
+
+def add(reader: Reader, found: Sequence[Metrics]) -> list[Section]:
+    """The models of `make variants`, and what the data folders tell of the last run."""
+    models = reader.shaped(_VARIANTS, lambda: _models(reader, found)) or []
+    answers = reader.shaped(_answers.PREDICTIONS, lambda: _of_answers(reader, found)) or []
+    return [*section("All models", models), *answers]
+
+
+def _models(reader: Reader, found: Sequence[Metrics]) -> list[Block]:
+    if not (reader.root / _VARIANTS).is_file():
+        return [Remark(f"Not earned yet: {_VARIANTS}. `make variants` does it.", "missing")]
+    rows = sorted(read_json(reader.root, _VARIANTS), key=lambda row: -row["qa.f1"])
+    cells = tuple((r["qa.model"], *(r.get(f"qa.{name}") for name in _COLUMNS)) for r in rows)
+    columns = (Column("model", "code"), *(Column(heading(n), form(n)) for n in _COLUMNS))
+    table = Table("Every model, all else as in params.yaml", columns, cells)
+    remarks = [Remark(sentence) for sentence in warnings([*map(_variant, rows)], SCORE_HEADINGS)]
+    return [table, *_of_another_run(rows, found), *remarks]
+
+
+def _of_another_run(rows: Sequence[Mapping[str, Any]], found: Sequence[Metrics]) -> list[Remark]:
+    """A remark where the last run's scores are in no row."""
+    last: Any = next((m.value for m in found if m.output.stage == "score"), {})
+    scores = [figures(last).scalars.get(name) for name in ("exact_match", "f1")]
+    if None in scores or any([row["qa.exact_match"], row["qa.f1"]] == scores for row in rows):
+        return []
+    exact_match, f1 = scores
+    text = (
+        f"This table is not of the last run, which has EM {exact_match:.2f} and F1 {f1:.2f}: "
+        "`make variants` runs all models again, here and with today's params."
+    )
+    return [Remark(text, "missing")]
+
+
+def _variant(row: Mapping[str, Any]) -> Variant:
+    # One run each, of whatever seed.
+    values = {key: {0: float(row[key])} for key in ("qa.exact_match", "qa.f1")}
+    return Variant(row["qa.model"], row["qa.model"], values)
+
+
+def _of_answers(reader: Reader, found: Sequence[Metrics]) -> list[Section]:
+    if not _answers.there(reader.root):
+        text = (
+            f"Answers by kind of question, calibration and examples are read from "
+            f"{_answers.PREDICTIONS} and {_answers.RAW}, which are not here: `dvc repro` "
+            "brings them."
+        )
+        return section("Answers", [Remark(text, "missing")])
+    scores: Any = next((m.value for m in found if m.output.stage == "score"), {})
+    answered = _answers.read(reader.root, _normalizer(scores))
+    told = figures(scores).scalars
+    if _answers.f1(answered) != told.get("f1"):
+        raise RetuneError(
+            f"{_answers.PREDICTIONS}: of another run than the scores in the metrics; `dvc repro` "
+            "brings them together"
+        )
+    return [
+        *section("Answers by kind of question", _answers.buckets(answered)),
+        *section("Calibration", _answers.calibration(answered)),
+        *section("Examples", _answers.examples(answered)),
+    ]
+
+
+def _normalizer(scores: Any) -> str:
+    details = scores["qa"]["details"] if scores else [{"normalizer": "squad"}]
+    return str(details[0]["normalizer"])

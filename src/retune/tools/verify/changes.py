@@ -1,0 +1,107 @@
+"""The figures that a change moves, as a Markdown table for a pull request."""
+
+import argparse
+import contextlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from retune.core.errors import RetuneError
+from retune.tools.experiments.table import COLUMNS
+from retune.tools.project.commands import git
+from retune.tools.verify.clones import project_root
+from retune.tools.verify.command import tolerances_of
+from retune.tools.verify.compare import EQUAL, Run, chosen_rule, read_run, verdict_on, without_times
+
+_MOST_ROWS = 25
+_HEADLINE = {key: heading for heading, key, *_ in COLUMNS[:2]}
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the table and return 0, whatever has changed."""
+    root = project_root()
+    with _checkout(root, arguments.base) as base:
+        for line in table(read_run(base), read_run(root), tolerances_of(root)):
+            print(line)
+    return 0
+
+
+def table(base: Run, head: Run, tolerances: Mapping[str, float]) -> Iterator[str]:
+    """The lines of the table: the headline, where both runs were made, and what has changed."""
+    old, new = _figures(base), _figures(head)
+    rule, reason = chosen_rule(base.environment, head.environment)
+    yield ", ".join(
+        f"{heading} **{_shown(new.get(key))}** (base {_shown(old.get(key))})"
+        for key, heading in _HEADLINE.items()
+    )
+    yield ""
+    yield _about(rule, reason)
+    changed = [key for key in _ordered(old, new) if old.get(key) != new.get(key)]
+    yield ""
+    if not changed:
+        yield "No figure has changed."
+        return
+    yield from ("| figure | base | head | change | verdict |", "|---|--:|--:|--:|---|")
+    for key in changed[:_MOST_ROWS]:
+        verdict, _ = verdict_on({key: old.get(key)}, {key: new.get(key)}, rule, tolerances)
+        cells = [_shown(old.get(key)), _shown(new.get(key)), _change(old.get(key), new.get(key))]
+        name = _HEADLINE.get(key, f"`{key}`")
+        yield f"| {name} | {' | '.join(cells)} | {'changed' if rule == EQUAL else verdict} |"
+    if len(changed) > _MOST_ROWS:
+        more = len(changed) - _MOST_ROWS
+        yield f"\n{more} more figures have changed; `dvc metrics diff` shows them."
+
+
+def _about(rule: str, reason: str) -> str:
+    if rule == EQUAL:
+        return "Base and head were run in the same environment, so every change is one of the code."
+    return (
+        f"Base and head are not of the same environment ({reason}), so the verdicts go by the "
+        "tolerances of `claims.yaml`, as those of `retune verify`."
+    )
+
+
+def _figures(run: Run) -> dict[str, Any]:
+    """The figures of all metrics files by dotted name, without times."""
+    return {key: value for content in run.figures.values() for key, value in _named(content)}
+
+
+def _named(content: Any) -> Iterator[tuple[str, Any]]:
+    for key, value in without_times(content).items():
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            yield key, value
+
+
+def _ordered(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Headline first, then plain figures, then those in lists."""
+    return sorted(
+        {*old, *new},
+        key=lambda key: (key not in _HEADLINE, any(p.isdigit() for p in key.split(".")), key),
+    )
+
+
+def _shown(value: Any) -> str:
+    return "-" if value is None else f"{value:,.2f}" if isinstance(value, float) else f"{value:,}"
+
+
+def _change(old: Any, new: Any) -> str:
+    return "" if old is None or new is None else f"{new - old:+,.2f}"
+
+
+@contextlib.contextmanager
+def _checkout(root: Path, base: str) -> Iterator[Path]:
+    """A folder with the files of `base`: the folder itself, or a clone of that commit."""
+    if (Path(base) / "dvc.lock").is_file():
+        yield Path(base)
+        return
+    try:
+        commit = git(root, "rev-parse", "--verify", "--quiet", f"{base}^{{commit}}")
+    except RetuneError:
+        raise RetuneError(
+            f"{base}: neither a folder with a dvc.lock nor a commit; name one of them"
+        ) from None
+    with TemporaryDirectory(prefix="retune-diff-") as top:
+        git(root, "clone", "--quiet", "--no-checkout", str(root), f"{top}/base")
+        git(Path(top) / "base", "checkout", "--quiet", "--detach", commit)
+        yield Path(top) / "base"

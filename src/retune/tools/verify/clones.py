@@ -1,0 +1,118 @@
+"""Clean temporary clones of the last commit, and DVC in them."""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from tqdm import tqdm
+
+from retune.core.errors import RetuneError, listed
+from retune.tools.project.commands import DVC, dvc, git, last_lines
+
+_RUNNING = re.compile(r"^Running stage '(.+)':$")
+
+
+def project_root() -> Path:
+    """The top folder of the git repository that we are in."""
+    root = Path(git(Path(), "rev-parse", "--show-toplevel"))
+    if not (root / "dvc.lock").is_file():
+        raise RetuneError(f"{root}: there is no dvc.lock to verify; run `dvc repro` and commit it")
+    return root
+
+
+def commit_of(root: Path) -> str:
+    """The 40 digits of the last commit."""
+    return git(root, "rev-parse", "HEAD")
+
+
+def require_committed(root: Path) -> None:
+    """Refuse where the last commit is not what stands in the folder."""
+    status = git(root, "status", "--porcelain", "--untracked-files=no")
+    if changed := [line[2:].strip() for line in status.splitlines()]:
+        raise RetuneError(
+            f"changed since the last commit: {listed(changed)}; what is verified is the last "
+            "commit, so commit or stash them first (--here compares the last run as it stands)"
+        )
+
+
+@contextmanager
+def clean_clone(root: Path, *, own_cache: bool = True) -> Iterator[Path]:
+    """A clone of the last commit that is gone afterwards.
+
+    Its DVC cache is empty (and so is what DVC remembers of files elsewhere), or, without
+    `own_cache`, that of `root`.
+    """
+    cache = "cache" if own_cache else dvc(root, "cache", "dir", env=_environment(root))
+    with TemporaryDirectory(prefix="retune-verify-") as top:
+        clone = Path(top).resolve() / "clone"
+        git(root, "clone", "--quiet", "--local", "--no-checkout", str(root), str(clone))
+        git(clone, "checkout", "--quiet", "--detach", commit_of(root))
+        local = clone / ".dvc" / "config.local"
+        local.write_text(f"[cache]\n    dir = {cache}\n", encoding="utf-8")
+        if own_cache:
+            _bring_data(root, clone)
+        yield clone
+
+
+def repro(clone: Path, log: Path, bar: "tqdm[Any]", *, force: bool = True) -> float:
+    """Run `dvc repro`, printing to `log`, and return the seconds that it took.
+
+    Nothing is taken from DVC's cache of runs. `force` runs stages that have nothing to do, too.
+
+    Raises:
+        RetuneError: with the last lines of the log, where a stage fails.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    options = ["--no-run-cache", *(["--force"] if force else [])]
+    began = time.monotonic()
+    with log.open("w", encoding="utf-8") as file:
+        process = subprocess.Popen(
+            [*DVC, "repro", *options],
+            cwd=clone, env=_environment(clone), text=True, encoding="utf-8", errors="replace",
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        try:
+            for line in process.stdout or ():
+                file.write(line)
+                if running := _RUNNING.match(line):
+                    bar.set_postfix_str(running[1])
+        finally:  # also where the user interrupts, who interrupts DVC, too
+            code = process.wait()
+    if code:
+        raise RetuneError(f"`dvc repro` failed in a clean clone; see {log}:\n{last_lines(log)}")
+    return time.monotonic() - began
+
+
+def checkout(clone: Path, paths: Sequence[str]) -> bool:
+    """Bring outputs from the cache; whether all were there."""
+    done = subprocess.run(
+        [*DVC, "checkout", "--quiet", *paths],
+        cwd=clone, env=_environment(clone), capture_output=True, check=False,
+    )  # fmt: skip
+    return done.returncode == 0 and all((clone / path).exists() for path in paths)
+
+
+def _bring_data(root: Path, clone: Path) -> None:
+    """Copy what `dvc add` keeps, which no stage could make, from the project's cache."""
+    if added := git(clone, "ls-files", "*.dvc").splitlines():
+        env = _environment(clone)
+        cache = dvc(root, "cache", "dir", env=_environment(root))
+        dvc(clone, "remote", "add", "--local", "verified", cache, env=env)
+        dvc(clone, "pull", "--quiet", "--remote", "verified", *added, env=env)
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    """This one, with this Python's programs first, and no memory of other clones."""
+    programs = str(Path(sys.executable).parent)
+    return os.environ | {
+        "PATH": f"{programs}{os.pathsep}{os.environ.get('PATH', '')}",
+        "PYTHONUNBUFFERED": "1",
+        "DVC_SITE_CACHE_DIR": str(folder.parent / "site"),
+    }

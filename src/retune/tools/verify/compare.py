@@ -1,0 +1,240 @@
+"""What two runs of one pipeline have in common, output by output.
+
+Where both ran in the same environment, all bytes must be equal but those of times. In
+another, other processors round otherwise: then what stands before the numeric work must be
+equal, and figures behind it may differ by a stated tolerance.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from retune.core.errors import listed
+from retune.core.files import read_json
+from retune.core.params import load_yaml
+
+#: Figures that differ from run to run, and the environment itself.
+_TIMES = re.compile(r"(_seconds|_per_second|_memory_mb|^environment)$")
+_LIBRARY = re.compile(r"^[A-Za-z_]+ \d+\.\d")
+EQUAL, TOLERANT = "equal bytes", "stated tolerances"
+_VERDICTS = ("same", "within tolerance", "not compared", "differs")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run as dvc.lock and the metrics files tell it."""
+
+    stages: dict[str, Any]  # of dvc.lock
+    figures: dict[str, Any]  # by path: the content of JSON outputs
+
+    @property
+    def environment(self) -> list[str] | None:
+        """What the run says that it was run in, if it does."""
+        return next(self._environments(), (None, None))[1]
+
+    @property
+    def numeric(self) -> set[str]:
+        """The stage that tells its environment, and all that follow from it."""
+        found = {path for path, _ in self._environments()}
+        stages: set[str] = set()
+        for name, stage in self.stages.items():
+            if found & set(_paths(stage, "outs")):
+                stages.add(name)
+        while more := {
+            name
+            for name, stage in self.stages.items()
+            if name not in stages
+            and set(_paths(stage, "deps"))
+            & {path for other in stages for path in _paths(self.stages[other], "outs")}
+        }:
+            stages |= more
+        return stages
+
+    def _environments(self) -> Iterator[tuple[str, list[str]]]:
+        for path, content in self.figures.items():
+            for key, value in _leaves(content, lists=False):
+                if key.rpartition(".")[2] == "environment":
+                    yield path, value
+
+
+@dataclass(frozen=True)
+class Row:
+    """The verdict on one output or dependency of a stage."""
+
+    stage: str
+    artefact: str
+    verdict: str  # same, within tolerance, not compared, differs
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All verdicts, and the rule that they go by."""
+
+    rule: str
+    reason: str
+    rows: tuple[Row, ...]
+    tolerances: Mapping[str, float] = field(default_factory=dict)  # of figures, by their last word
+
+    @property
+    def conclusion(self) -> str:
+        """What the rows come to, without the commit: who reads one line must not be misled."""
+        of = {v: [row.artefact for row in self.rows if row.verdict == v] for v in _VERDICTS}
+        if of["differs"]:
+            return f"{len(of['differs'])} of {len(self.rows)} differ"
+        if self.rule == EQUAL:
+            return "nothing differs"
+        allowed = [f"{name} {most:g}" for name, most in sorted(self.tolerances.items())]
+        parts = [f"{len(of['same'])} of {len(self.rows)} the same"]
+        if of["within tolerance"]:
+            parts.append(
+                f"{listed(of['within tolerance'])} within tolerance (at most "
+                f"{', '.join(allowed) or 'nothing'} apart)"
+            )
+        if of["not compared"]:
+            parts.append(f"not compared: {listed(of['not compared'])}")
+        return f"{'; '.join(parts)}; nothing differs more than claims.yaml allows"
+
+    @property
+    def agrees(self) -> bool:
+        """Whether no row differs."""
+        return all(row.verdict != "differs" for row in self.rows)
+
+
+def read_run(folder: Path) -> Run:
+    """The run that dvc.lock of `folder` is about."""
+    stages = load_yaml(folder / "dvc.lock").get("stages", {})
+    outs = [path for stage in stages.values() for path in _paths(stage, "outs")]
+    files = [path for path in outs if path.endswith(".json") and (folder / path).is_file()]
+    return Run(stages, {path: read_json(folder / path) for path in files})
+
+
+def compare(committed: Run, earned: Run, tolerances: Mapping[str, float]) -> Comparison:
+    """Compare output by output; `tolerances` are by the last word of a figure's name."""
+    rule, reason = chosen_rule(committed.environment, earned.environment)
+    rows = [
+        row
+        for name in committed.stages
+        for row in _stage(name, committed, earned, rule, tolerances)
+    ]
+    strangers = sorted(set(earned.stages) - set(committed.stages))
+    rows += [Row(name, "dvc.lock", "differs", "a stage that is not recorded") for name in strangers]
+    return Comparison(rule, reason, tuple(rows), dict(tolerances))
+
+
+def chosen_rule(recorded: list[str] | None, here: list[str] | None) -> tuple[str, str]:
+    """Which rule two environments ask for, and why."""
+    if recorded == here:
+        return EQUAL, f"the environment is the recorded one ({', '.join(here or ['none'])})"
+    if recorded is None or here is None:
+        return TOLERANT, f"{'the recorded' if recorded is None else 'this'} run tells none"
+    gone = [entry for entry in recorded if entry not in here]
+    new = [entry for entry in here if entry not in recorded]
+    return TOLERANT, (
+        f"the environment is another: recorded {', '.join(gone) or 'nothing else'}; "
+        f"here {', '.join(new) or 'nothing else'}"
+    )
+
+
+def verdict_on(
+    old: Mapping[str, Any], new: Mapping[str, Any], rule: str, tolerances: Mapping[str, float]
+) -> tuple[str, str]:
+    """The verdict on figures by name, and what it is about."""
+    changed = {key for key in {*old, *new} if old.get(key) != new.get(key)}
+    if not changed:
+        return "same", ""
+    lines, beyond = [], False
+    for key in sorted(changed):
+        allowed = tolerances.get(key.rpartition(".")[2]) if rule == TOLERANT else None
+        gap = _gap(old.get(key), new.get(key))
+        beyond |= allowed is None or gap is None or gap > allowed
+        lines.append(f"{key}: {_shown(old.get(key))}, here {_shown(new.get(key))}")
+        lines[-1] += "" if allowed is None else f" (at most {allowed:g} apart)"
+    return ("differs" if beyond else "within tolerance"), "; ".join(lines)
+
+
+def _stage(
+    name: str, committed: Run, earned: Run, rule: str, tolerances: Mapping[str, float]
+) -> Iterator[Row]:
+    old, new = committed.stages[name], earned.stages.get(name)
+    if new is None:
+        yield Row(name, "dvc.lock", "differs", "the stage did not run")
+        return
+    yield from _inputs(name, committed.stages, old, new)
+    # Other rounding begins where the environment is told; other libraries may matter before.
+    numeric = name in committed.numeric | earned.numeric or _other_libraries(committed, earned)
+    here = rule if numeric else EQUAL
+    sums, others = _sums(old, "outs"), _sums(new, "outs")
+    for path, md5 in sums.items():
+        if others.get(path) == md5:
+            yield Row(name, path, "same")
+        elif path in committed.figures and path in earned.figures:
+            was, is_now = (without_times(run.figures[path]) for run in (committed, earned))
+            verdict, detail = verdict_on(was, is_now, here, tolerances)
+            yield Row(name, path, verdict, detail or "but for times and environment")
+        elif here == TOLERANT:
+            yield Row(name, path, "not compared", "its bytes depend on the environment")
+        else:
+            yield Row(name, path, "differs", f"{md5}, here {others.get(path, 'not written')}")
+
+
+def _inputs(name: str, recorded: Mapping[str, Any], old: Any, new: Any) -> Iterator[Row]:
+    """What was recorded about other code, params or data than those committed beside it."""
+    made = {path for stage in recorded.values() for path in _paths(stage, "outs")}
+    sums, others = _sums(old, "deps"), _sums(new, "deps")
+    stale = [p for p in {*sums, *others} - made if sums.get(p) != others.get(p)]
+    stale += [key for key in ("cmd", "params") if old.get(key) != new.get(key)]
+    remedy = "dvc.lock was made with another one: `dvc repro`, commit"
+    for path in sorted(stale):
+        yield Row(name, path, "differs", remedy)
+
+
+def _other_libraries(committed: Run, earned: Run) -> bool:
+    before, here = (
+        {entry for entry in run.environment or () if _LIBRARY.match(entry)}
+        for run in (committed, earned)
+    )
+    return before != here
+
+
+def without_times(content: Any) -> dict[str, Any]:
+    """The leaves of a metrics file by dotted name, without times and the environment."""
+    leaves = _leaves(content, lists=True)
+    kept = (
+        (key, value)
+        for key, value in leaves
+        if not any(_TIMES.search(part) for part in key.split("."))
+    )
+    return dict(kept)
+
+
+def _leaves(value: Any, lists: bool, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Values by dotted name; lists of plain values are values unless `lists`."""
+    if isinstance(value, dict):
+        items: Any = value.items()
+    elif isinstance(value, list) and (lists or any(isinstance(item, dict) for item in value)):
+        items = enumerate(value)
+    else:
+        yield prefix.rstrip("."), value
+        return
+    for key, item in items:
+        yield from _leaves(item, lists, f"{prefix}{key}.")
+
+
+def _gap(old: Any, new: Any) -> float | None:
+    numbers = isinstance(old, int | float) and isinstance(new, int | float)
+    return abs(old - new) if numbers else None
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _sums(stage: Mapping[str, Any], kind: str) -> dict[str, str]:
+    return {entry["path"]: entry.get("md5", "none") for entry in stage.get(kind, [])}
+
+
+def _paths(stage: Mapping[str, Any], kind: str) -> list[str]:
+    return [entry["path"] for entry in stage.get(kind, [])]

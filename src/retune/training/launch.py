@@ -1,0 +1,125 @@
+"""A stage in several processes, through `accelerate launch`.
+
+`RETUNE_LAUNCH` holds the options of `accelerate launch`. They say how a stage runs, not what
+comes out, so they stand in the environment and not in params.yaml. Each process runs the stage's
+own command; the first speaks, and where one fails, its sentence is said once and all end.
+"""
+
+import argparse
+import logging
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+from retune.core.errors import RetuneError
+from retune.core.stage import command_line, end_with_parent, guarded, sentence
+from retune.core.terminal_text import say
+
+SETTING = "RETUNE_LAUNCH"
+_ERRORS = "RETUNE_LAUNCH_ERRORS"  # a folder, where the processes of a launch leave their errors
+
+
+def run_launched(stage: Callable[..., str]) -> NoReturn:
+    """Like `run_stage`, in the processes that `RETUNE_LAUNCH` asks for."""
+    name, paths = command_line(stage)
+    errors, options = os.environ.get(_ERRORS), os.environ.get(SETTING)
+    if errors:
+        _run_process(lambda: say(stage(**paths)), Path(errors))
+    if options:
+        sys.exit(guarded(lambda: launch(_words(options), name, sys.argv[1:]), name))
+    sys.exit(guarded(lambda: say(stage(**paths)), name))
+
+
+def launch(options: list[str], name: str, arguments: list[str]) -> None:
+    """Run `name` (`python -m ...`) with `arguments` in processes of `accelerate launch`.
+
+    Raises:
+        RetuneError: the options are no good, or a process failed.
+    """
+    # Read as torch is loaded. It warns of a search for weights without a gradient where there
+    # are none, and without a network of a name that it cannot look up.
+    os.environ["TORCH_CPP_LOG_LEVEL"] = "ERROR"
+    from accelerate.commands.launch import launch_command, launch_command_parser
+    from accelerate.utils import patch_environment
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+
+    module = name.rsplit(maxsplit=1)[-1]
+    parsed = launch_command_parser().parse_args([*options, "--module", module, *arguments])
+    _check(parsed, module)
+    # The launchers report in tables and stacks what a process says in a sentence.
+    logging.disable()
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            with patch_environment(**{_ERRORS: folder}):
+                launch_command(parsed)
+        except (ChildFailedError, subprocess.CalledProcessError) as error:
+            raise RetuneError(_first_error(Path(folder), error)) from None
+        except (ValueError, ImportError) as error:
+            raise RetuneError(f"{SETTING}: {error}") from None
+        except SignalException:
+            raise KeyboardInterrupt from None
+
+
+def _words(options: str) -> list[str]:
+    try:
+        return shlex.split(options)
+    except ValueError as error:
+        raise RetuneError(f"{SETTING}: {error} in {options}") from None
+
+
+def _check(parsed: argparse.Namespace, module: str) -> None:
+    if parsed.training_script != module:
+        raise RetuneError(
+            f"{SETTING}: {parsed.training_script!r} is no option of accelerate launch; "
+            "`accelerate launch --help` lists them"
+        )
+    if parsed.cpu and (parsed.num_processes or 1) > 1 and not parsed.mpirun_hostfile:
+        raise RetuneError(
+            f"{SETTING}: with --cpu accelerate starts one process and not {parsed.num_processes}; "
+            f"use --config_file configs/launch/cpu.yaml --num_processes {parsed.num_processes}"
+        )
+
+
+def _run_process(action: Callable[[], object], errors: Path) -> NoReturn:
+    """Run `action` as one process of a launch; only the first one's output is shown."""
+    end_with_parent(signal.SIGKILL)
+    if os.environ.get("RANK", "0") != "0":
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    try:
+        action()
+    except (Exception, KeyboardInterrupt) as error:
+        try:
+            _leave_error(error, errors)
+        finally:
+            # At once: to take down what joins the processes might wait for the others.
+            os._exit(1)
+    sys.exit(0)
+
+
+def _leave_error(error: BaseException, folder: Path) -> None:
+    said = sentence(error)
+    # Sentences sort before stacks: that a process lost the others is what follows an error.
+    kind = "stack" if said is None else "sentence"
+    text = said or "".join(traceback.format_exception(error))
+    (folder / f"{kind}-{time.time_ns()}").write_text(text, encoding="utf-8")
+
+
+def _first_error(folder: Path, end: Exception) -> str:
+    """What the first process to fail has said, or else how one ended."""
+    said = sorted(path for path in folder.iterdir() if path.stat().st_size)
+    if said:
+        return said[0].read_text(encoding="utf-8")
+    return (
+        f"a process ended without a word ({str(end).strip().splitlines()[-1]}); where it was "
+        "killed, memory may have run out: lower the batch_size or the number of processes"
+    )
