@@ -171,7 +171,7 @@ SPOILT = [
         id="a published number in the ledger",
     ),
     pytest.param(
-        "src/retune/tools/data_doctor/neighbours.py", "THRESHOLD = 0.8", "THRESHOLD = 0.7",
+        "src/retune/tools/data_doctor/minhash.py", "THRESHOLD = 0.8", "THRESHOLD = 0.7",
         r"near-contexts: values: .*THRESHOLD is 0.7, the ledger says 0.8",
         id="a constant",
     ),
