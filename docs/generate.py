@@ -15,8 +15,8 @@ from typing import Any
 import yaml
 
 from retune.core.files import read_json
-from retune.core.metrics_files import figures_of
 from retune.core.stage import guarded
+from retune.tables.metrics_files import figures_of
 from retune.tools.claims import ledger, tables
 
 ROOT = Path(__file__).resolve().parent.parent

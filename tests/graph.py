@@ -16,12 +16,12 @@ CHOICES = ("models", "datasets", "augmenting", "vocabularies")
 BUDGET = 0.2
 
 
-def imported_files(path: Path) -> set[str]:
+def imported_files(path: Path, *, scripts: bool = True) -> set[str]:
     """The project's modules that `path` imports, transitively, as paths from the top.
 
     Imports inside functions count; those for type checkers only do not. The folder's
     modules that `Params.variant` chooses among count by what they import, and stand
-    themselves as `<folder>/${<param>}.py`.
+    themselves as `<folder>/${<param>}.py`. Modules that are run as `scripts` count, too.
     """
     templates, waiting = set(), [path]
     for param, folder in _variant_folders(path):
@@ -30,11 +30,8 @@ def imported_files(path: Path) -> set[str]:
     found: set[str] = set()
     while waiting:
         tree = ast.parse(waiting.pop().read_text(encoding="utf-8"))
-        new = {
-            f
-            for f in [*_module_files(tree), *_script_files(tree)]
-            if f not in found and has_code(ROOT / f)
-        }
+        named = [*_module_files(tree), *(_script_files(tree) if scripts else ())]
+        new = {f for f in named if f not in found and has_code(ROOT / f)}
         found |= new
         waiting += [ROOT / file for file in sorted(new)]
     return found | templates
@@ -48,7 +45,7 @@ def direct_imports(path: Path) -> set[str]:
 
 def rooms(path: Path) -> set[str]:
     """The folders of what a script imports; modules that params choose stand by themselves."""
-    return {file if _is_choice(file) else str(Path(file).parent) for file in imported_files(path)}
+    return {file if is_choice(file) else str(Path(file).parent) for file in imported_files(path)}
 
 
 def is_code(dep: str) -> bool:
@@ -68,7 +65,8 @@ def budget(path: Path) -> tuple[int, int]:
 
 def libraries(path: Path) -> set[str]:
     """The top-level names that a script and all that it imports of the project import."""
-    files = [ROOT / file for file in imported_files(path) if "$" not in file]
+    imported = imported_files(path, scripts=False)
+    files = [ROOT / file for file in imported if "$" not in file]
     files += [file for _, folder in _variant_folders(path) for file in folder.glob("[a-z]*.py")]
     names = set()
     for file in [path, *files]:
@@ -122,7 +120,8 @@ def _variant_folders(path: Path) -> Iterator[tuple[str, Path]]:
         yield param, ROOT / "src" / package.replace(".", "/")
 
 
-def _is_choice(file: str) -> bool:
+def is_choice(file: str) -> bool:
+    """Whether a module is one of those that params choose among."""
     return Path(file).parent.name in CHOICES and "/tasks/" in file
 
 

@@ -193,7 +193,7 @@ def test_the_base_is_hashed_once_where_the_pin_is_its_sum(
         hashed.append(path)
         return sha256(path)
 
-    for module in ("checkpoints", "bundles"):
+    for module in ("models.checkpoints", "adapters.bundles"):
         monkeypatch.setattr(f"retune.{module}.sha256", counting)
     base = pin(encoders / "bert")
     if revision == 40:  # as of a checkpoint of the hub

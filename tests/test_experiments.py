@@ -88,7 +88,7 @@ def test_and_one_of_sentiment(name: str, tmp_path: Path) -> None:
             )
             for kind in ("dataset", "model"):
                 params.variant(
-                    f"sentiment.{kind}", f"retune.sentiment.{kind}s", f"sentiment.{kind}s"
+                    f"sentiment.{kind}", f"retune.tasks.sentiment.{kind}s", f"sentiment.{kind}s"
                 )
 
 
@@ -129,7 +129,7 @@ def test_and_one_of_the_language_model(name: str, tmp_path: Path) -> None:
         for kind in ("dataset", "model"):
             params.variant(
                 f"language_model.{kind}",
-                f"retune.language_model.{kind}s",
+                f"retune.tasks.language_model.{kind}s",
                 f"language_model.{kind}s",
             )
 

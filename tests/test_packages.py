@@ -12,7 +12,7 @@ from graph import ROOT, imported_files
 SOURCE = ROOT / "src" / "retune"
 #: Rooms from the lowest to the highest floor; `corpora` holds data and no code.
 FLOORS = (
-    *("core", "stats", "fetch", "ingest", "models", "adapters", "training", "tasks"),
+    *("core", "stats", "tables", "fetch", "ingest", "models", "adapters", "training", "tasks"),
     *("preflight", "tools"),
 )
 #: Rooms of a task that import another task's room, and why.

@@ -122,7 +122,7 @@ def test_a_preset_needs_nothing_but_a_hub(
     task = next(name for name in ("sentiment", "language_model", "qa") if name in values)
     with Params(path) as params:
         checkpoint = params.section(f"{task}.checkpoint", CheckpointParams)
-        dataset, own = params.variant(f"{task}.dataset", f"retune.{task}.datasets",
+        dataset, own = params.variant(f"{task}.dataset", f"retune.tasks.{task}.datasets",
                                       f"{task}.datasets")  # fmt: skip
     repositories, commits = {checkpoint.name: pickled}, {checkpoint.name: checkpoint.revision}
     hub_data = FILES.get(values[task]["dataset"])

@@ -99,11 +99,9 @@ def test_every_stage_script_is_thin_and_has_help_with_an_example(
 ) -> None:
     assert len((ROOT / script).read_text(encoding="utf-8").splitlines()) <= 40
     module = script.removesuffix(".py").replace("/", ".")
-    of_sister = module.partition(".")[2].startswith(("adapters", "language_model", "sentiment"))
-    start = module.replace("stages.", "../../stages ") if of_sister else f"-m {module}"
     help_text = printed_help(module, monkeypatch, capsys)
     assert help_text.startswith(f"usage: python -m {module} [-h]")
-    assert f"Example: python {start} " in help_text
+    assert f"Example: python -m {module} " in help_text
     assert "--variant NAME" in help_text
     assert max(map(len, help_text.splitlines())) <= 100
 

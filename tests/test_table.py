@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from retune.core.errors import RetuneError
-from retune.core.terminal_tables import print_table
+from retune.tables.terminal_tables import print_table
 from retune.tools.experiments.listing import experiment_rows
 from retune.tools.experiments.table import render, workspace_row
 

@@ -15,10 +15,10 @@ from retune.core.errors import RetuneError
 from retune.core.files import write_json
 from retune.core.out_of_memory import is_out_of_memory
 from retune.core.stage import guarded
-from retune.core.terminal_tables import print_table
 from retune.core.terminal_text import Parser, cut, escaped, escaped_json
 from retune.models.checkpoints import resolve
 from retune.preflight.validation import require_valid
+from retune.tables.terminal_tables import print_table
 from retune.tasks.language_model.generate.pieces import Piece
 from retune.tasks.language_model.plots.coloured import terminal
 from retune.tools.cli import main

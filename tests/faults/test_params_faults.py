@@ -49,7 +49,9 @@ def read(path: Path) -> dict[str, Any]:
     with Params(path) as params:
         values = {name: params.section(name, kind) for name, kind in SECTIONS.items()}
         for name in ("dataset", "model"):
-            values[name] = params.variant(f"qa.{name}", f"retune.qa.{name}s", f"qa.{name}s")[1]
+            values[name] = params.variant(f"qa.{name}", f"retune.tasks.qa.{name}s", f"qa.{name}s")[
+                1
+            ]
     return values
 
 

@@ -1,12 +1,17 @@
 """A training that was killed goes on to the bytes that it would have had."""
 
+import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import graph
 import pytest
+from graph import ROOT
 from kills import killed_at
 from safetensors import SafetensorError
 from training_runs import FROZEN, outputs, run, write_features
@@ -252,6 +257,28 @@ def test_another_training_does_not_go_on(
     assert "going on from step 5" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("task", ["qa", "sentiment"])
+def test_the_key_is_of_the_code_that_the_stage_uses_and_of_no_command(task: str) -> None:
+    """An edit of the report or of another variant leaves the checkpoints of a killed training."""
+    code = (
+        f"import json, stages.{task}.train, retune.tasks.{task}.models.lstm\n"
+        "from retune.training.resume import code_files\n"
+        "print(json.dumps([str(path) for path in code_files()]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    files = {Path(file).relative_to(ROOT).as_posix() for file in json.loads(done.stdout)}
+    variants = f"src/retune/tasks/{task}/models"
+    assert f"{variants}/lstm.py" in files
+    assert f"{variants}/bert.py" not in files
+    rooms = {room for room in graph.rooms(ROOT / f"stages/{task}/train.py") if "." not in room}
+    folders = {str(Path(file).parent) for file in files if not graph.is_choice(file)}
+    assert folders - {"src/retune/tasks", f"src/retune/tasks/{task}"} == rooms
+    there = [path for room in rooms for path in (ROOT / room).glob("*.py")]
+    assert {path.relative_to(ROOT).as_posix() for path in there} <= files
+
+
 @pytest.mark.parametrize(
     "change", [pytest.param("data", id="T25 other data"), pytest.param("code", id="T25 other code")]
 )
@@ -259,7 +286,7 @@ def test_other_data_or_code_make_another_key(
     change: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(data / "raw", tmp_path / "raw")
-    monkeypatch.setattr("retune.training.resume._CODE", tmp_path)
+    monkeypatch.setattr("retune.training.resume.code_files", lambda: [tmp_path / "x.py"])
     (tmp_path / "x.py").write_text("one")
     key = run_key({"seed": 1}, tmp_path / "raw")
     assert key == run_key({"seed": 1}, tmp_path / "raw")

@@ -91,7 +91,7 @@ def test_a_number_that_is_none_stops_the_run_and_publishes_nothing(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(f"retune.qa.{place}", spoiled)
+    monkeypatch.setattr(f"retune.tasks.qa.train.{place}", spoiled)
     with pytest.raises(RetuneError, match=said):
         run(data, tmp_path, epochs=1)
     assert not (tmp_path / "model").exists()

@@ -186,8 +186,7 @@ def test_variant_keeps_the_contract(variant: str) -> None:
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_variant_imports_no_other(variant: str) -> None:
     source = inspect.getsource(importlib.import_module(f"retune.tasks.qa.models.{variant}"))
-    assert "from retune.tasks.qa" not in source
-    assert "import retune.tasks.qa" not in source
+    assert "retune.tasks.qa.models" not in source.replace(f"retune.tasks.qa.models.{variant}", "")
 
 
 @pytest.mark.parametrize(

@@ -125,10 +125,10 @@ def test_a_variant_chooses_the_method_and_repeats_itself_to_the_byte(tmp_path: P
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("module", ["download", "augment", "augmenting.rules", "probes",
-                                    "augmenting.back_translation"])  # fmt: skip
+@pytest.mark.parametrize("module", ["download.download", "augment.augment", "augmenting.rules",
+                                    "probe.probes", "augmenting.back_translation"])  # fmt: skip
 def test_the_data_side_starts_without_heavy_imports(module: str) -> None:
     heavy = {"torch", "transformers", "pandas", "pyarrow", "huggingface_hub"}
-    code = f"import sys, retune.sentiment.{module}; print(sorted({heavy} & set(sys.modules)))"
+    code = f"import sys, retune.tasks.sentiment.{module}; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -54,7 +54,7 @@ def test_every_choice_has_its_section_in_the_params(package: str, section: str) 
     place = load_yaml(PARAMS)["sentiment"]
     for part in section.split("."):
         place = place[part]
-    assert set(place) == set(module_names(f"retune.sentiment.{package}"))
+    assert set(place) == set(module_names(f"retune.tasks.sentiment.{package}"))
 
 
 def write_params(folder: Path, *more: str, **changes: Any) -> None:

@@ -22,8 +22,7 @@ from retune.core.params import VARIANTS, Params, ParamsRead, load_yaml, paramete
 
 PARAMS = "params.yaml"
 GRAPH = "dvc.yaml"
-#: `python -m stages.qa.train` at the project's top, `python ../../stages qa.train` elsewhere.
-_SCRIPT = re.compile(r"python3? (?:-m stages\.|(?P<top>\S*)\bstages )(?P<name>[\w.]+)")
+_SCRIPT = re.compile(r"python3? -m stages\.(?P<name>[\w.]+)")
 
 #: A dep that a param names as a whole.
 _TEMPLATE = re.compile(r"\$\{([\w.]+)\}")
@@ -138,8 +137,7 @@ def read_params(folder: Path, changed: Path | None = None) -> list[Reading]:
     try:
         variants = _variants(file)
         scripts = {command: _SCRIPT.search(command) for command in commands}
-        tops = {script["top"] or "" for script in scripts.values() if script}
-        with _scripts_of(stage_folder(folder) / next(iter(tops), "")):
+        with _scripts_of(stage_folder(folder)):
             found = [
                 _read(f"stages.{script['name']}", file, variant)
                 for command, script in scripts.items()

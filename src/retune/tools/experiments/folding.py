@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from retune.core.errors import RetuneError
-from retune.core.terminal_tables import print_table, print_wrapped
 from retune.stats.seed_spread import Variant, digits, gaps, spread, warnings
+from retune.tables.terminal_tables import print_table, print_wrapped
 from retune.tools.experiments.experiments import SEED
 from retune.tools.experiments.table import APART, COLUMNS
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from retune.core.errors import RetuneError, listed
-from retune.core.metrics_files import figures_of
 from retune.core.params import load_yaml
+from retune.tables.metrics_files import figures_of
 from retune.tools.experiments import leftovers
 from retune.tools.experiments.table import COLUMNS, METRICS, TRAINED, Row
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from retune.core.files import read_json
-from retune.core.metrics_files import figures_of
 from retune.core.params import load_yaml
-from retune.core.terminal_tables import print_table, print_wrapped
+from retune.tables.metrics_files import figures_of
+from retune.tables.terminal_tables import print_table, print_wrapped
 
 #: Columns: heading, dotted name of the metric, unit, format of the value in that unit.
 COLUMNS = (

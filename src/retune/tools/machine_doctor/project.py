@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from retune.core.errors import RetuneError, listed
-from retune.core.metrics_files import figures_of
 from retune.core.params import load_yaml
+from retune.tables.metrics_files import figures_of
 from retune.tools.machine_doctor.lock import LOCK, compare, installed, read_lock
 from retune.tools.machine_doctor.machine_findings import Report
 from retune.tools.project.commands import git

@@ -13,8 +13,8 @@ from typing import Any
 
 from retune.core.errors import RetuneError
 from retune.core.params import parameters
-from retune.core.terminal_tables import print_table, print_wrapped
 from retune.stats.seed_spread import Variant
+from retune.tables.terminal_tables import print_table, print_wrapped
 from retune.tools.experiments.folding import fold, report
 from retune.tools.experiments.listing import Ref
 from retune.tools.experiments.table import APART

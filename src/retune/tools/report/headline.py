@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from retune.core.terminal_tables import print_table, print_wrapped
+from retune.tables.terminal_tables import print_table, print_wrapped
 from retune.tools.report.content import Remark, Table, shown
 from retune.tools.report.graph import read_pipeline
 from retune.tools.report.results import read_metrics, results

@@ -10,7 +10,7 @@ from typing import Any
 from tqdm import tqdm
 
 from retune.core.errors import RetuneError
-from retune.core.terminal_tables import print_table, print_wrapped
+from retune.tables.terminal_tables import print_table, print_wrapped
 from retune.tools.claims import ledger, project
 from retune.tools.claims.ledger import Earned
 from retune.tools.verify.claimed import Outcome, picked, verify_claims

@@ -12,7 +12,7 @@ from typing import Any
 
 from retune.core.errors import RetuneError
 from retune.core.files import write_csv, write_json
-from retune.core.terminal_tables import print_table
+from retune.tables.terminal_tables import print_table
 from retune.tasks.language_model.compare.pair_bootstrap import Difference, Drawn, difference, drawn
 from retune.tasks.language_model.outputs.records import (
     PAIRS,

@@ -16,11 +16,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from retune.core.files import read_json, write_csv, write_json
-from retune.core.metrics_files import figures_of
 from retune.core.numerics import Doubles
-from retune.core.terminal_tables import print_table
 from retune.stats.bootstrap import resampled_sums
 from retune.stats.seed_spread import Gap, Variant, gaps, interval_half_width, warnings
+from retune.tables.metrics_files import figures_of
+from retune.tables.terminal_tables import print_table
 from retune.tasks.sentiment.score.score import SCORES, Confusion, ScoreParams, spread_row, told
 from retune.tasks.sentiment.texts.outputs import Gold, answers, read_gold, read_seeds, seed_folders
 
