@@ -243,7 +243,7 @@ def test_figures_of_other_params_are_not_accepted(copy: Path) -> None:
         ("metrics/qa.json: ", "metrics/q.json: ", r"metrics/q.json: no such file, though a claim"),
         ("#qa/f1:", "#qa/f2:", r"claims.yaml: metrics/qa.json#qa/f2: there is no f2"),
         ("#qa/f1:", "#qa/details:", r"#qa/details: expected a number there, found \["),
-        ("py#THRESHOLD", "py#LIMIT", r"neighbours.py#LIMIT: no such constant"),
+        ("py#THRESHOLD", "py#LIMIT", r"minhash.py#LIMIT: no such constant"),
     ],
 )
 def test_a_wrong_ledger_is_named(old: str, new: str, message: str, copy: Path) -> None:
