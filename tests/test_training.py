@@ -44,7 +44,7 @@ def test_on_a_gpu_the_trainer_is_told_the_precision(
     assert (options["fp16"], options["bf16"]) == (precision == "fp16", precision == "bf16")
     assert not options["use_cpu"]
     assert options["dataloader_pin_memory"]
-    given = arguments.os.environ["ACCELERATE_MIXED_PRECISION"]
+    given = module.os.environ["ACCELERATE_MIXED_PRECISION"]
     assert given == ("no" if precision == "fp32" else precision)
 
 
