@@ -30,6 +30,7 @@ from transformers import TrainerCallback
 
 from retune.core.files import sha256
 from retune.tasks.qa.models import bert_adapter, bert_adapter_fusion, bilstm_attention, lstm
+from retune.training.arguments import training_callbacks
 
 
 def entities(data: Path, folder: Path, **changes: Any) -> Path:
@@ -102,7 +103,7 @@ def measure(data: Path, folder: Path) -> None:
 
 
 def _with(callback: TrainerCallback, *arguments: Any, **options: Any) -> list[Any]:
-    return [*arguments.training_callbacks(*arguments, **options), callback]
+    return [*training_callbacks(*arguments, **options), callback]
 
 
 def draw_dropout(data: Path, folder: Path) -> None:
