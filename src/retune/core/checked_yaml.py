@@ -31,12 +31,12 @@ def parse(text: str) -> Any:
     Raises:
         ValueError: in one line, for what is no YAML, has such keys, or unfolds to too much.
     """
-    yaml = YAML(typ="safe", pure=True)
-    yaml.Constructor = _Constructor
+    parser = YAML(typ="safe", pure=True)
+    parser.Constructor = _Constructor
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", YAMLWarning)  # DVC itself gives them
-            return yaml.load(text)
+            return parser.load(text)
     except ConstructorError as error:
         raise ValueError(f"{_MISFIT}: {_said(error)}; write it in quotes, without a tag") from None
     except MarkedYAMLError as error:

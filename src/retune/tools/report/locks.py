@@ -21,7 +21,7 @@ _LARGEST = 2**24  # bytes of a file that is summed; code and figures are smaller
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
     """DVC's rules for scalars, which are ruamel's, with the parser in C."""
 
-    # A lock is long: ruamel takes seconds for one of sentiment's size, this loader a tenth.
+    # A lock is long: for sentiment's, ruamel takes over a second longer than this loader.
     yaml_implicit_resolvers = Resolver.yaml_implicit_resolvers
 
     def get_single_node(self) -> yaml.Node | None:
