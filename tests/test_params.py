@@ -146,6 +146,7 @@ def test_integers_are_those_of_dvc(tmp_path: Path, text: str, epochs: int) -> No
         ("a: !!python/object/apply:os.getcwd []\n", "could not determine a constructor"),
         ("b: 1\na: !x 1\n", r"does not fit its tag .*the tag '!x' \(line 2\); write it in quotes"),
         ("a: 2001-99-99\n", r"does not fit its tag .* or form: month must be .* \(line 1\)"),
+        ('a: !!timestamp "b\\nc"\n', 'failed to construct timestamp from "b c"'),
         ("a: !!int ''\n", r"does not fit its tag .*\(line 1\)"),
         ("a: !!omap [b: 1, b: 2]\n", "does not fit its tag .*: a name stands twice"),
         ("%YAML 1.3\n---\na: 1\n", r"version minor part can only be 2 or 1"),

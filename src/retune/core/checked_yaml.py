@@ -29,7 +29,8 @@ def parse(text: str) -> Any:
     """Parse one document of YAML; keys are plain names that stand once each.
 
     Raises:
-        ValueError: in one line, for what is no YAML, has such keys, or unfolds to too much.
+        ValueError: for what is no YAML, has other keys, or unfolds to too much.
+        RecursionError: for what is nested too deeply.
     """
     parser = YAML(typ="safe", pure=True)
     parser.Constructor = _Constructor
@@ -42,7 +43,7 @@ def parse(text: str) -> Any:
     except MarkedYAMLError as error:
         raise ValueError(_said(error)) from None
     except YAMLError as error:
-        raise ValueError(" ".join(str(error).split())) from None
+        raise ValueError(str(error)) from None
     except _MISFITS as error:
         raise ValueError(f"{_MISFIT}: {str(error) or 'a name stands twice'}") from None
 

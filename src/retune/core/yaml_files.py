@@ -26,7 +26,7 @@ def load_yaml(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise RetuneError(f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8") from None
     except (ValueError, TypeError) as error:
-        raise RetuneError(f"{path}: {error}") from None
+        raise RetuneError(f"{path}: {' '.join(str(error).split())}") from None
     except RecursionError:
         raise RetuneError(f"{path}: nested too deeply to be parameters") from None
     if not isinstance(value, dict):
