@@ -91,6 +91,7 @@ def test_the_command_line_starts_without_heavy_libraries() -> None:
     loaded = set(run("-c", "import sys, retune.tools.cli.main; print(*sys.modules)").stdout.split())
     assert "retune.tools.cli.main" in loaded
     assert not loaded & {"torch", "transformers", "datasets", "pandas", "dvc", "pydantic"}
+    assert not loaded & {"yaml", "ruamel.yaml"}
 
 
 @pytest.mark.parametrize("script", SCRIPTS)

@@ -108,7 +108,6 @@ VALUES = [
         id="P07 NO for false",
     ),
     pytest.param("train", "log_every", "1:30", f"{INTEGER} '1:30'", id="P07 sexagesimal"),
-    pytest.param("train", "log_every", "1_000", f"{INTEGER} '1_000'", id="P07 underscore"),
     pytest.param("train", "batch_size", "0", f"{POSITIVE} 0", id="P08 batch of none"),
     pytest.param("train", "batch_size", "-1", f"{POSITIVE} -1", id="P08 negative batch"),
     pytest.param("train", "batch_size", "8.0", f"{INTEGER} 8.0", id="P08 float for a batch"),
@@ -240,6 +239,7 @@ GOOD = [
     pytest.param(replaced("train", "lr", "3e-5"), 3e-5, id="P01 float without a point"),
     pytest.param(replaced("train", "lr", "5e-05"), 5e-5, id="P01 as DVC rewrites it"),
     pytest.param(replaced("train", "lr", "0.010"), 0.01, id="P07 decimal with zeros"),
+    pytest.param(replaced("train", "lr", "0.000_2"), 2e-4, id="P07 underscore"),
     pytest.param(b"\xef\xbb\xbf" + TEXT.encode(), 2e-4, id="P20 byte order mark"),
     pytest.param(TEXT.replace("\n", "\r\n").encode(), 2e-4, id="P20 CRLF"),
 ]
@@ -252,6 +252,21 @@ def test_an_unusual_spelling_means_the_same_to_stages_and_dvc(
     path = write(tmp_path, text)
     assert read(path)["qa.train"].lr == lr
     assert dvc_load_yaml(str(path))["qa"]["train"]["lr"] == lr
+
+
+@pytest.mark.parametrize(
+    ("text", "steps"),
+    [
+        pytest.param("1_000", 1000, id="P07 underscore in an integer"),
+        pytest.param("0x10", 16, id="P07 hexadecimal"),
+        pytest.param("0o17", 15, id="P07 octal"),
+        pytest.param("017", 17, id="P07 zero in front"),
+    ],
+)
+def test_an_integer_is_the_one_that_dvc_sees(text: str, steps: int, tmp_path: Path) -> None:
+    path = write(tmp_path, replaced("train", "log_every", text))
+    assert read(path)["qa.train"].log_every == steps
+    assert dvc_load_yaml(str(path))["qa"]["train"]["log_every"] == steps
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,14 @@ import re
 from pathlib import Path
 
 import pytest
+from dvc.utils.serialize import load_yaml as dvc_load_yaml
+from graph import ROOT
 from report_projects import METHODS, blocks_of, project, write
 
 from retune.core.errors import RetuneError
 from retune.tools.report.command import gather
+from retune.tools.report.graph import Pipeline
+from retune.tools.report.locks import Lock
 from retune.tools.report.sources import numbers, read_json, read_rows
 
 DOWNLOAD = "pipelines/toy/metrics/download.json"
@@ -87,6 +91,7 @@ def test_missing_curves_are_named(tmp_path: Path) -> None:
         ("pipelines/toy/dvc.lock", "stages: [", r"dvc.lock: while parsing .*git checkout HEAD"),
         ("pipelines/toy/dvc.lock", "stages: !!int x", r"dvc.lock: .*git checkout HEAD"),
         ("pipelines/toy/dvc.lock", "stages: !!bool x", r"dvc.lock: .*git checkout HEAD"),
+        ("pipelines/toy/dvc.lock", "stages: !!float ''", r"dvc.lock: .*git checkout HEAD"),
         ("pipelines/toy/dvc.lock", "!!timestamp x", r"dvc.lock: .*git checkout HEAD"),
         (
             "pipelines/toy/dvc.lock",
@@ -221,3 +226,22 @@ def test_a_lock_in_another_form_is_a_fault(tmp_path: Path, stage: str) -> None:
     faults = told(tmp_path, "fault", "qa")
     assert faults
     assert all("dvc.lock: expected `stages:` as DVC writes them" in fault for fault in faults)
+
+
+def require_equal_lock(root: Path, folder: str) -> None:
+    """Fail where a lock has a value or a type of value that DVC does not see."""
+    lock = Lock(root, Pipeline("toy", folder, "", (), (), (), ()))
+    assert repr(lock.stages) == repr(dvc_load_yaml(str(root / lock.name))["stages"])
+
+
+@pytest.mark.parametrize(
+    "folder", ["", "pipelines/adapters", "pipelines/language_model", "pipelines/sentiment"]
+)
+def test_a_lock_is_read_as_dvc_reads_it(folder: str) -> None:
+    require_equal_lock(ROOT, folder)
+
+
+def test_numbers_of_a_lock_are_those_that_dvc_sees(tmp_path: Path) -> None:
+    numbers_ = "010 1_000 0x1F 0o17 -0b11 +1 _1 3e-5 1_0.5 .5 -.inf .nan yes Off true ~ 1:30 '1'"
+    write(tmp_path / "dvc.lock", f"stages: {{a: {{cmd: [{', '.join(numbers_.split())}]}}}}")
+    require_equal_lock(tmp_path, "")

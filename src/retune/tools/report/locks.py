@@ -8,9 +8,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import yaml
+from ruamel.yaml.resolver import Resolver
 
 from retune.core.errors import RetuneError, excerpt
-from retune.core.yaml_files import Yaml12Loader
 from retune.tools.report.graph import Pipeline
 
 VERSIONS = "versions.yaml"
@@ -19,10 +19,10 @@ _LARGEST = 2**24  # bytes of a file that is summed; code and figures are smaller
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """`retune.core.yaml_files`'s rules for scalars with the parser in C: a lock is long."""
+    """DVC's rules for scalars, which are ruamel's, with the parser in C."""
 
-    yaml_implicit_resolvers = Yaml12Loader.yaml_implicit_resolvers
-    yaml_constructors = Yaml12Loader.yaml_constructors
+    # A lock is long: for sentiment's, ruamel takes over a second longer than this loader.
+    yaml_implicit_resolvers = Resolver.yaml_implicit_resolvers
 
     def get_single_node(self) -> yaml.Node | None:
         """Compose the tree of the document, and refuse aliases: a few can stand for billions."""
@@ -39,6 +39,15 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
                 case yaml.SequenceNode():
                     open_ += node.value
         return root
+
+
+def _integer(loader: _Loader, node: yaml.ScalarNode) -> int:
+    """An integer as YAML 1.2 has it: `010` is 10, `0o10` is 8."""
+    digits = str(loader.construct_scalar(node)).replace("_", "")
+    return int(digits, 10 if digits.lstrip("+-").isdigit() else 0)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _integer)
 
 
 class Lock:
@@ -73,7 +82,7 @@ class Lock:
         try:
             text = (self.root / self.name).read_text(encoding="utf-8")
             value = yaml.load(text, Loader=_Loader)
-        except (yaml.YAMLError, AttributeError, KeyError, RecursionError, ValueError) as error:
+        except (yaml.YAMLError, AttributeError, LookupError, RecursionError, ValueError) as error:
             raise RetuneError(
                 f"{self.name}: {' '.join(str(error).split())}; `git checkout HEAD -- {self.name}`"
             ) from None
