@@ -107,15 +107,23 @@ def read_pipeline(root: Path, name: str, folder: str) -> Pipeline:
 def read_stages(folder: Path) -> dict[str, dict[str, Any]]:
     """What runs each stage of the dvc.yaml in `folder`, by its name in dvc.lock.
 
-    That is `cmd`, `wdir`, `deps`, `params`, `outs`, `metrics` and `plots`, with `${...}` filled in.
-
-    Raises:
-        RetuneError: as `read_pipeline`.
+    That is `cmd`, `wdir`, `deps`, `params`, `outs`, `metrics` and `plots`, with `${...}` filled in;
+    raises as `read_pipeline`.
     """
     path = folder / "dvc.yaml"
     with _form_checked(path):
         found = _stages(path, load_yaml(path), ("cmd", "deps", "params", *_OUTPUTS))
-        return {target: body for _, target, _, body in found}
+        return {target: _checked(body) for _, target, _, body in found}
+
+
+def _checked(body: dict[str, Any]) -> dict[str, Any]:
+    """A stage's body whose lists are lists."""
+    for kind in ("deps", *_KINDS):
+        list(entries(body.get(kind)))
+    for entry in _listed(body.get("params")):
+        for names in entry.values() if isinstance(entry, dict) else ():
+            _listed(names)
+    return body
 
 
 def entries(listing: Any) -> Iterator[tuple[str, dict[str, Any]]]:

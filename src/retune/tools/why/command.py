@@ -52,8 +52,8 @@ def chosen(names: Sequence[str], asked: str) -> list[str]:
     items = [name for name in names if "@" in asked and name.startswith(f"{plain}@")]
     allowed = items or list(dict.fromkeys(name.partition("@")[0] for name in names))
     nearest = difflib.get_close_matches(asked, [*allowed, *names], n=1)
-    hint = f"; did you mean `{nearest[0]}`?" if nearest else ""
-    raise RetuneError(f"dvc.yaml: no stage `{asked}`{hint or '.'} Stages: {listed(allowed, 20)}")
+    hint = f", did you mean `{nearest[0]}`?" if nearest else ""
+    raise RetuneError(f"dvc.yaml: no stage `{asked}`{hint} (allowed: {listed(allowed)})")
 
 
 def overview(name: str, verdict: str, reasons: Sequence[Reason]) -> str:

@@ -38,20 +38,21 @@ class Workspace:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._known: dict[str, dict[str, str]] = {}
+        self._files: dict[str, dict[str, Path]] = {}
+        self._sums: dict[str, dict[str, str]] = {}
 
     def sums(self, path: str) -> dict[str, str]:
         """The sum of each file below a folder, or of the file at `path` as `ITSELF`."""
-        if path not in self._known:
-            files = self._files(path).items()
-            self._known[path] = {name: md5_of(file.read_bytes()) for name, file in files}
-        return self._known[path]
+        if path not in self._sums:
+            files = self._listed(path).items()
+            self._sums[path] = {name: md5_of(file.read_bytes()) for name, file in files}
+        return self._sums[path]
 
     def differs(self, path: str, entry: Mapping[str, Any]) -> str | None:
         """Return `missing` or `changed` where a path is not as an entry of dvc.lock has it."""
         if not (self.root / path).exists():
             return "missing"
-        files = self._files(path)
+        files = self._listed(path)
         size = sum(file.stat().st_size for file in files.values())
         if size != entry.get("size", size) or len(files) != entry.get("nfiles", len(files)):
             return "changed"
@@ -63,9 +64,12 @@ class Workspace:
         """Whether .dvcignore leaves out a file or (with / at its end) a folder."""
         return not path.startswith("..") and self._ignored.match_file(path)
 
-    def _files(self, path: str) -> dict[str, Path]:
-        place = self.root / path
-        return {ITSELF: place} if place.is_file() else dict(self._below(place, path))
+    def _listed(self, path: str) -> dict[str, Path]:
+        if path not in self._files:
+            place = self.root / path
+            found = {ITSELF: place} if place.is_file() else dict(self._below(place, path))
+            self._files[path] = found
+        return self._files[path]
 
     def _below(self, place: Path, path: str) -> Iterator[tuple[str, Path]]:
         for folder, folders, names in os.walk(place):

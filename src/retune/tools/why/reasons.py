@@ -2,13 +2,14 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from retune.core.errors import RetuneError, listed
+from retune.core.yaml_files import load_yaml
 from retune.tools.report.graph import entries, joined, read_stages
 from retune.tools.report.locks import VERSIONS, Lock
 from retune.tools.why.contents import ITSELF, Cache, Workspace
@@ -27,8 +28,8 @@ class Reason:
 
     Attributes:
         kind: `never`, `command`, `listed`, `param`, `files`, `library`, `data`, `upstream`,
-            `output` or `restore`. An `upstream` stage may write the same bytes again; what `restore` names
-            is in DVC's cache.
+            `output` or `restore`. An `upstream` stage may write the same bytes again;
+            what `restore` names is in DVC's cache.
         subject: the param, library or path.
         text: the reason as a line.
         details: more of it for programs.
@@ -80,6 +81,7 @@ class Graph:
         self._lock = lock.stages if lock.there else {}
         self.stages = {name: self._stage(name, body) for name, body in read_stages(root).items()}
         self._reasons: dict[str, list[Reason] | None] = {}
+        self._params = cache(lambda path: load_yaml(root / path))
         self._files: dict[tuple[str, str], Reason] = {}
 
     def reasons(self, name: str) -> list[Reason]:
@@ -108,7 +110,7 @@ class Graph:
             yield Reason("never", _LOCK, f"it has never run: {_LOCK} has no entry for it")
             return
         yield from _command(stage)
-        yield from _settings(self._root, stage)
+        yield from _settings(stage, self._params)
         yield from self._deps(name, stage)
         yield from self._outs(stage)
 
@@ -207,11 +209,11 @@ def _command(stage: _Stage) -> Iterator[Reason]:
         yield Reason("command", "command", text, {"old": old, "new": new})
 
 
-def _settings(root: Path, stage: _Stage) -> Iterator[Reason]:
+def _settings(stage: _Stage, read: Callable[[str], dict[str, Any]]) -> Iterator[Reason]:
     """Params, and after them libraries."""
     found, libraries = list[Reason](), list[Reason]()
     locked = stage.locked.get("params", {})
-    for file, name, old, new in changes(root, stage.base, stage.body.get("params"), locked):
+    for file, name, old, new in changes(read, stage.base, stage.body.get("params"), locked):
         details = {key: v for key, v in (("old", old), ("new", new)) if v is not GONE}
         is_library = PurePosixPath(file).name == VERSIONS
         if old is GONE:

@@ -1,11 +1,10 @@
 """Params of a stage, as dvc.lock has them and as they are now."""
 
 import re
-from collections.abc import Iterator, Mapping
-from pathlib import Path, PurePosixPath
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import PurePosixPath
 from typing import Any
 
-from retune.core.yaml_files import load_yaml
 from retune.tools.report.graph import joined
 from retune.tools.report.locks import PARAMS, flat
 
@@ -14,20 +13,23 @@ GONE: Any = object()
 
 
 def changes(
-    root: Path, base: PurePosixPath, listed: Any, locked: Mapping[str, Any]
+    read: Callable[[str], dict[str, Any]],
+    base: PurePosixPath,
+    listed: Any,
+    locked: Mapping[str, Any],
 ) -> Iterator[tuple[str, str, Any, Any]]:
     """File, dotted name, old and new value of each param that is another now, or `GONE`.
 
     Args:
-        root: where `base` is seen from.
+        read: returns the content of a params file.
         base: the stage's folder, from which its paths are seen.
         listed: the stage's `params:` in dvc.yaml.
         locked: its `params:` in dvc.lock.
     """
-    before = {joined(base, file): read for file, read in locked.items()}
+    before = {joined(base, file): values for file, values in locked.items()}
     for file, names in _by_file(listed).items():
         path = joined(base, file)
-        values, old = load_yaml(root / path), before.get(path, {})
+        values, old = read(path), before.get(path, {})
         wanted = names or list(dict.fromkeys([*values, *old]))
         then = dict(flat({name: old[name] for name in wanted if name in old}))
         looked_up = {name: value_of(values, name) for name in wanted}
@@ -58,7 +60,7 @@ def _by_file(listed: Any) -> dict[str, list[str]]:
 
 
 def _differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
-    for name in dict.fromkeys([*then, *now]):
+    for name in dict.fromkeys([*now, *then]):
         old, new = then.get(name, GONE), now.get(name, GONE)
         # An empty section (`{}`) is replaced by what it has got.
         filled = (old, new) in (({}, GONE), (GONE, {})) and any(
