@@ -6,17 +6,16 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
 
 import pytest
 import yaml
 from dvc.repo import Repo
 
 from retune.core.errors import RetuneError
-from retune.core.params import load_yaml
 from retune.tools.cli.main import main
 from retune.tools.project.commands import dvc, git
+from retune.tools.report.locks import Lock
 from retune.tools.why.command import overview
 from retune.tools.why.contents import combined, md5_of
 from retune.tools.why.history import History
@@ -395,7 +394,7 @@ def test_an_unknown_stage_is_named_with_the_nearest(toy: Path, why: Callable[...
     assert "dvc.yaml: no stage `downlaod`, did you mean `download`?" in error
     assert "(allowed: download, train, score)" in error
     error = why("train@a-12", code=1)
-    assert "no stage `train@a-12`, did you mean `train@a-1`?" in error
+    assert re.search(r"no stage `train@a-12`, did you mean `train@a-[12]`\?", error)
     assert f"(allowed: {', '.join(TRAIN)})" in error
 
 
@@ -462,9 +461,7 @@ def test_history_needs_a_repository(tmp_path: Path) -> None:
         History(tmp_path)
 
 
-def test_values_in_lists_and_whole_files_are_compared(tmp_path: Path) -> None:
-    from pathlib import PurePosixPath
-
+def test_values_in_lists_and_whole_files_are_compared() -> None:
     values = {"a": [{"b": 1}, 2], "c": None}
     assert value_of(values, "a.0.b") == value_of(values, "a[0].b") == 1
     assert value_of(values, "a[2]") is GONE
@@ -510,7 +507,7 @@ def test_it_starts_without_heavy_libraries(toy: Path) -> None:
 @pytest.mark.parametrize("folder", [".", "pipelines/sentiment", "pipelines/adapters"])
 def test_stages_of_the_project_are_named_as_dvc_names_them(folder: str, root: Path) -> None:
     found = Graph(root / folder, None)
-    locked: dict[str, Any] = load_yaml(root / folder / "dvc.lock")["stages"]
+    locked = Lock(root / folder, "").stages
     assert set(found.stages) == set(locked)
     commands = {name: stage.body["cmd"] for name, stage in found.stages.items()}
     assert commands == {name: entry["cmd"] for name, entry in locked.items()}

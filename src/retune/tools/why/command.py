@@ -22,7 +22,7 @@ def run(stage: str | None, *, as_json: bool) -> int:
     Raises:
         RetuneError: there is no such stage, or a file of the project cannot be read.
     """
-    root = Path.cwd()
+    root = Path()
     with contextlib.ExitStack() as stack:
         try:
             history = stack.enter_context(History(root))
