@@ -245,7 +245,7 @@ def test_a_lock_that_would_fill_the_memory_is_refused(lock: str, message: str, t
     write(top, {"dvc.lock": lock})
     pipeline = read_pipeline(top, "toy", SISTER.as_posix())
     with pytest.raises(RetuneError, match=message):
-        print(Lock(top, pipeline).stages)
+        print(Lock(top, pipeline.folder).stages)
 
 
 @pytest.mark.parametrize("folder", [".", "metrics", "pipelines/toy", "pipelines/toy/metrics"])

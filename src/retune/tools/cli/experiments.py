@@ -1,4 +1,4 @@
-"""The commands of `retune` that run and compare experiments: sweep, table, check, diff."""
+"""The commands of `retune` that run and compare experiments: sweep, table, check, why, diff."""
 
 import argparse
 import contextlib
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from retune.tools.cli import tables
-from retune.tools.project.workspace import inside_project
+from retune.tools.project.workspace import inside_pipeline, inside_project, sister
 
 if TYPE_CHECKING:
     from retune.tools.experiments.sweep import Outcome
@@ -19,6 +19,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     _add_sweep(commands)
     tables.add_command(commands)
     _add_check(commands)
+    _add_why(commands)
     _add_diff(commands)
 
 
@@ -66,6 +67,24 @@ def _add_check(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.set_defaults(run=_check, failure=1)
 
 
+def _add_why(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser(
+        "why",
+        help="print why a stage would run again",
+        description=(
+            "Name the modules, params, library versions and data that differ from the last run "
+            "in dvc.lock, because of which `dvc repro` would run a stage again. Without STAGE, "
+            "print one line for each stage. No stage runs. Of outputs and data above 16 MB only "
+            "sizes and the sums in dvc.lock are compared."
+        ),
+        epilog="Example: retune why train && retune why --pipeline sentiment train@bert-1234",
+    )
+    parser.add_argument("stage", nargs="?", metavar="STAGE", help="as dvc.lock or dvc.yaml has it")
+    parser.add_argument("--pipeline", metavar="NAME", help="of pipelines/NAME")
+    parser.add_argument("--json", action="store_true", help="print all reasons as JSON")
+    parser.set_defaults(run=_why, failure=1)
+
+
 def _add_diff(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = commands.add_parser(
         "diff",
@@ -92,7 +111,7 @@ def _run_sweep(arguments: argparse.Namespace) -> int:
     from retune.preflight.validation import PARAMS
     from retune.tools.experiments.experiments import FOLDER, SEED
     from retune.tools.experiments.grid import planned, seed_of
-    from retune.tools.experiments.sweep import sister, sweep
+    from retune.tools.experiments.sweep import sweep
 
     pipeline = sister(arguments.pipeline) if arguments.pipeline else None
     folder = pipeline or Path()
@@ -134,13 +153,19 @@ def _print_sweep(outcomes: "Sequence[Outcome]", seeds: str | None, as_json: bool
 
 def _check(arguments: argparse.Namespace) -> int:
     from retune.preflight.validation import require_valid
-    from retune.tools.experiments.sweep import sister
 
     with inside_project(arguments, outermost=bool(arguments.pipeline)):
         folder = sister(arguments.pipeline) if arguments.pipeline else Path()
         count = require_valid(folder)
     print(f"{folder / 'params.yaml'}: valid for all {count} readings of its stages")
     return 0
+
+
+def _why(arguments: argparse.Namespace) -> int:
+    from retune.tools.why.command import run
+
+    with inside_pipeline(arguments):
+        return run(arguments.stage, as_json=arguments.json)
 
 
 def _diff(arguments: argparse.Namespace) -> int:

@@ -1,14 +1,13 @@
 """The command `retune table`, and the spread over seeds that `retune sweep` prints as well."""
 
 import argparse
-import contextlib
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from retune.tools.project.workspace import inside_project, sister_place
+from retune.tools.project.workspace import inside_pipeline, sister_place
 
 if TYPE_CHECKING:
     from retune.stats.seed_spread import Variant
@@ -41,7 +40,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 
 def _table(arguments: argparse.Namespace) -> int:
-    with _inside(arguments):
+    with inside_pipeline(arguments):
         place = sister_place()
         listed = arguments.experiments or arguments.names or arguments.all_commits
         if arguments.seeds:
@@ -55,19 +54,6 @@ def _table(arguments: argparse.Namespace) -> int:
 
             print(f"no experiments on this commit{elsewhere()}", file=sys.stderr)
     return 0
-
-
-@contextlib.contextmanager
-def _inside(arguments: argparse.Namespace) -> Iterator[None]:
-    """Work in the folder of the project, or of the pipeline that is named."""
-    if not arguments.pipeline:
-        with inside_project(arguments):
-            yield
-        return
-    from retune.tools.experiments.sweep import sister
-
-    with inside_project(arguments, outermost=True), contextlib.chdir(sister(arguments.pipeline)):
-        yield
 
 
 def _print_rows(arguments: argparse.Namespace, *, listed: bool) -> int:

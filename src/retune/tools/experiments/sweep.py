@@ -24,7 +24,6 @@ from retune.tools.experiments.grid import python_value
 from retune.tools.project.commands import DVC, dvc, git, last_lines
 
 LOGS = Path("logs")
-PIPELINES = Path("pipelines")
 _LINES = 6  # of a log, shown where an experiment failed
 
 
@@ -76,19 +75,6 @@ class Pipeline:
         settings += [part for copy in seen for part in ("--copy-paths", copy)]
         targets = [f"{graph}:{stage}" for stage in stages] or ([graph] if elsewhere else [])
         return [*settings, *targets]
-
-
-def sister(name: str) -> Path:
-    """The folder of a pipeline beside the main one.
-
-    Raises:
-        RetuneError: there is none of that name.
-    """
-    folders = [path.parent for path in sorted(PIPELINES.glob("*/dvc.yaml"))]
-    names = ", ".join(folder.name for folder in folders) or "none"
-    if PIPELINES / name not in folders:
-        raise RetuneError(f"--pipeline {name}: no such pipeline; there are: {names}")
-    return PIPELINES / name
 
 
 def sweep(

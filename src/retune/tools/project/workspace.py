@@ -7,6 +7,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from retune.core.errors import RetuneError
+
+PIPELINES = Path("pipelines")
+
 
 def project_top(start: Path | None = None, *, outermost: bool = False) -> Path | None:
     """Return the nearest folder at or above `start` with a `.dvc` folder, as DVC does.
@@ -29,6 +33,30 @@ def sister_place() -> tuple[Path, Path] | None:
     if here is None or top is None or not is_sister or not (here / "dvc.yaml").is_file():
         return None
     return top, here.relative_to(top)
+
+
+def sister(name: str) -> Path:
+    """The folder of a pipeline beside the main one, from the project's top.
+
+    Raises:
+        RetuneError: there is none of that name.
+    """
+    folders = [path.parent for path in sorted(PIPELINES.glob("*/dvc.yaml"))]
+    names = ", ".join(folder.name for folder in folders) or "none"
+    if PIPELINES / name not in folders:
+        raise RetuneError(f"--pipeline {name}: no such pipeline; there are: {names}")
+    return PIPELINES / name
+
+
+@contextlib.contextmanager
+def inside_pipeline(arguments: argparse.Namespace) -> Iterator[None]:
+    """Work in the folder of the project, or of the sister that `--pipeline` names."""
+    if not arguments.pipeline:
+        with inside_project(arguments):
+            yield
+        return
+    with inside_project(arguments, outermost=True), contextlib.chdir(sister(arguments.pipeline)):
+        yield
 
 
 @contextlib.contextmanager

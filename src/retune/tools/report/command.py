@@ -70,7 +70,7 @@ def part(root: Path, name: str, folder: str) -> Part:
         broken = Pipeline(name, folder, "", (), (), (), ())
         fault = section("Results", [Remark(str(error), "fault")])
         return Part(name, broken.about, broken.command, tuple(fault))
-    reader, lock = Reader(root, pipeline), Lock(root, pipeline)
+    reader, lock = Reader(root, pipeline), Lock(root, pipeline.folder)
     found = results.read_metrics(reader)
     task = _additions(name)
     claimed: Sequence[str] = task.CLAIMED if task else ()

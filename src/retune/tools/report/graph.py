@@ -4,16 +4,17 @@ DVC's own reading of it stops at the first fault of any pipeline. Here is the
 part of its language that names files: `vars`, `${...}`, `foreach` and `matrix`.
 """
 
+import contextlib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from retune.core.errors import RetuneError, excerpt
-from retune.core.params import load_yaml
+from retune.core.yaml_files import load_yaml
 
 MAIN = "qa"  # the pipeline at the top
 SISTERS = "pipelines"
@@ -22,6 +23,7 @@ SEED = "seed"
 _SLOT = re.compile(r"\$\{\s*([^}]*?)\s*\}")
 _ITEM = "item"
 _KINDS = ("metrics", "plots", "outs")
+_OUTPUTS = ("wdir", *_KINDS)
 #: Of dvc.yaml, as far as it is read here.
 _FORM = (
     "`vars`, `metrics`, `plots` and `outs` are lists of paths or of `path: {...}`, `matrix` has a "
@@ -98,30 +100,83 @@ def read_pipeline(root: Path, name: str, folder: str) -> Pipeline:
         RetuneError: it cannot be read, is of another form, or names what is not there.
     """
     path = root / folder / "dvc.yaml"
+    with _form_checked(path):
+        return _read(path, name, folder)
+
+
+def read_stages(folder: Path) -> dict[str, dict[str, Any]]:
+    """What runs each stage of the dvc.yaml in `folder`, by its name in dvc.lock.
+
+    That is `cmd`, `wdir`, `deps`, `params`, `outs`, `metrics` and `plots`, with `${...}` filled in;
+    raises as `read_pipeline`.
+    """
+    path = folder / "dvc.yaml"
+    with _form_checked(path):
+        found = _stages(path, load_yaml(path), ("cmd", "deps", "params", *_OUTPUTS))
+        return {target: _checked(body) for _, target, _, body in found}
+
+
+def _checked(body: dict[str, Any]) -> dict[str, Any]:
+    """A stage's body whose lists are lists."""
+    for kind in ("deps", *_KINDS):
+        list(entries(body.get(kind)))
+    for entry in _listed(body.get("params")):
+        for names in entry.values() if isinstance(entry, dict) else ():
+            _listed(names)
+    return body
+
+
+def entries(listing: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Path and settings of each entry of `deps:`, `outs:`, `metrics:` or `plots:`."""
+    for entry in _listed(listing):
+        if isinstance(entry, dict):
+            yield from ((str(path), dict(style or {})) for path, style in entry.items())
+        else:
+            yield str(entry), {}
+
+
+def joined(base: PurePosixPath, path: str) -> str:
+    """Return `path`, which is seen from `base`, from where `base` is seen."""
+    return PurePosixPath(os.path.normpath(base / path)).as_posix()
+
+
+@contextlib.contextmanager
+def _form_checked(path: Path) -> Iterator[None]:
+    """Name the file where its form is another."""
     try:
-        return _read(root, path, name, folder)
+        yield
     except (AttributeError, OSError, TypeError, ValueError) as error:
         raise RetuneError(
             f"{path}: not of the form that DVC reads ({error}); {_FORM}; mend it"
         ) from None
 
 
-def _read(root: Path, path: Path, name: str, folder: str) -> Pipeline:
+def _read(path: Path, name: str, folder: str) -> Pipeline:
     content = load_yaml(path)
-    context = _context(root / folder, content)
-    stages = content.get("stages")
-    if not isinstance(stages, dict):
-        raise RetuneError(f"{path}: expected `stages:` with a name for each, got {excerpt(stages)}")
     found: dict[str, list[Output]] = {kind: [] for kind in _KINDS}
-    for stage, body in stages.items():
-        for target, item, resolved in _instances(f"{path}: stages.{stage}", stage, body, context):
-            base = PurePosixPath(folder, str(resolved.get("wdir", ".")))
-            for kind, outputs in found.items():
-                for told, style in _entries(resolved.get(kind)):
-                    outputs.append(Output(stage, target, item, _joined(base, told), style))
+    for stage, target, item, resolved in _stages(path, content, _OUTPUTS):
+        base = PurePosixPath(folder, str(resolved.get("wdir", ".")))
+        for kind, outputs in found.items():
+            for told, style in entries(resolved.get(kind)):
+                outputs.append(Output(stage, target, item, joined(base, told), style))
     declared = tuple(_declared(content.get("plots"), folder))
     metrics, plots, outs = (tuple(found[kind]) for kind in _KINDS)
     return Pipeline(name, folder, _first_sentence(path), metrics, plots, outs, declared)
+
+
+def _stages(
+    path: Path, content: Mapping[str, Any], keys: Sequence[str]
+) -> Iterator[tuple[str, str, dict[str, str], dict[str, Any]]]:
+    """Stage, target, item and body of each stage; of the body only `keys`."""
+    context = _context(path.parent, content)
+    stages = content.get("stages")
+    if not isinstance(stages, dict):
+        raise RetuneError(f"{path}: expected `stages:` with a name for each, got {excerpt(stages)}")
+    for stage, body in stages.items():
+        where = f"{path}: stages.{stage}"
+        for target, item, inner, context_ in _instances(where, stage, body, context):
+            kept = {key: inner[key] for key in keys if key in inner}
+            yield stage, target, item, _resolved(where, kept, context_)
 
 
 def _context(folder: Path, content: Mapping[str, Any]) -> dict[str, Any]:
@@ -135,8 +190,8 @@ def _context(folder: Path, content: Mapping[str, Any]) -> dict[str, Any]:
 
 def _instances(
     where: str, stage: str, body: Any, context: Mapping[str, Any]
-) -> Iterator[tuple[str, dict[str, str], dict[str, Any]]]:
-    """Target, item and body of each stage that `body` stands for."""
+) -> Iterator[tuple[str, dict[str, str], Mapping[str, Any], Mapping[str, Any]]]:
+    """Target, item, body and context of each stage that `body` stands for."""
     if not isinstance(body, dict):
         raise RetuneError(f"{where}: expected a stage with a `cmd`, got {excerpt(body)}")
     if "matrix" in body:
@@ -145,14 +200,14 @@ def _instances(
         choices = _resolved(where, body["foreach"], context)
         for key, value in _keyed(choices):
             inner = {**context, "key": key, _ITEM: value}
-            yield f"{stage}@{key}", {"method": key}, _outputs(where, body.get("do") or {}, inner)
+            yield f"{stage}@{key}", {"method": key}, body.get("do") or {}, inner
     else:
-        yield stage, {}, _outputs(where, body, context)
+        yield stage, {}, body, context
 
 
 def _of_matrix(
     where: str, stage: str, body: Mapping[str, Any], context: Mapping[str, Any]
-) -> Iterator[tuple[str, dict[str, str], dict[str, Any]]]:
+) -> Iterator[tuple[str, dict[str, str], Mapping[str, Any], Mapping[str, Any]]]:
     axes = {
         axis: [*enumerate(_listed(_resolved(where, values, context)))]
         for axis, values in body["matrix"].items()
@@ -161,12 +216,12 @@ def _of_matrix(
         chosen = dict(zip(axes, point, strict=True))
         # As DVC names them: what is no plain value goes by its place.
         words = [
-            f"{axis}{place}" if isinstance(value, dict | list) else str(value)
+            f"{axis}{place}" if isinstance(value, dict | list) else _text(value)
             for axis, (place, value) in chosen.items()
         ]
         item = {axis: _name(value, f"{axis}{place}") for axis, (place, value) in chosen.items()}
         inner = {**context, _ITEM: {axis: value for axis, (_, value) in chosen.items()}}
-        yield f"{stage}@{'-'.join(words)}", item, _outputs(where, body, inner)
+        yield f"{stage}@{'-'.join(words)}", item, body, inner
 
 
 def _keyed(choices: Any) -> list[tuple[str, Any]]:
@@ -181,13 +236,6 @@ def _name(value: Any, place: str) -> str:
     return str(value.get("name", place)) if isinstance(value, dict) else str(value)
 
 
-def _outputs(where: str, body: Mapping[str, Any], context: Mapping[str, Any]) -> dict[str, Any]:
-    """Of a stage's body what names outputs, with `${...}` filled in."""
-    kept = {key: body[key] for key in ("wdir", *_KINDS) if key in body}
-    resolved: dict[str, Any] = _resolved(where, kept, context)
-    return resolved
-
-
 def _resolved(where: str, value: Any, context: Mapping[str, Any]) -> Any:
     if isinstance(value, dict):
         return {
@@ -200,7 +248,12 @@ def _resolved(where: str, value: Any, context: Mapping[str, Any]) -> Any:
         return value
     if whole := _SLOT.fullmatch(value):
         return _looked_up(where, whole[1], context)
-    return _SLOT.sub(lambda slot: str(_looked_up(where, slot[1], context)), value)
+    return _SLOT.sub(lambda slot: _text(_looked_up(where, slot[1], context)), value)
+
+
+def _text(value: Any) -> str:
+    """As DVC puts a value into a text."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _looked_up(where: str, name: str, context: Mapping[str, Any]) -> Any:
@@ -215,25 +268,16 @@ def _looked_up(where: str, name: str, context: Mapping[str, Any]) -> Any:
     return value
 
 
-def _entries(entries: Any) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Path and settings of each entry of `metrics:` or `plots:`."""
-    for entry in _listed(entries):
-        if isinstance(entry, dict):
-            yield from ((str(path), dict(style or {})) for path, style in entry.items())
-        else:
-            yield str(entry), {}
-
-
-def _declared(entries: Any, folder: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def _declared(figures: Any, folder: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """The figures of `plots:` at the top level, with their `y` as columns by file."""
-    for name, style in entries.items() if isinstance(entries, dict) else _entries(entries):
+    for name, style in figures.items() if isinstance(figures, dict) else entries(figures):
         told = dict(style or {})
         columns = told.get("y")
         by_file = columns if isinstance(columns, dict) else {name: columns}
         base = PurePosixPath(folder)
-        told["y"] = {_joined(base, file): names for file, names in by_file.items()}
+        told["y"] = {joined(base, file): names for file, names in by_file.items()}
         if isinstance(told.get("x"), dict):
-            told["x"] = {_joined(base, file): column for file, column in told["x"].items()}
+            told["x"] = {joined(base, file): column for file, column in told["x"].items()}
         yield str(told.get("title", name)), told
 
 
@@ -242,10 +286,6 @@ def _listed(value: Any) -> list[Any]:
     if not isinstance(value, list | None):
         raise TypeError(f"expected a list, got {excerpt(value)}")
     return value or []
-
-
-def _joined(base: PurePosixPath, path: str) -> str:
-    return PurePosixPath(os.path.normpath(base / path)).as_posix()
 
 
 def _first_sentence(path: Path) -> str:

@@ -11,7 +11,6 @@ import yaml
 from ruamel.yaml.resolver import Resolver
 
 from retune.core.errors import RetuneError, excerpt
-from retune.tools.report.graph import Pipeline
 
 VERSIONS = "versions.yaml"
 PARAMS = "params.yaml"
@@ -55,12 +54,12 @@ class Lock:
 
     Args:
         root: the project's top.
-        pipeline: whose lock it is.
+        folder: of the pipeline, from there.
     """
 
-    def __init__(self, root: Path, pipeline: Pipeline) -> None:
-        self.root, self.folder = root, root / pipeline.folder
-        self.name = f"{pipeline.folder}/dvc.lock".lstrip("/")
+    def __init__(self, root: Path, folder: str) -> None:
+        self.root, self.folder = root, root / folder
+        self.name = f"{folder}/dvc.lock".lstrip("/")
 
     @property
     def there(self) -> bool:

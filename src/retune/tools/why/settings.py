@@ -1,0 +1,70 @@
+"""Params of a stage, as dvc.lock has them and as they are now."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import PurePosixPath
+from typing import Any
+
+from retune.tools.report.graph import joined
+from retune.tools.report.locks import PARAMS, flat
+
+#: There is no such param.
+GONE: Any = object()
+
+
+def changes(
+    read: Callable[[str], dict[str, Any]],
+    base: PurePosixPath,
+    listed: Any,
+    locked: Mapping[str, Any],
+) -> Iterator[tuple[str, str, Any, Any]]:
+    """File, dotted name, old and new value of each param that is another now, or `GONE`.
+
+    Args:
+        read: returns the content of a params file.
+        base: the stage's folder, from which its paths are seen.
+        listed: the stage's `params:` in dvc.yaml.
+        locked: its `params:` in dvc.lock.
+    """
+    before = {joined(base, file): values for file, values in locked.items()}
+    for file, names in _by_file(listed).items():
+        path = joined(base, file)
+        values, old = read(path), before.get(path, {})
+        wanted = names or list(dict.fromkeys([*values, *old]))
+        then = dict(flat({name: old[name] for name in wanted if name in old}))
+        looked_up = {name: value_of(values, name) for name in wanted}
+        now = dict(flat({name: v for name, v in looked_up.items() if v is not GONE}))
+        yield from ((path, *change) for change in _differences(then, now))
+
+
+def value_of(values: Any, name: str) -> Any:
+    """The value at a dotted name, in which lists are indexed (`a.0`, `a[0]`), or `GONE`."""
+    for key in re.split(r"[.\[\]]+", name.rstrip("]")):
+        if isinstance(values, list) and key.isdecimal() and int(key) < len(values):
+            values = values[int(key)]
+        elif isinstance(values, dict) and key in values:
+            values = values[key]
+        else:
+            return GONE
+    return values
+
+
+def _by_file(listed: Any) -> dict[str, list[str]]:
+    """Names of params by file; none stand for all of the file."""
+    found: dict[str, list[str]] = {}
+    for entry in listed or ():
+        files = entry if isinstance(entry, dict) else {PARAMS: [entry]}
+        for file, names in files.items():
+            found.setdefault(str(file), []).extend(map(str, names or ()))
+    return found
+
+
+def _differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    for name in dict.fromkeys([*now, *then]):
+        old, new = then.get(name, GONE), now.get(name, GONE)
+        # An empty section (`{}`) is replaced by what it has got.
+        filled = (old, new) in (({}, GONE), (GONE, {})) and any(
+            other.startswith(f"{name}.") for other in (*then, *now)
+        )
+        if old != new and not filled:
+            yield name, old, new
