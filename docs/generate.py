@@ -201,7 +201,7 @@ def adapters() -> str:
 
 
 def methods() -> str:
-    """What the graph of adapters has earned, method by method."""
+    """The results of the graph of adapters, method by method."""
     folder = ROOT / "pipelines/adapters/metrics"
     if not (folder / "full/scores.json").exists():
         return "Not run yet; `cd pipelines/adapters && dvc repro` does it."
@@ -236,7 +236,7 @@ def methods() -> str:
 
 
 def sentiment() -> str:
-    """What the graph of sentiment has earned, variant by variant."""
+    """The results of the graph of sentiment, variant by variant."""
     folder = ROOT / "pipelines/sentiment/metrics"
     if not (folder / "compare.json").exists():
         return "Not run yet; `cd pipelines/sentiment && dvc repro` does it."
@@ -315,7 +315,7 @@ def probes() -> str:
 
 
 def language_model() -> str:
-    """What the graph of the language model has earned: before and after, method by method."""
+    """The results of the language model's graph: before and after training, method by method."""
     folder = ROOT / "pipelines/language_model/metrics"
     if not (folder / "compare.json").exists():
         return "Not run yet; `cd pipelines/language_model && dvc repro` does it."

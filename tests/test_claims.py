@@ -11,7 +11,7 @@ import pytest
 from retune.core.errors import RetuneError
 from retune.core.params import load_yaml
 from retune.tools.claims import ledger, stated
-from retune.tools.claims.ledger import Earned, Place, Published
+from retune.tools.claims.ledger import Place, Published, Reproduced
 
 ROOT = Path(__file__).resolve().parent.parent
 CLAIMS = ledger.load(ROOT)
@@ -88,8 +88,8 @@ def test_the_rule_sees_the_numbers_of_every_document() -> None:
 def test_every_model_and_every_preset_has_a_claim() -> None:
     models = {path.stem for path in (ROOT / "src/retune/tasks/qa/models").glob("[a-z]*.py")}
     models.remove("bert_adapter_fusion")  # of the graph of adapters: claim adapters-methods
-    earned = {name for name, c in CLAIMS.items() if isinstance(c, Earned) and c.retrain}
-    assert earned == models
+    reproduced = {name for name, c in CLAIMS.items() if isinstance(c, Reproduced) and c.retrain}
+    assert reproduced == models
     presets = {path.stem for path in (ROOT / "experiments").glob("*.yaml")}
     assert presets <= {name for name, c in CLAIMS.items() if isinstance(c, Published)}
 
@@ -229,7 +229,7 @@ def test_accepting_writes_what_was_measured_and_keeps_the_rest(copy: Path) -> No
 def test_figures_of_other_params_are_not_accepted(copy: Path) -> None:
     before = (copy / "claims.yaml").read_bytes()
     replace(copy / "params.yaml", "seed: 42", "seed: 43")
-    with pytest.raises(RetuneError, match=r"changed since .*lstm.* came out; earn them again"):
+    with pytest.raises(RetuneError, match=r"changed since .*lstm.* came out; reproduce them"):
         ledger.accept(copy)
     assert (copy / "claims.yaml").read_bytes() == before
 
@@ -238,7 +238,7 @@ def test_figures_of_other_params_are_not_accepted(copy: Path) -> None:
     ("old", "new", "message"),
     [
         ("kind: bench", "kind: bensch", r"claims.yaml: training-speed: Input tag 'bensch'"),
-        ("tolerance: {", "tolerances: {", r"claims.yaml: bert.earned.tolerances: Extra inputs"),
+        ("tolerance: {", "tolerances: {", r"claims.yaml: bert.reproduced.tolerances: Extra inputs"),
         ("part: results", "parts: results", r"needs a `part` or a `text`|Extra inputs"),
         ("metrics/qa.json: ", "metrics/q.json: ", r"metrics/q.json: no such file, though a claim"),
         ("#qa/f1:", "#qa/f2:", r"claims.yaml: metrics/qa.json#qa/f2: there is no f2"),

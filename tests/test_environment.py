@@ -117,7 +117,7 @@ def test_a_missing_lock_says_where_to_run(tmp_path: Path) -> None:
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project of four files under git, whose figures were earned elsewhere."""
+    """A project of four files under git, whose figures were computed elsewhere."""
     for name in ("dvc.yaml", "params.yaml"):
         shutil.copy(ROOT / name, tmp_path / name)
     (tmp_path / "requirements.lock").write_text(as_lock(lock.installed()))
@@ -156,7 +156,7 @@ def test_the_command_reports_and_its_exit_code_says_whether_something_is_wrong(
         "disk", "caches", "git", "dvc",
     }  # fmt: skip
     assert report["facts"]["lock"]["as locked"] > 100
-    assert report["facts"]["figures"]["earned with"] == ["Another CPU"]
+    assert report["facts"]["figures"]["computed with"] == ["Another CPU"]
     assert report["equal_bytes"] is False
     assert len(report["facts"]["disk"]) == 2  # DVC was not set up here
     monkeypatch.setenv("MKL_CBWR", "COMPATIBLE " + "x" * 90)

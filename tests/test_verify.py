@@ -59,7 +59,7 @@ json.dump({'qa': {'f1': 40.0 + len(text)}}, open('metrics/scores.json', 'w'))
 CLAIMS = """
 claims:
   default:
-    kind: earned
+    kind: reproduced
     what: a default run
     params: x
     data: x
@@ -68,7 +68,7 @@ claims:
     tolerance: {f1: 4.0}
     retrain: true
   longer:
-    kind: earned
+    kind: reproduced
     what: another seed, of more digits
     changes: {qa.seed: 1234}
     params: x
@@ -103,7 +103,7 @@ class Small:
 
     def commit(self) -> None:
         self.run("git", "add", "-A")
-        self.run("git", "commit", "-qm", "earned")
+        self.run("git", "commit", "-qm", "results")
 
     def run(self, *words: str, code: int = 0, **environment: str) -> str:
         """Run a command and return its output; all else goes into the message of a failure."""

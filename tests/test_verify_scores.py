@@ -33,7 +33,7 @@ score(raw, predictions, Path("metrics/qa.json"), ScoreParams("squad"), squad_v2=
 CLAIMS = """
 claims:
   default:
-    kind: earned
+    kind: reproduced
     what: a default run
     params: x
     data: x

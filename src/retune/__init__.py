@@ -1,3 +1,3 @@
-"""retune: fine-tuning experiments as pipelines whose numbers can be re-earned."""
+"""retune: fine-tuning experiments as pipelines whose numbers you can reproduce."""
 
 __version__ = "0.1.0"

@@ -62,7 +62,7 @@ def test_of_each_pipeline_of_the_project_all_figures_are_shown(
 ) -> None:
     report = gather(ROOT, [name])
     assert [r.text for r in blocks_of(report, "remark") if r.tone == "fault"] == []
-    assert "Not earned yet" not in remarks(report)
+    assert "Not run yet" not in remarks(report)
     path, (task, key) = figure
     value = json.loads((ROOT / path).read_text(encoding="utf-8"))[task][key]
     assert f"{value:.2f}" in Page(render(report)).text
@@ -269,8 +269,8 @@ def test_what_a_language_model_has_not_earned_is_named(tmp_path: Path) -> None:
     assert "`cd pipelines/language_model && dvc repro` does it" in told
     write(tmp_path / "pipelines/language_model/dvc.yaml", "stages: {}\n")
     told = remarks(gather(tmp_path, ["language_model"]))
-    assert "Not earned yet: plots/texts.json. `cd pipelines/language_model && dvc repro`" in told
-    assert "Not earned yet: beams.csv." in told
+    assert "Not run yet: plots/texts.json. `cd pipelines/language_model && dvc repro`" in told
+    assert "Not run yet: beams.csv." in told
 
 
 def test_texts_in_another_form_are_a_fault(tmp_path: Path) -> None:

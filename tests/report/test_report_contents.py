@@ -143,7 +143,7 @@ def test_stages_are_named_as_dvc_does(tmp_path: Path) -> None:
     targets = {output.target for output in pipeline.metrics}
     assert {"download", "train@method0-1", "train@method1-3", "score@method1"} <= targets
     last = pipeline.metrics[-1]
-    assert pipeline.earns(last) == "cd pipelines/toy && dvc repro score@method1"
+    assert pipeline.makes(last) == "cd pipelines/toy && dvc repro score@method1"
     assert last.path == "pipelines/toy/metrics/fancy/scores.json"
 
 

@@ -40,7 +40,7 @@ def test_a_whole_project_has_no_gap_but_its_lock(tmp_path: Path) -> None:
 def test_a_missing_file_is_named_with_the_command_that_earns_it(tmp_path: Path) -> None:
     (project(tmp_path) / DOWNLOAD).unlink()
     assert (
-        f"Not earned yet: {DOWNLOAD}. `cd pipelines/toy && dvc repro download` does it, "
+        f"Not run yet: {DOWNLOAD}. `cd pipelines/toy && dvc repro download` makes it, "
         "from the project's top."
     ) in told(tmp_path, "missing")
 
@@ -49,7 +49,7 @@ def test_of_many_missing_files_some_are_named_with_the_command_for_all(tmp_path:
     for path in (project(tmp_path) / "pipelines/toy/metrics/plain").iterdir():
         path.unlink()
     (tmp_path / DOWNLOAD).unlink()
-    (text,) = (text for text in told(tmp_path, "missing") if text.startswith("Not earned"))
+    (text,) = (text for text in told(tmp_path, "missing") if text.startswith("Not run"))
     assert "and 1 more" in text
     assert "`cd pipelines/toy && dvc repro` does it" in text
 
@@ -59,7 +59,7 @@ def test_missing_curves_are_named(tmp_path: Path) -> None:
         file.unlink()
     (tmp_path / "metrics/qa_curves").rmdir()
     found = told(tmp_path, "missing", "qa")
-    (text,) = (t for t in found if t.startswith("Not earned yet: metrics/qa_curves/train.csv"))
+    (text,) = (t for t in found if t.startswith("Not run yet: metrics/qa_curves/train.csv"))
     assert "`dvc repro train` does it" in text
 
 

@@ -39,10 +39,10 @@ class _Claim(BaseModel, frozen=True):
     stated: tuple[Place, ...] = Field(default=(), strict=False)
 
 
-class Earned(_Claim, frozen=True):
+class Reproduced(_Claim, frozen=True):
     """Numbers that DVC's stages wrote, in a file under git."""
 
-    kind: Literal["earned"]
+    kind: Literal["reproduced"]
     pipeline: str | None = None  # the folder of another one than the main one
     changes: dict[str, Any] = {}  # params that differ from params.yaml
     params: str  # digest of all params of the stages; of a sister pipeline, of its whole file
@@ -72,7 +72,7 @@ class MeasuredOnce(_Claim, frozen=True):
 
 
 class Published(_Claim, frozen=True):
-    """Numbers of others, which nobody has earned here yet."""
+    """Numbers of others, which nobody has reproduced here yet."""
 
     kind: Literal["published elsewhere, not re-run here"]
     source: str
@@ -87,7 +87,9 @@ class Setting(_Claim, frozen=True):
     values: dict[str, float]
 
 
-Claim = Annotated[Earned | Bench | MeasuredOnce | Published | Setting, Field(discriminator="kind")]
+Claim = Annotated[
+    Reproduced | Bench | MeasuredOnce | Published | Setting, Field(discriminator="kind")
+]
 
 
 def load(root: Path) -> dict[str, Claim]:
@@ -109,7 +111,7 @@ def facts(claim: Claim, project: Project) -> dict[str, Any]:
     """What the project says today about a claim: its fields that can be looked up."""
     root = project.root
     match claim:
-        case Earned():
+        case Reproduced():
             run = Sister(root, claim.pipeline) if claim.pipeline else project
             return {
                 "params": digest(run.params_of(claim.changes)),
@@ -160,16 +162,16 @@ def accept(root: Path) -> list[str]:
     }
     runs = project, *_sisters(root, claims)
     outs = {path for run in runs for path in run.outs()}
-    unearned = [
+    stale = [
         name
         for name, fields in changed.items()
         if fields.keys() & {"params", "data"}
         and "sources" not in fields
         and now[name]["sources"].keys() - outs  # DVC itself watches over its outputs
     ]
-    if unearned:
+    if stale:
         raise RetuneError(
-            f"{NAME}: params or data have changed since {listed(unearned)} came out; earn them "
+            f"{NAME}: params or data have changed since {listed(stale)} came out; reproduce them "
             "again first (`dvc repro`, `make variants`)"
         )
     with modify_yaml(str(root / NAME)) as document:
@@ -180,7 +182,7 @@ def accept(root: Path) -> list[str]:
 
 def _sisters(root: Path, claims: Mapping[str, Claim]) -> Iterator[Sister]:
     """The pipelines beside the main one that claims are made of."""
-    folders = {c.pipeline for c in claims.values() if isinstance(c, Earned) and c.pipeline}
+    folders = {c.pipeline for c in claims.values() if isinstance(c, Reproduced) and c.pipeline}
     return (Sister(root, folder) for folder in sorted(folders))
 
 

@@ -4,7 +4,15 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TypeVar
 
-from retune.tools.claims.ledger import Bench, Claim, Earned, MeasuredOnce, Published, Setting, load
+from retune.tools.claims.ledger import (
+    Bench,
+    Claim,
+    MeasuredOnce,
+    Published,
+    Reproduced,
+    Setting,
+    load,
+)
 
 Kind = TypeVar("Kind")
 
@@ -12,7 +20,7 @@ Kind = TypeVar("Kind")
 def ledger(root: Path) -> str:
     """All claims, a table for each kind."""
     kinds = {
-        "Earned by the pipeline": earned,
+        "Reproduced by the pipeline": reproduced,
         "Measured by a benchmark": benches,
         "Measured once, by hand": once,
         "Published elsewhere, not re-run here": published,
@@ -21,10 +29,10 @@ def ledger(root: Path) -> str:
     return "\n\n".join(f"## {title}\n\n{table(root)}" for title, table in kinds.items())
 
 
-def earned(root: Path) -> str:
+def reproduced(root: Path) -> str:
     """Claims of DVC's stages: values, tolerances, hashes, places."""
     rows = []
-    for name, claim in _of(root, Earned):
+    for name, claim in _of(root, Reproduced):
         values = "<br>".join(
             f"{key.replace('#', ' ')}: {_number(value)}{_within(claim, key)}"
             for key, value in claim.values.items()
@@ -82,7 +90,7 @@ def _of(root: Path, kind: type[Kind]) -> list[tuple[str, Kind]]:
     return [(name, claim) for name, claim in load(root).items() if isinstance(claim, kind)]
 
 
-def _within(claim: Earned, key: str) -> str:
+def _within(claim: Reproduced, key: str) -> str:
     allowed = claim.tolerance.get(last_word(key))
     return "" if allowed is None else f" ± {allowed:g}"
 

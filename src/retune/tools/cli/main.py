@@ -163,11 +163,11 @@ def _add_verify(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 def _add_report(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = commands.add_parser(
         "report",
-        help="write one page on what all pipelines have earned",
+        help="write one page with the results of all pipelines",
         description=(
             "Write a self-contained HTML page: results with their cost and spread, comparisons, "
             "learning curves, settings and provenance of each pipeline, as its metrics have them. "
-            "What is missing is named there, with the command that earns it. No model is run."
+            "What is missing is named there, with the command that makes it. No model is run."
         ),
         epilog="Example: retune report --pipeline qa sentiment --out sentiment.html",
     )

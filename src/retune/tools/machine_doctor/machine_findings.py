@@ -21,7 +21,7 @@ class Report:
         facts: name and value by topic; values are those of JSON.
         findings: what is wrong.
         equal_bytes: whether the committed figures can come out here to the byte; None where
-            they do not say where they were earned.
+            they do not say where they were computed.
     """
 
     facts: dict[str, dict[str, Any]] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""The project: its lock, what blocks git and DVC, where the committed figures were earned."""
+"""The project: its lock, what blocks git and DVC, where the committed figures were computed."""
 
 import json
 import re
@@ -18,7 +18,7 @@ LIBRARIES = (
     "torch", "transformers", "tokenizers", "accelerate", "datasets", "safetensors", "numpy",
     "pyarrow", "dvc", "dvclive",
 )  # fmt: skip
-#: Where a run writes the environment that it was earned in.
+#: Where a run writes the environment that it ran in.
 RECORD = "metrics/qa_times.json"
 _MARKERS = re.compile(r"^(<{7}|={7}|>{7})", re.MULTILINE)
 
@@ -87,7 +87,7 @@ def examine_record(report: Report, root: Path) -> float | None:
     figures = _figures(record) if record.is_file() else {}
     recorded = _recorded(figures)
     if recorded is None:
-        report.facts["figures"] = {"earned in": None}
+        report.facts["figures"] = {"computed in": None}
         return None
     here = environment(_precision(root), 1)
     missing = [item for item in recorded if item not in here]
@@ -95,7 +95,7 @@ def examine_record(report: Report, root: Path) -> float | None:
     report.equal_bytes = not (missing or other)
     report.facts["figures"] = {
         "equal bytes expected": "yes" if report.equal_bytes else "no",
-        "earned with": missing or "the same",
+        "computed with": missing or "the same",
         "here": other or "the same",
     }
     peak = figures_of({"qa": figures}).get("peak_memory_mb")

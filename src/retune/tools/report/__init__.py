@@ -1,4 +1,4 @@
-"""`retune report`: what all pipelines have earned, as one page or as data.
+"""`retune report`: the results of all pipelines, as one page or as data.
 
 `graph` finds what a pipeline's dvc.yaml declares, `sources` reads it, `results`, `figures`,
 `settings` and `provenance` make contents of it, whatever the pipeline is; a module of

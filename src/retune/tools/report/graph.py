@@ -1,4 +1,4 @@
-"""What a pipeline's dvc.yaml declares: metrics, plots, and the stage that earns each of them.
+"""What a pipeline's dvc.yaml declares: metrics, plots, and the stage that makes each of them.
 
 DVC's own reading of it stops at the first fault of any pipeline. Here is the
 part of its language that names files: `vars`, `${...}`, `foreach` and `matrix`.
@@ -82,7 +82,7 @@ class Pipeline:
         """What runs all of it, from the project's top."""
         return f"cd {self.folder} && dvc repro" if self.folder else "dvc repro"
 
-    def earns(self, output: Output) -> str:
+    def makes(self, output: Output) -> str:
         """What writes one output."""
         return f"{self.command} {output.target}"
 

@@ -42,7 +42,7 @@ def of_pipeline(lock: Lock, found: Sequence[Metrics], command: str) -> list[Sect
             blocks.append(Remark(str(error), "fault"))
     machines = sorted({_words(environment) for environment in _environments(found)})
     rows = tuple(("machine and libraries", machine) for machine in machines)
-    blocks += [Table("Earned on, as the runs recorded it", _COLUMNS, rows)] if rows else []
+    blocks += [Table("Computed on, as the runs recorded it", _COLUMNS, rows)] if rows else []
     return section("Provenance", blocks)
 
 

@@ -1,4 +1,4 @@
-"""The settings that a pipeline's figures were earned with, and what each variant changes."""
+"""The settings that a pipeline's figures were computed with, and what each variant changes."""
 
 import json
 from collections.abc import Iterator, Mapping

@@ -83,14 +83,14 @@ class Reader:
         return self.guarded(lambda: read(self.root, output.path))
 
     def remarks(self) -> list[Remark]:
-        """What is missing, with the commands that earn it, and what is broken."""
+        """What is missing, with the commands that make it, and what is broken."""
         found = [Remark(fault, "fault") for fault in self.faults]
         if not self.missing:
             return found
         files = listed([output.path for output in self.missing], 4)
-        targets = list(dict.fromkeys(map(self.pipeline.earns, self.missing)))
+        targets = list(dict.fromkeys(map(self.pipeline.makes, self.missing)))
         command = targets[0] if len(targets) == 1 else self.pipeline.command
-        text = f"Not earned yet: {files}. `{command}` does it, from the project's top."
+        text = f"Not run yet: {files}. `{command}` makes it, from the project's top."
         return [*found, Remark(text, "missing")]
 
 

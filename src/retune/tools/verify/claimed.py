@@ -9,7 +9,7 @@ from typing import Any
 from tqdm import tqdm
 
 from retune.core.errors import RetuneError
-from retune.tools.claims.ledger import Bench, Claim, Earned, MeasuredOnce
+from retune.tools.claims.ledger import Bench, Claim, MeasuredOnce, Reproduced
 from retune.tools.claims.tables import last_word
 from retune.tools.experiments.experiments import Experiment
 from retune.tools.verify.clones import checkout, clean_clone, repro
@@ -40,14 +40,14 @@ def picked(claims: Mapping[str, Claim], names: Sequence[str]) -> dict[str, Claim
 
 def verify_claims(root: Path, claims: Mapping[str, Claim], logs: Path) -> Iterator[Outcome]:
     """Test one claim after the other."""
-    earned = {name: claim for name, claim in claims.items() if isinstance(claim, Earned)}
+    reproduced = {name: claim for name, claim in claims.items() if isinstance(claim, Reproduced)}
     bar = tqdm(total=len(claims), desc="verify", unit=" claims")
     with bar:
-        for name, claim in earned.items():
+        for name, claim in reproduced.items():
             if _SCORES in claim.sources and not claim.changes:
                 bar.set_postfix_str(f"{name}: score")
                 yield _scored_again(root, name, claim)
-        trained = {name: claim for name, claim in earned.items() if claim.retrain}
+        trained = {name: claim for name, claim in reproduced.items() if claim.retrain}
         if trained:
             yield from _trained_again(root, trained, logs, bar)
         for name, other in claims.items():
@@ -56,7 +56,7 @@ def verify_claims(root: Path, claims: Mapping[str, Claim], logs: Path) -> Iterat
                 bar.update()
 
 
-def _scored_again(root: Path, name: str, claim: Earned) -> Outcome:
+def _scored_again(root: Path, name: str, claim: Reproduced) -> Outcome:
     """Score the stored predictions: the metrics file must come out byte for byte."""
     from retune.core.params import Params
     from retune.tasks.qa.score.score import ScoreParams, score
@@ -79,7 +79,7 @@ def _scored_again(root: Path, name: str, claim: Earned) -> Outcome:
 
 
 def _trained_again(
-    root: Path, claims: Mapping[str, Earned], logs: Path, bar: "tqdm[Any]"
+    root: Path, claims: Mapping[str, Reproduced], logs: Path, bar: "tqdm[Any]"
 ) -> Iterator[Outcome]:
     """Run the pipeline for each, in one clone that shares what does not differ."""
     from dvc.utils.hydra import apply_overrides
@@ -99,16 +99,18 @@ def _trained_again(
     bar.set_description("verify")
 
 
-def _judged(name: str, claim: Earned, committed: Run, earned: Run, seconds: float) -> Outcome:
+def _judged(
+    name: str, claim: Reproduced, committed: Run, reproduced: Run, seconds: float
+) -> Outcome:
     """A claim's values, and for the default run all else, against what came out."""
-    rule, reason = chosen_rule(committed.environment, earned.environment)
-    found = _headline(earned)
+    rule, reason = chosen_rule(committed.environment, reproduced.environment)
+    found = _headline(reproduced)
     values = {last_word(key): value for key, value in claim.values.items()}
     verdict, detail = verdict_on(
         values, {key: found.get(key) for key in values}, rule, claim.tolerance
     )
     if not claim.changes:
-        whole = compare(committed, earned, claim.tolerance)
+        whole = compare(committed, reproduced, claim.tolerance)
         verdict, detail = _worse(verdict, whole), detail or _differing(whole)
     figures = ", ".join(f"{key} {found.get(key):,.6g}" for key in values if key in found)
     text = f"{detail or figures}; {rule}: {reason}"
@@ -144,6 +146,6 @@ def _how(claim: Claim) -> str:
             return f"a matter of the machine: {claim.command}"
         case MeasuredOnce():
             return f"{claim.date}, {claim.machine}: {claim.command}"
-        case Earned():
+        case Reproduced():
             return "checked by `make test` and `retune verify`"
     return getattr(claim, "source", "checked by `make test`")

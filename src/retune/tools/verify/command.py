@@ -12,7 +12,7 @@ from tqdm import tqdm
 from retune.core.errors import RetuneError
 from retune.tables.terminal_tables import print_table, print_wrapped
 from retune.tools.claims import ledger, project
-from retune.tools.claims.ledger import Earned
+from retune.tools.claims.ledger import Reproduced
 from retune.tools.verify.claimed import Outcome, picked, verify_claims
 from retune.tools.verify.clones import (
     clean_clone,
@@ -55,13 +55,13 @@ def _pipeline(root: Path, *, here: bool) -> tuple[Comparison, float]:
     with clean_clone(root) as clone:
         committed = read_run(clone)
         if here:
-            earned = read_run(root)
+            reproduced = read_run(root)
         else:
             bar: tqdm[Any]
             with tqdm(desc="verify", bar_format="{desc} {elapsed} {postfix}") as bar:
                 seconds = repro(clone, root / _LOGS / "verify.log", bar)
-            earned = read_run(clone)
-    return compare(committed, earned, tolerances_of(root)), round(seconds, 1)
+            reproduced = read_run(clone)
+    return compare(committed, reproduced, tolerances_of(root)), round(seconds, 1)
 
 
 def _claims(root: Path, names: Sequence[str], as_json: bool) -> int:
@@ -82,7 +82,7 @@ def tolerances_of(root: Path) -> dict[str, float]:
     defaults = (
         claim.tolerance
         for claim in ledger.load(root).values()
-        if isinstance(claim, Earned) and not claim.changes and not claim.pipeline
+        if isinstance(claim, Reproduced) and not claim.changes and not claim.pipeline
     )
     return {key: value for tolerance in defaults for key, value in tolerance.items()}
 

@@ -111,15 +111,15 @@ def read_run(folder: Path) -> Run:
     return Run(stages, {path: read_json(folder / path) for path in files})
 
 
-def compare(committed: Run, earned: Run, tolerances: Mapping[str, float]) -> Comparison:
+def compare(committed: Run, reproduced: Run, tolerances: Mapping[str, float]) -> Comparison:
     """Compare output by output; `tolerances` are by the last word of a figure's name."""
-    rule, reason = chosen_rule(committed.environment, earned.environment)
+    rule, reason = chosen_rule(committed.environment, reproduced.environment)
     rows = [
         row
         for name in committed.stages
-        for row in _stage(name, committed, earned, rule, tolerances)
+        for row in _stage(name, committed, reproduced, rule, tolerances)
     ]
-    strangers = sorted(set(earned.stages) - set(committed.stages))
+    strangers = sorted(set(reproduced.stages) - set(committed.stages))
     rows += [Row(name, "dvc.lock", "differs", "a stage that is not recorded") for name in strangers]
     return Comparison(rule, reason, tuple(rows), dict(tolerances))
 
@@ -156,22 +156,24 @@ def verdict_on(
 
 
 def _stage(
-    name: str, committed: Run, earned: Run, rule: str, tolerances: Mapping[str, float]
+    name: str, committed: Run, reproduced: Run, rule: str, tolerances: Mapping[str, float]
 ) -> Iterator[Row]:
-    old, new = committed.stages[name], earned.stages.get(name)
+    old, new = committed.stages[name], reproduced.stages.get(name)
     if new is None:
         yield Row(name, "dvc.lock", "differs", "the stage did not run")
         return
     yield from _inputs(name, committed.stages, old, new)
     # Other rounding begins where the environment is told; other libraries may matter before.
-    numeric = name in committed.numeric | earned.numeric or _other_libraries(committed, earned)
+    numeric = name in committed.numeric | reproduced.numeric or _other_libraries(
+        committed, reproduced
+    )
     here = rule if numeric else EQUAL
     sums, others = _sums(old, "outs"), _sums(new, "outs")
     for path, md5 in sums.items():
         if others.get(path) == md5:
             yield Row(name, path, "same")
-        elif path in committed.figures and path in earned.figures:
-            was, is_now = (without_times(run.figures[path]) for run in (committed, earned))
+        elif path in committed.figures and path in reproduced.figures:
+            was, is_now = (without_times(run.figures[path]) for run in (committed, reproduced))
             verdict, detail = verdict_on(was, is_now, here, tolerances)
             yield Row(name, path, verdict, detail or "but for times and environment")
         elif here == TOLERANT:
@@ -191,10 +193,10 @@ def _inputs(name: str, recorded: Mapping[str, Any], old: Any, new: Any) -> Itera
         yield Row(name, path, "differs", remedy)
 
 
-def _other_libraries(committed: Run, earned: Run) -> bool:
+def _other_libraries(committed: Run, reproduced: Run) -> bool:
     before, here = (
         {entry for entry in run.environment or () if _LIBRARY.match(entry)}
-        for run in (committed, earned)
+        for run in (committed, reproduced)
     )
     return before != here
 

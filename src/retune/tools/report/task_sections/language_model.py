@@ -98,5 +98,5 @@ def _coloured(text: Mapping[str, Any]) -> Coloured:
 
 def _missing(reader: Reader, name: str) -> Remark:
     command = reader.pipeline.command
-    text = f"Not earned yet: {name}. `{command}` does it, from the project's top."
+    text = f"Not run yet: {name}. `{command}` makes it, from the project's top."
     return Remark(text, "missing")

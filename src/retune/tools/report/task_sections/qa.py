@@ -28,7 +28,7 @@ def add(reader: Reader, found: Sequence[Metrics]) -> list[Section]:
 
 def _models(reader: Reader, found: Sequence[Metrics]) -> list[Block]:
     if not (reader.root / _VARIANTS).is_file():
-        return [Remark(f"Not earned yet: {_VARIANTS}. `make variants` does it.", "missing")]
+        return [Remark(f"Not run yet: {_VARIANTS}. `make variants` makes it.", "missing")]
     rows = sorted(read_json(reader.root, _VARIANTS), key=lambda row: -row["qa.f1"])
     cells = tuple((r["qa.model"], *(r.get(f"qa.{name}") for name in _COLUMNS)) for r in rows)
     columns = (Column("model", "code"), *(Column(heading(n), form(n)) for n in _COLUMNS))
