@@ -39,9 +39,10 @@ class Project:
             cwd=ROOT, capture_output=True, text=True, check=True,
         ).stdout  # fmt: skip
         for name in filter(None, listing.split("\0")):
-            if (ROOT / name).is_file() and not name.startswith(("metrics/", "dvc.lock")):
+            there = (ROOT / name).is_file() or (ROOT / name).is_symlink()
+            if there and not name.startswith(("metrics/", "dvc.lock")):
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(ROOT / name, folder / name)
+                shutil.copy(ROOT / name, folder / name, follow_symlinks=False)
         (folder / "metrics").mkdir()
         self._write_params()
         self.run("git", "init", "-q")

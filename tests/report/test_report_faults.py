@@ -10,7 +10,6 @@ from report_projects import METHODS, blocks_of, project, write
 
 from retune.core.errors import RetuneError
 from retune.tools.report.command import gather
-from retune.tools.report.graph import Pipeline
 from retune.tools.report.locks import Lock
 from retune.tools.report.sources import numbers, read_json, read_rows
 
@@ -230,7 +229,7 @@ def test_a_lock_in_another_form_is_a_fault(tmp_path: Path, stage: str) -> None:
 
 def require_equal_lock(root: Path, folder: str) -> None:
     """Fail where a lock has a value or a type of value that DVC does not see."""
-    lock = Lock(root, Pipeline("toy", folder, "", (), (), (), ()))
+    lock = Lock(root, folder)
     assert repr(lock.stages) == repr(dvc_load_yaml(str(root / lock.name))["stages"])
 
 
