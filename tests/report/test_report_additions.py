@@ -266,7 +266,7 @@ def test_what_a_language_model_has_not_earned_is_named(tmp_path: Path) -> None:
         file.unlink()
     told = remarks(gather(tmp_path, ["language_model"]))
     assert "pipelines/language_model/metrics/plots/texts.json" in told
-    assert "`cd pipelines/language_model && dvc repro` does it" in told
+    assert "`cd pipelines/language_model && dvc repro` makes it" in told
     write(tmp_path / "pipelines/language_model/dvc.yaml", "stages: {}\n")
     told = remarks(gather(tmp_path, ["language_model"]))
     assert "Not run yet: plots/texts.json. `cd pipelines/language_model && dvc repro`" in told

@@ -50,7 +50,7 @@ def test_of_many_missing_files_some_are_named_with_the_command_for_all(tmp_path:
     (tmp_path / DOWNLOAD).unlink()
     (text,) = (text for text in told(tmp_path, "missing") if text.startswith("Not run"))
     assert "and 1 more" in text
-    assert "`cd pipelines/toy && dvc repro` does it" in text
+    assert "`cd pipelines/toy && dvc repro` makes it" in text
 
 
 def test_missing_curves_are_named(tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_missing_curves_are_named(tmp_path: Path) -> None:
     (tmp_path / "metrics/qa_curves").rmdir()
     found = told(tmp_path, "missing", "qa")
     (text,) = (t for t in found if t.startswith("Not run yet: metrics/qa_curves/train.csv"))
-    assert "`dvc repro train` does it" in text
+    assert "`dvc repro train` makes it" in text
 
 
 @pytest.mark.parametrize(
