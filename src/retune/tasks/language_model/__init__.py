@@ -1,4 +1,4 @@
 """Language models that continue texts, a room for each stage of the graph.
 
-Rooms of later stages import those of earlier ones; `texts` and `outputs` hold shared data.
+Each room says which others it imports. `texts` and `outputs` hold the data that they share.
 """

@@ -1,4 +1,4 @@
 """Extractive question answering, a room for each stage of the graph.
 
-Rooms of later stages import those of earlier ones; `questions` and `windows` are their data.
+Each room says which others it imports. `questions` and `windows` hold the data that they share.
 """
