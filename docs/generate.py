@@ -1,10 +1,10 @@
-"""Write the generated parts of README.md and docs/, or check them.
+"""Write the generated parts of README.md and docs/, and the README's picture, or check them.
 
     python docs/generate.py            # write
-    python docs/generate.py --accept   # first bring claims.yaml up to date with the figures
-    python docs/generate.py --check    # exit 1 where one of them is out of date
+    python docs/generate.py --accept   # first update claims.yaml with the measured figures
+    python docs/generate.py --check    # exit 1 if a document or a picture is out of date
 
-A part stands between `<!-- begin NAME -->` and `<!-- end NAME -->`.
+A generated part lies between `<!-- begin NAME -->` and `<!-- end NAME -->`.
 """
 
 import csv
@@ -41,12 +41,11 @@ def graph() -> str:
 
 def results() -> str:
     """The variants on the bundled corpus, best F1 first."""
-    rows = read_json(ROOT / "metrics/qa_variants.json")
     lines = [
         "| model | EM | F1 | parameters | training | windows/s |",
         "|---|--:|--:|--:|--:|--:|",
     ]
-    for row in sorted(rows, key=lambda row: -row["qa.f1"]):
+    for row in _variants():
         lines.append(
             f"| `{row['qa.model']}` | {row['qa.exact_match']:.2f} | {row['qa.f1']:.2f} "
             f"| {_parameters(row)} | {row['qa.train_seconds']:.0f} s "
@@ -55,8 +54,13 @@ def results() -> str:
     return "\n".join(lines)
 
 
+def _variants() -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = read_json(ROOT / "metrics/qa_variants.json")
+    return sorted(rows, key=lambda row: -row["qa.f1"])
+
+
 def _parameters(row: dict[str, Any]) -> str:
-    """All parameters, and those that were trained where they are fewer."""
+    """Return the number of parameters, and of the trained ones if they are fewer."""
     total = row["qa.parameters"]
     trained = row.get("qa.trained_parameters") or total
     return f"{total:,.0f}" if trained == total else f"{total:,.0f} ({trained:,.0f} trained)"
@@ -394,9 +398,11 @@ def claims() -> str:
 BENCHMARKS = ("training", "prediction", "tokenize", "postprocess")
 #: The generated parts of each document.
 DOCUMENTS = {
-    "README.md": (stages, graph, results, curve, presets, speed),
+    "README.md": (results,),
+    "docs/pipeline.md": (graph, stages, curve),
+    "docs/sweeps.md": (presets,),
     "docs/performance.md": (
-        *(benchmarks, memory, startup, ablation, learning),
+        *(speed, benchmarks, memory, startup, ablation, learning),
         *(adapters, decoding, profiles),
     ),
     "docs/claims.md": (claims,),
@@ -406,8 +412,83 @@ DOCUMENTS = {
 }
 
 
+#: What the picture says about each stage.
+CAPTIONS = {
+    "download": "one checked format",
+    "tokenize": "cut into windows",
+    "train": "keep best epoch",
+    "predict": "start and end logits",
+    "postprocess": "best answer spans",
+    "score": "exact match, F1",
+}
+#: Colours of the picture in GitHub's light and dark themes.
+THEMES = {
+    "light": {"text": "#1f2328", "muted": "#59636e", "box": "#f6f8fa", "accent": "#0969da"},
+    "dark": {"text": "#f0f6fc", "muted": "#9198a1", "box": "#151b23", "accent": "#4493f8"},
+}
+_BOX = 156, 62  # width and height of a stage
+_COLUMN, _ROW = 182, 104  # distance from one stage to the next
+_BARS = 226  # where the bars begin
+
+
+def picture(theme: str) -> str:
+    """Draw the pipeline and the F1 of every variant as SVG."""
+    shapes = [shape for number, name in enumerate(CAPTIONS) for shape in _stage(number, name)]
+    shapes.append('<path d="M 442 62 V 83 H 78 V 98"/>')  # from the first row to the second
+    rows = _variants()
+    shapes.append(f'<text class="caption" x="0" y="{_BARS - 14}">F1 on the bundled corpus</text>')
+    shapes += [shape for number, row in enumerate(rows) for shape in _bar(number, row)]
+    colours = THEMES[theme]
+    style = (
+        "text { font: 14px system-ui, 'Segoe UI', Helvetica, Arial, sans-serif; "
+        f"fill: {colours['text']} }} .name {{ font-weight: 600; font-size: 18px }} "
+        f".caption {{ fill: {colours['muted']} }} .bar {{ fill: {colours['accent']} }} "
+        f".box {{ fill: {colours['box']}; stroke: {colours['muted']} }} "
+        f"path {{ fill: none; stroke: {colours['muted']}; stroke-width: 2; marker-end: url(#a) }}"
+    )
+    arrow = (
+        '<marker id="a" markerWidth="4" markerHeight="4" refX="3" refY="2" orient="auto">'
+        f'<polygon points="0,0 4,2 0,4" fill="{colours["muted"]}"/></marker>'
+    )
+    size = f"-2 -2 524 {_BARS + 26 * len(rows)}"
+    return "\n".join(
+        [
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{size}">',
+            f"<style>{style}</style>",
+            f"<defs>{arrow}</defs>",
+            *shapes,
+            "</svg>\n",
+        ]
+    )
+
+
+def _stage(number: int, name: str) -> list[str]:
+    """Draw the box of a stage, and the arrow to the next box in its row."""
+    (width, height), (row, column) = _BOX, divmod(number, 3)
+    x, y = column * _COLUMN, row * _ROW
+    middle = f'text-anchor="middle" x="{x + width // 2}"'
+    shapes = [
+        f'<rect class="box" x="{x}" y="{y}" width="{width}" height="{height}" rx="8"/>',
+        f'<text class="name" {middle} y="{y + 27}">{name}</text>',
+        f'<text class="caption" {middle} y="{y + 48}">{CAPTIONS[name]}</text>',
+    ]
+    if column < 2:
+        shapes.append(f'<path d="M {x + width} {y + height // 2} h 20"/>')
+    return shapes
+
+
+def _bar(number: int, row: dict[str, Any]) -> list[str]:
+    """Draw the F1 of a variant: its name, a bar and the figure."""
+    y, width = _BARS + 26 * number, 5.8 * row["qa.f1"]
+    return [
+        f'<text x="0" y="{y + 14}">{row["qa.model"]}</text>',
+        f'<rect class="bar" x="162" y="{y}" width="{width:.1f}" height="18" rx="3"/>',
+        f'<text x="{168 + width:.1f}" y="{y + 14}">{row["qa.f1"]:.1f}</text>',
+    ]
+
+
 def generate(text: str, name: str = "README.md") -> str:
-    """The text of the document `name` with every part made anew."""
+    """Return the text of the document `name` with every part generated anew."""
     for make in DOCUMENTS[name]:
         part = make.__name__
         begin, end = f"<!-- begin {part} -->\n", f"<!-- end {part} -->"
@@ -419,20 +500,19 @@ def generate(text: str, name: str = "README.md") -> str:
 
 
 def main() -> int:
-    """Write or check the documents, and return 1 where one is out of date."""
-    stale = 0
+    """Write or check the documents and the pictures, and return 1 if one is out of date."""
     if "--accept" in sys.argv[1:]:
-        print("claims brought up to date:", ", ".join(ledger.accept(ROOT)) or "none had to be")
-    for name in DOCUMENTS:
-        path = ROOT / name
-        text = path.read_text(encoding="utf-8")
-        made = generate(text, name)
-        if "--check" not in sys.argv[1:]:
-            path.write_text(made, encoding="utf-8", newline="\n")
-        elif made != text:
-            print(f"{name} is out of date: run `python docs/generate.py`")
-            stale = 1
-    return stale
+        print("updated claims:", ", ".join(ledger.accept(ROOT)) or "none")
+    texts = {name: generate((ROOT / name).read_text(encoding="utf-8"), name) for name in DOCUMENTS}
+    texts |= {f"docs/overview-{theme}.svg": picture(theme) for theme in THEMES}
+    if "--check" not in sys.argv[1:]:
+        for name, text in texts.items():
+            (ROOT / name).write_text(text, encoding="utf-8", newline="\n")
+        return 0
+    stale = [name for name in texts if (ROOT / name).read_text(encoding="utf-8") != texts[name]]
+    for name in stale:
+        print(f"{name} is out of date: run `python docs/generate.py`")
+    return 1 if stale else 0
 
 
 def _bench(name: str) -> dict[str, Any]:

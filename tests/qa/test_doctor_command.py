@@ -281,7 +281,7 @@ def test_an_endless_number_is_refused_with_a_sentence(tmp_path: Path) -> None:
     assert not (tmp_path / "out.json").exists()
 
 
-def test_the_example_in_the_readme_is_what_the_doctor_says(
+def test_the_example_in_the_guide_is_what_the_doctor_prints(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -294,4 +294,4 @@ def test_the_example_in_the_readme_is_what_the_doctor_says(
     write(tmp_path, "rivers.json", dump(nested(*questions, context=context)))
     monkeypatch.chdir(tmp_path)
     assert run("rivers.json", "--fix", "mended.json") == 1
-    assert capsys.readouterr().out in (root / "README.md").read_text(encoding="utf-8")
+    assert capsys.readouterr().out in (root / "docs/own-data.md").read_text(encoding="utf-8")
