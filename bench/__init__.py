@@ -1,9 +1,9 @@
-"""Speed, measured as ratios between two ways to do the same work on the same machine.
+"""Benchmarks: ratios of speed between two ways to do the same work on the same machine.
 
-Run one as `python -m bench.<name>`; `--help` tells its settings. Every script runs its
-sides alternately in one process run, so that a drift of the machine's speed falls on both,
-and prints the ratio of each round: median, lowest and highest. `--save` keeps the figures
-in `bench/results/<name>.json`, from which the tables of docs/performance.md are made.
+Run one with `python -m bench.<name>`; `--help` lists its options. Every script runs its sides
+in turn in one process, so that a change of the machine's speed affects both, and prints the
+ratio as median, lowest and highest over the rounds. `--save` writes the figures to
+`bench/results/<name>.json`, from which docs/performance.md is generated.
 """
 
 import sys

@@ -1,7 +1,7 @@
 """Training on a frozen encoder, an adapter or LoRA, against full fine-tuning of the same encoder.
 
-Sides take turns with the same windows and the same recipe. Peak memory is that of a process of
-its own for each side, which only trains.
+The sides take turns with the same windows and the same recipe. Peak memory is measured for each
+side in a separate process that only trains.
 """
 
 import argparse
@@ -24,13 +24,13 @@ from retune.tasks.qa.windows.features import read_rows
 from retune.training.trainer import parameter_counts
 
 FULL = "full fine-tuning"
-#: Least ratio to full fine-tuning, where there is a goal.
+#: Lowest ratio to full fine-tuning, for sides with a goal.
 GOALS = {"adapter": 1.3, "LoRA": None}
 BATCH = 16
 
 
 def main() -> None:
-    """Measure, and show or keep the figures."""
+    """Measure, and print or save the figures."""
     parser = measure.parser("adapters", str(__doc__))
     parser.add_argument("--steps", type=int, default=6, help="steps a round (default: 6)")
     parser.add_argument("--batch", type=int, default=BATCH, help=f"windows (default: {BATCH})")
@@ -92,7 +92,7 @@ def _rate(
 
 
 def _peak(side: str, features: Path, options: argparse.Namespace) -> float:
-    """Peak memory of a process that trains `side`, in megabytes."""
+    """Return the peak memory of a process that trains `side`, in megabytes."""
     settings = ["--steps", str(options.steps), "--batch", str(options.batch)]
     command = ["-m", "bench.adapters", *settings, "--peak", side, str(features)]
     return peak_of([sys.executable, *command], ROOT)

@@ -1,7 +1,7 @@
 """Decoding: new tokens a second of retune's searches and of transformers' `generate`.
 
-Both continue the same prompts by the same model, float32, with the same settings, and say the
-same tokens (but where tokens are drawn). Weights are random, which changes nothing of the speed.
+Both continue the same prompts with the same model, in float32, with the same settings, and give
+the same tokens, except in sampling. The weights are random, which does not change the speed.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from retune.tasks.language_model.generate.decoding import SamplingParams
 from retune.tasks.language_model.generate.generation import GenerationParams, generate
 from retune.tasks.language_model.generate.processors import NGramBlock, ProcessorParams
 
-#: Layers, heads and hidden size: GPT-2's own, and those of a quick look.
+#: Layers, heads and hidden size: GPT-2's, and a small model's for a quick look.
 SIZES = {"gpt2": (12, 12, 768), "mini": (4, 4, 256)}
 BEAMS = {"num_beams": 5, "length_penalty": 1.0, "early_stopping": "never"}
 DRAWN = {"do_sample": True, "temperature": 0.8, "top_k": 50, "top_p": 0.9}
@@ -40,7 +40,7 @@ Prompts = list[list[int]]
 
 
 def main() -> None:
-    """Measure, and show or keep the figures."""
+    """Measure, and print or save the figures."""
     parser = measure.parser("decoding", str(__doc__).splitlines()[0])
     parser.add_argument("--model", choices=SIZES, default="gpt2", help="its size (default: gpt2)")
     parser.add_argument("--prompts", type=int, default=4, help="continued together (default: 4)")
@@ -88,7 +88,7 @@ def _comparison(
 
 
 def _model(layers: int, heads: int, hidden: int) -> GPT2LMHeadModel:
-    """A random GPT-2; some tokens are far likelier than others, as in a trained one."""
+    """Return a random GPT-2 in which some tokens are far more likely, as in a trained one."""
     torch.manual_seed(0)
     special = {"bos_token_id": None, "eos_token_id": None}
     sizes = {"n_layer": layers, "n_head": heads, "n_embd": hidden}
@@ -96,7 +96,7 @@ def _model(layers: int, heads: int, hidden: int) -> GPT2LMHeadModel:
 
 
 def _prompts(options: argparse.Namespace) -> Prompts:
-    """Prompts of `length` tokens down to half as many; token 0, which pads, is in none."""
+    """Return prompts of half of `length` to `length` tokens, without the padding token 0."""
     chance = torch.Generator().manual_seed(1)
     lengths = [options.length - number % (options.length // 2) for number in range(options.prompts)]
     return [torch.randint(1, 50257, (n,), generator=chance).tolist() for n in lengths]

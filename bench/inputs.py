@@ -1,4 +1,4 @@
-"""Questions, windows and logits to measure with: real text where it lies beside the checkout."""
+"""Questions, windows and logits to measure with; real text if it is beside the checkout."""
 
 import itertools
 import json
@@ -30,9 +30,9 @@ _FILES = (
 
 
 def questions(count: int, *, own_contexts: bool = False) -> Iterator[Example]:
-    """`count` answerable questions with ids of their own, the files over and over again.
+    """Return `count` answerable questions with unique ids, repeating the files.
 
-    As in SQuAD some five questions share a context; with `own_contexts` none do.
+    As in SQuAD, about five questions share a context; with `own_contexts` none do.
     """
     examples = list(itertools.chain.from_iterable(map(_read, _FILES)))
     for number, example in enumerate(itertools.islice(itertools.cycle(examples), count)):

@@ -1,11 +1,10 @@
-"""Learning: F1 of the plain recipe and of retune's after the same questions, same seeds.
+"""Learning: F1 of the plain recipe and of retune's on the same questions and seeds.
 
-Both are the train stage's own code on the features of the last run (`dvc repro`), with the
-settings of params.yaml and the checkpoint's own dropout. The plain recipe has what
-transformers brings: torch's dropout, and windows padded to about the longest of their batch
-(more padding would give the same numbers, only later). Its batches are the same; its dropout
-draws other bits, as another seed would. The runs go side by side, one thread each: nothing
-here is timed.
+Both use the code of the train stage on the features of the last run (`dvc repro`), with the
+settings of params.yaml and the checkpoint's dropout. The plain recipe uses torch's dropout and
+windows padded to about the longest of their batch (more padding would give the same numbers,
+more slowly). Its batches are the same; its dropout draws other bits, as another seed would. The
+runs go side by side, with one thread each; nothing is timed.
 """
 
 import itertools
@@ -38,9 +37,9 @@ SEEDS = (1, 2, 3)
 
 
 def main() -> None:
-    """Train every seed both ways, and show or keep the scores."""
+    """Train every seed both ways, and print or save the scores."""
     parser = plain_parser("learning", str(__doc__), "--save")
-    parser.add_argument("--save", action="store_true", help="keep the scores in bench/results/")
+    parser.add_argument("--save", action="store_true", help="save the scores to bench/results/")
     options = parser.parse_args()
     recipes = list(itertools.product(SEEDS, ("retune", "plain")))
     with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as pool:

@@ -1,4 +1,4 @@
-"""Alternating measurements, their ratios, and how they are shown and kept."""
+"""Measurements in turn, their ratios, and how they are printed and saved."""
 
 import argparse
 import json
@@ -34,7 +34,7 @@ class Spread:
         return cls(statistics.median(values), min(values), max(values))
 
     def text(self, digits: int = 2) -> str:
-        """For people: `12.3 (11.9-12.8)`."""
+        """Format the spread: `12.3 (11.9-12.8)`."""
         return f"{self.median:,.{digits}f} ({self.low:,.{digits}f}-{self.high:,.{digits}f})"
 
 
@@ -92,7 +92,7 @@ def alternate(
 
 
 def plain_parser(module: str, description: str, example: str) -> argparse.ArgumentParser:
-    """The command line of a script here, without options but `--help`; others are refused."""
+    """Return the command line of a script with no option but `--help`."""
     return argparse.ArgumentParser(
         prog=f"python -m bench.{module}",
         description=description,
@@ -102,18 +102,18 @@ def plain_parser(module: str, description: str, example: str) -> argparse.Argume
 
 
 def parser(module: str, description: str) -> argparse.ArgumentParser:
-    """The same with the options of every script that measures in rounds."""
+    """Return the command line with the options of every script that measures in rounds."""
     made = plain_parser(module, description, "--rounds 5 --save")
     made.add_argument("--rounds", type=int, default=3, help="measured rounds (default: 3)")
     made.add_argument("--json", action="store_true", help="print the figures as JSON")
-    made.add_argument("--save", action="store_true", help="keep them in bench/results/")
+    made.add_argument("--save", action="store_true", help="save them to bench/results/")
     return made
 
 
 def report(
     name: str, comparisons: Sequence[Comparison], options: argparse.Namespace, **extra: Any
 ) -> None:
-    """Show the figures as a table or as JSON, and keep them where `--save` was given."""
+    """Print the figures as a table or as JSON, and save them if `--save` was given."""
     figures: dict[str, Any] = {
         "machine": machine(),
         "rounds": options.rounds,
@@ -135,7 +135,7 @@ def report(
 
 
 def machine() -> str:
-    """Processor, its vector instructions, and the number of cores that this process may use."""
+    """Return the processor, its vector instructions, and the number of usable cores."""
     import torch
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()

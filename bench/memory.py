@@ -1,8 +1,8 @@
 """Peak resident memory of whole stage processes, at 10,000 and at 80,000 windows.
 
-Tokenize, predict (a tiny LSTM, so that the model does not hide the data) and postprocess read
-what the stage before them wrote, each in a process of its own, as DVC runs them. The goal is a
-growth of less than 10 %. Maps count with the pages that were touched, as the system counts.
+Tokenize, predict (with a tiny LSTM, so that the data dominate) and postprocess read the outputs of
+the stage before them, each in a separate process, as DVC runs them. The goal is a growth of less
+than 10 %. Memory maps count with the pages that were touched, as the system counts them.
 """
 
 import os
@@ -76,8 +76,8 @@ def peaks(work: Path, size: int, stages: Sequence[str]) -> dict[str, float]:
     return found
 
 
-#: Runs a command and prints its peak. A process of its own, and a small one: a new process
-#: counts the memory of the one that it was forked from as its own.
+#: Runs a command and prints its peak, in a small separate process, because a new process also
+#: counts the memory of the one that it was forked from.
 _LAUNCHER = """
 import os, subprocess, sys
 process = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -1,11 +1,10 @@
-"""Answers by nested loops over windows, starts and ends: the popular way, written anew.
+"""Answers by nested loops over windows, starts and ends: the popular algorithm, rewritten.
 
 The shape of the well-known example scripts for question answering: a question at a time, a
 window at a time, the n best starts times the n best ends, filter, sort, softmax, texts. It
-follows our rule for candidates (starts and ends among the tokens of the context, ties to the
-lowest position, a span of characters counts once), so that the answers have to be identical
-to those of `retune.tasks.qa.postprocess.postprocess`. Where no pair is valid it does not search
-further.
+follows retune's rule for candidates (starts and ends among the tokens of the context, ties to
+the lowest position, a span of characters counts once), so that the answers must equal those of
+`retune.tasks.qa.postprocess.postprocess`. If no pair is valid, it does not search further.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -2,11 +2,11 @@
 
 10,570 questions (as many as SQuAD's validation split has) with random logits. Both sides
 give the same answers with the same n-best lists (checked once). "Lists": windows and logits
-are in memory, for the loops as Python lists a window. "Files": questions, windows and logits
-are read while answers are made, for the loops as a `datasets.Dataset` with a row a window in
+are in memory; the loops get Python lists for each window. "Files": questions, windows and logits
+are read while answers are computed; the loops read a `datasets.Dataset` with one row a window in
 the popular layout: padded to `max_length`, offsets as pairs, all columns that a model needs.
-Neither side writes; freed memory is kept, as in the stage, for both. Two more have no other
-side: our whole stage, with reading and writing, and `evaluate_answers`, from texts to EM and F1.
+Neither side writes, and both keep freed memory, as the stage does. Two more have no other side:
+the whole stage, with reading and writing, and `evaluate_answers`, from texts to EM and F1.
 """
 
 import sys
@@ -123,7 +123,7 @@ def compare(
 
 
 def rate(answers: Callable[[], Iterable[Any]]) -> Side:
-    """Questions a second, each answer made and dropped."""
+    """Return questions a second; each answer is computed and discarded."""
 
     def side() -> float:
         begin = time.perf_counter()
@@ -134,7 +134,7 @@ def rate(answers: Callable[[], Iterable[Any]]) -> Side:
 
 
 def whole(work: Callable[[], object], count: int) -> Side:
-    """Questions a second of a function that takes them all."""
+    """Return questions a second of a function that takes all of them."""
 
     def side() -> float:
         begin = time.perf_counter()
@@ -147,7 +147,7 @@ def whole(work: Callable[[], object], count: int) -> Side:
 def popular_rows(features: Path, contexts: list[str]) -> list[dict[str, Any]]:
     """Windows as lists, padded, in the columns that the popular scripts give a Dataset.
 
-    Their ends stand behind combining marks from the start, which ours looks up each time.
+    Their ends already include combining marks, which retune looks up each time.
     """
     size, rows = settings()[1].max_length, []
     for part in feature_batches(features):
@@ -185,7 +185,7 @@ def write_popular(rows: list[dict[str, Any]], path: Path) -> Path:
 
 
 def require_same(ours: Iterable[Any], theirs: Iterable[dict[str, Any]]) -> None:
-    """Stop where the two sides differ in more than the last digits of a probability."""
+    """Stop if the two sides differ in more than the last digits of a probability."""
     for one, other in zip(ours, theirs, strict=True):
         mine = one.line() | {"text": one.text}
         shares = [[span.pop("probability") for span in x["candidates"]] for x in (mine, other)]

@@ -1,7 +1,7 @@
 """Prediction: windows a second of the notebooks' recipe and of retune's, and their answers.
 
 The notebooks predict in float32, 16 windows at a time, each padded to 384 tokens. The model
-is the one of the last run (`dvc repro`), so that there are answers to be compared.
+is the one of the last run (`dvc repro`), so that its answers can be compared.
 """
 
 import sys
@@ -33,7 +33,7 @@ Logits = NDArray[np.float32]
 
 
 def main() -> None:
-    """Measure, and show or keep the figures."""
+    """Measure, and print or save the figures."""
     parser = measure.parser("prediction", str(__doc__).splitlines()[0])
     parser.add_argument("--questions", type=int, default=400, help="drawn at random")
     options = parser.parse_args()

@@ -1,4 +1,4 @@
-"""One training step under torch's profiler: where the notebooks' recipe and retune's spend it."""
+"""One training step under torch's profiler: where the notebooks' recipe and retune's spend time."""
 
 import json
 import sys
@@ -20,7 +20,7 @@ _ROWS = 12
 
 
 def main() -> None:
-    """Profile one step of each recipe, and keep the tables in bench/results/profile.json."""
+    """Profile one step of each recipe, and save the tables to bench/results/profile.json."""
     parser = plain_parser("profile", str(__doc__), "--model bert-mini")
     parser.add_argument(
         "--model", choices=ENCODERS, default="minilm", help="to train (default: minilm)"
@@ -37,7 +37,7 @@ def main() -> None:
 
 
 def _profiled(model: nn.Module, windows: list[Any], recipe: Recipe) -> dict[str, Any]:
-    """The operators of one step by their own time, after two steps that do not count."""
+    """Return the operators of one step by their own time, after two steps of warm-up."""
     set_memory(keep=recipe.keep_memory)
     set_dropout(model, fast=recipe.fast_dropout)
     fused = recipe.optimizer == "adamw_torch_fused"

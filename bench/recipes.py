@@ -54,9 +54,9 @@ ABLATIONS = {
 def measured(
     build: Callable[[], nn.Module], rows: "Dataset", recipe: Recipe, batch_size: int, steps: int
 ) -> float:
-    """Windows a second over `steps` steps of training, after two that do not count.
+    """Return windows a second over `steps` steps of training, after two steps of warm-up.
 
-    `build` makes the model anew: `Trainer` leaves one behind that computes in its precision.
+    `build` creates a new model, because `Trainer` changes the precision of the one it trained.
     """
     model = build()
     set_memory(keep=recipe.keep_memory)

@@ -1,8 +1,8 @@
-"""What the machinery costs apart from the work: start-up, a pipeline on ten questions, no-op.
+"""Overhead: start-up, a pipeline on ten questions, and a run with nothing to do.
 
 Start-up: `--help` of the stages that need no model, and of the command. Pipeline: `dvc repro` of
-all six stages on ten questions with the LSTM, in a copy of the project. No-op: `dvc repro` again,
-where nothing has changed, against DVC's own time on six empty stages. All in seconds.
+all six stages on ten questions with the LSTM, in a copy of the project. No-op: `dvc repro` again
+without changes, compared with DVC's time on six empty stages. All in seconds.
 """
 
 import os
@@ -74,7 +74,7 @@ def seconds_of(command: Sequence[str], folder: Path) -> float:
 
 
 def run(command: Sequence[str], folder: Path) -> None:
-    """Run a command; its output is shown only where it fails."""
+    """Run a command; print its output only if it fails."""
     places = [str(Path(sys.executable).parent), os.environ.get("PATH", "")]
     environment = os.environ | {"PATH": os.pathsep.join(places), "PYTHONPATH": str(folder / "src")}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True,
@@ -102,7 +102,7 @@ def copy_project(target: Path) -> None:
 
 
 def commit(folder: Path) -> None:
-    """Make a folder a repository with one commit, which DVCLive asks for."""
+    """Make a folder a git repository with one commit, because DVCLive needs one."""
     run(["git", "init", "-q"], folder)
     run(["git", "add", "-A"], folder)
     author = "-c", "user.name=bench", "-c", "user.email=bench@example.org"
@@ -110,7 +110,7 @@ def commit(folder: Path) -> None:
 
 
 def write_empty(folder: Path) -> None:
-    """Six stages in a row that do nothing, each with a file to read and one to write."""
+    """Write six stages in a row that do nothing, each with a file to read and one to write."""
     (folder / "src").mkdir(parents=True)
     (folder / "out0").write_text("begin\n")
     stages = {

@@ -1,10 +1,10 @@
 """The tokenize stage against `encode_batch` of `tokenizers`, in windows a second.
 
-Ours is the whole stage: it reads JSON lines, cuts windows, audits them and writes Arrow. Theirs
-only encodes (question, context) pairs that are in memory, with the same truncation and stride,
-and reads out nothing. Both use all cores. Ours encodes a context once for its questions, of
-which SQuAD has some five a context; "own contexts" is the same with a context of its own for
-each question, where that saves nothing. Questions are real ones, repeated with new ids.
+retune's side is the whole stage: it reads JSON lines, cuts windows, audits them and writes Arrow.
+The other side only encodes (question, context) pairs in memory, with the same truncation and
+stride, and does not read the result. Both use all cores. retune encodes a context once for all its
+questions (about five in SQuAD); with "own contexts" each question has its own, so that this saves
+nothing. The questions are real, repeated with new ids.
 """
 
 import tempfile

@@ -19,7 +19,7 @@ from retune.tasks.qa.models import bert, lstm, transformer
 if TYPE_CHECKING:
     from datasets import Dataset
 
-#: Least ratio to the notebooks' recipe, and to `Trainer`'s best.
+#: Lowest ratio to the notebooks' recipe, and to `Trainer`'s best.
 GOALS = {
     "minilm": (12.0, 2.5),
     "bert-mini": (8.0, 2.0),
@@ -32,10 +32,10 @@ RECIPES = {"retune": RETUNE, "notebook": NOTEBOOK, "Trainer's best": TRAINER}
 
 
 def main() -> None:
-    """Measure, and show or keep the figures."""
+    """Measure, and print or save the figures."""
     parser = measure.parser("training", str(__doc__))
     parser.add_argument("--model", choices=[*GOALS], action="append", help="default: all")
-    parser.add_argument("--ablation", action="store_true", help="retune less one ingredient each")
+    parser.add_argument("--ablation", action="store_true", help="each ingredient left out")
     parser.add_argument("--steps", type=int, default=6, help="steps a round (default: 6)")
     options = parser.parse_args()
     comparisons, shares = [], {}
@@ -90,7 +90,7 @@ def encoder(name: str) -> PreTrainedModel:
 
 
 def _flops_per_window(model: PreTrainedModel, lengths: list[int]) -> float:
-    """Multiplications and additions of matrix products of a training step, no padding."""
+    """Return the FLOPs of matrix products in a training step, for a window without padding."""
     config = model.config
     hidden, inner = config.hidden_size, config.intermediate_size
     weights = config.num_hidden_layers * (4 * hidden**2 + 2 * hidden * inner)
@@ -100,7 +100,7 @@ def _flops_per_window(model: PreTrainedModel, lengths: list[int]) -> float:
 
 
 def matrix_rate() -> float:
-    """The machine's best rate of matrix products in the precision `auto`, in FLOP/s."""
+    """Return the machine's best rate of matrix products in the precision `auto`, in FLOP/s."""
     dtype = torch.bfloat16 if resolved_precision("auto") == "bf16" else torch.float32
     best = 0.0
     for size in (1024, 2048, 3072):

@@ -1,4 +1,4 @@
-"""Windows of real text to train on and to predict, drawn at random."""
+"""Random windows of real text, to train on and to predict."""
 
 import random
 from collections.abc import Iterator
