@@ -1,5 +1,8 @@
 """Every snippet of params in the README and the guides is valid for the stages that read it."""
 
+import ast
+import importlib
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +35,31 @@ def test_a_snippet_of_params_is_valid(page: str, block: str, tmp_path: Path) -> 
     readings = read_params(folder, changed)
     assert readings
     assert [*problems_of(readings), *unknown_sections(readings, folder, changed)] == []
+
+
+@pytest.mark.skipif(not find_spec("retune.tasks.task"), reason="tasks do not declare themselves")
+def test_the_code_in_the_guides_imports_what_there_is() -> None:
+    found = [node for page in PAGES for block in blocks(page, "python") for node in imports(block)]
+    assert len(found) > 5
+    for node in found:
+        module = importlib.import_module(str(node.module))
+        assert all(hasattr(module, alias.name) for alias in node.names), ast.unparse(node)
+
+
+def imports(block: str) -> list[ast.ImportFrom]:
+    """The imports of the project's own modules, without those of the guide's toy task."""
+    nodes = [node for node in ast.walk(ast.parse(block)) if isinstance(node, ast.ImportFrom)]
+    return [
+        n for n in nodes if (n.module or "").startswith("retune") and ".toy" not in str(n.module)
+    ]
+
+
+@pytest.mark.skipif(not find_spec("retune.tasks.task"), reason="tasks do not declare themselves")
+def test_the_task_of_the_guide_is_a_task() -> None:
+    (block,) = (b for b in blocks("docs/own-task.md", "python") if "TASK = " in b)
+    names: dict[str, Any] = {}
+    exec(block, names)
+    assert [figure.name for figure in names["TASK"].compared] == ["accuracy", "error"]
 
 
 def merge(base: Any, changes: Any) -> Any:
