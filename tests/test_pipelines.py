@@ -159,7 +159,8 @@ def test_its_command_names_what_it_declares(stage: Stage) -> None:
 def graph_and_params(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """The `vars` of a graph, by name, and all of its params."""
     graph_file, params = map(loaded, (folder / "dvc.yaml", folder / "params.yaml"))
-    return {key: value for each in graph_file.get("vars", []) for key, value in each.items()}, params
+    names = {key: value for each in graph_file.get("vars", []) for key, value in each.items()}
+    return names, params
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
