@@ -23,13 +23,13 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def stages() -> str:
-    """The stages of dvc.yaml with what they do."""
+    """Return the stages of dvc.yaml with their descriptions."""
     rows = [f"| `{name}` | {stage['desc']} |" for name, stage in _pipeline()["stages"].items()]
     return "\n".join(["| stage | what it does |", "|---|---|", *rows])
 
 
 def graph() -> str:
-    """The stages of dvc.yaml and the data that flows between them, for Mermaid."""
+    """Return the stages of dvc.yaml and the data that flows between them, for Mermaid."""
     made_by, lines = {}, ["```mermaid", "flowchart LR"]
     for name, stage in _pipeline()["stages"].items():
         for path in map(_path, stage.get("deps", [])):
@@ -63,7 +63,7 @@ def _parameters(row: dict[str, Any]) -> str:
 
 
 def curve() -> str:
-    """The training loss of the default run, for Mermaid, and its score after each epoch."""
+    """Return the training loss of the default run, for Mermaid, and its score after each epoch."""
     steps, epochs = (_csv(f"metrics/qa_curves/{name}.csv") for name in ("train", "validation"))
     losses = ", ".join(f"{float(row['loss']):.2f}" for row in steps)
     scores = "; ".join(
@@ -87,7 +87,7 @@ def curve() -> str:
 
 
 def presets() -> str:
-    """The experiments folder with each file's first comment."""
+    """Return the experiments with the first comment of each file."""
     lines = ["| experiment | what it is |", "|---|---|"]
     for path in sorted((ROOT / "experiments").glob("*.yaml")):
         comment = path.read_text(encoding="utf-8").split("\nqa:")[0]
@@ -97,7 +97,7 @@ def presets() -> str:
 
 
 def speed() -> str:
-    """The headline ratios of every benchmark that is kept."""
+    """Return the headline ratios of the saved benchmarks."""
     lines = ["| what | against | times as fast | on |", "|---|---|--:|---|"]
     for name in BENCHMARKS:
         figures = _bench(name)
@@ -111,7 +111,7 @@ def speed() -> str:
 
 
 def benchmarks() -> str:
-    """Every benchmark that is kept: rates, ratios and goals."""
+    """Return rates, ratios and goals of the saved benchmarks."""
     lines = []
     for name in BENCHMARKS:
         figures = _bench(name)
@@ -122,7 +122,7 @@ def benchmarks() -> str:
 
 
 def memory() -> str:
-    """Peak memory of whole stages at two sizes of the data."""
+    """Return the peak memory of whole stages at two sizes of the data."""
     figures = _bench("memory")
     small, large = (f"{size:,} windows" for size in figures["sizes"])
     lines = [f"| stage | {small} | {large} | growth | goal |", "|---|--:|--:|--:|--:|"]
@@ -136,7 +136,7 @@ def memory() -> str:
 
 
 def startup() -> str:
-    """Seconds of short commands and of a whole small pipeline."""
+    """Return the seconds of short commands and of a whole small pipeline."""
     figures = _bench("startup")
     lines = ["| what | measured | goal |", "|---|--:|--:|"]
     for row in figures["rows"]:
@@ -147,7 +147,7 @@ def startup() -> str:
 
 
 def ablation() -> str:
-    """Retune's training recipe without one ingredient each."""
+    """Return the speed of retune's training recipe without one ingredient each."""
     figures = _bench("training_ablation")
     lines = []
     for comparison in figures["comparisons"]:
@@ -156,7 +156,7 @@ def ablation() -> str:
 
 
 def learning() -> str:
-    """F1 of the plain recipe and of retune's, seed by seed."""
+    """Return the F1 of the plain recipe and of retune's, seed by seed."""
     if not (ROOT / "bench" / "results" / "learning.json").exists():
         return "Not measured yet; `python -m bench.learning --save` does it."
     figures = _bench("learning")
@@ -174,7 +174,7 @@ def learning() -> str:
 
 
 def decoding() -> str:
-    """Searches of our own against transformers' `generate`."""
+    """Compare retune's searches with transformers' `generate`."""
     figures = _bench("decoding")
     lines: list[str] = []
     for comparison in figures["comparisons"]:
@@ -185,7 +185,7 @@ def decoding() -> str:
 
 
 def adapters() -> str:
-    """Training on a frozen encoder against full fine-tuning: rates, ratios, peak memory."""
+    """Compare training on a frozen encoder with full fine-tuning: rates, ratios, peak memory."""
     if not (ROOT / "bench" / "results" / "adapters.json").exists():
         return "Not measured yet; `python -m bench.adapters` does it."
     figures = _bench("adapters")
@@ -201,7 +201,7 @@ def adapters() -> str:
 
 
 def methods() -> str:
-    """The results of the graph of adapters, method by method."""
+    """Return the results of the adapters pipeline, method by method."""
     folder = ROOT / "pipelines/adapters/metrics"
     if not (folder / "full/scores.json").exists():
         return "Not run yet; `cd pipelines/adapters && dvc repro` does it."
@@ -236,7 +236,7 @@ def methods() -> str:
 
 
 def sentiment() -> str:
-    """The results of the graph of sentiment, variant by variant."""
+    """Return the results of the sentiment pipeline, variant by variant."""
     folder = ROOT / "pipelines/sentiment/metrics"
     if not (folder / "compare.json").exists():
         return "Not run yet; `cd pipelines/sentiment && dvc repro` does it."
@@ -275,7 +275,7 @@ def sentiment() -> str:
 
 
 def _differences(compared: dict[str, Any], first: str) -> tuple[list[str], list[str]]:
-    """What seeds and sentences say of each pair with the variant `first`, and of the others."""
+    """Compare each pair over seeds and sentences: those with the variant `first`, and the others."""
     gaps = {
         frozenset((gap["better"], gap["worse"])): gap
         for gap in compared["seed_noise"]
@@ -296,7 +296,7 @@ def _differences(compared: dict[str, Any], first: str) -> tuple[list[str], list[
 
 
 def probes() -> str:
-    """Pass rates of the probes of sentiment: what they are about, variant by variant."""
+    """Return the pass rates of the sentiment probes by kind and capability."""
     folder = ROOT / "pipelines/sentiment/metrics"
     if not (folder / "compare.json").exists():
         return "Not run yet; `cd pipelines/sentiment && dvc repro` does it."
@@ -315,7 +315,7 @@ def probes() -> str:
 
 
 def language_model() -> str:
-    """The results of the language model's graph: before and after training, method by method."""
+    """Return the results of the language model before and after training, method by method."""
     folder = ROOT / "pipelines/language_model/metrics"
     if not (folder / "compare.json").exists():
         return "Not run yet; `cd pipelines/language_model && dvc repro` does it."
@@ -367,7 +367,7 @@ def _training(task: str) -> str:
 
 
 def profiles() -> str:
-    """Operators of one training step by their own time, before and after."""
+    """Return the operators of one training step by their own time, before and after."""
     figures = _bench("profile")
     lines = []
     for name, step in figures["steps"].items():
@@ -387,7 +387,7 @@ def profiles() -> str:
 
 
 def claims() -> str:
-    """The ledger, for readers."""
+    """Return the claims as tables."""
     return tables.ledger(ROOT)
 
 
@@ -519,7 +519,7 @@ def _bench(name: str) -> dict[str, Any]:
 def _comparison(
     name: str, figures: dict[str, Any], comparison: dict[str, Any], options: str = ""
 ) -> list[str]:
-    """One comparison as a table; its first row is the side that the others are compared with."""
+    """Return a comparison as a table; its first row is the side that the others are compared with."""
     unit = comparison["rows"][0]["unit"]
     command = f"python -m bench.{name} {options}".strip()
     lines = [
@@ -537,7 +537,7 @@ def _comparison(
 
 
 def _remarks(figures: dict[str, Any], comparison: dict[str, Any]) -> list[str]:
-    """What else was measured: the same answers, and what the matrix rate of the machine allows."""
+    """Return the share of equal answers, and what the matrix rate of the machine allows."""
     lines = []
     if same := figures.get("identical_answers"):
         lines += [f"{same:.2%} of the answers are the same text.", ""]
