@@ -275,7 +275,7 @@ def sentiment() -> str:
 
 
 def _differences(compared: dict[str, Any], first: str) -> tuple[list[str], list[str]]:
-    """Compare each pair over seeds and sentences: those with the variant `first`, and the others."""
+    """Compare each pair over seeds and sentences: pairs with the variant `first`, other pairs."""
     gaps = {
         frozenset((gap["better"], gap["worse"])): gap
         for gap in compared["seed_noise"]
@@ -519,7 +519,7 @@ def _bench(name: str) -> dict[str, Any]:
 def _comparison(
     name: str, figures: dict[str, Any], comparison: dict[str, Any], options: str = ""
 ) -> list[str]:
-    """Return a comparison as a table; its first row is the side that the others are compared with."""
+    """Return a comparison as a table; the others are compared with the side in its first row."""
     unit = comparison["rows"][0]["unit"]
     command = f"python -m bench.{name} {options}".strip()
     lines = [
