@@ -119,12 +119,12 @@ def test_every_path_and_link_exists() -> None:
 
 
 def test_every_example_of_the_command_line_is_understood() -> None:
-    from retune.tools.cli.main import _parser
+    from retune.tools.cli.main import read_command
 
     lines = re.findall(r"^\$ retune (.*?)(?:\s+#.*)?$", README, re.MULTILINE)
     assert len(lines) >= 2
     for line in lines:
-        _parser().parse_args(shlex.split(line))
+        assert read_command(shlex.split(line)).command.name == line.split()[0]
 
 
 def test_the_snippet_for_ones_own_data_has_known_keys_only() -> None:
