@@ -50,7 +50,9 @@ def test_a_damaged_file_is_neither_used_nor_replaced(server: str, target: Path) 
     target.parent.mkdir()
     target.write_bytes(b"damaged")
     actual = hashlib.sha256(b"damaged").hexdigest()
-    with pytest.raises(RetuneError, match=f"SHA-256 is {actual}, expected {SUM}.*delete it and download it"):
+    with pytest.raises(
+        RetuneError, match=f"SHA-256 is {actual}, expected {SUM}.*delete it and download it"
+    ):
         fetch(f"{server}/good", SUM, target)
     assert target.read_bytes() == b"damaged"
     assert Hostile.asked == []

@@ -468,7 +468,9 @@ def test_no_password_goes_to_another_host(
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        pytest.param(b"damaged", "SHA-256 is .*delete it and download it", id="D13 another file by that name"),
+        pytest.param(
+            b"damaged", "SHA-256 is .*delete it and download it", id="D13 another file by that name"
+        ),
         pytest.param(DATA[:-1] + b"x", f"expected {SUM}", id="D13 one byte flipped"),
     ],
 )
