@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -20,7 +21,29 @@ DATA, RUNS, RESULTS, MODELS = PANELS = ("Data", "Runs", "Results", "Models")
 _Function = TypeVar("_Function", bound=Callable[..., int])
 
 
-class Command(TyperCommand):
+class _PlainValues:
+    """Texts and paths. typer's own conversion imports pydantic, which doubles the start-up."""
+
+    @staticmethod
+    def coerce(value: Any, param: Any, ctx: Any) -> Any:
+        is_path = param.type_descriptor.annotation is Path
+        return Path(value) if is_path and value is not None else value
+
+
+class _PlainParameters:
+    """Parameters with plain values, and without types such as `<list[str]>` in the help."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return arguments and options, with the one for help."""
+        parameters: list[Any] = super().get_params(ctx)  # type: ignore[misc]
+        for parameter in parameters:
+            parameter.get_runtime_param = lambda: _PlainValues
+            if isinstance(parameter, TyperArgument):
+                parameter.display_type_rich = lambda ctx: None  # type: ignore[method-assign]
+        return parameters
+
+
+class Command(_PlainParameters, TyperCommand):
     """A command that starts its work after the whole command line has been read."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -33,19 +56,12 @@ class Command(TyperCommand):
             error.ctx = ctx  # type: ignore[attr-defined]
             raise
 
-    def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Write arguments and options, without `<list[str]>` and the like behind their names."""
-        for parameter in list[Any](self.params):
-            if isinstance(parameter, TyperArgument):
-                parameter.display_type_rich = lambda ctx: None  # type: ignore[method-assign]
-        super().format_options(ctx, formatter)
-
     def invoke(self, ctx: Any) -> Any:
         """Return the context, which holds the function to call and its arguments."""
         return ctx
 
 
-class Commands(TyperGroup):
+class Commands(_PlainParameters, TyperGroup):
     """All commands; the help lists them under the headings `PANELS`."""
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
