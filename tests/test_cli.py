@@ -42,6 +42,10 @@ def test_each_command_has_help_that_fits_a_terminal(
     assert "<" not in text
 
 
+def test_help_has_a_short_name(capsys: pytest.CaptureFixture[str]) -> None:
+    assert shown(["diff", "-h"], capsys) == shown(["diff", "--help"], capsys)
+
+
 def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert shown(["--version"], capsys) == (0, f"retune {retune.__version__}\n", "")
 
@@ -52,6 +56,8 @@ def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
         ("", "retune: error: Missing command; commands: ask, check, diff"),
         ("tabel", "retune: error: No such command 'tabel'; commands: ask, check, diff"),
         ("--all", "retune: error: No such option: --all; options: --version, "),
+        ("--version=1", "retune: error: Option '--version' does not take a value; commands: ask"),
+        ("check --json", "retune check: error: No such option: --json; options: --pipeline"),
         ("diff --all main", "retune diff: error: No such option: --all; options: --help"),
         ("diff", "retune diff: error: Missing argument 'BASE'; see `retune diff --help`"),
         ("doctor --fix", "retune doctor: error: Option '--fix' requires an argument; see"),
@@ -75,6 +81,7 @@ def test_a_wrong_command_line_gives_one_line_with_what_is_allowed(
         ("doctor a --validation b c --drop d --json", "files", ["a", "d"]),
         ("doctor a --validation b --validation c", "validation", ["b", "c"]),
         ("report --pipeline qa sentiment --out x", "pipeline", ["qa", "sentiment"]),
+        ("ask a -- -b --json", "texts", ["a", "-b", "--json"]),
         ("sweep --stage a b --seeds 1,2 c", "what", ["b", "c"]),
     ],
 )

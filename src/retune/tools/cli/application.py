@@ -30,7 +30,7 @@ class _PlainValues:
         return Path(value) if is_path and value is not None else value
 
 
-class _PlainParameters:
+class _Plain:
     """Parameters with plain values, and without types such as `<list[str]>` in the help."""
 
     def get_params(self, ctx: Any) -> list[Any]:
@@ -42,26 +42,29 @@ class _PlainParameters:
                 parameter.display_type_rich = lambda ctx: None  # type: ignore[method-assign]
         return parameters
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the arguments; an error knows its command."""
+        try:
+            return super().parse_args(ctx, args)  # type: ignore[misc,no-any-return]
+        except typer.TyperException as error:
+            error.ctx = ctx  # type: ignore[attr-defined] # which some errors of typer lack
+            raise
 
-class Command(_PlainParameters, TyperCommand):
+
+class Command(_Plain, TyperCommand):
     """A command that starts its work after the whole command line has been read."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read the arguments; an option whose metavar ends in ` ...` takes all that follow."""
         flags = [flag for p in self.params if str(p.metavar).endswith(" ...") for flag in p.opts]
-        try:
-            return super().parse_args(ctx, _repeated(args, flags))
-        except typer.TyperException as error:
-            # Where an option lacks its value, typer does not say of which command.
-            error.ctx = ctx  # type: ignore[attr-defined]
-            raise
+        return super().parse_args(ctx, _repeated(args, flags))
 
     def invoke(self, ctx: Any) -> Any:
         """Return the context, which holds the function to call and its arguments."""
         return ctx
 
 
-class Commands(_PlainParameters, TyperGroup):
+class Commands(_Plain, TyperGroup):
     """All commands; the help lists them under the headings `PANELS`."""
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
@@ -83,6 +86,7 @@ app = typer.Typer(
     epilog="Example: retune sweep qa.model=bert,lstm && retune table --experiments",
     rich_markup_mode=None,
     suggest_commands=False,
+    context_settings={"help_option_names": ["--help", "-h"]},
 )
 
 
@@ -115,7 +119,7 @@ def read_command(argv: Sequence[str] | None) -> Any:
     Exits after `--help` and `--version`, and with 2 after one line on a wrong command line.
     """
     group = typer.main.get_command(app)
-    if "_RETUNE_COMPLETE" in os.environ:  # a shell asks how a line may go on
+    if "_RETUNE_COMPLETE" in os.environ:  # a shell asks for completions
         group(prog_name="retune")
     try:
         with group.make_context("retune", [*(sys.argv[1:] if argv is None else argv)]) as context:
@@ -128,10 +132,10 @@ def read_command(argv: Sequence[str] | None) -> Any:
 
 
 def _usage_error(error: Any) -> str:
-    """What is wrong with a command line, and which commands or options there are."""
+    """Return what is wrong with a command line, and which commands or options there are."""
     context = error.ctx
     message = f"{context.command_path}: error: {error.format_message().rstrip('.')}"
-    if hasattr(error, "possibilities"):
+    if hasattr(error, "possibilities"):  # an unknown option
         names = [name for option in context.command.get_params(context) for name in option.opts]
         return f"{message}; options: {', '.join(name for name in names if name[:2] == '--')}"
     if isinstance(context.command, Commands):
@@ -140,7 +144,7 @@ def _usage_error(error: Any) -> str:
 
 
 def _repeated(arguments: Sequence[str], flags: Sequence[str]) -> list[str]:
-    """`--flag a b` as `--flag a --flag b`, which is how typer reads several values."""
+    """Return `--flag a b` as `--flag a --flag b`, which is how typer reads several values."""
     repeated: list[str] = []
     flag = None
     for argument in arguments:

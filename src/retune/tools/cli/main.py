@@ -57,7 +57,8 @@ def ask(
         list[str] | None,
         Argument(
             metavar="TEXT",
-            help="A question, a sentence (sentiment) or the beginning of a text (generate).",
+            help="A question, a sentence (sentiment) or the beginning of a text (generate). Give "
+            "-- before texts that begin with -.",
         ),
     ] = None,
     task: Annotated[
