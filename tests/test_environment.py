@@ -173,7 +173,7 @@ def test_what_cannot_be_examined_is_a_sentence(
     assert main(["doctor", "--env"]) == 2
     assert "there is no dvc.yaml here; run this in the project's folder" in capsys.readouterr().err
     assert main(["doctor", "--env", "data.json"]) == 2
-    assert "examine FILEs by a command of their own" in capsys.readouterr().err
+    assert "examine FILEs in a separate command" in capsys.readouterr().err
 
 
 def test_equal_bytes_are_expected_in_the_recorded_environment_alone(
@@ -198,7 +198,7 @@ def test_another_version_than_the_locks_is_a_finding(here: Path) -> None:
     project.examine_versions(report, here)
     version = lock.installed()["numpy"]
     assert found(report) == [
-        ("lock", f"1 package is not in the tested version: numpy {version} (lock: 0.1)")
+        ("lock", f"1 package differs from the tested version: numpy {version} (lock: 0.1)")
     ]
     assert report.facts["lock"]["differing"] == [f"numpy 0.1 -> {version}"]
 
@@ -250,7 +250,7 @@ def test_little_memory_and_little_disk_are_findings(
     monkeypatch.setattr("psutil.virtual_memory", lambda: memory)
     report = Report()
     machine.examine_memory(report, 2701)
-    assert found(report) == [("memory", "1.0 GB are available, and the committed run took 2.7 GB")]
+    assert found(report) == [("memory", "1.0 GB are available, but the committed run used 2.7 GB")]
     subprocess.run([sys.executable, "-m", "dvc", "init", "-q"], cwd=here, check=True)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=5e8))
     report = Report()
@@ -281,8 +281,7 @@ def test_a_cache_that_cannot_be_written_is_a_finding(
     monkeypatch.setattr("huggingface_hub.constants.HF_HOME", str(tmp_path / "new/folder"))
     report = Report()
     machine.examine_caches(report)
-    assert found(report) == [("caches", f"RETUNE_CACHE: nothing can be written to "
-                              f"{tmp_path}/file/cache")]  # fmt: skip
+    assert found(report) == [("caches", f"RETUNE_CACHE: {tmp_path}/file/cache cannot be written")]
 
 
 def test_settings_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -301,7 +300,7 @@ def test_git_without_a_commit_or_with_a_lock_is_a_finding(here: Path, tmp_path: 
     report = Report()
     project.examine_git(report, here)
     assert found(report) == [
-        ("git", f"{here}/.git/index.lock is there: another git command runs, or one was killed")
+        ("git", f"{here}/.git/index.lock exists: another git command is running, or one was killed")
     ]
     shutil.rmtree(here / ".git")
     report = Report()

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 from hostile import DATA, PAGE, SUM, Hostile, running
+from hub_server import COMMIT, HubServer, serving
+from huggingface_hub import constants
 
 from retune.core.errors import RetuneError
 from retune.fetch import transfer
@@ -48,7 +50,9 @@ def test_a_damaged_file_is_neither_used_nor_replaced(server: str, target: Path) 
     target.parent.mkdir()
     target.write_bytes(b"damaged")
     actual = hashlib.sha256(b"damaged").hexdigest()
-    with pytest.raises(RetuneError, match=f"SHA-256 is {actual}, expected {SUM}.*or rename it"):
+    with pytest.raises(
+        RetuneError, match=f"SHA-256 is {actual}, expected {SUM}.*delete it and download it"
+    ):
         fetch(f"{server}/good", SUM, target)
     assert target.read_bytes() == b"damaged"
     assert Hostile.asked == []
@@ -85,7 +89,7 @@ def test_a_cut_body_is_an_error_and_the_next_run_goes_on(server: str, target: Pa
 @pytest.mark.parametrize(
     ("path", "body", "hint"),
     [
-        ("long", DATA + b"more", "get it anew or mend the sum"),
+        ("long", DATA + b"more", "or correct the sum in params.yaml"),
         ("page", PAGE, "the server sent a web page"),
     ],
 )
@@ -172,15 +176,43 @@ def test_a_branch_of_the_hub_is_refused() -> None:
         hub_source("rajpurkar/squad", "file", "main", SUM)
 
 
-def test_a_hub_file_comes_through_our_own_download(
-    server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from huggingface_hub import constants
-
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
+    """A mirror of the hub with one data set, and empty caches."""
+    (tmp_path / "set/folder").mkdir(parents=True)
+    (tmp_path / "set/folder/file.parquet").write_bytes(DATA)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setenv("RETUNE_CACHE", str(tmp_path / "own"))
-    monkeypatch.setattr("huggingface_hub.hf_hub_url", lambda *args, **options: f"{server}/moved")
-    found = hub_source("some/set", "folder/file.parquet", "0" * 40, SUM, 7)
-    assert (found.name, found.questions) == ("file.parquet", 7)
-    assert found.path.read_bytes() == DATA
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
+    with serving({"datasets/some/set": tmp_path / "set"}) as server:
+        template = server.address + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        yield server
+
+
+def test_a_hub_file_is_downloaded_once(hub: HubServer) -> None:
+    for _ in range(2):
+        found = hub_source("some/set", "folder/file.parquet", COMMIT, SUM, 7)
+        assert (found.name, found.questions) == ("file.parquet", 7)
+        assert found.path.read_bytes() == DATA
+    assert [method for method, _ in hub.asked].count("GET") == 1
+
+
+@pytest.mark.parametrize(
+    ("repository", "file", "message"),
+    [
+        ("some/other", "folder/file.parquet", "some/other: the hub shows no such data set to you"),
+        ("some/set", "absent.csv", r"some/set: absent.csv cannot be downloaded \(RemoteEntryNot"),
+    ],
+)
+@pytest.mark.usefixtures("hub")
+def test_a_file_that_the_hub_does_not_have(repository: str, file: str, message: str) -> None:
+    with pytest.raises(RetuneError, match=rf"(?s){message}.*To work offline"):
+        hub_source(repository, file, COMMIT, SUM)
+
+
+@pytest.mark.usefixtures("hub")
+def test_a_hub_file_with_another_sum_is_not_used() -> None:
+    with pytest.raises(RetuneError, match=rf"in the Hugging Face cache: SHA-256 is {SUM}, expect"):
+        hub_source("some/set", "folder/file.parquet", COMMIT, "0" * 64)

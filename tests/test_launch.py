@@ -82,15 +82,15 @@ def test_a_killed_process_is_a_sentence(tmp_path: Path) -> None:
     kills = 'if RANK == "1": os.kill(os.getpid(), signal.SIGKILL)\n    time.sleep(90)'
     done = work(tmp_path, kills)
     assert done.returncode == 1
-    assert "error: a process ended without a word (" in done.stderr
+    assert "error: a process ended without an error message (" in done.stderr
     assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (["2"], r"RETUNE_LAUNCH: '2' is no option of accelerate launch"),
-        (["--cpu", "--num_processes", "2"], r"starts one process and not 2; use --config_file"),
+        (["2"], r"RETUNE_LAUNCH: '2' is not an option of accelerate launch"),
+        (["--cpu", "--num_processes", "2"], r"starts one process, not 2; use --config_file"),
         (["--multi_gpu", "--num_processes", "1"], r"RETUNE_LAUNCH: You need to use at least 2"),
     ],
 )

@@ -204,7 +204,7 @@ CASES: dict[str, tuple[Callable[[Path], object], str, list[str]]] = {
     ),
     "an output in the cache": (
         lambda folder: shutil.rmtree(folder / "data/raw"),
-        "download", ["data/raw: missing; `dvc checkout` brings it back"],
+        "download", ["data/raw: missing; `dvc checkout` restores it"],
     ),
     "an output that is in no cache": (
         lambda folder: [shutil.rmtree(folder / p) for p in ("data/raw", ".dvc/cache")],
@@ -262,7 +262,7 @@ def test_stages_written_anew_are_named_where_dvc_lock_has_both_sums(
     dvc(toy, "repro", "-q", "--single-item", "download")
     assert why("train@a-1").splitlines() == [
         "train@a-1 would run again:",
-        "  data/raw: download has written it anew since",
+        "  data/raw: download has written it again since",
     ]
 
 
@@ -307,7 +307,7 @@ def test_an_output_in_the_cache_runs_no_stage(toy: Path, why: Callable[..., str]
     shutil.rmtree(toy / "data")
     assert why("download").splitlines() == [
         "download would not run again, but outputs are missing:",
-        "  data/raw: missing; `dvc checkout` brings it back",
+        "  data/raw: missing; `dvc checkout` restores it",
     ]
     assert why().splitlines()[0] == "download: outputs missing: data/raw"
     assert why("score") == "score is up to date\n"
@@ -337,7 +337,7 @@ def test_where_no_commit_has_the_content_the_lock_s_commit_is_compared(
     edit("src/training/é.py", "1", "2")(toy)
     text = " ".join(why("train@a-1").split())
     assert text == (
-        "train@a-1 would run again: src/training: no commit has what the last run used; é.py "
+        "train@a-1 would run again: src/training: no commit has the files of the last run; é.py "
         f"changed since {lock}, the commit of its sum in dvc.lock"
     )
 
@@ -345,7 +345,7 @@ def test_where_no_commit_has_the_content_the_lock_s_commit_is_compared(
 def test_without_git_the_folder_is_named(toy: Path, why: Callable[..., str]) -> None:
     edit("src/training/trainer.py", "1", "2")(toy)
     shutil.rmtree(toy / ".git")
-    expected = "  src/training: changed; without git, nothing tells which files"
+    expected = "  src/training: changed; git is needed to find the files"
     assert why("train@b-1").splitlines()[1:] == [expected]
     git(toy, "init", "-q")
     expected = "  src/training: changed since the last run; git has no version of it"

@@ -99,7 +99,7 @@ TRANSFERS = [
     pytest.param("chunks", b"", {"MAX_BYTES": 10**5}, "larger than 100,000", id="D06 in chunks"),
     pytest.param("huge", b"", {}, "larger than 4,294,967,296 bytes", id="D06 length of a petabyte"),
     pytest.param("digits", b"", {}, f"expected {SUM}", id="D06 length of 5,000 digits"),
-    pytest.param("bomb", b"", {}, "compressed .gzip. .*nothing is unpacked", id="D06 gzip bomb"),
+    pytest.param("bomb", b"", {}, "compresses the file .gzip.", id="D06 gzip bomb"),
     pytest.param("hidden", b"", {}, f"expected {SUM}", id="D06 gzip bomb that hides"),
     pytest.param("loop", b"", {}, "more than 5 redirects", id="D12 redirects in circles"),
     pytest.param("file", b"", {}, "redirects to file:///etc/passwd", id="D12 to a local file"),
@@ -232,7 +232,7 @@ def test_a_cached_file_of_the_hub_needs_no_network(name: str, hub: Path) -> None
 @pytest.mark.parametrize("name", [pytest.param("file", id="D04 offline, not in the cache")])
 def test_a_hub_out_of_reach_is_told_with_the_offline_recipe(name: str, hub: Path) -> None:
     recipe = f"hf download --repo-type dataset --revision {COMMIT} some/set {name}"
-    with pytest.raises(RetuneError, match=rf"(?s)ConnectionError.*To work offline.*{recipe}"):
+    with pytest.raises(RetuneError, match=rf"(?s)ConnectError.*To work offline.*{recipe}"):
         hub_source("some/set", "file", COMMIT, SUM)
 
 
@@ -373,7 +373,7 @@ def test_a_read_only_disk_is_told_before_any_work(
     target = disk / "cache" / "file"
     code, said = run_fetch(f"{server}/good", target, *mounted(str(disk), options))
     assert (code, Hostile.asked) == (1, [])
-    assert f"{target.parent}: downloads cannot be kept here (Read-only file system)" in said
+    assert f"{target.parent}: downloads cannot be stored here (Read-only file system)" in said
     assert "set RETUNE_CACHE to a folder that can be written" in said
 
 
@@ -383,7 +383,7 @@ def test_a_folder_that_cannot_be_is_told_before_any_work(
 ) -> None:
     (tmp_path / name).write_text("a file")
     target = tmp_path / name / "file"
-    with pytest.raises(RetuneError, match=r"cache: downloads cannot be kept here .*RETUNE_CACHE"):
+    with pytest.raises(RetuneError, match=r"cache: downloads cannot be stored here .*RETUNE_CACHE"):
         fetch(f"{server}/good", SUM, target)
     assert Hostile.asked == []
 
@@ -468,7 +468,9 @@ def test_no_password_goes_to_another_host(
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        pytest.param(b"damaged", "SHA-256 is .*or rename it", id="D13 another file by that name"),
+        pytest.param(
+            b"damaged", "SHA-256 is .*delete it and download it", id="D13 another file by that name"
+        ),
         pytest.param(DATA[:-1] + b"x", f"expected {SUM}", id="D13 one byte flipped"),
     ],
 )
@@ -513,6 +515,6 @@ def test_two_downloads_at_once_are_one_and_the_second_says_so(
         assert waiting.wait(10)
         target.write_bytes(DATA)
     second.join()
-    assert told == [f"another process downloads {target}; waiting for it"]
+    assert told == [f"another process is downloading {target}; waiting for it"]
     assert Hostile.asked == []
     assert target.read_bytes() == DATA

@@ -116,8 +116,10 @@ def write_rwlock(folder: Path, pid: int) -> Path:
     [
         pytest.param(dead, "was killed and left its locks", "nothing: the next", id="V05 dead"),
         pytest.param(zombie, "its parent has not noticed", "end its parent", id="V05 zombie"),
-        pytest.param(running("dvc"), "runs and holds locks", "kill -INT", id="V05 running"),
-        pytest.param(running("other"), "now that of another program", "rm .dvc", id="V05 recycled"),
+        pytest.param(running("dvc"), "is running and holds locks", "kill -INT", id="V05 running"),
+        pytest.param(
+            running("other"), "waits for another program that now", "rm .dvc", id="V05 recycled"
+        ),
     ],
 )
 def test_who_holds_dvcs_locks_is_explained(

@@ -59,7 +59,7 @@ def test_without_a_token_the_message_names_it(
 ) -> None:
     monkeypatch.delenv("HF_TOKEN", raising=False)
     monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "none"))
-    message = "answered 401 Unauthorized.*\n.*private or gated, set HF_TOKEN"
+    message = "shows no such data set to you.*HF_TOKEN if it is private or gated"
     with pytest.raises(RetuneError, match=message):
         hub_source("owner/private", name, COMMIT, SUM)
 

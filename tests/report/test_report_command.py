@@ -111,7 +111,9 @@ def test_help_has_an_example_that_runs(here: Path, capsys: pytest.CaptureFixture
     with pytest.raises(SystemExit, match="0"):
         main(["report", "--help"])
     printed = capsys.readouterr().out
-    (example,) = (s for s in printed.splitlines() if s.startswith("Example: retune "))
+    (example,) = (
+        s for s in map(str.strip, printed.splitlines()) if s.startswith("Example: retune ")
+    )
     words = example.removeprefix("Example: retune ").replace("sentiment ", "toy ").split()
     assert main(words) == 0
     assert (here / words[-1]).is_file()

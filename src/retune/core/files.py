@@ -1,17 +1,16 @@
-"""Files that are either whole or absent, with the same bytes for the same content."""
+"""Write files whole or not at all, with the same bytes for the same content."""
 
 import csv
-import fcntl
 import heapq
 import os
 import shutil
 import socket
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import orjson
 
@@ -20,21 +19,21 @@ from retune.core.plain_files import opened, read_bytes
 from retune.core.plain_files import sha256 as sha256  # noqa: PLC0414 (others import it from here)
 
 _PRETTY = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
-_RUN = 10_000  # items that are sorted at a time
+_RUN = 10_000  # items sorted at a time
 _LINE = orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE | orjson.OPT_SERIALIZE_NUMPY
 
 
 def cache_folder() -> Path:
-    """Where downloads are kept: RETUNE_CACHE, or `.cache/retune` in the home folder."""
+    """Return the folder for downloads: RETUNE_CACHE, or `.cache/retune` in the home folder."""
     return Path(os.environ.get("RETUNE_CACHE") or Path.home() / ".cache" / "retune")
 
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Give a temporary sibling of `path`, renamed to `path` when the block ends well.
+    """Yield a temporary sibling of `path`, which is renamed to `path` if the block succeeds.
 
-    Works for a file and for a folder; whatever the umask, all may read what comes of it.
-    After an exception the temporary is gone and whatever stood at `path` before is untouched.
+    Works for a file and for a folder. All users may read the result, whatever the umask is. After
+    an exception, the temporary is deleted and `path` is unchanged.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary, old = (path.with_name(f".{path.name}.{kind}") for kind in ("partial", "old"))
@@ -50,7 +49,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         flush_entry(path.parent)
         remove(old)
     except OSError as error:
-        if error.filename is None:  # as of a write to a full disk
+        if error.filename is None:  # as after a write to a full disk
             error.filename = str(path)
         raise
     finally:
@@ -58,20 +57,20 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 def _open_to_readers(path: Path) -> None:
-    # safetensors writes weights that nobody else may read; a umask may do so with the rest.
+    # safetensors writes weights that nobody else may read; a umask may hide the other files.
     for file in (path, *path.rglob("*")):
         if not file.is_symlink():
             file.chmod(0o755 if file.is_dir() else 0o644)
 
 
 def flush(path: Path) -> None:
-    """Have a file, or all of a folder, on the disk: a power cut after a rename must not tear it."""
+    """Flush a file or a folder to disk, so that a power cut after a rename cannot damage it."""
     for part in [path, *path.rglob("*")]:
         flush_entry(part)
 
 
 def flush_entry(path: Path) -> None:
-    """Have the content of a file on the disk, or the names in a folder."""
+    """Flush the content of a file, or the names in a folder, to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -81,40 +80,35 @@ def flush_entry(path: Path) -> None:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold the lock file `path` alone; it ends with the process, however that ends.
+    """Hold the lock file `path`; the lock ends with the process, even if that is killed.
 
     Raises:
-        RetuneError: another process holds it; the message names that.
+        RetuneError: another process holds the lock; the message names the process.
     """
+    from filelock import FileLock, Timeout
+
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+", encoding="utf-8") as file:
-        _take(path, file)
-        try:
-            file.truncate(0)
-            file.write(f"process {os.getpid()} on {socket.gethostname()}")
-            file.flush()
-            yield
-        finally:
-            path.unlink(missing_ok=True)
-
-
-def _take(path: Path, file: IO[str]) -> None:
+    lock = FileLock(path)
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # The holder before may have removed the file after it was opened here.
-        taken = os.path.samestat(path.stat(), os.fstat(file.fileno()))
-    except (BlockingIOError, FileNotFoundError):
-        taken = False
-    if not taken:
-        file.seek(0)
+        lock.acquire(blocking=False)
+    except Timeout:
+        holder = ""
+        with suppress(FileNotFoundError):  # released in the meantime
+            holder = path.read_text(encoding="utf-8")
         raise RetuneError(
-            f"{path}: {file.read() or 'another process'} is writing there; wait until it has "
-            "ended, or stop it"
-        )
+            f"{path}: {holder or 'another process'} is writing there; wait until it has ended, or "
+            "stop it"
+        ) from None
+    try:
+        path.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        lock.release()
 
 
 def require_writable(folder: Path) -> None:
-    """Refuse a folder in which nothing can be written, before any work is done."""
+    """Refuse a folder in which nothing can be written, before any work starts."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -124,7 +118,7 @@ def require_writable(folder: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    """Delete a file or a folder tree; nothing happens where there is none."""
+    """Delete a file or a folder tree, if it exists."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -140,7 +134,7 @@ def write_json(path: Path, value: Any) -> None:
 
 @contextmanager
 def json_lines_writer(path: Path) -> Iterator[Callable[[dict[str, Any]], None]]:
-    """Give a function that writes an object as a line; the file appears when all ends well."""
+    """Yield a function that writes an object as a line; the file appears if the block succeeds."""
     with atomic_path(path) as temporary, temporary.open("wb") as file:
 
         def write(row: dict[str, Any]) -> None:
@@ -150,7 +144,7 @@ def json_lines_writer(path: Path) -> Iterator[Callable[[dict[str, Any]], None]]:
 
 
 def write_json_lines(path: Path, rows: Iterable[dict[str, Any]]) -> int:
-    """Write one JSON object a line and return how many there were."""
+    """Write one JSON object per line and return their number."""
     count = 0
     with json_lines_writer(path) as write:
         for count, row in enumerate(rows, 1):  # noqa: B007
@@ -159,9 +153,9 @@ def write_json_lines(path: Path, rows: Iterable[dict[str, Any]]) -> int:
 
 
 def write_json_texts(path: Path, texts: Iterable[tuple[str, str]]) -> None:
-    """Write what `write_json` would for a mapping of keys to texts, in constant memory.
+    """Write what `write_json` writes for a mapping of keys to texts, in constant memory.
 
-    Sorted runs of items go to temporary files, which are merged. A key may come once only.
+    Sorts runs of items into temporary files and merges these. Keys must be unique.
     """
     texts = iter(texts)
     with atomic_path(path) as temporary, temporary.open("wb") as file, ExitStack() as runs:
@@ -175,7 +169,7 @@ def write_json_texts(path: Path, texts: Iterable[tuple[str, str]]) -> None:
 
 
 def _kept(items: list[tuple[str, str]], files: ExitStack) -> Iterator[tuple[str, str]]:
-    """Write items to a temporary file, and give an iterator that reads them from it."""
+    """Write items to a temporary file and return an iterator that reads them."""
     file = files.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
     file.writelines(orjson.dumps(item, option=orjson.OPT_APPEND_NEWLINE) for item in items)
     file.seek(0)

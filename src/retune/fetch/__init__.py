@@ -1,4 +1,4 @@
-"""Files from a folder, a URL or the hub: bounded transfers, each checked by its SHA-256.
+"""Files from a folder, a URL or the hub, each verified by its SHA-256.
 
 This room imports `core`.
 """

@@ -1,4 +1,4 @@
-"""Data files that params name one by one: paths inside a folder, or URLs with their sums."""
+"""Data files that the params list: paths inside a folder, or URLs with their SHA-256."""
 
 from pathlib import Path
 from typing import Annotated
@@ -18,7 +18,7 @@ _WEB = ("http://", "https://")
 class File:
     """A file: a path inside a folder or an http(s) URL, and its SHA-256.
 
-    The sum is needed for a URL; for a path it may be null.
+    A URL needs the sum; for a path it may be null.
     """
 
     path: str
@@ -28,18 +28,18 @@ class File:
         if self.path.startswith(_WEB):
             if self.sha256 is None:
                 raise ValueError("a URL needs its sha256 beside it")
-            urlsplit(self.path)  # raises ValueError for what is no URL
+            urlsplit(self.path)  # raises ValueError if it is no URL
         elif "://" in self.path:
             raise ValueError("only http:// and https:// URLs and local paths are read")
 
 
 def file_source(folder: Path, file: File, section: str, remedy: str = PATHS) -> Source:
-    """The verified file, downloaded where it is a URL; `section` of the params names it.
+    """Return the verified file, downloaded if it is a URL; `section` of the params lists it.
 
-    `remedy` is for a path where no file is.
+    `remedy` is the advice if there is no file.
 
     Raises:
-        RetuneError: it is absent, elsewhere than in `folder`, out of reach, or has another sum.
+        RetuneError: it is absent, outside `folder`, unreachable, or has another sum.
     """
     if file.path.startswith(_WEB) and file.sha256 is not None:
         return url_source(file.path, file.sha256)

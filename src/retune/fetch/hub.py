@@ -1,4 +1,4 @@
-"""Data sets on the Hugging Face hub: pinned by a commit, and each file by its sum."""
+"""Params of data sets on the Hugging Face hub, pinned by a commit and each file's SHA-256."""
 
 from typing import Annotated
 

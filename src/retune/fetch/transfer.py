@@ -1,7 +1,7 @@
-"""A file over HTTP, bounded in size, in time and in where it may come from.
+"""Download a file over HTTP with limits on its size, its time and its redirects.
 
-A server may answer never, drip, go on without end, redirect in circles, or give another part
-than was asked for: each of these ends in a sentence, and nothing is unpacked on the way.
+A server may never answer, send a byte at a time, never end, redirect in circles, or send another
+part than requested. Each case gives a one-line error. Nothing is decompressed.
 """
 
 import re
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     import requests
 
 MAX_BYTES = 4 * 2**30
-MAX_SECONDS = 6 * 3600.0  # of a body
+MAX_SECONDS = 6 * 3600.0  # for a whole body
 MAX_REDIRECTS = 5
-CONNECT_SECONDS = 5.0  # to each of the addresses of a host
+CONNECT_SECONDS = 5.0  # for each address of a host
 ANSWER_SECONDS = 10.0  # from looking up the host to the end of the answer's headers
 READ_SECONDS = 30.0  # without a byte
 SLOW_SECONDS = 60.0  # with fewer than SLOW_BYTES
@@ -35,28 +35,27 @@ _RANGE = re.compile(r"\s*bytes\s+([0-9]{1,19})-", re.IGNORECASE)
 _T = TypeVar("_T")
 
 
-def receive(url: str, partial: Path, authorization: str | None = None) -> str:
-    """Bring what is missing of a file to `partial`, whose bytes are unverified.
+def receive(url: str, partial: Path) -> str:
+    """Download the missing bytes of a file to `partial`, without verifying them.
 
     Args:
-        url: of the file.
-        partial: what has been received so far.
-        authorization: a header for the host of `url`; a host that it redirects to gets none.
+        url: address of the file.
+        partial: file with the bytes received so far, if any.
 
     Returns:
         The address that the bytes came from, after redirects, without its query.
 
     Raises:
-        RetuneError: for an error of HTTP, a redirect that is not followed, a server out of
-            reach or too slow, a body cut short or too large, or a disk that takes no more.
-            What has been received stays for the next run, but for the last two.
+        RetuneError: an HTTP error, a redirect that is not followed, an unreachable or slow server,
+            a truncated or too large body, or a full disk. Except for the last two, the received
+            bytes stay for the next run.
     """
     import requests
     import urllib3
 
     try:
-        return _stream(url, partial, authorization)
-    except ValueError as error:  # the kinds of bad addresses, of all three libraries
+        return _stream(url, partial)
+    except ValueError as error:  # requests, urllib3 and urllib raise it for bad addresses
         raise RetuneError(
             f"{url}: cannot be fetched, or leads to an address that cannot "
             f"({type(error).__name__}); check the URL"
@@ -64,10 +63,10 @@ def receive(url: str, partial: Path, authorization: str | None = None) -> str:
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
         raise RetuneError(
             f"{url}: the download failed or broke off ({type(error).__name__}); check the "
-            "network and run again, which goes on where it stopped"
+            "network and run again, which resumes it"
         ) from None
     except OSError as error:
-        partial.unlink(missing_ok=True)  # a full disk is not to stay full
+        partial.unlink(missing_ok=True)  # free the space again
         raise RetuneError(
             f"{partial}: {error.strerror or error}; make room there, or set RETUNE_CACHE to "
             "another folder"
@@ -75,10 +74,10 @@ def receive(url: str, partial: Path, authorization: str | None = None) -> str:
 
 
 def parts_of(url: str) -> SplitResult:
-    """The parts of an address.
+    """Split an address.
 
     Raises:
-        RetuneError: it is none, such as `http://[::1` without its bracket.
+        RetuneError: it is no URL, such as `http://[::1` without its bracket.
     """
     try:
         return urlsplit(url)
@@ -86,18 +85,18 @@ def parts_of(url: str) -> SplitResult:
         raise RetuneError(f"{url} is no URL ({error}); correct it") from None
 
 
-def _stream(url: str, partial: Path, authorization: str | None) -> str:
+def _stream(url: str, partial: Path) -> str:
     import requests
 
     done = partial.stat().st_size if partial.exists() else 0
     with requests.Session() as session:
-        # requests would read the bodies of redirects into memory, and unpack them.
+        # requests would read the bodies of redirects into memory and decompress them.
         session.get_redirect_target = lambda resp: None  # type: ignore[method-assign]
-        response = _answer(session, url, done, authorization)
+        response = _answer(session, url, done)
         if response.status_code == 206 and _first_byte(response) != done:
             response.close()
             done = 0
-            response = _answer(session, url, done, authorization)
+            response = _answer(session, url, done)
         with response:
             if not (done and response.status_code == 416):  # else all is there
                 _require_body(url, response, done)
@@ -105,18 +104,13 @@ def _stream(url: str, partial: Path, authorization: str | None) -> str:
             return _shown(str(response.url))
 
 
-def _answer(
-    session: "requests.Session", url: str, done: int, authorization: str | None
-) -> "requests.Response":
-    """The answer to a request for what follows `done` bytes, its body unread."""
+def _answer(session: "requests.Session", url: str, done: int) -> "requests.Response":
+    """Request the bytes after the first `done`; return the answer, its body unread."""
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={done}-"} if done else {})
     timeouts = (CONNECT_SECONDS, READ_SECONDS)
     address = url
     for _ in range(MAX_REDIRECTS + 1):
-        is_trusted = urlsplit(address)[:2] == urlsplit(url)[:2]  # the same scheme and host
-        login = {"Authorization": authorization} if authorization and is_trusted else {}
-        get = _getter(session, address, headers | login, timeouts)
-        response = _within(ANSWER_SECONDS, get)
+        response = _within(ANSWER_SECONDS, _getter(session, address, headers, timeouts))
         location = response.headers.get("Location")
         if response.status_code not in _REDIRECTS or not location:
             return response
@@ -132,7 +126,7 @@ def _getter(
 
 
 def _within(seconds: float, action: Callable[[], _T]) -> _T:
-    """What `action` gives; a socket's own timeout begins anew with each byte that drips in."""
+    """Return what `action` returns; a socket's own timeout starts again with each byte."""
     import requests
 
     future: Future[_T] = Future()
@@ -162,7 +156,7 @@ def _redirected(url: str, address: str, location: str) -> str:
 
 
 def _require_body(url: str, response: "requests.Response", done: int) -> None:
-    """Refuse an answer that does not bring bytes of the file as they are."""
+    """Refuse an answer that does not hold the file's own bytes."""
     status = response.status_code
     if status != 200 and not (status == 206 and done):
         told = escaped(f"{status} {response.reason or ''}").strip()
@@ -170,8 +164,8 @@ def _require_body(url: str, response: "requests.Response", done: int) -> None:
     encoding = response.headers.get("Content-Encoding", "identity").strip()
     if encoding.lower() not in {"", "identity"}:
         raise RetuneError(
-            f"{url}: the server sends the file compressed ({escaped(encoding[:40])}) though "
-            "asked not to; nothing is unpacked: download it by hand and name the local file"
+            f"{url}: the server compresses the file ({escaped(encoding[:40])}) although "
+            "asked not to; download it by hand and name the local file"
         )
 
 
@@ -196,7 +190,7 @@ def _save(url: str, response: "requests.Response", partial: Path, done: int) -> 
 
 
 def _chunks(response: "requests.Response") -> Iterator[bytes]:
-    # read1 gives what has come, so that a server that drips cannot hold up the clocks;
+    # read1 returns the bytes that arrived, so that a slow server cannot delay the checks of time.
     # urllib3 raises when the body ends before Content-Length.
     import requests
 
@@ -219,7 +213,7 @@ def _chunks(response: "requests.Response") -> Iterator[bytes]:
 
 @contextmanager
 def _cut_off(response: "requests.Response", seconds: float) -> Iterator[None]:
-    """End the connection after `seconds`: a read of endless trailers never comes back."""
+    """End the connection after `seconds`, because a read of endless trailers never returns."""
 
     def shutdown() -> None:
         with suppress(ValueError, RuntimeError, OSError):  # closed by itself meanwhile
@@ -245,7 +239,7 @@ def _check_size(url: str, size: int) -> None:
 
 
 def _shown(address: str) -> str:
-    """An address for messages: without password and query, which may be secret."""
+    """Return an address without password and query, which may be secret, for messages."""
     parts = urlsplit(address)
     host = parts.netloc.rpartition("@")[2]
     return escaped(parts._replace(netloc=host, query="", fragment="").geturl()[:500])

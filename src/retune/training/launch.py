@@ -1,8 +1,8 @@
-"""A stage in several processes, through `accelerate launch`.
+"""Run a stage in several processes with `accelerate launch`.
 
-`RETUNE_LAUNCH` holds the options of `accelerate launch`. They say how a stage runs, not what
-comes out, so they stand in the environment and not in params.yaml. Each process runs the stage's
-own command; the first speaks, and where one fails, its sentence is said once and all end.
+The environment variable `RETUNE_LAUNCH` holds the options of `accelerate launch`. They change how a
+stage runs, not its result, so they are not in params.yaml. Each process runs the stage's command;
+only the first one prints. If one process fails, its error is printed once and the others stop.
 """
 
 import argparse
@@ -24,11 +24,11 @@ from retune.core.stage import command_line, end_with_parent, guarded, sentence
 from retune.core.terminal_text import say
 
 SETTING = "RETUNE_LAUNCH"
-_ERRORS = "RETUNE_LAUNCH_ERRORS"  # a folder, where the processes of a launch leave their errors
+_ERRORS = "RETUNE_LAUNCH_ERRORS"  # a folder into which processes of a launch write their errors
 
 
 def run_launched(stage: Callable[..., str]) -> NoReturn:
-    """Like `run_stage`, in the processes that `RETUNE_LAUNCH` asks for."""
+    """Do what `run_stage` does, in the processes that `RETUNE_LAUNCH` describes."""
     name, paths = command_line(stage)
     errors, options = os.environ.get(_ERRORS), os.environ.get(SETTING)
     if errors:
@@ -42,10 +42,10 @@ def launch(options: list[str], name: str, arguments: list[str]) -> None:
     """Run `name` (`python -m ...`) with `arguments` in processes of `accelerate launch`.
 
     Raises:
-        RetuneError: the options are no good, or a process failed.
+        RetuneError: an option is wrong, or a process failed.
     """
-    # Read as torch is loaded. It warns of a search for weights without a gradient where there
-    # are none, and without a network of a name that it cannot look up.
+    # torch reads this when it is loaded. It silences warnings about unused parameters that do not
+    # exist and, without a network, about a host name that cannot be looked up.
     os.environ["TORCH_CPP_LOG_LEVEL"] = "ERROR"
     from accelerate.commands.launch import launch_command, launch_command_parser
     from accelerate.utils import patch_environment
@@ -55,7 +55,7 @@ def launch(options: list[str], name: str, arguments: list[str]) -> None:
     module = name.rsplit(maxsplit=1)[-1]
     parsed = launch_command_parser().parse_args([*options, "--module", module, *arguments])
     _check(parsed, module)
-    # The launchers report in tables and stacks what a process says in a sentence.
+    # The launchers would print tables and tracebacks around the one-line error of a process.
     logging.disable()
     with tempfile.TemporaryDirectory() as folder:
         try:
@@ -79,18 +79,18 @@ def _words(options: str) -> list[str]:
 def _check(parsed: argparse.Namespace, module: str) -> None:
     if parsed.training_script != module:
         raise RetuneError(
-            f"{SETTING}: {parsed.training_script!r} is no option of accelerate launch; "
-            "`accelerate launch --help` lists them"
+            f"{SETTING}: {parsed.training_script!r} is not an option of accelerate launch; "
+            "`accelerate launch --help` lists all options"
         )
     if parsed.cpu and (parsed.num_processes or 1) > 1 and not parsed.mpirun_hostfile:
         raise RetuneError(
-            f"{SETTING}: with --cpu accelerate starts one process and not {parsed.num_processes}; "
+            f"{SETTING}: with --cpu accelerate starts one process, not {parsed.num_processes}; "
             f"use --config_file configs/launch/cpu.yaml --num_processes {parsed.num_processes}"
         )
 
 
 def _run_process(action: Callable[[], object], errors: Path) -> NoReturn:
-    """Run `action` as one process of a launch; only the first one's output is shown."""
+    """Run `action` as one process of a launch; hide the output of all but the first process."""
     end_with_parent(signal.SIGKILL)
     if os.environ.get("RANK", "0") != "0":
         for stream in (sys.stdout, sys.stderr):
@@ -101,25 +101,25 @@ def _run_process(action: Callable[[], object], errors: Path) -> NoReturn:
         try:
             _leave_error(error, errors)
         finally:
-            # At once: to take down what joins the processes might wait for the others.
+            # At once, because closing the process group may wait for the other processes.
             os._exit(1)
     sys.exit(0)
 
 
 def _leave_error(error: BaseException, folder: Path) -> None:
-    said = sentence(error)
-    # Sentences sort before stacks: that a process lost the others is what follows an error.
-    kind = "stack" if said is None else "sentence"
-    text = said or "".join(traceback.format_exception(error))
+    message = sentence(error)
+    # Messages sort before tracebacks, because a lost connection follows the error of another.
+    kind = "message" if message else "traceback"
+    text = message or "".join(traceback.format_exception(error))
     (folder / f"{kind}-{time.time_ns()}").write_text(text, encoding="utf-8")
 
 
 def _first_error(folder: Path, end: Exception) -> str:
-    """What the first process to fail has said, or else how one ended."""
-    said = sorted(path for path in folder.iterdir() if path.stat().st_size)
-    if said:
-        return said[0].read_text(encoding="utf-8")
+    """Return the error of the first process that failed, or else how a process ended."""
+    written = sorted(path for path in folder.iterdir() if path.stat().st_size)
+    if written:
+        return written[0].read_text(encoding="utf-8")
     return (
-        f"a process ended without a word ({str(end).strip().splitlines()[-1]}); where it was "
-        "killed, memory may have run out: lower the batch_size or the number of processes"
+        f"a process ended without an error message ({str(end).strip().splitlines()[-1]}); if it "
+        "was killed, memory may have run out: lower the batch_size or the number of processes"
     )

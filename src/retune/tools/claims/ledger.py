@@ -14,6 +14,7 @@ from retune.core.errors import RetuneError, listed
 from retune.core.files import read_json
 from retune.core.params import STRICT, load_yaml
 from retune.tools.claims.project import NAME, Project, Sister, value_at
+from retune.tools.project.yaml_editor import edited
 
 
 class Place(BaseModel, frozen=True):
@@ -150,8 +151,6 @@ def accept(root: Path) -> list[str]:
     Raises:
         RetuneError: where params or data have changed, but the figures are those of before.
     """
-    from dvc.utils.serialize import modify_yaml
-
     project, claims = Project(root), load(root)
     now = {name: facts(claim, project) for name, claim in claims.items()}
     changed = {
@@ -174,7 +173,7 @@ def accept(root: Path) -> list[str]:
             f"{NAME}: params or data have changed since {listed(stale)} came out; reproduce them "
             "again first (`dvc repro`, `make variants`)"
         )
-    with modify_yaml(str(root / NAME)) as document:
+    with edited(root / NAME) as document:
         for name, fields in changed.items():
             document["claims"][name].update(fields)
     return sorted(name for name, fields in changed.items() if fields)

@@ -1,4 +1,5 @@
-"""The command `retune`: its arguments and help.
+"""The command `retune`: its options, help and errors.
 
-This room may import every room.
+A command is a function with `@command`; typer makes its options from the parameters and its help
+from the docstring. This room may import every room.
 """

@@ -1,17 +1,24 @@
-"""The `retune` command."""
+"""The entry point of `retune`, and its commands `ask`, `doctor`, `verify` and `report`."""
 
-import argparse
 import io
 import json
 import sys
+from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated, Any
+
+from typer import Argument, BadParameter, Option
 
 from retune.core.stage import guarded
 from retune.core.standard_streams import hold_standard_streams, require_open
-from retune.core.terminal_text import Parser, escaped, escaped_json
-from retune.tools.cli import experiments
+from retune.core.terminal_text import escaped, escaped_json
+from retune.tools.cli import experiments as experiments  # noqa: PLC0414 (adds its commands)
+from retune.tools.cli.application import AS_JSON, DATA, MODELS, RESULTS, command, read_command
 from retune.tools.project.workspace import inside_project, sister_place
+
+#: Exit codes of commands that use 1 for what they find, where they fail.
+FAILURES = {"doctor": 2, "verify": 2, "diff": 2}
 
 #: Who answers `retune ask`, by task.
 ASKERS = {
@@ -24,170 +31,192 @@ ASKERS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv` and return its exit code: 0, or 1 where something failed.
 
-    `doctor` and `verify` keep 1 for what they found, and fail with 2.
+    `doctor`, `verify` and `diff` use 1 for what they find, so they return 2 where they fail.
     """
     closed = hold_standard_streams()
-    parsed: list[argparse.Namespace] = []
-    if failure := guarded(lambda: parsed.append(_parsed(argv)), "retune"):
+    read, codes = list[Any](), list[int]()
+    if failure := guarded(lambda: read.append(read_command(argv)), "retune"):
         return failure
-    arguments, codes = parsed[0], list[int]()
-    reads = getattr(arguments, "texts", None) == []
+    (context,) = read
+    reads = not context.params.get("texts", True)
     failure = guarded(lambda: require_open(closed, reads=reads), "retune") or guarded(
-        lambda: codes.append(arguments.run(arguments)), "retune"
+        lambda: codes.append(context.invoke(context.command.callback, **context.params)), "retune"
     )
-    return codes[0] if codes and not failure else max(failure, arguments.failure)
+    return codes[0] if codes and not failure else max(failure, FAILURES.get(context.info_name, 1))
 
 
-def _parsed(argv: Sequence[str] | None) -> argparse.Namespace:
-    try:
-        return _parser().parse_args(argv)
-    finally:  # `--help` ends here, too
-        if sys.stdout:
-            sys.stdout.flush()
+def _known_task(task: str) -> str:
+    if task not in ASKERS:
+        raise BadParameter(f"no task {task!r}; allowed: {', '.join(ASKERS)}")
+    return task
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = Parser(
-        prog="retune",
-        description="Run and compare fine-tuning experiments.",
-        epilog="Example: retune sweep qa.model=bert,lstm && retune table --experiments",
-    )
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    experiments.add_commands(commands)
-    _add_ask(commands)
-    _add_doctor(commands)
-    _add_verify(commands)
-    _add_report(commands)
-    return parser
-
-
-def _add_ask(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = commands.add_parser(
-        "ask",
-        help="ask a trained model about texts of one's own",
-        description=(
-            "Give a trained model texts of one's own; without any, each line of the input is one."
+@command(MODELS, "retune ask --context river.txt 'Where does the river end?'")
+def ask(
+    texts: Annotated[
+        list[str] | None,
+        Argument(
+            metavar="TEXT",
+            help="A question, a sentence (sentiment) or the beginning of a text (generate). Give "
+            "-- before texts that begin with -.",
         ),
-        epilog="Example: retune ask --context river.txt 'Where does the river end?'",
-    )
-    parser.add_argument(
-        "texts",
-        nargs="*",
-        metavar="TEXT",
-        help="a question, a sentence (sentiment), the beginning of a text (generate)",
-    )
-    parser.add_argument("--task", choices=ASKERS, default="qa", help="(default: qa)")
-    parser.add_argument(
-        "--context", type=Path, metavar="FILE", help="text with the answers (qa); - is the input"
-    )
-    parser.add_argument(
-        "--data", type=Path, metavar="FILE", help="answer all questions of a data file (qa)"
-    )
-    parser.add_argument(
-        "--out",
-        type=Path,
-        metavar="FOLDER",
-        help="for the answers to --data (default: FILE's name with -answers)",
-    )
-    parser.add_argument("--model", type=Path, metavar="FOLDER", help="that a train stage wrote")
-    parser.add_argument("--params", type=Path, metavar="FILE", help="of settings to ask it with")
-    parser.add_argument(
-        "--variant",
-        metavar="NAME",
-        help=(
-            "of the file's `variants`; a model that was trained as another one is refused, unless "
-            "it was copied out of data/ and differs by its training alone"
+    ] = None,
+    task: Annotated[
+        str,
+        Option(
+            metavar="NAME",
+            help=f"The task of the model: {', '.join(ASKERS)}.",
+            callback=_known_task,
+            autocompletion=lambda: [*ASKERS],
         ),
-    )
-    parser.add_argument("--json", action="store_true", help="print a JSON object a line")
-    parser.set_defaults(run=_ask, failure=1)
-
-
-def _add_doctor(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = commands.add_parser(
-        "doctor",
-        help="find, explain and mend faults in data files; --env: of this machine",
-        description=(
-            "List what is wrong with the data files of one split, where, and what mends it. "
-            "Exit code 0: nothing to do; 1: findings that download refuses or --fix changes "
-            "(with --fix: in OUT); 2: a file that cannot be read."
+    ] = "qa",
+    context: Annotated[
+        Path | None,
+        Option(metavar="FILE", help="Text with the answers (qa); - for standard input."),
+    ] = None,
+    data: Annotated[
+        Path | None, Option(metavar="FILE", help="Answer all questions of a data file (qa).")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        Option(
+            metavar="FOLDER",
+            help="Folder for the answers to --data (default: FILE's name with -answers).",
         ),
-        epilog="Example: retune doctor train.json --validation dev.json --fix mended.json",
-    )
-    parser.add_argument("files", nargs="*", metavar="FILE", help="JSON, JSON lines, CSV, Parquet")
-    parser.add_argument(
-        "--validation", nargs="+", default=[], metavar="FILE", help="look for leaks into these"
-    )
-    parser.add_argument("--squad-v2", action="store_true", help="questions may be unanswerable")
-    parser.add_argument(
-        "--windows", action="store_true", help="find answers in no window; reads params.yaml"
-    )
-    parser.add_argument("--fix", type=Path, metavar="OUT", help="write a mended copy, and a log")
-    parser.add_argument("--drop", action="store_true", help="leave out of OUT what has errors")
-    parser.add_argument("--strict", action="store_true", help="exit with 1 for mere notes, too")
-    parser.add_argument("--all", action="store_true", help="list every finding")
-    parser.add_argument("--json", action="store_true", help="print all findings as JSON")
-    parser.add_argument("--kinds", action="store_true", help="print the table of kinds")
-    parser.add_argument(
-        "--env", action="store_true", help="examine this machine and project; no FILE is needed"
-    )
-    parser.set_defaults(run=_doctor, failure=2)
-
-
-def _add_verify(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = commands.add_parser(
-        "verify",
-        help="run the last commit again and compare every output",
-        description=(
-            "Run the pipeline of the last commit in a clean temporary clone with an empty DVC "
-            "cache, and compare every output with the committed dvc.lock and metrics: equal "
-            "bytes in the environment that is recorded, the tolerances of claims.yaml in "
-            "another. Logs to logs/. Exit code 0: the same; 1: something differs; 2: it could "
-            "not be run."
+    ] = None,
+    model: Annotated[
+        Path | None, Option(metavar="FOLDER", help="Model that a train stage wrote.")
+    ] = None,
+    params: Annotated[
+        Path | None, Option(metavar="FILE", help="Settings to ask the model with.")
+    ] = None,
+    variant: Annotated[
+        str | None,
+        Option(
+            metavar="NAME",
+            help="One of the file's `variants`. A model trained as another variant is refused, "
+            "unless you copied it out of data/ and the variants differ only in training.",
         ),
-        epilog="Example: retune verify && retune verify --claims --only lstm",
-    )
-    parser.add_argument(
-        "--here", action="store_true", help="run nothing; compare the workspace's last run"
-    )
-    parser.add_argument(
-        "--claims",
-        action="store_true",
-        help="score stored predictions and train small models again, claim by claim",
-    )
-    parser.add_argument("--only", action="append", default=[], metavar="NAME", help="this claim")
-    parser.add_argument("--json", action="store_true", help="print the verdicts as JSON")
-    parser.set_defaults(run=_verify, failure=2)
+    ] = None,
+    as_json: Annotated[bool, Option("--json", help="Print a JSON object per line.")] = False,
+) -> int:
+    """Ask a trained model about your own texts.
 
-
-def _add_report(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = commands.add_parser(
-        "report",
-        help="write one page with the results of all pipelines",
-        description=(
-            "Write a self-contained HTML page: results with their cost and spread, comparisons, "
-            "learning curves, settings and provenance of each pipeline, as its metrics have them. "
-            "What is missing is named there, with the command that makes it. No model is run."
-        ),
-        epilog="Example: retune report --pipeline qa sentiment --out sentiment.html",
-    )
-    parser.add_argument(
-        "--out", type=Path, default=Path("report.html"), metavar="FILE",
-        help="(default: report.html)",
+    Without TEXT, each line of the standard input is one text.
+    """
+    arguments = Namespace(
+        texts=texts or [], task=task, context=context, data=data, out=out, model=model,
+        params=params, variant=variant, json=as_json,
     )  # fmt: skip
-    parser.add_argument(
-        "--pipeline", nargs="+", default=[], metavar="NAME", help="qa, or a folder of pipelines/"
-    )
-    parser.add_argument("--json", action="store_true", help="print the same content as JSON")
-    parser.set_defaults(run=_report, failure=1)
-
-
-def _ask(arguments: argparse.Namespace) -> int:
     with inside_project(arguments, ("context", "data", "out", "model", "params"), outermost=True):
         return _print_replies(arguments)
 
 
-def _print_replies(arguments: argparse.Namespace) -> int:
+@command(DATA, "retune doctor train.json --validation dev.json --fix mended.json")
+def doctor(
+    files: Annotated[
+        list[str] | None,
+        Argument(metavar="FILE", help="Files of JSON, JSON lines, CSV or Parquet."),
+    ] = None,
+    validation: Annotated[
+        list[str] | None,
+        Option(metavar="FILE ...", help="Validation files, to find what they share with FILE."),
+    ] = None,
+    squad_v2: Annotated[bool, Option("--squad-v2", help="Accept unanswerable questions.")] = False,
+    windows: Annotated[
+        bool, Option("--windows", help="Find answers in no window; reads params.yaml.")
+    ] = False,
+    fix: Annotated[
+        Path | None, Option(metavar="OUT", help="Write a corrected copy and a log of changes.")
+    ] = None,
+    drop: Annotated[bool, Option("--drop", help="Leave records with errors out of OUT.")] = False,
+    strict: Annotated[bool, Option("--strict", help="Exit with 1 for notes, too.")] = False,
+    everything: Annotated[bool, Option("--all", help="List every finding.")] = False,
+    as_json: Annotated[bool, AS_JSON] = False,
+    kinds: Annotated[bool, Option("--kinds", help="Print the table of kinds and exit.")] = False,
+    env: Annotated[
+        bool, Option("--env", help="Examine this machine and project; needs no FILE.")
+    ] = False,
+) -> int:
+    """Find, explain and correct faults in data files.
+
+    Lists what is wrong with the data files of one split, where, and how to correct it. With --env,
+    examines this machine and project.
+
+    Exit code 0: nothing to do; 1: findings that the download stage refuses or --fix corrects (with
+    --fix: findings in OUT); 2: an unreadable file.
+    """
+    from retune.tools.data_doctor.command import run
+
+    arguments = Namespace(
+        files=files or [], validation=validation or [], squad_v2=squad_v2, windows=windows, fix=fix,
+        drop=drop, strict=strict, all=everything, json=as_json, kinds=kinds,
+    )  # fmt: skip
+    if env:
+        return _doctor_environment(arguments)
+    if not windows:
+        return run(arguments)
+    with inside_project(arguments, ("files", "validation", "fix")):  # --windows reads its params
+        return run(arguments)
+
+
+@command(RESULTS, "retune verify && retune verify --claims --only lstm")
+def verify(
+    here: Annotated[
+        bool, Option("--here", help="Run nothing; compare the last run of the workspace.")
+    ] = False,
+    claims: Annotated[
+        bool,
+        Option(
+            "--claims",
+            help="Score stored predictions and train small models again, for each claim.",
+        ),
+    ] = False,
+    only: Annotated[
+        list[str] | None, Option(metavar="NAME", help="Check this claim only (repeatable).")
+    ] = None,
+    as_json: Annotated[bool, AS_JSON] = False,
+) -> int:
+    """Run the last commit again and compare every output.
+
+    Runs the pipeline of the last commit in a clean temporary clone with an empty DVC cache and
+    compares every output with the committed dvc.lock and metrics. In the recorded environment the
+    bytes must be equal; in another one, the tolerances of claims.yaml apply. Logs go to logs/.
+
+    Exit code 0: the same; 1: something differs; 2: it could not run.
+    """
+    from retune.tools.verify.command import run
+
+    return run(Namespace(here=here, claims=claims, only=only or [], json=as_json))
+
+
+@command(RESULTS, "retune report --pipeline qa sentiment --out sentiment.html")
+def report(
+    out: Annotated[Path, Option(metavar="FILE", help="Where to write the page.")] = Path(
+        "report.html"
+    ),
+    pipeline: Annotated[
+        list[str] | None,
+        Option(metavar="NAME ...", help="Pipelines to report: qa, or folders of pipelines/."),
+    ] = None,
+    as_json: Annotated[bool, Option("--json", help="Print the same content as JSON.")] = False,
+) -> int:
+    """Write one page with the results of all pipelines.
+
+    Writes a self-contained HTML page with results, costs, seed spread, comparisons, learning
+    curves, settings and provenance of each pipeline, from its metrics. The page names missing
+    results and the commands that make them. No model runs.
+    """
+    from retune.tools.report.command import run
+
+    place = sister_place()
+    names = pipeline or ([place[1].name] if place else [])
+    arguments = Namespace(out=out, pipeline=names, json=as_json)
+    with inside_project(arguments, ("out",), outermost=place is not None):
+        return run(arguments)
+
+
+def _print_replies(arguments: Namespace) -> int:
     from retune.tools.ask.asking import replies
 
     if arguments.data or arguments.out:
@@ -215,7 +244,7 @@ def _print_replies(arguments: argparse.Namespace) -> int:
 
 
 def _context(file: Path | None, texts: Sequence[str]) -> str | None:
-    """The text of `--context`; `-` is the standard input."""
+    """Return the text of `--context`; `-` is the standard input."""
     from retune.core.errors import RetuneError
     from retune.core.user_files import read_lines
 
@@ -233,41 +262,14 @@ def _context(file: Path | None, texts: Sequence[str]) -> str | None:
     return text.removeprefix("\ufeff")
 
 
-def _doctor(arguments: argparse.Namespace) -> int:
-    from retune.tools.data_doctor.command import run
-
-    if arguments.env:
-        with inside_project(arguments, outermost=sister_place() is not None):
-            return _doctor_environment(arguments)
-    if not arguments.windows:
-        return run(arguments)
-    with inside_project(arguments, ("files", "validation", "fix")):  # --windows reads its params
-        return run(arguments)
-
-
-def _doctor_environment(arguments: argparse.Namespace) -> int:
+def _doctor_environment(arguments: Namespace) -> int:
     from retune.core.errors import RetuneError
     from retune.tools.machine_doctor.command import run
 
     if arguments.files:
-        raise RetuneError("--env examines the machine; examine FILEs by a command of their own")
-    return run(arguments.json)
-
-
-def _verify(arguments: argparse.Namespace) -> int:
-    from retune.tools.verify.command import run
-
-    return run(arguments)
-
-
-def _report(arguments: argparse.Namespace) -> int:
-    from retune.tools.report.command import run
-
-    place = sister_place()
-    if place and not arguments.pipeline:
-        arguments.pipeline = [place[1].name]
-    with inside_project(arguments, ("out",), outermost=place is not None):
-        return run(arguments)
+        raise RetuneError("--env examines the machine; examine FILEs in a separate command")
+    with inside_project(arguments, outermost=sister_place() is not None):
+        return run(arguments.json)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,15 @@
 """The command `retune table`, and the spread over seeds that `retune sweep` prints as well."""
 
-import argparse
 import json
 import sys
+from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+from typer import Argument, Option
+
+from retune.tools.cli.application import AS_JSON, PIPELINE, RESULTS, command
 from retune.tools.project.workspace import inside_pipeline, sister_place
 
 if TYPE_CHECKING:
@@ -15,40 +18,38 @@ if TYPE_CHECKING:
     from retune.tools.report.experiments import Result
 
 
-def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add it to the parser."""
-    parser = commands.add_parser(
-        "table",
-        help="print the headline figures",
-        description=(
-            "Print EM, F1 and costs of the workspace or of experiments; of a sister pipeline, its "
-            "own headline figures by variant."
-        ),
-        epilog="Example: retune table --experiments --json",
-    )
-    parser.add_argument("names", nargs="*", metavar="NAME", help="experiments (default: all)")
-    parser.add_argument("--experiments", action="store_true", help="not the workspace's figures")
-    parser.add_argument("--seeds", action="store_true", help="fold those that differ by seed")
-    parser.add_argument(
-        "--all-commits", action="store_true", help="experiments of earlier commits, too"
-    )
-    parser.add_argument(
-        "--pipeline", metavar="NAME", help="of pipelines/NAME, as in that folder without it"
-    )
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.set_defaults(run=_table, failure=1)
+@command(RESULTS, "retune table --experiments --json")
+def table(
+    names: Annotated[
+        list[str] | None, Argument(metavar="NAME", help="Experiments (default: all).")
+    ] = None,
+    experiments: Annotated[
+        bool, Option("--experiments", help="List experiments, not the workspace's figures.")
+    ] = False,
+    seeds: Annotated[
+        bool, Option("--seeds", help="Merge experiments that differ only by seed.")
+    ] = False,
+    all_commits: Annotated[
+        bool, Option("--all-commits", help="Include experiments of earlier commits.")
+    ] = False,
+    pipeline: Annotated[str | None, PIPELINE] = None,
+    as_json: Annotated[bool, AS_JSON] = False,
+) -> int:
+    """Print the headline figures.
 
-
-def _table(arguments: argparse.Namespace) -> int:
-    with inside_pipeline(arguments):
-        place = sister_place()
-        listed = arguments.experiments or arguments.names or arguments.all_commits
-        if arguments.seeds:
-            count = _print_seeds(arguments)
-        elif place:
-            count = _print_sister(arguments, *place, listed=bool(listed))
+    Prints EM, F1 and costs of the workspace or of experiments. For a pipeline in pipelines/, prints
+    its own headline figures by variant.
+    """
+    listed, names = bool(experiments or names or all_commits), names or []
+    with inside_pipeline(Namespace(pipeline=pipeline)):
+        if seeds:
+            count = _print_seeds(names, all_commits=all_commits, as_json=as_json)
+        elif place := sister_place():
+            count = _print_sister(
+                *place, names, all_commits=all_commits, listed=listed, as_json=as_json
+            )
         else:
-            count = _print_rows(arguments, listed=bool(listed))
+            count = _print_rows(names, all_commits=all_commits, listed=listed, as_json=as_json)
         if not count:
             from retune.tools.experiments.listing import elsewhere
 
@@ -56,30 +57,36 @@ def _table(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _print_rows(arguments: argparse.Namespace, *, listed: bool) -> int:
+def _print_rows(names: Sequence[str], *, all_commits: bool, listed: bool, as_json: bool) -> int:
     from retune.tools.experiments.listing import experiment_rows
     from retune.tools.experiments.table import render, workspace_row
 
-    names, every = arguments.names, arguments.all_commits
-    rows = experiment_rows(names, all_commits=every) if listed else [workspace_row()]
-    if rows or arguments.json:
-        render(rows, arguments.json)
+    rows = experiment_rows(names, all_commits=all_commits) if listed else [workspace_row()]
+    if rows or as_json:
+        render(rows, as_json)
     return len(rows)
 
 
-def _print_sister(arguments: argparse.Namespace, top: Path, folder: Path, *, listed: bool) -> int:
+def _print_sister(
+    top: Path,
+    folder: Path,
+    names: Sequence[str],
+    *,
+    all_commits: bool,
+    listed: bool,
+    as_json: bool,
+) -> int:
     from retune.tools.experiments.listing import finished, unfinished
     from retune.tools.report.experiments import as_data, print_experiments
     from retune.tools.report.headline import print_results
 
     if not listed:
-        print_results(top, folder, as_json=arguments.json)
+        print_results(top, folder, as_json=as_json)
         return 1
-    names, every = arguments.names, arguments.all_commits
     states = {name: state for name, state in unfinished().items() if not names or name in names}
-    refs = finished(names, all_commits=every, others=states)
+    refs = finished(names, all_commits=all_commits, others=states)
     results = _results(top, folder, refs)
-    if arguments.json:
+    if as_json:
         print_json(as_data(results, states))
     else:
         print_experiments(results, states)
@@ -87,7 +94,7 @@ def _print_sister(arguments: argparse.Namespace, top: Path, folder: Path, *, lis
 
 
 def _results(top: Path, folder: Path, refs: "Sequence[Ref]") -> "list[Result]":
-    """The figures of finished experiments; on those without any a note is printed."""
+    """Return the figures of finished experiments; print a note about those without any."""
     from retune.tools.report.experiments import read_results
 
     results, notes = read_results(top, folder, refs)
@@ -96,9 +103,9 @@ def _results(top: Path, folder: Path, refs: "Sequence[Ref]") -> "list[Result]":
     return results
 
 
-def _print_seeds(arguments: argparse.Namespace) -> int:
-    variants = folded(arguments.names, all_commits=arguments.all_commits)
-    if arguments.json:
+def _print_seeds(names: Sequence[str], *, all_commits: bool, as_json: bool) -> int:
+    variants = folded(names, all_commits=all_commits)
+    if as_json:
         print_json(spread_as_json(variants))
     elif variants:
         print_spread(variants)
@@ -106,7 +113,7 @@ def _print_seeds(arguments: argparse.Namespace) -> int:
 
 
 def folded(names: Sequence[str] = (), *, all_commits: bool = False) -> "list[Variant]":
-    """The experiments here that have ended, folded by seed."""
+    """Return the finished experiments, merged where they differ only by seed."""
     from retune.core.params import parameters
     from retune.tools.experiments import folding
     from retune.tools.experiments.grid import seed_of
@@ -123,7 +130,7 @@ def folded(names: Sequence[str] = (), *, all_commits: bool = False) -> "list[Var
 
 
 def print_spread(variants: "Sequence[Variant]", asked: int | None = None) -> None:
-    """Print the spread of what `folded` returns; `asked` is how many seeds there should be."""
+    """Print the spread that `folded` returns; `asked` is the number of seeds to expect."""
     from retune.tools.experiments import folding
     from retune.tools.report.experiments import print_seeds
 
@@ -131,7 +138,7 @@ def print_spread(variants: "Sequence[Variant]", asked: int | None = None) -> Non
 
 
 def spread_as_json(variants: "Sequence[Variant]") -> dict[str, Any]:
-    """The same for other programs."""
+    """Return the spread that `folded` returns, for JSON."""
     from retune.tools.experiments import folding
     from retune.tools.report.experiments import SCORES, VARIANT
 

@@ -12,6 +12,8 @@ from retune.core.errors import RetuneError, listed
 from retune.core.params import load_yaml, parameters
 from retune.preflight.validation import PARAMS, Reading, problems_of, read_params, unknown_sections
 from retune.tools.experiments.experiments import Experiment
+from retune.tools.experiments.grid import python_value
+from retune.tools.project.yaml_editor import set_values
 
 _VARIANTS = "variants."
 
@@ -50,22 +52,18 @@ def require_effects(
 
 @contextlib.contextmanager
 def _changed_params(folder: Path, experiment: Experiment) -> Iterator[Path]:
-    """A copy of the params of `folder` with the changes of an experiment, as DVC makes them.
+    """Yield a copy of the params of `folder` with the changes of an experiment.
 
     Raises:
-        RetuneError: DVC refuses the changes.
+        RetuneError: the params have no such key.
     """
-    from dvc.exceptions import DvcException
-    from dvc.utils.hydra import apply_overrides
-
     with TemporaryDirectory(prefix="retune-params-") as top:
         path = Path(top) / PARAMS
         shutil.copy(folder / PARAMS, path)
         try:
-            apply_overrides(path, experiment.overrides())
-        except DvcException as error:
-            reason = " ".join(str(error.__cause__ or error).split())
-            raise RetuneError(f"experiment {experiment.name}: {reason}") from None
+            set_values(path, {k: python_value(v) for k, v in experiment.changes.items()})
+        except RetuneError as error:
+            raise RetuneError(f"experiment {experiment.name}: {error}") from None
         yield path
 
 

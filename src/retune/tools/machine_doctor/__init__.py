@@ -1,1 +1,4 @@
-"""`retune doctor --env`: what this machine is, and what is wrong with it for the project."""
+"""`retune doctor --env`: examine this machine and the project, and list problems.
+
+This room imports `core`, `models`, `tables`, `training` and `tools/project`.
+"""

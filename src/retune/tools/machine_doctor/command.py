@@ -1,4 +1,4 @@
-"""What `retune doctor --env` prints, and its exit code."""
+"""The output and exit code of `retune doctor --env`."""
 
 import json
 import textwrap
@@ -16,7 +16,7 @@ _LABEL = 11
 
 
 def run(as_json: bool, root: Path = Path(".")) -> int:
-    """Examine the environment, print the report, and return 1 where something is wrong.
+    """Examine the environment, print the report, and return 1 if there are problems.
 
     Raises:
         RetuneError: `root` is not the project's folder.
@@ -27,7 +27,7 @@ def run(as_json: bool, root: Path = Path(".")) -> int:
 
 
 def examine(root: Path) -> Report:
-    """Gather all facts about this machine and the project in `root`, and what is wrong."""
+    """Return facts about this machine and the project in `root`, and their problems."""
     if not (root / "dvc.yaml").is_file():
         raise RetuneError("there is no dvc.yaml here; run this in the project's folder")
     report = Report()
@@ -45,7 +45,7 @@ def examine(root: Path) -> Report:
 
 
 def as_text(report: Report) -> str:
-    """The report within 80 columns."""
+    """Return the report as text of at most 80 columns."""
     lines = []
     for topic, facts in report.facts.items():
         text = "; ".join(f"{name} {_shown(value)}" for name, value in facts.items()) or "none"

@@ -1,8 +1,8 @@
-"""What is installed, against the tested environment of requirements.lock.
+"""Compare the installed packages with the tested environment in requirements.lock.
 
-The lock is a constraints file: it says which version of a package, not that it must be there.
-In the environment that was tested, both are the same list. Elsewhere another build of torch
-brings libraries of its own, which the lock cannot name.
+The lock is a constraints file: it gives versions, and does not require every package. In the tested
+environment, both lists are equal. Another build of torch may bring libraries that the lock does not
+list.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,19 +16,19 @@ from packaging.utils import canonicalize_name
 from retune.core.errors import RetuneError
 
 LOCK = Path("requirements.lock")
-#: Not packages of the environment: what installs it (Python brings one), and the project.
+#: Packages that do not count: installers (Python brings one) and the project itself.
 TOOLS = frozenset({"pip", "setuptools", "wheel", "retune"})
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """How an environment differs from the lock; all names are normalised.
+    """Differences between an environment and the lock; all names are normalised.
 
     Attributes:
-        same: how many packages have the version of the lock.
+        same: number of packages with the version in the lock.
         differing: (locked, installed) version by package.
         absent: packages of the lock that are not installed.
-        unknown: installed packages that neither the lock names nor torch's build needs.
+        unknown: installed packages that are not in the lock and not needed by torch.
     """
 
     same: int
@@ -38,12 +38,12 @@ class Agreement:
 
     @property
     def whole(self) -> bool:
-        """Whether it is the tested environment."""
+        """Whether the environment is the tested one."""
         return not (self.differing or self.absent or self.unknown)
 
 
 def read_lock(path: Path = LOCK) -> dict[str, Requirement]:
-    """The lines of the lock that apply on this machine, by normalised name."""
+    """Return the lines of the lock that apply to this machine, by normalised name."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
@@ -60,19 +60,19 @@ def read_lock(path: Path = LOCK) -> dict[str, Requirement]:
 
 
 def installed() -> dict[str, str]:
-    """Version of each installed package, by normalised name; the first on the path counts."""
+    """Return the version of each installed package, by normalised name; the first on the path."""
     versions: dict[str, str] = {}
     for distribution in metadata.distributions():
         name = distribution.metadata["Name"]
-        if name:  # a folder that a failed removal left behind has none
+        if name:  # a folder left behind by a failed removal has none
             versions.setdefault(canonicalize_name(name), distribution.version)
     return versions
 
 
 def compare(locked: Mapping[str, Requirement], there: Mapping[str, str]) -> Agreement:
-    """Compare the lines of the lock with the versions that are installed.
+    """Compare the lines of the lock with the installed versions.
 
-    A build's own label (`2.13.0+cpu`) is no other version than that of the lock.
+    A build label (`2.13.0+cpu`) does not make a version differ.
     """
     differing, same = {}, 0
     for name, requirement in locked.items():
@@ -92,8 +92,8 @@ def compare(locked: Mapping[str, Requirement], there: Mapping[str, str]) -> Agre
 
 
 def needed_by(package: str) -> set[str]:
-    """All that an installed package needs here, directly or not, itself included."""
-    found: set[tuple[str, str]] = set()  # a name and one of the extras that are asked of it
+    """Return an installed package and all packages that it needs, directly or indirectly."""
+    found: set[tuple[str, str]] = set()  # a name and one of its required extras
     waiting = [(package, "")]
     while waiting:
         name, extra = canonicalize_name(waiting[-1][0]), waiting.pop()[1]

@@ -1,4 +1,4 @@
-"""The machine: processor, threads, memory, disk, and the settings of this shell."""
+"""Examine the machine: processor, threads, memory, disk and variables of this shell."""
 
 import math
 import os
@@ -11,14 +11,14 @@ from retune.tools.machine_doctor.machine_findings import Report
 from retune.tools.project.commands import dvc
 
 GB = 1e9
-#: Below this much free space (bytes) a run that keeps weights and checkpoints may not end.
+#: Free space in bytes below which a run that keeps weights and checkpoints may fail.
 LITTLE_DISK = 2 * GB
 FEATURES = ("avx2", "fma3", "avx512_f", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16")
 SHOWN = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE", "PYTHONHASHSEED")
 
 
 def examine_processor(report: Report) -> None:
-    """Processor and graphics card, and the precision that they make of `auto`."""
+    """Add the processor, the GPUs and the precision that `auto` selects on them."""
     import torch
 
     from retune.models.precision import resolved_precision
@@ -35,7 +35,7 @@ def examine_processor(report: Report) -> None:
 
 
 def examine_threads(report: Report) -> None:
-    """CPUs that this process may use, and threads that will share them."""
+    """Compare the number of threads with the CPUs that this process may use."""
     import torch
 
     threads = torch.get_num_threads()
@@ -50,13 +50,13 @@ def examine_threads(report: Report) -> None:
     if threads > usable:
         report.find(
             "threads",
-            f"{threads} threads of torch share {usable} CPUs, and wait for one another",
+            f"torch uses {threads} threads on {usable} CPUs, so threads wait for each other",
             f"export OMP_NUM_THREADS={usable}, or give the container more CPUs",
         )
 
 
 def examine_memory(report: Report, needed_mb: float | None) -> None:
-    """Memory of the machine, against what the committed run took at its peak (MB)."""
+    """Compare the memory with the peak of the committed run, `needed_mb`."""
     import psutil
 
     memory = psutil.virtual_memory()
@@ -68,14 +68,14 @@ def examine_memory(report: Report, needed_mb: float | None) -> None:
     if needed_mb and memory.available < needed_mb * 1e6:
         report.find(
             "memory",
-            f"{memory.available / GB:.1f} GB are available, and the committed run took "
+            f"{memory.available / GB:.1f} GB are available, but the committed run used "
             f"{needed_mb * 1e6 / GB:.1f} GB",
-            "end other programs, or lower qa.train.batch_size",
+            "close other programs, or lower qa.train.batch_size",
         )
 
 
 def examine_disk(report: Report, root: Path) -> None:
-    """Free space where the project, DVC's cache and temporary files are."""
+    """Check the free space for the project, DVC's cache and temporary files."""
     places = {"project": root, "DVC cache": _dvc_cache(root), "temporary": _temporary(report)}
     free = {
         name: shutil.disk_usage(_nearest(place)).free for name, place in places.items() if place
@@ -94,7 +94,7 @@ def examine_disk(report: Report, root: Path) -> None:
 
 
 def examine_settings(report: Report) -> None:
-    """Variables of the shell that say how stages run, and those that change their bytes."""
+    """List variables that change how stages run; those that change their bytes are findings."""
     from retune.training.arguments import KERNEL_VARIABLES
 
     names = sorted({*SHOWN, *KERNEL_VARIABLES, *(n for n in os.environ if n.startswith("RETUNE_"))})
@@ -104,13 +104,13 @@ def examine_settings(report: Report) -> None:
             report.find(
                 "variables",
                 f"{name}={os.environ[name]} makes libraries choose other kernels, which round "
-                "otherwise: figures will differ in their last digits",
+                "differently, so figures differ in their last digits",
                 f"unset {name}",
             )
 
 
 def examine_caches(report: Report) -> None:
-    """Where downloads are kept, and whether anything can be."""
+    """Check that the folders for downloads can be written."""
     from huggingface_hub.constants import HF_HOME
 
     from retune.core.files import cache_folder
@@ -122,17 +122,17 @@ def examine_caches(report: Report) -> None:
         if not nearest.is_dir() or not os.access(nearest, os.W_OK):
             report.find(
                 "caches",
-                f"{name}: nothing can be written to {place}",
-                f"set {name} to a folder that is yours",
+                f"{name}: {place} cannot be written",
+                f"set {name} to a folder that you can write",
             )
 
 
 def cpu_limit(
     groups: Path = Path("/proc/self/cgroup"), top: Path = Path("/sys/fs/cgroup")
 ) -> float | None:
-    """How many CPUs the control groups of this process grant, the tightest of them; or None.
+    """Return the number of CPUs that the control groups of this process allow, or None.
 
-    Reads both versions: `cpu.max`, and `cpu.cfs_quota_us` with its period.
+    Reads both versions: `cpu.max`, and `cpu.cfs_quota_us` with its period. The lowest limit counts.
     """
     limits = []
     for line in groups.read_text(encoding="utf-8").splitlines() if groups.is_file() else []:
@@ -169,7 +169,9 @@ def _temporary(report: Report) -> Path | None:
         return Path(tempfile.gettempdir())
     except FileNotFoundError:
         report.find(
-            "disk", "no folder for temporary files can be written", "set TMPDIR to one that can"
+            "disk",
+            "no folder for temporary files can be written",
+            "set TMPDIR to a writable folder",
         )
         return None
 
@@ -182,5 +184,5 @@ def _dvc_cache(root: Path) -> Path | None:
 
 
 def _nearest(path: Path) -> Path:
-    """The path, or the nearest folder above it that exists."""
+    """Return the path, or the nearest existing folder above it."""
     return next(place for place in (path, *path.absolute().parents) if place.exists())

@@ -1,4 +1,4 @@
-"""What the examination of the environment comes to: facts, and findings with a remedy."""
+"""The result of examining the environment: facts, and findings with remedies."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that is wrong, and what to do about it."""
+    """A problem and its remedy."""
 
     topic: str
     problem: str
@@ -15,13 +15,13 @@ class Finding:
 
 @dataclass
 class Report:
-    """Facts by topic, in the order of their gathering, and what is wrong.
+    """Facts by topic, in the order in which they were added, and findings.
 
     Attributes:
-        facts: name and value by topic; values are those of JSON.
-        findings: what is wrong.
-        equal_bytes: whether the committed figures can come out here to the byte; None where
-            they do not say where they were computed.
+        facts: names and JSON values by topic.
+        findings: the problems.
+        equal_bytes: whether this machine can reproduce the committed metrics byte for byte; None
+            if they do not record where they were computed.
     """
 
     facts: dict[str, dict[str, Any]] = field(default_factory=dict)

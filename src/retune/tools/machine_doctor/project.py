@@ -1,4 +1,4 @@
-"""The project: its lock, what blocks git and DVC, where the committed figures were computed."""
+"""Examine the project: its lock, git, DVC, and the environment of the committed metrics."""
 
 import json
 import re
@@ -18,13 +18,13 @@ LIBRARIES = (
     "torch", "transformers", "tokenizers", "accelerate", "datasets", "safetensors", "numpy",
     "pyarrow", "dvc", "dvclive",
 )  # fmt: skip
-#: Where a run writes the environment that it ran in.
+#: The file in which a run records its environment.
 RECORD = "metrics/qa_times.json"
 _MARKERS = re.compile(r"^(<{7}|={7}|>{7})", re.MULTILINE)
 
 
 def examine_versions(report: Report, root: Path) -> None:
-    """Versions of what computes, and agreement of all packages with the lock."""
+    """Add the versions of the main libraries and compare all packages with the lock."""
     there = installed()
     report.facts["versions"] = {"python": sys.version.split()[0]} | {
         name: there.get(name) for name in LIBRARIES
@@ -38,17 +38,17 @@ def examine_versions(report: Report, root: Path) -> None:
     }
     if agreement.differing:
         count = len(agreement.differing)
-        counted = "1 package is" if count == 1 else f"{count} packages are"
+        counted = "1 package differs" if count == 1 else f"{count} packages differ"
         pairs = [f"{n} {now} (lock: {was})" for n, (was, now) in agreement.differing.items()]
         report.find(
             "lock",
-            f"{counted} not in the tested version: {listed(pairs)}",
+            f"{counted} from the tested version: {listed(pairs)}",
             f"`make environment`, or `pip install -c {LOCK} -e '.[dev]'`",
         )
 
 
 def examine_git(report: Report, root: Path) -> None:
-    """Whether git can record what runs here: experiments need a commit to start from."""
+    """Check git, because experiments start from a commit."""
     commit = _git(root, "rev-parse", "--short", "HEAD")
     report.facts["git"] = {
         "commit": commit,
@@ -58,20 +58,20 @@ def examine_git(report: Report, root: Path) -> None:
         report.find(
             "git",
             "there is no git commit here; experiments and sweeps start from one",
-            "`git init`, if need be, and commit the project",
+            "run `git init` if needed, and commit the project",
         )
         return
     lock = root / (_git(root, "rev-parse", "--git-path", "index.lock") or "")
     if lock.is_file():
         report.find(
             "git",
-            f"{lock} is there: another git command runs, or one was killed",
-            f"if none runs, remove it: `rm '{lock}'`",
+            f"{lock} exists: another git command is running, or one was killed",
+            f"if none is running, remove it: `rm '{lock}'`",
         )
 
 
 def examine_dvc(report: Report, root: Path) -> None:
-    """What would keep `dvc repro` from starting."""
+    """Check for problems that stop `dvc repro` from starting."""
     report.facts["dvc"] = {"dvc.lock": _examine_dvc_lock(report, root / "dvc.lock")}
     held = list(_holders(report, root / ".dvc/tmp/rwlock"))
     report.facts["dvc"]["locks held by"] = sorted({f"{pid} ({cmd})" for pid, cmd in held})
@@ -80,7 +80,7 @@ def examine_dvc(report: Report, root: Path) -> None:
 
 
 def examine_record(report: Report, root: Path) -> float | None:
-    """Compare this environment with that of the committed figures; return their peak MB."""
+    """Compare this environment with the committed metrics' one; return their peak memory in MB."""
     from retune.training.arguments import environment
 
     record = root / RECORD
@@ -103,7 +103,7 @@ def examine_record(report: Report, root: Path) -> float | None:
 
 
 def _examine_dvc_lock(report: Report, path: Path) -> str:
-    """Say what is wrong with dvc.lock, which DVC itself only calls invalid."""
+    """Add the exact problem with dvc.lock, which DVC itself only calls invalid."""
     if not path.is_file():
         return "none yet"
     text = path.read_text(encoding="utf-8", errors="replace")
@@ -121,14 +121,14 @@ def _examine_dvc_lock(report: Report, path: Path) -> str:
     if problem:
         report.find(
             "dvc",
-            f"dvc.lock {problem}, so that DVC refuses to start",
-            "`git checkout HEAD -- dvc.lock`, then `dvc repro`, which runs only what differs",
+            f"dvc.lock {problem}, so DVC refuses to start",
+            "`git checkout HEAD -- dvc.lock`, then `dvc repro`, which runs only changed stages",
         )
     return problem or "whole"
 
 
 def _holders(report: Report, path: Path) -> Iterator[tuple[int, str]]:
-    """The processes that DVC's table of locks names, with their commands."""
+    """Yield the processes in DVC's table of locks, with their commands."""
     try:
         held = json.loads(path.read_text(encoding="utf-8"))
         infos = list(held.get("write", {}).values())
@@ -139,8 +139,8 @@ def _holders(report: Report, path: Path) -> Iterator[tuple[int, str]]:
     except (ValueError, AttributeError, KeyError, TypeError):
         report.find(
             "dvc",
-            f"{path} is damaged, so that DVC refuses to start",
-            f"when no dvc command runs, remove it: `rm '{path}'`",
+            f"{path} is damaged, so DVC refuses to start",
+            f"when no dvc command is running, remove it: `rm '{path}'`",
         )
 
 
@@ -157,20 +157,20 @@ def _explain_holder(report: Report, pid: int, command: str) -> None:
         remedy = f"nothing: the next dvc command clears them; or {remove}"
     except psutil.AccessDenied:
         problem = f"process {pid} of another user holds locks (`{command}`)"
-        remedy = f"wait for it; if it is no dvc command, {remove}"
+        remedy = f"wait for it; if it is not a dvc command, {remove}"
     else:
         if zombie:
             problem = f"process {pid} (`{command}`) has ended, but its parent has not noticed"
-            remedy = f"end its parent, or, when no dvc command runs, {remove}"
+            remedy = f"end its parent; or, when no dvc command is running, {remove}"
         elif "dvc" in running:
-            problem = f"process {pid} (`{command}`) runs and holds locks"
+            problem = f"process {pid} (`{command}`) is running and holds locks"
             remedy = f"wait for it, or stop it: `kill -INT {pid}`"
         else:
             problem = (
-                f"process {pid} (`{command}`) was killed, and its number is now that of "
-                f"another program (`{running}`), for which DVC waits"
+                f"process {pid} (`{command}`) was killed; DVC waits for another program that now "
+                f"has its number (`{running}`)"
             )
-            remedy = f"when no dvc command runs, {remove}"
+            remedy = f"when no dvc command is running, {remove}"
     report.find("dvc", problem, remedy)
 
 
@@ -182,7 +182,7 @@ def _figures(path: Path) -> dict[str, Any]:
 
 
 def _recorded(value: Any) -> list[str] | None:
-    """The list under the key `environment`, however deep it stands."""
+    """Return the list under the key `environment`, at any depth."""
     if isinstance(value, dict):
         if isinstance(value.get("environment"), list):
             return list(map(str, value["environment"]))
@@ -194,7 +194,7 @@ def _recorded(value: Any) -> list[str] | None:
 
 
 def _precision(root: Path) -> str:
-    """What `qa.train.precision` comes to on this machine."""
+    """Return the precision that `qa.train.precision` selects on this machine."""
     from retune.models.precision import resolved_precision
 
     return resolved_precision(load_yaml(root / "params.yaml")["qa"]["train"]["precision"])

@@ -11,7 +11,7 @@ from tqdm import tqdm
 from retune.core.errors import RetuneError
 from retune.tools.claims.ledger import Bench, Claim, MeasuredOnce, Reproduced
 from retune.tools.claims.tables import last_word
-from retune.tools.experiments.experiments import Experiment
+from retune.tools.project.yaml_editor import set_values
 from retune.tools.verify.clones import checkout, clean_clone, repro
 from retune.tools.verify.compare import Comparison, Run, chosen_rule, compare, read_run, verdict_on
 
@@ -82,8 +82,6 @@ def _trained_again(
     root: Path, claims: Mapping[str, Reproduced], logs: Path, bar: "tqdm[Any]"
 ) -> Iterator[Outcome]:
     """Run the pipeline for each, in one clone that shares what does not differ."""
-    from dvc.utils.hydra import apply_overrides
-
     with clean_clone(root) as clone:
         path = clone / "params.yaml"
         params, committed = path.read_bytes(), read_run(clone)
@@ -91,7 +89,7 @@ def _trained_again(
             bar.set_description(f"verify {name}")
             path.write_bytes(params)
             if claim.changes:
-                apply_overrides(path, Experiment(name, claim.changes).overrides())
+                set_values(path, claim.changes)
             log = logs / f"verify-{name}.log"
             seconds = repro(clone, log, bar, force=number == 0)
             yield _judged(name, claim, committed, read_run(clone), seconds)

@@ -1,6 +1,6 @@
-"""`retune why`: what a stage would run again for.
+"""`retune why`: find the reasons for which a stage would run again.
 
-`contents` sums files and folders of the workspace as DVC does, `history` finds a sum among git's
-commits, `settings` compares params, `reasons` brings it all together for each stage of a graph,
-and `command` prints it.
+`contents` computes DVC's sums of files and folders, `history` looks for a sum in git's commits,
+`settings` compares params, `reasons` combines them for each stage, and `command` prints them. This
+room imports `core`, `tools/project` and `tools/report`.
 """

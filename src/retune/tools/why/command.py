@@ -1,4 +1,4 @@
-"""`retune why`: what it prints."""
+"""The output of `retune why`."""
 
 import contextlib
 import difflib
@@ -17,7 +17,7 @@ _WIDTH = 80
 
 
 def run(stage: str | None, *, as_json: bool) -> int:
-    """Print why a stage of the project here, or each of them, would run again; return 0.
+    """Print why a stage of this project, or each stage, would run again; return 0.
 
     Raises:
         RetuneError: there is no such stage, or a file of the project cannot be read.
@@ -41,10 +41,10 @@ def run(stage: str | None, *, as_json: bool) -> int:
 
 
 def chosen(names: Sequence[str], asked: str) -> list[str]:
-    """The stage of this name, or all items of a stage that stands for several.
+    """Return the stage of this name, or all items of a `matrix` or `foreach` stage.
 
     Raises:
-        RetuneError: there is neither.
+        RetuneError: there is no such stage.
     """
     if found := [name for name in names if asked in (name, name.partition("@")[0])]:
         return found
@@ -57,7 +57,7 @@ def chosen(names: Sequence[str], asked: str) -> list[str]:
 
 
 def overview(name: str, verdict: str, reasons: Sequence[Reason]) -> str:
-    """One line on a stage; as many of its reasons as there is room for."""
+    """Return one line about a stage, with as many of its reasons as fit."""
     if not reasons:
         return f"{name}: {verdict}"
     subjects = list(dict.fromkeys(reason.subject for reason in reasons))
@@ -68,7 +68,7 @@ def overview(name: str, verdict: str, reasons: Sequence[Reason]) -> str:
 
 
 def _print_reasons(graph: Graph, names: Sequence[str]) -> None:
-    """Of several stages, together those that have the same reasons."""
+    """Print the reasons of stages; stages with the same reasons share one entry."""
     groups: dict[tuple[str, ...], list[str]] = {}
     for name in names:
         texts = [reason.text for reason in graph.reasons(name)]
@@ -82,7 +82,7 @@ def _print_reasons(graph: Graph, names: Sequence[str]) -> None:
 
 
 def _of_any_item(text: str, name: str) -> str:
-    """A reason of `train@bert-1` with `*` for its own `bert` and `1`, as other items have it."""
+    """Replace `bert` and `1` in a reason of `train@bert-1` by `*`, so that items can share it."""
     words = "|".join(map(re.escape, name.partition("@")[2].split("-")))
     return re.sub(rf"(?<=[/@-])(?:{words})(?=[/\s:,-]|$)", "*", text) if words else text
 

@@ -1,4 +1,4 @@
-"""Sums of files and folders, as DVC takes them."""
+"""DVC's sums of files and folders."""
 
 import hashlib
 import json
@@ -10,19 +10,19 @@ from typing import Any
 
 from pathspec import GitIgnoreSpec
 
-#: In all bytes of a file or folder. Of a larger one only the size is compared.
+#: Size in bytes above which only the sizes of files and folders are compared.
 LARGEST = 2**24
-#: The name of the content of a path that is a file.
+#: The key of the sum if a path is a file.
 ITSELF = ""
 
 
 def md5_of(content: bytes) -> str:
-    """The sum of a file's content."""
+    """Return the sum of a file's content."""
     return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
 def combined(sums: Mapping[str, str]) -> str:
-    """What dvc.lock has for a file (under `ITSELF`) or a folder whose files have these sums."""
+    """Return the sum in dvc.lock of a file (under `ITSELF`) or folder with these files' sums."""
     if ITSELF in sums:
         return sums[ITSELF]
     listing = [{"md5": md5, "relpath": name} for name, md5 in sorted(sums.items())]
@@ -30,10 +30,10 @@ def combined(sums: Mapping[str, str]) -> str:
 
 
 class Workspace:
-    """The files in a DVC project, without those that its .dvcignore leaves out.
+    """The files in a DVC project that its .dvcignore does not exclude.
 
     Args:
-        root: the project's top, from where all paths are seen.
+        root: the project's top; all paths are relative to it.
     """
 
     def __init__(self, root: Path) -> None:
@@ -42,14 +42,14 @@ class Workspace:
         self._sums: dict[str, dict[str, str]] = {}
 
     def sums(self, path: str) -> dict[str, str]:
-        """The sum of each file below a folder, or of the file at `path` as `ITSELF`."""
+        """Return the sum of each file below a folder, or of the file at `path` as `ITSELF`."""
         if path not in self._sums:
             files = self._listed(path).items()
             self._sums[path] = {name: md5_of(file.read_bytes()) for name, file in files}
         return self._sums[path]
 
     def differs(self, path: str, entry: Mapping[str, Any]) -> str | None:
-        """Return `missing` or `changed` where a path is not as an entry of dvc.lock has it."""
+        """Return `missing` or `changed` if a path differs from its entry in dvc.lock."""
         if not (self.root / path).exists():
             return "missing"
         files = self._listed(path)
@@ -61,7 +61,7 @@ class Workspace:
         return "changed"
 
     def ignores(self, path: str) -> bool:
-        """Whether .dvcignore leaves out a file or (with / at its end) a folder."""
+        """Whether .dvcignore excludes a file or (with a final /) a folder."""
         return not path.startswith("..") and self._ignored.match_file(path)
 
     def _listed(self, path: str) -> dict[str, Path]:
@@ -88,7 +88,7 @@ class Workspace:
 
 
 class Cache:
-    """DVC's cache of a project, as far as to say what is in it.
+    """The contents of a project's DVC cache.
 
     Args:
         root: the project's top.

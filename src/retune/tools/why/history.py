@@ -1,4 +1,4 @@
-"""Contents of files and folders in git's commits, read by one process."""
+"""Contents of files and folders in git's commits, read by one git process."""
 
 import os
 import subprocess
@@ -10,7 +10,7 @@ from retune.core.errors import RetuneError
 from retune.tools.project.commands import git
 from retune.tools.why.contents import ITSELF, combined, md5_of
 
-#: How many commits that touched a path are looked at, newest first.
+#: Number of commits of a path that are searched, newest first.
 MOST_COMMITS = 100
 _FOLDER, _FILE = "40000", "100"
 
@@ -19,17 +19,17 @@ class History:
     """The commits of the git repository around a folder, newest first.
 
     Args:
-        folder: from where all paths are seen; links in a path are followed.
+        folder: all paths are relative to it; links in a path are followed.
 
     Raises:
-        RetuneError: it is in no git repository.
-        FileNotFoundError: there is no git.
+        RetuneError: the folder is not in a git repository.
+        FileNotFoundError: git is not installed.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._top = Path(git(folder, "rev-parse", "--show-toplevel"))
-        self._sums: dict[str, str] = {}  # of a file's content, by its name in git
+        self._sums: dict[str, str] = {}  # by git's object name
         self._process = subprocess.Popen(
             ["git", "cat-file", "--batch"],
             cwd=self._top,
@@ -44,18 +44,18 @@ class History:
         self._process.communicate()
 
     def commits(self, path: str) -> list[str]:
-        """Short names of the newest commits that touched a path; none where git has none."""
+        """Return short names of the newest commits that changed a path."""
         return self._log(f"-n{MOST_COMMITS}", "--", self._in_git(path))
 
     def commit_of(self, text: str, path: str) -> str | None:
-        """The newest commit that wrote a text into a file or took it out, or else the newest."""
+        """Return the newest commit that added or removed a text in a file, or else the newest."""
         log = self._log("-n1", f"-S{text}", "--", self._in_git(path)) or self._log("-n1")
         return log[0] if log else None
 
     def find(
         self, path: str, md5: str, ignores: Callable[[str], bool]
     ) -> tuple[str, dict[str, str]] | None:
-        """The newest commit in which a path has the sum of dvc.lock, and the sums of its files."""
+        """Return the newest commit in which a path has the sum `md5`, and its files' sums."""
         seen = set[bytes]()
         for commit in self.commits(path):
             content = self._read(f"{commit}:{self._in_git(path)}")
@@ -68,9 +68,9 @@ class History:
         return None
 
     def sums(self, commit: str, path: str, ignores: Callable[[str], bool]) -> dict[str, str]:
-        """The sum of each file of a path in a commit, as `Workspace.sums`; empty where it is not.
+        """Return the sum of each file of a path in a commit, as `Workspace.sums` does.
 
-        `ignores` is asked for paths as they are seen from the folder.
+        `ignores` gets paths relative to the folder.
         """
         content = self._read(f"{commit}:{self._in_git(path)}")
         if content is None:
@@ -82,7 +82,7 @@ class History:
         return {name: self._sum(oid) for name, oid in found if not _left_out(path, name, ignores)}
 
     def _below(self, tree: bytes, prefix: str) -> Iterator[tuple[str, str]]:
-        """Name and git's name of the content of each file in a tree of git."""
+        """Yield the path and the object name of each file in a git tree."""
         for mode, name, oid in _parsed(tree):
             if mode.startswith(_FILE):
                 yield prefix + name, oid
@@ -96,7 +96,7 @@ class History:
         return self._sums[oid]
 
     def _read(self, name: str) -> tuple[str, bytes] | None:
-        """Kind and content of an object of git, or None where it is missing."""
+        """Return kind and content of a git object, or None if it is missing."""
         given, answer = self._process.stdin, self._process.stdout
         assert given is not None
         assert answer is not None
@@ -119,7 +119,7 @@ class History:
 
 
 def _parsed(tree: bytes) -> Iterator[tuple[str, str, str]]:
-    """Mode, name and git's name of the content of each entry of a tree (by SHA-1)."""
+    """Yield mode, name and object name of each entry of a git tree (SHA-1)."""
     place = 0
     while place < len(tree):
         end = tree.index(b"\0", place)
@@ -129,7 +129,7 @@ def _parsed(tree: bytes) -> Iterator[tuple[str, str, str]]:
 
 
 def _left_out(path: str, name: str, ignores: Callable[[str], bool]) -> bool:
-    """Whether .dvcignore leaves out a file of the folder `path`, or a folder around it."""
+    """Whether .dvcignore excludes a file of the folder `path` or a folder around the file."""
     parts = name.split("/")
     folders = ("/".join(parts[:end]) for end in range(1, len(parts)))
     return ignores(f"{path}/{name}") or any(ignores(f"{path}/{folder}/") for folder in folders)

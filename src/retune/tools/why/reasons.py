@@ -1,4 +1,4 @@
-"""For each stage of a graph, why DVC would run it again."""
+"""The reasons for which DVC would run each stage of a graph again."""
 
 import json
 import re
@@ -28,11 +28,11 @@ class Reason:
 
     Attributes:
         kind: `never`, `command`, `listed`, `param`, `files`, `library`, `data`, `upstream`,
-            `output` or `restore`. An `upstream` stage may write the same bytes again;
-            what `restore` names is in DVC's cache.
+            `output` or `restore`. An `upstream` stage may write the same bytes again; the DVC
+            cache has the outputs that `restore` names.
         subject: the param, library or path.
         text: the reason as a line.
-        details: more of it for programs.
+        details: more about the reason, for programs.
     """
 
     kind: str
@@ -43,19 +43,19 @@ class Reason:
 
 @dataclass(frozen=True)
 class _Stage:
-    """A stage as dvc.yaml and dvc.lock have it; paths are seen from the project's top."""
+    """A stage in dvc.yaml and dvc.lock; paths are relative to the project's top."""
 
     base: PurePosixPath
     body: Mapping[str, Any]
     locked: Mapping[str, Any]
 
     def paths(self, *kinds: str) -> list[str]:
-        """What dvc.yaml lists."""
+        """Return the paths that dvc.yaml lists."""
         found = [path for kind in kinds for path, _ in entries(self.body.get(kind))]
         return list(dict.fromkeys(joined(self.base, path) for path in found))
 
     def recorded(self, kind: str) -> dict[str, dict[str, Any]]:
-        """What dvc.lock has of `deps` or `outs`, by path."""
+        """Return the entries of `deps` or `outs` in dvc.lock, by path."""
         return {
             joined(self.base, str(entry["path"])): entry
             for entry in self.locked.get(kind, ())
@@ -64,11 +64,11 @@ class _Stage:
 
 
 class Graph:
-    """The stages of a DVC project, and why each of them would run again.
+    """The stages of a DVC project and the reasons to run each of them again.
 
     Args:
         root: the project's top.
-        history: of git, to name what has changed in a folder; None where there is none.
+        history: git's commits, to find the changed files of a folder; None without git.
 
     Raises:
         RetuneError: dvc.yaml, dvc.lock or a params file cannot be read.
@@ -85,17 +85,17 @@ class Graph:
         self._files: dict[tuple[str, str], Reason] = {}
 
     def reasons(self, name: str) -> list[Reason]:
-        """Why DVC would run this stage; none where it is up to date."""
+        """Return why DVC would run this stage; nothing if it is up to date."""
         if name not in self._reasons:
             self._reasons[name] = None
             self._reasons[name] = list(self._found(name, self.stages[name]))
         found = self._reasons[name]
         if found is None:
-            raise RetuneError(f"dvc.yaml: stage `{name}` needs its own output; mend its `deps`")
+            raise RetuneError(f"dvc.yaml: stage `{name}` needs its own output; correct its `deps`")
         return found
 
     def verdict(self, name: str) -> str:
-        """What `dvc repro` would do with a stage."""
+        """Return what `dvc repro` would do with a stage."""
         kinds = {reason.kind for reason in self.reasons(name)}
         if kinds <= {"restore"}:
             return RESTORE if kinds else SAME
@@ -126,7 +126,7 @@ class Graph:
                 yield self._changed(path, str(recorded[path]["md5"]), state)
 
     def _data(self, path: str, entry: Mapping[str, Any], makers: list[str]) -> Iterator[Reason]:
-        """Of what other stages write."""
+        """Yield reasons about a path that other stages write."""
         running = [maker for maker in makers if self.verdict(maker) in (MAY, RUN)]
         if running:
             certain = any(self.verdict(maker) == RUN for maker in running)
@@ -135,7 +135,7 @@ class Graph:
             return
         written = self.stages[makers[0]].recorded("outs").get(path)
         if written and written["md5"] != entry["md5"]:
-            text = f"{path}: {makers[0]} has written it anew since"
+            text = f"{path}: {makers[0]} has written it again since"
             yield Reason("data", path, text, {"stages": makers})
         elif not written and self._workspace.differs(path, entry) == "changed":
             yield Reason("data", path, f"{path}: changed since the last run", {"stages": makers})
@@ -149,7 +149,7 @@ class Graph:
             md5 = str(recorded[path]["md5"])
             state = self._workspace.differs(path, recorded[path])
             if state == "missing" and self._cache.has(md5):
-                text = f"{path}: missing; `dvc checkout` brings it back"
+                text = f"{path}: missing; `dvc checkout` restores it"
                 yield Reason("restore", path, text)
             elif state == "missing":
                 yield Reason("output", path, f"{path}: missing, and not in DVC's cache")
@@ -157,7 +157,7 @@ class Graph:
                 yield Reason("output", path, f"{path}: changed since the stage wrote it")
 
     def _changed(self, path: str, md5: str, state: str) -> Reason:
-        """Of a file or folder that no stage writes; what changed in it is looked up once."""
+        """Return the reason for a changed file or folder that no stage writes, found once."""
         if (path, md5) not in self._files:
             details = self._compared(path, md5) if state == "changed" else {"state": state}
             text = f"{path}: {_files_text(details)}"
@@ -165,9 +165,9 @@ class Graph:
         return self._files[path, md5]
 
     def _compared(self, path: str, md5: str) -> dict[str, Any]:
-        """What differs from the commit that dvc.lock is about."""
+        """Return the differences from the commit to which dvc.lock belongs."""
         if self._history is None:
-            return {"state": "changed; without git, nothing tells which files"}
+            return {"state": "changed; git is needed to find the files"}
         if not self._history.commits(path):
             return {"state": "changed since the last run; git has no version of it"}
         ignores = self._workspace.ignores
@@ -178,14 +178,14 @@ class Graph:
         return {"near": commit, **_split(then, self._workspace.sums(path))}
 
     def _makers(self, path: str) -> list[str]:
-        """Stages that write a path, a folder around it, or something in it."""
+        """Return the stages that write a path, a folder around it, or something in it."""
         places = (path, *(str(parent) for parent in PurePosixPath(path).parents))
         around = [self._writers[place] for place in places if place in self._writers]
         return around or self._writers_below.get(path, [])
 
     @cached_property
     def _writers(self) -> dict[str, str]:
-        """The stage that writes each output."""
+        """Map each output to the stage that writes it."""
         return {
             path: name
             for name, stage in self.stages.items()
@@ -194,7 +194,7 @@ class Graph:
 
     @cached_property
     def _writers_below(self) -> dict[str, list[str]]:
-        """The stages that write something in a folder."""
+        """Map each folder to the stages that write something in it."""
         found: dict[str, list[str]] = {}
         for path, name in self._writers.items():
             for parent in PurePosixPath(path).parents:
@@ -210,7 +210,7 @@ def _command(stage: _Stage) -> Iterator[Reason]:
 
 
 def _settings(stage: _Stage, read: Callable[[str], dict[str, Any]]) -> Iterator[Reason]:
-    """Params, and after them libraries."""
+    """Yield changed params, then changed libraries."""
     found, libraries = list[Reason](), list[Reason]()
     locked = stage.locked.get("params", {})
     for file, name, old, new in changes(read, stage.base, stage.body.get("params"), locked):
@@ -228,7 +228,7 @@ def _settings(stage: _Stage, read: Callable[[str], dict[str, Any]]) -> Iterator[
 
 
 def shown(value: Any) -> str:
-    """A value as one would write it in YAML, cut."""
+    """Return a value as in YAML, shortened."""
     if isinstance(value, str) and (_PLAIN.fullmatch(value) or " " in value.strip()):
         return value if len(value) <= 200 else value[:197] + "..."
     if isinstance(value, str) and re.fullmatch(r"\d+(\.\d+){2,}\S*", value):  # a version
@@ -258,5 +258,7 @@ def _files_text(details: Mapping[str, Any]) -> str:
         return f"{files} since {since}"
     if not details["near"]:
         return "changed since the last run; git has no commit yet"
-    told = f"{files} since {details['near']}, the commit of its sum in {_LOCK}"
-    return f"no commit has what the last run used; {told if files else 'git ignores what differs'}"
+    known = f"{files} since {details['near']}, the commit of its sum in {_LOCK}"
+    return (
+        f"no commit has the files of the last run; {known if files else 'git ignores what differs'}"
+    )

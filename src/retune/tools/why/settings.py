@@ -1,4 +1,4 @@
-"""Params of a stage, as dvc.lock has them and as they are now."""
+"""Compare the params of a stage in dvc.lock with their present values."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -8,7 +8,7 @@ from typing import Any
 from retune.tools.report.graph import joined
 from retune.tools.report.locks import PARAMS, flat
 
-#: There is no such param.
+#: The value of a param that does not exist.
 GONE: Any = object()
 
 
@@ -18,13 +18,13 @@ def changes(
     listed: Any,
     locked: Mapping[str, Any],
 ) -> Iterator[tuple[str, str, Any, Any]]:
-    """File, dotted name, old and new value of each param that is another now, or `GONE`.
+    """Yield file, dotted name, old and new value (or `GONE`) of each changed param.
 
     Args:
         read: returns the content of a params file.
-        base: the stage's folder, from which its paths are seen.
+        base: the stage's folder, to which its paths are relative.
         listed: the stage's `params:` in dvc.yaml.
-        locked: its `params:` in dvc.lock.
+        locked: the stage's `params:` in dvc.lock.
     """
     before = {joined(base, file): values for file, values in locked.items()}
     for file, names in _by_file(listed).items():
@@ -38,7 +38,7 @@ def changes(
 
 
 def value_of(values: Any, name: str) -> Any:
-    """The value at a dotted name, in which lists are indexed (`a.0`, `a[0]`), or `GONE`."""
+    """Return the value at a dotted name (lists: `a.0`, `a[0]`), or `GONE`."""
     for key in re.split(r"[.\[\]]+", name.rstrip("]")):
         if isinstance(values, list) and key.isdecimal() and int(key) < len(values):
             values = values[int(key)]
@@ -50,7 +50,7 @@ def value_of(values: Any, name: str) -> Any:
 
 
 def _by_file(listed: Any) -> dict[str, list[str]]:
-    """Names of params by file; none stand for all of the file."""
+    """Return the names of params by file; no names mean the whole file."""
     found: dict[str, list[str]] = {}
     for entry in listed or ():
         files = entry if isinstance(entry, dict) else {PARAMS: [entry]}
@@ -62,7 +62,7 @@ def _by_file(listed: Any) -> dict[str, list[str]]:
 def _differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
     for name in dict.fromkeys([*now, *then]):
         old, new = then.get(name, GONE), now.get(name, GONE)
-        # An empty section (`{}`) is replaced by what it has got.
+        # An empty section (`{}`) is replaced by its new params.
         filled = (old, new) in (({}, GONE), (GONE, {})) and any(
             other.startswith(f"{name}.") for other in (*then, *now)
         )
