@@ -16,9 +16,6 @@ from retune.tools.ask.asking import Reply, trained_with
 if TYPE_CHECKING:
     from rich.text import Text
 
-PARAMS = "pipelines/language_model/params.yaml"
-MODEL = "pipelines/language_model/data/after"
-
 
 def asker(settings: Params, folder: Path, context: str | None) -> Callable[[str], Reply]:
     """The function that continues a text with the model in `folder`, as the generate stage does."""
@@ -27,7 +24,7 @@ def asker(settings: Params, folder: Path, context: str | None) -> Callable[[str]
     with settings as params:
         search = params.section("language_model.generate", GenerationParams)
         seed = params.section("language_model.seed", Seed)
-    trained_with(folder, "language_model.model")
+    trained_with(folder, {"language_model.model": str})
     voice, legend = speaker(load(folder), folder), _legend()
 
     def continued(prompt: str) -> Reply:

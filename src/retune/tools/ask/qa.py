@@ -23,9 +23,6 @@ from retune.tools.ask.asking import Reply, trained_with
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-PARAMS = "params.yaml"
-MODEL = "data/qa/model"
-
 
 class Reader(NamedTuple):
     """A trained model with all by which the stages ask it."""
@@ -44,7 +41,7 @@ def load_reader(settings: Params, folder: Path) -> Reader:
         lengths = params.section("qa.tokenize", TokenizeParams)
         predicting = params.section("qa.predict", PredictParams)
         postprocessing = params.section("qa.postprocess", PostprocessParams)
-    squad_v2, variant = trained_with(folder, "qa.squad_v2", "qa.model")
+    squad_v2, variant = trained_with(folder, {"qa.squad_v2": bool, "qa.model": str})
     model, tokenizer = load(variant, folder), load_tokenizer(folder)
     require_vocabulary(model.config.vocab_size, id_count(tokenizer), folder)
     windower = Windower(tokenizer, lengths)

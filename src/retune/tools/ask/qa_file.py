@@ -21,10 +21,11 @@ from retune.tasks.qa.postprocess.postprocess import ranked_in_parts
 from retune.tasks.qa.postprocess.spans import Floats, chunks
 from retune.tasks.qa.predict.predict import on_best_device, predict_part
 from retune.tasks.qa.questions.examples import Example
+from retune.tasks.qa.task import ASKER
 from retune.tasks.qa.tokenize.tokenize import batches
 from retune.tasks.qa.windows.windows import Windows
 from retune.tools.ask.asking import require_trained_as
-from retune.tools.ask.qa import MODEL, PARAMS, Reader, load_reader
+from retune.tools.ask.qa import Reader, load_reader
 
 #: What stands in the folder of answers.
 FILES = ("predictions.json", "nbest.jsonl", "report.json")
@@ -41,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     data = arguments.data
     if data is None:
         raise RetuneError("--out is for the answers to --data FILE; give both")
-    if arguments.task != "qa" or arguments.texts or arguments.context:
+    if arguments.task != ASKER.name or arguments.texts or arguments.context:
         raise RetuneError(
             "--data FILE has questions and contexts of its own: no TEXT and no --context beside "
             "it, and --task qa only"
@@ -82,7 +83,7 @@ def ask_file(
             for an `out` that is not to be replaced.
     """
     _require_replaceable(out)
-    settings, folder = Params(params or PARAMS, variant), model or Path(MODEL)
+    settings, folder = Params(params or ASKER.params, variant), model or Path(ASKER.model)
     require_trained_as(variant, settings, folder)
     examples = read_questions(data)
     reader = load_reader(settings, folder)

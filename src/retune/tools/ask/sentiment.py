@@ -20,9 +20,6 @@ from retune.tasks.sentiment.texts.examples import LABELS, THRESHOLD
 from retune.tasks.sentiment.tokenize.tokenize import TokenizeParams, reader
 from retune.tools.ask.asking import Reply, trained_with
 
-PARAMS = "pipelines/sentiment/params.yaml"
-MODEL = "pipelines/sentiment/data/bert/runs/1234/model"
-
 
 def asker(settings: Params, folder: Path, context: str | None) -> Callable[[str], Reply]:
     """The function that classifies a sentence with the model in `folder`."""
@@ -31,7 +28,7 @@ def asker(settings: Params, folder: Path, context: str | None) -> Callable[[str]
     with settings as params:
         lengths = params.section("sentiment.tokenize", TokenizeParams)
         predicting = params.section("sentiment.predict", PredictParams)
-    (variant,) = trained_with(folder, "sentiment.model")
+    (variant,) = trained_with(folder, {"sentiment.model": str})
     model, tokenizer = on_best_device(load(variant, folder)), load_tokenizer(folder)
     require_vocabulary(model.config.vocab_size, id_count(tokenizer), folder)
     collate = Collator.for_model(model, tokenizer)

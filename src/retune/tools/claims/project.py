@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from copy import deepcopy
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, cast
 
 from retune.core.errors import RetuneError
@@ -11,15 +11,13 @@ from retune.core.params import load_yaml
 
 NAME = "claims.yaml"
 _PARAMS = "params.yaml"
+_DATA = "raw"
 #: Keys that name a row of a list, for `Claim.values`.
 _ROW_NAMES = ("name", "split", "group", "recipe", "score")
 
 
 class Project:
     """The files that say what was run: read once, when they are needed."""
-
-    #: The output whose hash stands for the data of a run.
-    data = "data/qa/raw"
 
     def __init__(self, root: Path, folder: str = "") -> None:
         self.root, self.folder = root, root / folder
@@ -65,20 +63,16 @@ class Project:
         return {(self.folder / path).relative_to(self.root).as_posix() for path in written}
 
     def data_md5(self) -> str:
-        """The hash of the data in dvc.lock."""
+        """Return the hash of the download stage's output in dvc.lock."""
         for stage in self.lock.values():
             for out in stage["outs"]:
-                if out["path"] == self.data:
+                if PurePosixPath(out["path"]).name == _DATA:
                     return str(out["md5"])
-        raise RetuneError(f"dvc.lock: no stage has written {self.data}; run `dvc repro`")
+        raise RetuneError(f"dvc.lock: no stage has written the folder {_DATA}; run `dvc repro`")
 
 
 class Sister(Project):
     """Likewise of the pipeline in another folder, whose stages stand for several methods."""
-
-    def __init__(self, root: Path, folder: str) -> None:
-        super().__init__(root, folder)
-        self.data = "data/raw"
 
     def params_of(self, changes: Mapping[str, Any]) -> dict[str, Any]:
         """The whole file: what a method reads of it is up to its `variants`."""

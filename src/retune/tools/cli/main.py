@@ -10,15 +10,12 @@ from pathlib import Path
 from retune.core.stage import guarded
 from retune.core.standard_streams import hold_standard_streams, require_open
 from retune.core.terminal_text import Parser, escaped, escaped_json
+from retune.tasks.task import askers
 from retune.tools.cli import experiments
 from retune.tools.project.workspace import inside_project, sister_place
 
 #: Who answers `retune ask`, by task.
-ASKERS = {
-    "qa": "retune.tools.ask.qa",
-    "sentiment": "retune.tools.ask.sentiment",
-    "generate": "retune.tools.ask.language_model",
-}
+ASKERS = askers()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -74,7 +71,7 @@ def _add_ask(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         "texts",
         nargs="*",
         metavar="TEXT",
-        help="a question, a sentence (sentiment), the beginning of a text (generate)",
+        help=", ".join(f"{asker.text} ({name})" for name, asker in ASKERS.items()),
     )
     parser.add_argument("--task", choices=ASKERS, default="qa", help="(default: qa)")
     parser.add_argument(

@@ -9,9 +9,13 @@ from typing import Any
 
 from retune.core.errors import RetuneError
 from retune.core.params import parameters
+from retune.tasks.task import main_task
 
 FOLDER = Path("experiments")
-SEED = "qa.seed"
+SEED = main_task().key("seed")
+MODEL = main_task().key("model")
+#: The score that tables are sorted by.
+RANKING = main_task().key(main_task().ranking)
 
 
 class HydraValue(str):

@@ -11,6 +11,7 @@ from retune.core.errors import RetuneError, excerpt
 from retune.core.params import parameters
 from retune.tools.experiments.experiments import (
     FOLDER,
+    MODEL,
     SEED,
     Experiment,
     HydraValue,
@@ -113,7 +114,7 @@ def grid(assignments: Sequence[str]) -> list[Experiment]:
     axes = [_axis(assignment) for assignment in assignments]
     _refuse_repeated([axis[0][0] for axis in axes], assignments)
     points = [point for point in itertools.product(*axes) if point]
-    varied = {axis[0][0] for axis in axes if len(axis) > 1} | {"qa.model"}
+    varied = {axis[0][0] for axis in axes if len(axis) > 1} | {MODEL}
     long = any(len(_name(point)) > _LONG for point in points)
     return [
         Experiment(
@@ -188,4 +189,4 @@ def _name(point: Sequence[tuple[str, str]]) -> str:
 def _name_part(key: str, value: str) -> str:
     plain = value.strip("[]{}'\"")
     text = re.sub(r"[^A-Za-z0-9._-]+", "-", plain) or "empty"
-    return text if key == "qa.model" else f"{key.rpartition('.')[2]}={text}"
+    return text if key == MODEL else f"{key.rpartition('.')[2]}={text}"

@@ -12,12 +12,13 @@ from typing import Any
 from retune.core.errors import RetuneError, listed
 from retune.core.params import load_yaml
 from retune.tables.metrics_files import figures_of
+from retune.tasks.task import main_task
 from retune.tools.experiments import leftovers
-from retune.tools.experiments.table import COLUMNS, METRICS, TRAINED, Row
+from retune.tools.experiments.experiments import MODEL, RANKING
+from retune.tools.experiments.table import Row, keys, metrics_files
 
 DONE = (None, "Success")  # states of an experiment that has ended well
 _REFS = "refs/exps/"
-_KEYS = [key for _, key, *_ in (*COLUMNS, TRAINED)]
 
 
 @dataclass(frozen=True)
@@ -124,12 +125,11 @@ def _completed(row: Row, ref: Ref | None) -> Row:
 def _figures(commit: str) -> Row:
     """The figures of a commit's metrics files, by dotted name."""
     found: Row = {}
-    for name in METRICS:
+    for name in metrics_files():
         with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
             found |= figures_of(json.loads(_git("show", f"{commit}:./metrics/{name}")))
-    return {
-        key: found[key.removeprefix("qa.")] for key in _KEYS if key.removeprefix("qa.") in found
-    }
+    figures = {main_task().key(name): value for name, value in found.items()}
+    return {key: figures[key] for key in keys() if key in figures}
 
 
 def elsewhere(names: Sequence[str] = ()) -> str:
@@ -152,8 +152,8 @@ def validation_data(row: Mapping[str, Any], ref: Ref | None) -> str:
 
     Two experiments with different texts here cannot be compared.
     """
-    split = _recorded_split(ref) if ref else None
-    chosen = row.get("qa.dataset")
+    split, task = _recorded_split(ref) if ref else None, main_task()
+    chosen = row.get(task.key("dataset"))
     if split:
         files = ", ".join(f"{file['name']} {file['sha256'][:8]}" for file in split["files"])
         data = f"{split['questions']:,} questions of {chosen} ({files})"
@@ -162,22 +162,24 @@ def validation_data(row: Mapping[str, Any], ref: Ref | None) -> str:
         params = [
             f"{key.rpartition('.')[2]} {value}"
             for key, value in row.items()
-            if key.startswith(f"qa.datasets.{chosen}.") and "train" not in key and value is not None
+            if key.startswith(task.key(f"datasets.{chosen}."))
+            and "train" not in key
+            and value is not None
         ]
-        limit = row.get("qa.download.validation_limit")
+        limit = row.get(task.key("download.validation_limit"))
         data = ", ".join([f"validation split of {chosen}", *params])
     if limit is not None:
-        sampled = f", seed {row.get('qa.download.sample_seed')}" if "sample" in str(limit) else ""
-        data += f", limit {limit}{sampled}"
-    rules = f"normalizer {row.get('qa.score.normalizer')}, squad_v2 {row.get('qa.squad_v2')}"
-    return f"{data}, {rules}"
+        seed = row.get(task.key("download.sample_seed"))
+        data += f", limit {limit}" + (f", seed {seed}" if "sample" in str(limit) else "")
+    rules = sorted(f"{rule.rpartition('.')[2]} {row.get(rule)}" for rule in task.rules)
+    return ", ".join([data, *rules])
 
 
 def _recorded_split(ref: Ref) -> Any:
     """The validation split in the metrics of the download stage of an experiment."""
     path = _download_metrics()
     try:
-        splits = json.loads(_git("show", f"{ref.commit}:./{path}"))["qa"]["download"]
+        splits = json.loads(_git("show", f"{ref.commit}:./{path}"))[main_task().section]["download"]
         (split,) = (split for split in splits if split["split"] == "validation")
         return split
     except (ValueError, KeyError, TypeError):
@@ -190,7 +192,8 @@ def _download_metrics() -> str:
     download = stages.get("download", {})
     outputs = [*download.get("metrics", []), *download.get("outs", [])]
     paths = (out if isinstance(out, str) else next(iter(out)) for out in outputs)
-    return next((path for path in paths if path.endswith(".json")), "metrics/qa_download.json")
+    usual = f"metrics/{main_task().section}_download.json"
+    return next((path for path in paths if path.endswith(".json")), usual)
 
 
 def _is_own(ref: Ref | None) -> bool:
@@ -239,7 +242,7 @@ def _plain(row: Row, dead: set[str]) -> Row:
     if plain.get("Experiment") in dead:
         plain["State"] = "Killed"
     if plain.get("State") not in DONE:
-        plain |= dict.fromkeys(_KEYS)
+        plain |= dict.fromkeys(keys())
     return plain
 
 
@@ -249,9 +252,9 @@ def _row(shown: Mapping[str, Any]) -> Row:
         "name": shown["Experiment"],
         "state": None if state in DONE else str(state).lower(),
         "data": shown["data"],
-        "qa.model": shown.get("qa.model"),
+        MODEL: shown.get(MODEL),
     }
-    return about | {key: _number(shown.get(key)) for key in _KEYS}
+    return about | {key: _number(shown.get(key)) for key in keys()}
 
 
 def _number(value: Any) -> float | None:
@@ -261,4 +264,4 @@ def _number(value: Any) -> float | None:
 
 def _place(row: Row, groups: Sequence[str]) -> tuple[bool, int, float]:
     ended = row["state"] is None
-    return not ended, groups.index(row["data"]) if ended else 0, -(row["qa.f1"] or 0.0)
+    return not ended, groups.index(row["data"]) if ended else 0, -(row[RANKING] or 0.0)

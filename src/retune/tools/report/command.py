@@ -4,21 +4,20 @@ import argparse
 import importlib
 import json
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 
 from retune.core.errors import RetuneError, listed
 from retune.core.files import atomic_path
-from retune.core.params import module_names
 from retune.core.terminal_text import say
+from retune.tasks.task import tasks
 from retune.tools.report import figures, provenance, results, settings
 from retune.tools.report.content import Block, Part, Remark, Report, section
 from retune.tools.report.graph import SISTERS, Pipeline, folders, read_pipeline
 from retune.tools.report.locks import Lock
 from retune.tools.report.sources import Reader
 
-_ADDITIONS = "retune.tools.report.task_sections"
 _WIDTH = 80
 
 
@@ -72,11 +71,11 @@ def part(root: Path, name: str, folder: str) -> Part:
         return Part(name, broken.about, broken.command, tuple(fault))
     reader, lock = Reader(root, pipeline), Lock(root, pipeline.folder)
     found = results.read_metrics(reader)
-    task = _additions(name)
-    claimed: Sequence[str] = task.CLAIMED if task else ()
+    modules = [*_task_modules(folder)]
+    claimed = [shown for module in modules for shown in module.CLAIMED]
     sections = [
         *results.results(found),
-        *(task.add(reader, found) if task else ()),
+        *(added for module in modules for added in module.add(reader, found)),
         *figures.charts(reader, claimed),
         *results.lists(found, claimed),
         *settings.settings(root, pipeline, lock),
@@ -87,10 +86,11 @@ def part(root: Path, name: str, folder: str) -> Part:
     return Part(name, pipeline.about, pipeline.command, (*section("Gaps", gaps), *sections))
 
 
-def _additions(name: str) -> ModuleType | None:
-    if name not in module_names(_ADDITIONS):
-        return None
-    return importlib.import_module(f"{_ADDITIONS}.{name}")
+def _task_modules(folder: str) -> Iterator[ModuleType]:
+    """The modules of the tasks of a pipeline that have sections of their own."""
+    for task in tasks().values():
+        if task.folder == folder and task.report:
+            yield importlib.import_module(task.report)
 
 
 def _require_file(path: Path) -> None:

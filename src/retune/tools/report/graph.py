@@ -15,8 +15,8 @@ from typing import Any
 
 from retune.core.errors import RetuneError, excerpt
 from retune.core.yaml_files import load_yaml
+from retune.tasks.task import main_task
 
-MAIN = "qa"  # the pipeline at the top
 SISTERS = "pipelines"
 #: The axis over which figures are folded to mean and interval.
 SEED = "seed"
@@ -90,7 +90,7 @@ class Pipeline:
 def folders(root: Path) -> dict[str, str]:
     """The folder of each pipeline by its name, the main one first."""
     sisters = sorted(path.parent.name for path in root.glob(f"{SISTERS}/*/dvc.yaml"))
-    return {MAIN: ""} | {name: f"{SISTERS}/{name}" for name in sisters}
+    return {main_task().section: ""} | {name: f"{SISTERS}/{name}" for name in sisters}
 
 
 def read_pipeline(root: Path, name: str, folder: str) -> Pipeline:

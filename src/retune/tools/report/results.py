@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from retune.core.errors import listed
 from retune.stats.seed_spread import Variant, interval_half_width, warnings
+from retune.tasks.task import Figure, costs, figures
 from retune.tools.report.content import (
     Block,
     Cell,
@@ -26,40 +27,8 @@ from retune.tools.report.content import (
 from retune.tools.report.graph import SEED, Output
 from retune.tools.report.sources import Reader
 
-#: Figures of which more than the name is known, in the order of their columns.
-FIGURES: dict[str, tuple[str, Form]] = {
-    "exact_match": ("EM", "score"),
-    "accuracy": ("accuracy", "score"),
-    "f1": ("F1", "score"),
-    "macro_f1": ("macro F1", "score"),
-    "precision": ("precision", "score"),
-    "recall": ("recall", "score"),
-    "perplexity_before": ("perplexity before", "score"),
-    "perplexity": ("perplexity", "score"),
-    "loss": ("loss", "number"),
-    "mft_pass_rate": ("MFT passed, %", "score"),
-    "mft_pass_rate_of_one_answer": ("MFT by one answer to all, %", "score"),
-    "probe_pass_rate": ("probes passed, %", "score"),
-    "probe_pass_rate_of_one_answer": ("by one answer to all, %", "score"),
-    "expected_calibration_error": ("calibration error", "score"),
-    "ceiling_f1": ("F1 ceiling", "score"),
-    "parameters": ("parameters", "count"),
-    "trained_parameters": ("trained", "count"),
-    "model_bytes": ("stored", "bytes"),
-    "bundle_bytes": ("stored", "bytes"),
-    "train_seconds": ("training", "seconds"),
-    "train_windows_per_second": ("windows/s", "number"),
-    "train_texts_per_second": ("texts/s", "number"),
-    "train_blocks_per_second": ("blocks/s", "number"),
-    "train_sentence_parts_per_second": ("parts/s", "number"),
-    "peak_memory_mb": ("peak memory, MB", "count"),
-}
-_COSTS = [*FIGURES][[*FIGURES].index("parameters") :]
-_ORDER = {name: place for place, name in enumerate(FIGURES)}
 _MOST_ROWS = 200  # of a list that is shown; longer ones stay in their file
 _SPREAD = "spread"
-#: Of which one run is one draw.
-_SCORES = ("exact_match", "f1", "accuracy")
 Key = tuple[str, ...]
 
 
@@ -108,23 +77,28 @@ def lists(found: Sequence[Metrics], claimed: Sequence[str] = ()) -> list[Section
     return section("Details of the metrics", made, folded=True)
 
 
+def declared(name: str) -> Figure:
+    """Return the figure that a task declares under this name, or else one of the name alone."""
+    return figures().get(name) or costs().get(name) or Figure(name)
+
+
 def heading(name: str) -> str:
-    """What a column of a figure is called."""
-    return FIGURES[name][0] if name in FIGURES else name.replace("_", " ")
+    """Return the heading of a figure's column."""
+    return declared(name).label
 
 
 def form(name: str) -> Form:
-    """How a figure is told."""
-    return FIGURES[name][1] if name in FIGURES else "number"
+    """Return how a figure is written."""
+    return declared(name).unit
 
 
-def figures(value: Any) -> Figures:
+def figures_in(value: Any) -> Figures:
     """The figures of a metrics file by the last part of their name; the outermost one counts."""
     scalars: dict[str, float] = {}
     half_widths: dict[str, float] = {}
     for name, number in sorted(_scalars(value), key=lambda pair: pair[0].count(".")):
         last = name.rpartition(".")[2]
-        if "[" not in name or last in FIGURES:
+        if "[" not in name or declared(last).heading:
             scalars.setdefault(last, number)
     for name, rows in _lists(value):
         for row in rows if name == _SPREAD else ():
@@ -140,7 +114,7 @@ def _by_variant(axes: Key, found: Sequence[Metrics]) -> list[Table]:
     seeds = {m.output.item[SEED] for m in found if SEED in m.output.item}
     told_ = f"; ± is half of the 95 % interval over {len(seeds)} seeds" if seeds else ""
     by = f"by {' and '.join(axes)}{told_}"
-    scores, costs = ([n for n in names if (n in _COSTS) is cost] for cost in (False, True))
+    scores, prices = ([n for n in names if (n in costs()) is cost] for cost in (False, True))
     columns = [Column(axis, "code") for axis in axes]
     return [
         Table(
@@ -148,7 +122,7 @@ def _by_variant(axes: Key, found: Sequence[Metrics]) -> list[Table]:
             (*columns, *(Column(heading(name), form(name)) for name in chosen)),
             tuple((*key, *(row.get(name) for name in chosen)) for key, row in runs.items()),
         )
-        for what, chosen in (("Figures", scores), ("Costs", costs))
+        for what, chosen in (("Figures", scores), ("Costs", prices))
         if chosen
     ]
 
@@ -166,7 +140,7 @@ def cells_by_variant(
     widths: dict[tuple[Key, str], float] = {}
     for metrics in found:
         key = variant(metrics)
-        row, told = runs.setdefault(key, {}), figures(metrics.value)
+        row, told = runs.setdefault(key, {}), figures_in(metrics.value)
         for name, number in told.scalars.items():
             row.setdefault(name, []).append(number)
         widths |= {(key, name): width for name, width in told.half_widths.items()}
@@ -183,23 +157,29 @@ def rows(value: Any) -> list[dict[str, Any]]:
 
 def _noise(found: Sequence[Metrics]) -> list[str]:
     """The project's words on scores of one run each; runs of several seeds have intervals."""
+    headings = {name: figure.label for name, figure in figures().items() if _is_score(figure)}
     variants: dict[str, dict[str, dict[int, float]]] = {}
     for output, value in found:
-        scalars, half_widths = figures(value)
+        scalars, half_widths = figures_in(value)
         if half_widths or SEED in output.item:
             return []
         name = " ".join(output.variant.values())
-        scores = {key: {0: scalars[key]} for key in _SCORES if key in scalars}
+        scores = {key: {0: scalars[key]} for key in headings if key in scalars}
         variants.setdefault(name, {}).update(scores)
     told = [Variant(name, name, values) for name, values in variants.items()]
-    return warnings(told, {key: heading(key) for key in _SCORES})
+    return warnings(told, headings)
+
+
+def _is_score(figure: Figure) -> bool:
+    """Whether it is in percent, and more of it is better."""
+    return figure.unit == "score" and figure.compared == "higher"
 
 
 def _by_stage(found: Sequence[Metrics]) -> Table:
     """Figures of stages that there is one of, a row each by what they are, scores before costs."""
     rows: dict[tuple[str, str], float] = {}
     for metrics in found:
-        for name, number in figures(metrics.value).scalars.items():
+        for name, number in figures_in(metrics.value).scalars.items():
             rows[metrics.output.stage, name] = number
     columns = (Column("stage", "code"), Column("figure"), Column("value", "number"))
     return Table(
@@ -207,7 +187,7 @@ def _by_stage(found: Sequence[Metrics]) -> Table:
         columns,
         tuple(
             (stage, heading(name), Told(n, form(name)))
-            for (stage, name), n in sorted(rows.items(), key=lambda row: row[0][1] in _COSTS)
+            for (stage, name), n in sorted(rows.items(), key=lambda row: row[0][1] in costs())
         ),
     )
 
@@ -224,7 +204,9 @@ def _folded(values: Sequence[float], half_width: float | None) -> Cell:
 
 
 def _ordered(names: Iterator[str]) -> list[str]:
-    return sorted(dict.fromkeys(names), key=lambda name: (_ORDER.get(name, len(_ORDER)), name))
+    order = [name for name, figure in (*figures().items(), *costs().items()) if figure.heading]
+    places = {name: place for place, name in enumerate(order)}
+    return sorted(set(names), key=lambda name: (places.get(name, len(places)), name))
 
 
 def list_table(caption: str, rows: Sequence[tuple[Output, Mapping[str, Any]]]) -> Block:

@@ -8,14 +8,13 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from retune.core.errors import RetuneError
-from retune.tools.experiments.table import COLUMNS
+from retune.tasks.task import main_task
 from retune.tools.project.commands import git
 from retune.tools.verify.clones import project_root
 from retune.tools.verify.command import tolerances_of
 from retune.tools.verify.compare import EQUAL, Run, chosen_rule, read_run, verdict_on, without_times
 
 _MOST_ROWS = 25
-_HEADLINE = {key: heading for heading, key, *_ in COLUMNS[:2]}
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -29,11 +28,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 def table(base: Run, head: Run, tolerances: Mapping[str, float]) -> Iterator[str]:
     """The lines of the table: the headline, where both runs were made, and what has changed."""
-    old, new = _figures(base), _figures(head)
+    old, new, headline = _figures(base), _figures(head), _headline()
     rule, reason = chosen_rule(base.environment, head.environment)
     yield ", ".join(
         f"{heading} **{_shown(new.get(key))}** (base {_shown(old.get(key))})"
-        for key, heading in _HEADLINE.items()
+        for key, heading in headline.items()
     )
     yield ""
     yield _about(rule, reason)
@@ -46,7 +45,7 @@ def table(base: Run, head: Run, tolerances: Mapping[str, float]) -> Iterator[str
     for key in changed[:_MOST_ROWS]:
         verdict, _ = verdict_on({key: old.get(key)}, {key: new.get(key)}, rule, tolerances)
         cells = [_shown(old.get(key)), _shown(new.get(key)), _change(old.get(key), new.get(key))]
-        name = _HEADLINE.get(key, f"`{key}`")
+        name = headline.get(key, f"`{key}`")
         yield f"| {name} | {' | '.join(cells)} | {'changed' if rule == EQUAL else verdict} |"
     if len(changed) > _MOST_ROWS:
         more = len(changed) - _MOST_ROWS
@@ -73,11 +72,18 @@ def _named(content: Any) -> Iterator[tuple[str, Any]]:
             yield key, value
 
 
+def _headline() -> dict[str, str]:
+    """Headings of the scores of the main pipeline, by dotted name."""
+    task = main_task()
+    return {task.key(figure.name): figure.heading for figure in task.compared}
+
+
 def _ordered(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """Headline first, then plain figures, then those in lists."""
+    headline = _headline()
     return sorted(
         {*old, *new},
-        key=lambda key: (key not in _HEADLINE, any(p.isdigit() for p in key.split(".")), key),
+        key=lambda key: (key not in headline, any(p.isdigit() for p in key.split(".")), key),
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from tqdm import tqdm
 
 from retune.core.errors import RetuneError
+from retune.tasks.task import main_task
 from retune.tools.claims.ledger import Bench, Claim, MeasuredOnce, Reproduced
 from retune.tools.claims.tables import last_word
 from retune.tools.experiments.experiments import Experiment
@@ -122,7 +123,7 @@ def _headline(run: Run) -> dict[str, Any]:
     return {
         key: value
         for content in run.figures.values()
-        for key, value in content.get("qa", {}).items()
+        for key, value in content.get(main_task().section, {}).items()
         if isinstance(value, int | float)
     }
 
