@@ -9,7 +9,7 @@ from graph import ROOT
 
 from retune.core.params import VARIANTS, load_yaml, parameters
 from retune.tasks.task import Figure, costs, figures, main_task, tasks
-from retune.tools.report.graph import folders
+from retune.tools.project.graph import folders
 
 TASKS = tasks()
 

@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from copy import deepcopy
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Any, cast
+from typing import Any
 
 from retune.core.errors import RetuneError
 from retune.core.params import load_yaml
+from retune.tools.project.graph import read_stages
+from retune.tools.project.locks import PARAMS, Lock
 
 NAME = "claims.yaml"
-_PARAMS = "params.yaml"
 _DATA = "raw"
 #: Keys that name a row of a list, for `Claim.values`.
 _ROW_NAMES = ("name", "split", "group", "recipe", "score")
@@ -20,22 +21,12 @@ class Project:
     """The files that say what was run: read once, when they are needed."""
 
     def __init__(self, root: Path, folder: str = "") -> None:
-        self.root, self.folder = root, root / folder
-
-    @cached_property
-    def stages(self) -> dict[str, Any]:
-        """The stages of dvc.yaml."""
-        return cast(dict[str, Any], load_yaml(self.folder / "dvc.yaml")["stages"])
+        self.root, self.folder, self.lock = root, root / folder, Lock(root, folder)
 
     @cached_property
     def params(self) -> dict[str, Any]:
         """params.yaml."""
-        return load_yaml(self.folder / _PARAMS)
-
-    @cached_property
-    def lock(self) -> dict[str, Any]:
-        """The stages of dvc.lock."""
-        return cast(dict[str, Any], load_yaml(self.folder / "dvc.lock")["stages"])
+        return load_yaml(self.folder / PARAMS)
 
     def params_of(self, changes: Mapping[str, Any]) -> dict[str, Any]:
         """Every param that a stage of dvc.yaml reads, with `changes` made to params.yaml."""
@@ -43,15 +34,14 @@ class Project:
         for key, value in changes.items():
             section, _, last = key.rpartition(".")
             value_at(values, section.split("."))[last] = value
-        entries = (entry for stage in self.stages.values() for entry in stage.get("params", []))
-        names = (entry for entry in entries if isinstance(entry, str))  # others: of other files
-        resolved = {_resolved(name, values) for name in names}
-        return {name: value_at(values, name.split(".")) for name in resolved}
+        stages = read_stages(self.folder, values).values()
+        entries = (entry for stage in stages for entry in stage.get("params", []))
+        names = {entry for entry in entries if isinstance(entry, str)}  # others: of other files
+        return {name: value_at(values, name.split(".")) for name in names}
 
     def params_of_the_last_run(self) -> dict[str, Any]:
         """Every param that dvc.lock names."""
-        stages = self.lock.values()
-        return {k: v for stage in stages for k, v in stage["params"].get(_PARAMS, {}).items()}
+        return self.lock.params(PARAMS)
 
     def params_now(self) -> dict[str, Any]:
         """The same, as they stand in the file."""
@@ -59,12 +49,12 @@ class Project:
 
     def outs(self) -> set[str]:
         """What its stages write, as paths from the project's top."""
-        written = {out["path"] for stage in self.lock.values() for out in stage["outs"]}
+        written = {out["path"] for stage in self.lock.stages.values() for out in stage["outs"]}
         return {(self.folder / path).relative_to(self.root).as_posix() for path in written}
 
     def data_md5(self) -> str:
         """Return the hash of the download stage's output in dvc.lock."""
-        for stage in self.lock.values():
+        for stage in self.lock.stages.values():
             for out in stage["outs"]:
                 if PurePosixPath(out["path"]).name == _DATA:
                     return str(out["md5"])
@@ -100,12 +90,3 @@ def value_at(value: Any, keys: list[str], whole: str = "") -> Any:
             raise RetuneError(f"{NAME}: {whole or '.'.join(keys)}: there is no {key}")
         value = value[key]
     return value
-
-
-def _resolved(name: str, values: Mapping[str, Any]) -> str:
-    """A param's name with `${qa.model}` and the like filled in."""
-    before, found, rest = name.partition("${")
-    if not found:
-        return name
-    key, _, after = rest.partition("}")
-    return _resolved(f"{before}{value_at(values, key.split('.'))}{after}", values)

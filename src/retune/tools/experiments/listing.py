@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from retune.core.errors import RetuneError, listed
-from retune.core.params import load_yaml
 from retune.tables.metrics_files import figures_of
 from retune.tasks.task import main_task
 from retune.tools.experiments import leftovers
 from retune.tools.experiments.experiments import MODEL, RANKING
 from retune.tools.experiments.table import Row, keys, metrics_files
+from retune.tools.project.graph import entries, read_stages
 
 DONE = (None, "Success")  # states of an experiment that has ended well
 _REFS = "refs/exps/"
@@ -187,13 +187,11 @@ def _recorded_split(ref: Ref) -> Any:
 
 
 def _download_metrics() -> str:
-    path = Path("dvc.yaml")
-    stages = load_yaml(path).get("stages", {}) if path.is_file() else {}
+    stages = read_stages(Path()) if Path("dvc.yaml").is_file() else {}
     download = stages.get("download", {})
-    outputs = [*download.get("metrics", []), *download.get("outs", [])]
-    paths = (out if isinstance(out, str) else next(iter(out)) for out in outputs)
+    outputs = (*entries(download.get("metrics")), *entries(download.get("outs")))
     usual = f"metrics/{main_task().section}_download.json"
-    return next((path for path in paths if path.endswith(".json")), usual)
+    return next((path for path, _ in outputs if path.endswith(".json")), usual)
 
 
 def _is_own(ref: Ref | None) -> bool:

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from retune.core.files import read_json
-from retune.core.params import load_yaml
 from retune.tables.metrics_files import figures_of
 from retune.tables.terminal_tables import print_table, print_wrapped
 from retune.tasks.task import COSTS, PARAMETERS, TRAINED, Figure, main_task
 from retune.tools.experiments.experiments import MODEL
+from retune.tools.project.locks import PARAMS, Lock
 
 #: A sentence on experiments in groups.
 APART = (
@@ -50,8 +50,7 @@ def workspace_row(folder: Path = Path(".")) -> Row:
     for name in metrics_files():
         metrics |= figures_of(read_json(folder / "metrics" / name))
     # What was run last, whatever params.yaml says by now.
-    lock = load_yaml(folder / "dvc.lock")
-    model = lock["stages"]["train"]["params"]["params.yaml"][MODEL]
+    model = Lock(folder, "").params(PARAMS)[MODEL]
     figures = {main_task().key(name): value for name, value in metrics.items()}
     return {"name": "workspace", MODEL: model} | {key: figures.get(key) for key in keys()}
 

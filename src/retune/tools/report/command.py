@@ -12,10 +12,10 @@ from retune.core.errors import RetuneError, listed
 from retune.core.files import atomic_path
 from retune.core.terminal_text import say
 from retune.tasks.task import tasks
+from retune.tools.project.graph import SISTERS, Pipeline, folders, read_pipeline
+from retune.tools.project.locks import Lock
 from retune.tools.report import figures, provenance, results, settings
 from retune.tools.report.content import Block, Part, Remark, Report, section
-from retune.tools.report.graph import SISTERS, Pipeline, folders, read_pipeline
-from retune.tools.report.locks import Lock
 from retune.tools.report.sources import Reader
 
 _WIDTH = 80

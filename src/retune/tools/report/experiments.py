@@ -20,8 +20,8 @@ from retune.tools.experiments.folding import as_json, fold, report
 from retune.tools.experiments.listing import Ref
 from retune.tools.experiments.table import APART
 from retune.tools.project.commands import git
+from retune.tools.project.graph import read_pipeline
 from retune.tools.report.content import Cell, Spread, shown
-from retune.tools.report.graph import read_pipeline
 from retune.tools.report.results import (
     Key,
     Metrics,

@@ -16,8 +16,8 @@ from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from retune.core.errors import RetuneError, listed
+from retune.tools.project.graph import Output
 from retune.tools.report.content import Bar, Bars, Block, Line, Lines, Matrix, Section, section
-from retune.tools.report.graph import Output
 from retune.tools.report.sources import Reader, Row, numbers
 
 _TIMES = ("epoch", "step")  # of a learning curve, the better one first

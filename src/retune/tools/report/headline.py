@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from retune.tables.terminal_tables import print_table, print_wrapped
+from retune.tools.project.graph import read_pipeline
 from retune.tools.report.content import Remark, Table, shown
-from retune.tools.report.graph import read_pipeline
 from retune.tools.report.results import read_metrics, results
 from retune.tools.report.sources import Reader
 

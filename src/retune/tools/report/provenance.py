@@ -7,8 +7,8 @@ from typing import Any
 from retune import __version__
 from retune.core.errors import RetuneError, listed
 from retune.tools.project.commands import git
+from retune.tools.project.locks import VERSIONS, Lock
 from retune.tools.report.content import Block, Column, Remark, Section, Table, section
-from retune.tools.report.locks import VERSIONS, Lock
 from retune.tools.report.results import Metrics
 
 _COLUMNS = (Column("what"), Column("value"))

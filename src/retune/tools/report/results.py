@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from retune.core.errors import listed
 from retune.stats.seed_spread import Variant, interval_half_width, warnings
 from retune.tasks.task import Figure, costs, figures
+from retune.tools.project.graph import SEED, Output
 from retune.tools.report.content import (
     Block,
     Cell,
@@ -24,7 +25,6 @@ from retune.tools.report.content import (
     Told,
     section,
 )
-from retune.tools.report.graph import SEED, Output
 from retune.tools.report.sources import Reader
 
 _MOST_ROWS = 200  # of a list that is shown; longer ones stay in their file

@@ -7,9 +7,9 @@ from typing import Any
 
 from retune.core.errors import RetuneError, listed
 from retune.core.params import load_yaml
+from retune.tools.project.graph import Pipeline
+from retune.tools.project.locks import PARAMS, Lock, flat
 from retune.tools.report.content import Block, Column, Remark, Section, Table, section
-from retune.tools.report.graph import Pipeline
-from retune.tools.report.locks import PARAMS, Lock, flat
 
 _VARIANTS = "variants"
 

@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 import orjson
 
 from retune.core.errors import RetuneError, listed
+from retune.tools.project.graph import Output, Pipeline
 from retune.tools.report.content import Remark
-from retune.tools.report.graph import Output, Pipeline
 
 T = TypeVar("T")
 Row = dict[str, str]

@@ -13,7 +13,7 @@ from typing import Any
 
 from retune.core.errors import listed
 from retune.core.files import read_json
-from retune.core.params import load_yaml
+from retune.tools.project.locks import Lock
 
 #: Figures that differ from run to run, and the environment itself.
 _TIMES = re.compile(r"(_seconds|_per_second|_memory_mb|^environment)$")
@@ -105,7 +105,7 @@ class Comparison:
 
 def read_run(folder: Path) -> Run:
     """The run that dvc.lock of `folder` is about."""
-    stages = load_yaml(folder / "dvc.lock").get("stages", {})
+    stages = Lock(folder, "").stages
     outs = [path for stage in stages.values() for path in _paths(stage, "outs")]
     files = [path for path in outs if path.endswith(".json") and (folder / path).is_file()]
     return Run(stages, {path: read_json(folder / path) for path in files})

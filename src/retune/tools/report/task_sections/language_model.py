@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
+from retune.tools.project.graph import Output
 from retune.tools.report.content import Block, Coloured, Lines, Remark, Section, Token, section
 from retune.tools.report.figures import counted, line
-from retune.tools.report.graph import Output
 from retune.tools.report.results import Metrics, list_table
 from retune.tools.report.sources import Reader, Row
 

@@ -81,6 +81,8 @@ class Lock:
         try:
             text = (self.root / self.name).read_text(encoding="utf-8")
             value = yaml.load(text, Loader=_Loader)
+        except FileNotFoundError:
+            raise RetuneError(f"{self.name}: no such file; `dvc repro` writes it") from None
         except (yaml.YAMLError, AttributeError, LookupError, RecursionError, ValueError) as error:
             raise RetuneError(
                 f"{self.name}: {' '.join(str(error).split())}; `git checkout HEAD -- {self.name}`"
@@ -94,7 +96,7 @@ class Lock:
         return stages
 
     def params(self, file: str) -> dict[str, Any]:
-        """What the last run read of the params file of this name, by dotted name."""
+        """Return what the last run read of the params file of this name, by dotted name."""
         found: dict[str, Any] = {}
         for stage in self.stages.values():
             for path, read in stage.get("params", {}).items():

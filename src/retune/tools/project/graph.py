@@ -104,15 +104,17 @@ def read_pipeline(root: Path, name: str, folder: str) -> Pipeline:
         return _read(path, name, folder)
 
 
-def read_stages(folder: Path) -> dict[str, dict[str, Any]]:
-    """What runs each stage of the dvc.yaml in `folder`, by its name in dvc.lock.
+def read_stages(folder: Path, params: Mapping[str, Any] | None = None) -> dict[str, dict[str, Any]]:
+    """Return the stages of the dvc.yaml in `folder` by their names in dvc.lock.
 
-    That is `cmd`, `wdir`, `deps`, `params`, `outs`, `metrics` and `plots`, with `${...}` filled in;
-    raises as `read_pipeline`.
+    A stage has `cmd`, `wdir`, `deps`, `params`, `outs`, `metrics` and `plots`, with `${...}` filled
+    in from `params.yaml`, or from `params` in its place. Raises as `read_pipeline`.
     """
     path = folder / "dvc.yaml"
     with _form_checked(path):
-        found = _stages(path, load_yaml(path), ("cmd", "deps", "params", *_OUTPUTS))
+        content = load_yaml(path)
+        context = _context(folder, content, params)
+        found = _stages(path, content, ("cmd", "deps", "params", *_OUTPUTS), context)
         return {target: _checked(body) for _, target, _, body in found}
 
 
@@ -154,7 +156,8 @@ def _form_checked(path: Path) -> Iterator[None]:
 def _read(path: Path, name: str, folder: str) -> Pipeline:
     content = load_yaml(path)
     found: dict[str, list[Output]] = {kind: [] for kind in _KINDS}
-    for stage, target, item, resolved in _stages(path, content, _OUTPUTS):
+    context = _context(path.parent, content)
+    for stage, target, item, resolved in _stages(path, content, _OUTPUTS, context):
         base = PurePosixPath(folder, str(resolved.get("wdir", ".")))
         for kind, outputs in found.items():
             for told, style in entries(resolved.get(kind)):
@@ -165,10 +168,9 @@ def _read(path: Path, name: str, folder: str) -> Pipeline:
 
 
 def _stages(
-    path: Path, content: Mapping[str, Any], keys: Sequence[str]
+    path: Path, content: Mapping[str, Any], keys: Sequence[str], context: Mapping[str, Any]
 ) -> Iterator[tuple[str, str, dict[str, str], dict[str, Any]]]:
     """Stage, target, item and body of each stage; of the body only `keys`."""
-    context = _context(path.parent, content)
     stages = content.get("stages")
     if not isinstance(stages, dict):
         raise RetuneError(f"{path}: expected `stages:` with a name for each, got {excerpt(stages)}")
@@ -179,10 +181,12 @@ def _stages(
             yield stage, target, item, _resolved(where, kept, context_)
 
 
-def _context(folder: Path, content: Mapping[str, Any]) -> dict[str, Any]:
-    """What `${...}` may name: params.yaml beside dvc.yaml, and its `vars`."""
-    params = folder / "params.yaml"
-    context: dict[str, Any] = load_yaml(params) if params.is_file() else {}
+def _context(
+    folder: Path, content: Mapping[str, Any], params: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Return what `${...}` may name: the params beside dvc.yaml, and its `vars`."""
+    path = folder / "params.yaml"
+    context = dict(load_yaml(path) if params is None and path.is_file() else params or {})
     for entry in _listed(content.get("vars")):
         context |= entry if isinstance(entry, dict) else load_yaml(folder / str(entry))
     return context
