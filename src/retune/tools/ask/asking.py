@@ -15,12 +15,12 @@ from retune.core.params import Params
 from retune.core.plain_files import State, require_unchanged
 from retune.tasks.task import Asker
 
-#: The files of the model that is being loaded, as they were when their sums were compared.
+#: States of the files of the model being loaded, from when their hashes were checked.
 _asked: dict[Path, State] = {}
 
 
 class Reply(NamedTuple):
-    """What a model says of one text: for people, and for programs.
+    """The reply to one text, for people and for programs.
 
     A `coloured` sentence has escape codes of its own, and texts without any.
     """
@@ -43,7 +43,7 @@ def replies(
     params: Path | None = None,
     variant: str | None = None,
 ) -> Iterator[Reply]:
-    """The reply to each text, one after the other.
+    """Return an iterator over the replies to the texts.
 
     Args:
         asker: of the model's task.
@@ -91,7 +91,7 @@ def _training_of(folder: Path) -> str:
 
 
 def require_trained_as(variant: str | None, settings: Params, folder: Path) -> None:
-    """Refuse a model of another variant than the one that `settings` were read with.
+    """Raise an error if the model was trained as another variant than `variant`.
 
     A pipeline keeps the results of a variant in `data/<variant>`. Of a model that was copied
     elsewhere, only the params that its folder records are known, which leave out its training.
@@ -119,7 +119,7 @@ def require_trained_as(variant: str | None, settings: Params, folder: Path) -> N
 
 
 def _owner(folder: Path, settings: Params) -> str | None:
-    """The variant whose results are where `folder` is, if any."""
+    """Return the variant whose results `folder` belongs to, if any."""
     data = Path(os.path.abspath(settings.path.parent), "data")
     place = Path(os.path.abspath(folder))
     name = place.relative_to(data).parts[:1] if place.is_relative_to(data) else ()

@@ -1,4 +1,4 @@
-"""Beginnings of one's own, which a language model continues."""
+"""`retune ask` for language models: continue the user's texts."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def asker(settings: Params, folder: Path, context: str | None) -> Callable[[str], Reply]:
-    """The function that continues a text with the model in `folder`, as the generate stage does."""
+    """Return a function that continues a text as the generate stage does."""
     if context is not None:
         raise RetuneError("--context is for questions; a text is continued as it stands")
     with settings as params:
@@ -54,20 +54,20 @@ def asker(settings: Params, folder: Path, context: str | None) -> Callable[[str]
 
 
 def _not_continued(prompt: str, reason: str) -> Reply:
-    """The reply to a text that cannot be read; others may be fine."""
+    """Return the reply to a text that cannot be continued."""
     fields = {"prompt": prompt, "continuation": None, "error": reason}
     return Reply(f"{excerpt(prompt, 40)} is not continued: {reason}", fields)
 
 
 def _legend() -> Iterator[str]:
-    """What the colours mean, for the first reply; then nothing."""
+    """Yield the colour legend for the first reply, then empty text."""
     yield f"{_in_colours(terminal_legend())}\n"
     while True:
         yield ""
 
 
 def _in_colours(text: "Text") -> str:
-    """As the terminal at hand shows colours, if it does; lines are left to its width."""
+    """Return the text with the terminal's colours, if it has any; do not wrap lines."""
     from rich.console import Console
 
     console = Console(soft_wrap=True)

@@ -1,4 +1,4 @@
-"""Questions of one's own to a trained reader, on a text of one's own."""
+"""`retune ask` for question answering: answer the user's questions about a text."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Reader(NamedTuple):
-    """A trained model with all by which the stages ask it."""
+    """A trained model with what the stages tokenize, predict and postprocess need."""
 
     model: "PreTrainedModel"
     windower: Windower
@@ -36,7 +36,7 @@ class Reader(NamedTuple):
 
 
 def load_reader(settings: Params, folder: Path) -> Reader:
-    """The model in `folder`, and the settings of the stages tokenize, predict and postprocess."""
+    """Load the model in `folder` and the settings of tokenize, predict and postprocess."""
     with settings as params:
         lengths = params.section("qa.tokenize", TokenizeParams)
         predicting = params.section("qa.predict", PredictParams)
@@ -50,7 +50,7 @@ def load_reader(settings: Params, folder: Path) -> Reader:
 
 
 def asker(settings: Params, folder: Path, context: str | None) -> Callable[[str], Reply]:
-    """The function that answers a question about `context` with the model in `folder`.
+    """Return a function that answers a question about `context`.
 
     It does what the stages tokenize, predict and postprocess do with a question of the
     validation split.
@@ -77,7 +77,7 @@ def asker(settings: Params, folder: Path, context: str | None) -> Callable[[str]
 
 
 def _reply(question: str, found: RankedAnswer, kept: str | None) -> Reply:
-    """The answer, its probability among the n best, and its characters in the context.
+    """Return the answer, its probability among the n best, and its character span.
 
     `kept` is what is left of a question that was cut.
     """

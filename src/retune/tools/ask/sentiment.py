@@ -1,4 +1,4 @@
-"""Sentences of one's own to a trained model of sentiment."""
+"""`retune ask` for sentiment: classify the user's sentences."""
 
 from collections.abc import Callable
 from functools import partial
@@ -22,7 +22,7 @@ from retune.tools.ask.asking import Reply, trained_with
 
 
 def asker(settings: Params, folder: Path, context: str | None) -> Callable[[str], Reply]:
-    """The function that classifies a sentence with the model in `folder`."""
+    """Return a function that classifies a sentence with the model in `folder`."""
     if context is not None:
         raise RetuneError("--context is for questions; a sentence is classified as it stands")
     with settings as params:

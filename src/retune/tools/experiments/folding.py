@@ -1,4 +1,4 @@
-"""Experiments that differ by their seed alone, as variants; a table of their spread."""
+"""Experiments that differ only in their seed: group them and print the spread of their figures."""
 
 import math
 import textwrap
@@ -14,7 +14,7 @@ from retune.tools.experiments.table import APART
 
 MOST = 10  # warnings that are printed
 
-#: Figures by the name that they have in rows of experiments.
+#: Figures by their key in rows of experiments.
 Figures = Mapping[str, Figure]
 
 
@@ -38,7 +38,7 @@ def fold(
     label: str = MODEL,
     figures: Figures | None = None,
 ) -> list[Variant]:
-    """Put the runs together that differ by seed alone, the best variant first.
+    """Group runs that differ only in their seed; return the variants, best first.
 
     Args:
         shown: experiments as DVC shows them, with metrics and params in columns.
@@ -78,7 +78,7 @@ def _variant(runs: Mapping[int, Mapping[str, Any]], label: str, figures: Sequenc
 
 
 def _stem(name: str, seed: int) -> str:
-    """The name without its seed, unless that is all of it."""
+    """Return the name without its seed, or `seeds` if nothing else remains."""
     parts = [part for part in name.split("-") if part != f"seed={seed}"]
     return "-".join(parts) or "seeds"
 

@@ -1,4 +1,4 @@
-"""The experiments that a command line names: presets, grids of values, and seeds."""
+"""Experiments of a command line: presets, grids of values, and seeds."""
 
 import itertools
 import re
@@ -30,7 +30,7 @@ Axis = list[tuple[str, HydraValue]]
 def planned(
     words: Sequence[str], seeds: str | None = None, folder: Path = FOLDER, seed_param: str = SEED
 ) -> list[Experiment]:
-    """The experiments that a command line names: files, a grid, and all that with each seed.
+    """Return the experiments of a command line: presets and a grid, each with each seed.
 
     Args:
         words: names of experiments, and assignments for `grid`.
@@ -89,7 +89,7 @@ def parse_seeds(text: str) -> list[int]:
 def seeded(
     experiments: Sequence[Experiment], seeds: Sequence[int], seed_param: str = SEED
 ) -> list[Experiment]:
-    """Each experiment with each seed in place of its own, named `NAME-seed=1`."""
+    """Return each experiment with each seed, named `NAME-seed=1`."""
     return [
         Experiment(
             f"{experiment.name}-seed={seed}",
@@ -102,7 +102,7 @@ def seeded(
 
 
 def grid(assignments: Sequence[str]) -> list[Experiment]:
-    """Every combination of assignments such as `qa.model=bert,lstm` and `qa.seed=1,2`.
+    """Return every combination of assignments such as `qa.model=bert,lstm` and `qa.seed=1,2`.
 
     Values are in the grammar of `dvc exp run -S`: commas between values, `[a,b]` for a list,
     quotes around a text with special characters. An experiment is named after its values:
@@ -127,7 +127,7 @@ def grid(assignments: Sequence[str]) -> list[Experiment]:
 
 
 def python_value(value: Any) -> Any:
-    """The value that DVC writes to the params file for a value of an experiment."""
+    """Return the value that DVC writes to the params file for a value of an experiment."""
     if not isinstance(value, HydraValue):
         return value
     parsed: Any = _parse(f"key={value}").value()
@@ -135,7 +135,7 @@ def python_value(value: Any) -> Any:
 
 
 def _axis(assignment: str) -> Axis:
-    """The key of an assignment with each of its values."""
+    """Return the key of an assignment with each of its values."""
     key, _, text = assignment.partition("=")
     key, text = key.strip(), text.strip()
     if not key or not text or "" in map(str.strip, text.split(",")):
@@ -147,7 +147,7 @@ def _axis(assignment: str) -> Axis:
 
 
 def _values(assignment: str, text: str) -> list[str]:
-    """The values of an assignment, as they were typed where Hydra does not compute them."""
+    """Return the values of an assignment, as typed unless Hydra computes them."""
     try:
         override = _parse(f"key={text}")
     except ValueError as error:

@@ -23,7 +23,7 @@ _REFS = "refs/exps/"
 
 @dataclass(frozen=True)
 class Ref:
-    """A finished experiment as git knows it."""
+    """A finished experiment in git."""
 
     name: str
     commit: str
@@ -31,14 +31,14 @@ class Ref:
 
 
 def experiment_rows(names: Sequence[str] = (), *, all_commits: bool = False) -> list[Row]:
-    """Rows for a table: experiments in groups of one validation set, best F1 first in each."""
+    """Return table rows of experiments, grouped by validation set, best first in each group."""
     rows = [_row(shown) for shown in shown_experiments(names, all_commits=all_commits)]
     groups = list(dict.fromkeys(row["data"] for row in rows if row["state"] is None))
     return sorted(rows, key=lambda row: _place(row, groups))
 
 
 def shown_experiments(names: Sequence[str] = (), *, all_commits: bool = False) -> list[Row]:
-    """What DVC shows of the project's experiments: name, state, metrics, params.
+    """Return the experiments that DVC shows for this project: name, state, metrics, params.
 
     Those of other pipelines are left out. An experiment that has not ended has no metrics, since
     DVC shows the baseline's. `State` of one that was killed is `Killed`; what DVC kept of it is
@@ -68,7 +68,7 @@ def shown_experiments(names: Sequence[str] = (), *, all_commits: bool = False) -
 def finished(
     names: Sequence[str] = (), *, all_commits: bool = False, others: Collection[str] = ()
 ) -> list[Ref]:
-    """The finished experiments of the pipeline in this folder, as git knows them.
+    """Return the finished experiments of the pipeline in this folder, read from git.
 
     Args:
         names: the only experiments; without any, all of them.
@@ -86,7 +86,7 @@ def finished(
 
 
 def unfinished() -> dict[str, str]:
-    """State of each experiment of this DVC project that has not ended well, by name.
+    """Return the state of each unfinished or failed experiment of this DVC project, by name.
 
     What DVC kept of a killed one is removed.
     """
@@ -104,7 +104,7 @@ def unfinished() -> dict[str, str]:
 
 
 def _name(entry: Any) -> str:
-    """The name of an entry of DVC's queue, or the beginning of its commit."""
+    """Return the name of an entry in DVC's queue, or the start of its commit."""
     return str(entry.name or entry.stash_rev[:7])
 
 
@@ -117,13 +117,13 @@ def _require(names: Sequence[str], found: Collection[str]) -> None:
 
 
 def _completed(row: Row, ref: Ref | None) -> Row:
-    """A row with the figures that DVC's tables leave out, and with what it was scored on."""
+    """Return a row with its validation data and the figures that DVC's tables omit."""
     figures = _figures(ref.commit) if ref and row.get("State") in DONE else {}
     return row | figures | {"data": validation_data(row, ref)}
 
 
 def _figures(commit: str) -> Row:
-    """The figures of a commit's metrics files, by dotted name."""
+    """Return the figures in a commit's metrics files, by dotted name."""
     found: Row = {}
     for name in metrics_files():
         with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
@@ -133,7 +133,7 @@ def _figures(commit: str) -> Row:
 
 
 def elsewhere(names: Sequence[str] = ()) -> str:
-    """A sentence on the experiments (of `names`) that are on other commits than this one."""
+    """Return a sentence on experiments (among `names`) of other commits."""
     head = _git("rev-parse", "HEAD").strip()
     others = [
         ref
@@ -148,7 +148,7 @@ def elsewhere(names: Sequence[str] = ()) -> str:
 
 
 def validation_data(row: Mapping[str, Any], ref: Ref | None) -> str:
-    """What the figures of an experiment are about: the questions, and how answers are scored.
+    """Describe the validation data of an experiment, and how answers are scored.
 
     Two experiments with different texts here cannot be compared.
     """
@@ -176,7 +176,7 @@ def validation_data(row: Mapping[str, Any], ref: Ref | None) -> str:
 
 
 def _recorded_split(ref: Ref) -> Any:
-    """The validation split in the metrics of the download stage of an experiment."""
+    """Return the validation split that an experiment's download stage recorded."""
     path = _download_metrics()
     try:
         splits = json.loads(_git("show", f"{ref.commit}:./{path}"))[main_task().section]["download"]
@@ -195,7 +195,7 @@ def _download_metrics() -> str:
 
 
 def _is_own(ref: Ref | None) -> bool:
-    """Whether an experiment is of the pipeline in this folder, and not of another.
+    """Return whether an experiment belongs to the pipeline in this folder.
 
     It is of the pipeline whose lock or params it changed.
     """
@@ -209,7 +209,7 @@ def _is_own(ref: Ref | None) -> bool:
 
 
 def _refs() -> dict[str, Ref]:
-    """The experiments of all commits, by name."""
+    """Return the experiments of all commits, by name."""
     listing = _git("for-each-ref", "--format=%(refname) %(objectname)", _REFS).splitlines()
     return {ref.name: ref for ref in _parsed(listing)}
 
@@ -224,13 +224,13 @@ def _parsed(listing: Sequence[str]) -> Iterator[Ref]:
 
 
 def _git(*arguments: str) -> str:
-    """What git prints; nothing where it fails, as outside of a repository."""
+    """Return git's output, or nothing if it fails, as outside a repository."""
     done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
     return "" if done.returncode else done.stdout
 
 
 def _plain(row: Row, dead: set[str]) -> Row:
-    """A row without the columns of sister pipelines, and without figures that are not its own.
+    """Return a row without the columns of sister pipelines and without the baseline's figures.
 
     DVC puts the file in front of a name that stands in several files, as in
     `params.yaml:qa.model`.
@@ -256,7 +256,7 @@ def _row(shown: Mapping[str, Any]) -> Row:
 
 
 def _number(value: Any) -> float | None:
-    """A figure; DVC has `!` where a file could not be read."""
+    """Return the value if it is a number; DVC writes `!` for a file that it cannot read."""
     return value if isinstance(value, int | float) else None
 
 

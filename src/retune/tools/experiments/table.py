@@ -13,7 +13,7 @@ from retune.tasks.task import COSTS, PARAMETERS, TRAINED, Figure, main_task
 from retune.tools.experiments.experiments import MODEL
 from retune.tools.project.locks import PARAMS, Lock
 
-#: A sentence on experiments in groups.
+#: The note below tables of several groups.
 APART = (
     "Experiments of different groups are not compared, because their validation questions or "
     "their scoring rules differ."
@@ -49,7 +49,7 @@ def workspace_row(folder: Path = Path(".")) -> Row:
     metrics: dict[str, Any] = {}
     for name in metrics_files():
         metrics |= figures_of(read_json(folder / "metrics" / name))
-    # What was run last, whatever params.yaml says by now.
+    # The model of the last run; params.yaml may have changed since.
     model = Lock(folder, "").params(PARAMS)[MODEL]
     figures = {main_task().key(name): value for name, value in metrics.items()}
     return {"name": "workspace", MODEL: model} | {key: figures.get(key) for key in keys()}

@@ -1,4 +1,4 @@
-"""What a pipeline's dvc.yaml declares: metrics, plots, and the stage that makes each of them.
+"""dvc.yaml of a pipeline: its stages, and the metrics and plots that each of them writes.
 
 DVC's own reading of it stops at the first fault of any pipeline. Here is the
 part of its language that names files: `vars`, `${...}`, `foreach` and `matrix`.
@@ -79,16 +79,16 @@ class Pipeline:
 
     @property
     def command(self) -> str:
-        """What runs all of it, from the project's top."""
+        """The command that runs the whole pipeline from the project's top."""
         return f"cd {self.folder} && dvc repro" if self.folder else "dvc repro"
 
     def makes(self, output: Output) -> str:
-        """What writes one output."""
+        """Return the command that writes one output."""
         return f"{self.command} {output.target}"
 
 
 def folders(root: Path) -> dict[str, str]:
-    """The folder of each pipeline by its name, the main one first."""
+    """Return the folder of each pipeline by name, the main pipeline first."""
     sisters = sorted(path.parent.name for path in root.glob(f"{SISTERS}/*/dvc.yaml"))
     return {main_task().section: ""} | {name: f"{SISTERS}/{name}" for name in sisters}
 
@@ -119,7 +119,7 @@ def read_stages(folder: Path, params: Mapping[str, Any] | None = None) -> dict[s
 
 
 def _checked(body: dict[str, Any]) -> dict[str, Any]:
-    """A stage's body whose lists are lists."""
+    """Return a stage's body after checking that its lists are lists."""
     for kind in ("deps", *_KINDS):
         list(entries(body.get(kind)))
     for entry in _listed(body.get("params")):
@@ -129,7 +129,7 @@ def _checked(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def entries(listing: Any) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Path and settings of each entry of `deps:`, `outs:`, `metrics:` or `plots:`."""
+    """Yield the path and settings of each entry of `deps`, `outs`, `metrics` or `plots`."""
     for entry in _listed(listing):
         if isinstance(entry, dict):
             yield from ((str(path), dict(style or {})) for path, style in entry.items())
@@ -138,13 +138,13 @@ def entries(listing: Any) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def joined(base: PurePosixPath, path: str) -> str:
-    """Return `path`, which is seen from `base`, from where `base` is seen."""
+    """Return the path of `path` below `base`, normalized."""
     return PurePosixPath(os.path.normpath(base / path)).as_posix()
 
 
 @contextlib.contextmanager
 def _form_checked(path: Path) -> Iterator[None]:
-    """Name the file where its form is another."""
+    """Raise an error that names the file if its form is wrong."""
     try:
         yield
     except (AttributeError, OSError, TypeError, ValueError) as error:
@@ -170,7 +170,7 @@ def _read(path: Path, name: str, folder: str) -> Pipeline:
 def _stages(
     path: Path, content: Mapping[str, Any], keys: Sequence[str], context: Mapping[str, Any]
 ) -> Iterator[tuple[str, str, dict[str, str], dict[str, Any]]]:
-    """Stage, target, item and body of each stage; of the body only `keys`."""
+    """Yield stage, target, item and body of each stage, with only `keys` of the body."""
     stages = content.get("stages")
     if not isinstance(stages, dict):
         raise RetuneError(f"{path}: expected `stages:` with a name for each, got {excerpt(stages)}")
@@ -195,7 +195,7 @@ def _context(
 def _instances(
     where: str, stage: str, body: Any, context: Mapping[str, Any]
 ) -> Iterator[tuple[str, dict[str, str], Mapping[str, Any], Mapping[str, Any]]]:
-    """Target, item, body and context of each stage that `body` stands for."""
+    """Yield target, item, body and context of each stage that `body` expands to."""
     if not isinstance(body, dict):
         raise RetuneError(f"{where}: expected a stage with a `cmd`, got {excerpt(body)}")
     if "matrix" in body:
@@ -218,7 +218,7 @@ def _of_matrix(
     }
     for point in product(*axes.values()):
         chosen = dict(zip(axes, point, strict=True))
-        # As DVC names them: what is no plain value goes by its place.
+        # DVC names an item by its value, or by its index if the value is a list or mapping.
         words = [
             f"{axis}{place}" if isinstance(value, dict | list) else _text(value)
             for axis, (place, value) in chosen.items()
@@ -256,7 +256,7 @@ def _resolved(where: str, value: Any, context: Mapping[str, Any]) -> Any:
 
 
 def _text(value: Any) -> str:
-    """As DVC puts a value into a text."""
+    """Return a value as DVC inserts it into text."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -273,7 +273,7 @@ def _looked_up(where: str, name: str, context: Mapping[str, Any]) -> Any:
 
 
 def _declared(figures: Any, folder: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The figures of `plots:` at the top level, with their `y` as columns by file."""
+    """Yield the top-level `plots`, with their `y` as columns by file."""
     for name, style in figures.items() if isinstance(figures, dict) else entries(figures):
         told = dict(style or {})
         columns = told.get("y")
@@ -286,14 +286,14 @@ def _declared(figures: Any, folder: str) -> Iterator[tuple[str, dict[str, Any]]]
 
 
 def _listed(value: Any) -> list[Any]:
-    """A list, or what stands empty; of a text the letters would be taken for the elements."""
+    """Return a list, empty for None; reject other values, such as text."""
     if not isinstance(value, list | None):
         raise TypeError(f"expected a list, got {excerpt(value)}")
     return value or []
 
 
 def _first_sentence(path: Path) -> str:
-    """Of the comment at the beginning of a YAML file."""
+    """Return the first sentence of the comment at the start of a YAML file."""
     words = []
     for line in path.read_text(encoding="utf-8").splitlines():
         if not line.startswith("#"):

@@ -1,4 +1,4 @@
-"""`retune report`: the contents of a report, where it is written, and the line that is printed."""
+"""`retune report`: gather the report, write it, and print one line about it."""
 
 import argparse
 import importlib
@@ -22,7 +22,7 @@ _WIDTH = 80
 
 
 def run(arguments: argparse.Namespace, root: Path = Path(".")) -> int:
-    """Write the page, or print its content as JSON, and return 0: gaps are part of a report."""
+    """Write the page, or print its content as JSON; return 0, also for a report with gaps."""
     if not arguments.json:
         _require_file(arguments.out)
     report = gather(root, arguments.pipeline)
@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace, root: Path = Path(".")) -> int:
 
 
 def gather(root: Path, names: Sequence[str] = ()) -> Report:
-    """The contents of a report on the project in `root`: of all pipelines, or of `names`.
+    """Return the report on the project in `root`, for all pipelines or for `names`.
 
     Raises:
         RetuneError: `root` is not the project's folder, or has no pipeline of a name.
@@ -62,7 +62,7 @@ def write(path: Path, report: Report) -> None:
 
 
 def part(root: Path, name: str, folder: str) -> Part:
-    """All about one pipeline; where its dvc.yaml is broken, that alone."""
+    """Return the part on one pipeline; if its dvc.yaml is damaged, only that fault."""
     try:
         pipeline = read_pipeline(root, name, folder)
     except RetuneError as error:
@@ -81,13 +81,13 @@ def part(root: Path, name: str, folder: str) -> Part:
         *settings.settings(root, pipeline, lock),
         *provenance.of_pipeline(lock, found, pipeline.command),
     ]
-    # What is missing is known when all has been read, and comes first.
+    # Gaps come first, but are known only after everything was read.
     gaps: list[Block] = [*reader.remarks()]
     return Part(name, pipeline.about, pipeline.command, (*section("Gaps", gaps), *sections))
 
 
 def _task_modules(folder: str) -> Iterator[ModuleType]:
-    """The modules of the tasks of a pipeline that have sections of their own."""
+    """Yield the report modules of a pipeline's tasks."""
     for task in tasks().values():
         if task.folder == folder and task.report:
             yield importlib.import_module(task.report)

@@ -1,4 +1,4 @@
-"""The figures that a change moves, as a Markdown table for a pull request."""
+"""`retune diff`: the figures that a change moves, as a Markdown table."""
 
 import argparse
 import contextlib
@@ -18,7 +18,7 @@ _MOST_ROWS = 25
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the table and return 0, whatever has changed."""
+    """Print the table and return 0."""
     root = project_root()
     with _checkout(root, arguments.base) as base:
         for line in table(read_run(base), read_run(root), tolerances_of(root)):
@@ -27,7 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def table(base: Run, head: Run, tolerances: Mapping[str, float]) -> Iterator[str]:
-    """The lines of the table: the headline, where both runs were made, and what has changed."""
+    """Yield the lines of the table: headline, environments, changed figures."""
     old, new, headline = _figures(base), _figures(head), _headline()
     rule, reason = chosen_rule(base.environment, head.environment)
     yield ", ".join(
@@ -62,7 +62,7 @@ def _about(rule: str, reason: str) -> str:
 
 
 def _figures(run: Run) -> dict[str, Any]:
-    """The figures of all metrics files by dotted name, without times."""
+    """Return the figures of all metrics files by dotted name, without times."""
     return {key: value for content in run.figures.values() for key, value in _named(content)}
 
 
@@ -73,13 +73,13 @@ def _named(content: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _headline() -> dict[str, str]:
-    """Headings of the scores of the main pipeline, by dotted name."""
+    """Return the headings of the main pipeline's scores, by dotted name."""
     task = main_task()
     return {task.key(figure.name): figure.heading for figure in task.compared}
 
 
 def _ordered(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """Headline first, then plain figures, then those in lists."""
+    """Sort the names: headline figures, then plain figures, then figures in lists."""
     headline = _headline()
     return sorted(
         {*old, *new},
@@ -97,7 +97,7 @@ def _change(old: Any, new: Any) -> str:
 
 @contextlib.contextmanager
 def _checkout(root: Path, base: str) -> Iterator[Path]:
-    """A folder with the files of `base`: the folder itself, or a clone of that commit."""
+    """Yield a folder with the files of `base`: the folder itself, or a clone of that commit."""
     if (Path(base) / "dvc.lock").is_file():
         yield Path(base)
         return
