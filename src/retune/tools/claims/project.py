@@ -1,4 +1,4 @@
-"""What a pipeline was run with: its graph, its params and its lock, as they stand today."""
+"""Inputs of a pipeline's last run: its graph, its params and its lock."""
 
 from collections.abc import Mapping
 from copy import deepcopy
@@ -13,12 +13,12 @@ from retune.tools.project.locks import PARAMS, Lock
 
 NAME = "claims.yaml"
 _DATA = "raw"
-#: Keys that name a row of a list, for `Claim.values`.
+#: Keys that name a row of a list, for a claim's `values`.
 _ROW_NAMES = ("name", "split", "group", "recipe", "score")
 
 
 class Project:
-    """The files that say what was run: read once, when they are needed."""
+    """The graph, params and lock of the main pipeline, each read on first use."""
 
     def __init__(self, root: Path, folder: str = "") -> None:
         self.root, self.folder, self.lock = root, root / folder, Lock(root, folder)
@@ -29,7 +29,7 @@ class Project:
         return load_yaml(self.folder / PARAMS)
 
     def params_of(self, changes: Mapping[str, Any]) -> dict[str, Any]:
-        """Every param that a stage of dvc.yaml reads, with `changes` made to params.yaml."""
+        """Return every param that a stage of dvc.yaml reads, after `changes` to params.yaml."""
         values = deepcopy(self.params)
         for key, value in changes.items():
             section, _, last = key.rpartition(".")
@@ -40,15 +40,15 @@ class Project:
         return {name: value_at(values, name.split(".")) for name in names}
 
     def params_of_the_last_run(self) -> dict[str, Any]:
-        """Every param that dvc.lock names."""
+        """Return every param in dvc.lock."""
         return self.lock.params(PARAMS)
 
     def params_now(self) -> dict[str, Any]:
-        """The same, as they stand in the file."""
+        """Return the params that stages read, as they are in params.yaml."""
         return self.params_of({})
 
     def outs(self) -> set[str]:
-        """What its stages write, as paths from the project's top."""
+        """Return the outputs of its stages, as paths from the project's top."""
         written = {out["path"] for stage in self.lock.stages.values() for out in stage["outs"]}
         return {(self.folder / path).relative_to(self.root).as_posix() for path in written}
 
@@ -62,22 +62,22 @@ class Project:
 
 
 class Sister(Project):
-    """Likewise of the pipeline in another folder, whose stages stand for several methods."""
+    """The same for a sister pipeline, whose stages run for several variants."""
 
     def params_of(self, changes: Mapping[str, Any]) -> dict[str, Any]:
-        """The whole file: what a method reads of it is up to its `variants`."""
+        """Return all of params.yaml, because each variant reads other parts of it."""
         if changes:
             raise RetuneError(f"{NAME}: `changes` are for the main pipeline, not {self.folder}")
         return self.params
 
     def params_now(self) -> dict[str, Any]:
-        """The params that dvc.lock names, as they stand in the file."""
+        """Return the params in dvc.lock, as they are in params.yaml."""
         names = self.params_of_the_last_run()
         return {name: value_at(self.params, name.split(".")) for name in names}
 
 
 def value_at(value: Any, keys: list[str], whole: str = "") -> Any:
-    """What stands at the place `keys`; a list's rows go by what names them.
+    """Return the value at the place `keys`; rows of a list are named by `_ROW_NAMES`.
 
     Raises:
         RetuneError: nothing does.

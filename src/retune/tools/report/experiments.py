@@ -115,7 +115,7 @@ def _of_experiment(top: Path, folder: Path, ref: Ref) -> Iterator[Result]:
 
 
 def _place(metrics: Metrics) -> tuple[Key, Key]:
-    """The axes that a metrics file has a place on, and its place on each of them."""
+    """Return the axes of a metrics file, and its value on each of them."""
     variant = metrics.output.variant or {_STAGE: metrics.output.stage}
     return tuple(variant), tuple(variant.values())
 
@@ -136,7 +136,7 @@ def _extract(top: Path, folder: Path, commit: str, copy: Path) -> None:
 
 
 def _scored_on(found: Sequence[Metrics], params: Mapping[str, Any]) -> str:
-    """The recorded validation split, and the params that decide how figures are computed."""
+    """Describe the recorded validation split and the rules of scoring."""
     splits = [
         row
         for metrics in found
@@ -158,7 +158,7 @@ def _described(split: Mapping[str, Any]) -> str:
 
 
 def print_experiments(results: Sequence[Result], states: Mapping[str, str]) -> None:
-    """Print a table for each kind of variant and each validation set, and what has not ended."""
+    """Print a table for each kind of variant and validation set, and unfinished experiments."""
     groups: dict[str, dict[Key, list[Result]]] = {}
     for result in results:
         groups.setdefault(result.data, {}).setdefault(result.axes, []).append(result)
@@ -174,7 +174,7 @@ def print_experiments(results: Sequence[Result], states: Mapping[str, str]) -> N
 
 
 def _print_group(axes: Key, group: Sequence[Result]) -> None:
-    """Print the rows of each variant together, so that experiments stand below one another."""
+    """Print a table with the experiments of each variant together."""
     names = [name for name in compared() if any(name in result.figures for result in group)]
     variants = list(dict.fromkeys(tuple(result.variant.values()) for result in group))
     ordered = sorted(group, key=lambda result: variants.index(tuple(result.variant.values())))
@@ -187,7 +187,7 @@ def _print_group(axes: Key, group: Sequence[Result]) -> None:
 
 
 def as_data(results: Sequence[Result], states: Mapping[str, str]) -> list[dict[str, Any]]:
-    """The same for other programs."""
+    """Return the same as JSON values."""
     ended = [
         {"name": result.experiment, "state": None, "data": result.data, **result.variant}
         | {name: _plain(cell) for name, cell in result.figures.items()}
@@ -201,7 +201,7 @@ def _plain(cell: Cell) -> object:
 
 
 def fold_seeds(results: Sequence[Result], seed_param: str) -> list[Variant]:
-    """Put the results together that differ by seed alone."""
+    """Group results that differ only in their seed."""
     params = sorted({key for result in results for key in result.params})
     columns = [
         {
@@ -219,10 +219,10 @@ def fold_seeds(results: Sequence[Result], seed_param: str) -> list[Variant]:
 
 
 def print_seeds(variants: Sequence[Variant], asked: int | None = None) -> None:
-    """Print the spread of each figure, and what it says of the gaps between scores."""
+    """Print the spread of each figure, and warnings on gaps between scores."""
     report(variants, asked, figures=compared())
 
 
 def seeds_as_data(variants: Sequence[Variant]) -> dict[str, Any]:
-    """Return the same for other programs."""
+    """Return the same as JSON values."""
     return as_json(variants, label=VARIANT, figures=compared())

@@ -1,4 +1,4 @@
-"""Tables of what any pipeline's metrics hold: figures by variant, and the lists beside them.
+"""Tables of any pipeline's metrics: figures by variant, and the lists in metrics files.
 
 A metrics file is JSON, nested under its task. What stands in it by name is a figure; lists of
 objects are tables of their own, but for `spread`, which says how far a figure's mean reaches over
@@ -33,27 +33,27 @@ Key = tuple[str, ...]
 
 
 class Metrics(NamedTuple):
-    """A metrics file and its value."""
+    """A metrics file and its content."""
 
     output: Output
     value: Any
 
 
 class Figures(NamedTuple):
-    """What stands in a metrics file by name."""
+    """The figures in a metrics file, by name."""
 
     scalars: dict[str, float]
     half_widths: dict[str, float]
 
 
 def read_metrics(reader: Reader) -> list[Metrics]:
-    """All metrics of the pipeline that are there and can be read."""
+    """Return the metrics files of the pipeline that can be read."""
     read = [Metrics(output, reader.json(output)) for output in reader.pipeline.metrics]
     return [metrics for metrics in read if metrics.value is not None]
 
 
 def results(found: Sequence[Metrics]) -> list[Section]:
-    """A table of figures for each way in which stages stand for several variants."""
+    """Return a table of figures for each set of axes that variants differ in."""
     by_axes: dict[Key, list[Metrics]] = {}
     for metrics in found:
         by_axes.setdefault(tuple(metrics.output.variant), []).append(metrics)
@@ -66,7 +66,7 @@ def results(found: Sequence[Metrics]) -> list[Section]:
 
 
 def lists(found: Sequence[Metrics], claimed: Sequence[str] = ()) -> list[Section]:
-    """Every list of objects in the metrics as a table, but for those whose names are `claimed`."""
+    """Return a table for every list of objects in the metrics whose name is not `claimed`."""
     tables: dict[tuple[str, str], list[tuple[Output, Mapping[str, Any]]]] = {}
     for metrics in found:
         for name, rows in _lists(metrics.value):
@@ -78,7 +78,7 @@ def lists(found: Sequence[Metrics], claimed: Sequence[str] = ()) -> list[Section
 
 
 def declared(name: str) -> Figure:
-    """Return the figure that a task declares under this name, or else one of the name alone."""
+    """Return the figure that a task declares by this name, or one without a heading."""
     return figures().get(name) or costs().get(name) or Figure(name)
 
 
@@ -88,12 +88,12 @@ def heading(name: str) -> str:
 
 
 def form(name: str) -> Form:
-    """Return how a figure is written."""
+    """Return the form of a figure's numbers."""
     return declared(name).unit
 
 
 def figures_in(value: Any) -> Figures:
-    """The figures of a metrics file by the last part of their name; the outermost one counts."""
+    """Return a file's figures by the last part of their name; the outermost one counts."""
     scalars: dict[str, float] = {}
     half_widths: dict[str, float] = {}
     for name, number in sorted(_scalars(value), key=lambda pair: pair[0].count(".")):
@@ -108,7 +108,7 @@ def figures_in(value: Any) -> Figures:
 
 
 def _by_variant(axes: Key, found: Sequence[Metrics]) -> list[Table]:
-    """A row for each variant: scores in one table, what they cost in another."""
+    """Return a table of scores and a table of costs with a row for each variant."""
     runs = cells_by_variant(found)
     names = _ordered(name for row in runs.values() for name in row)
     seeds = {m.output.item[SEED] for m in found if SEED in m.output.item}
@@ -128,14 +128,14 @@ def _by_variant(axes: Key, found: Sequence[Metrics]) -> list[Table]:
 
 
 def variant_of(metrics: Metrics) -> Key:
-    """The variant that a metrics file is of: its name on each axis."""
+    """Return the variant of a metrics file: its value on each axis."""
     return tuple(metrics.output.variant.values())
 
 
 def cells_by_variant(
     found: Sequence[Metrics], variant: Callable[[Metrics], Key] = variant_of
 ) -> dict[Key, dict[str, Cell]]:
-    """The figures of each variant by name; mean and interval where there are several seeds."""
+    """Return the figures of each variant by name; with several seeds, mean and interval."""
     runs: dict[Key, dict[str, list[float]]] = {}
     widths: dict[tuple[Key, str], float] = {}
     for metrics in found:
@@ -151,12 +151,12 @@ def cells_by_variant(
 
 
 def rows(value: Any) -> list[dict[str, Any]]:
-    """The objects in all lists of a metrics file."""
+    """Return the objects in all lists of a metrics file."""
     return [row for _, found in _lists(value) for row in found]
 
 
 def _noise(found: Sequence[Metrics]) -> list[str]:
-    """The project's words on scores of one run each; runs of several seeds have intervals."""
+    """Return warnings on scores of one run each; runs of several seeds have intervals."""
     headings = {name: figure.label for name, figure in figures().items() if _is_score(figure)}
     variants: dict[str, dict[str, dict[int, float]]] = {}
     for output, value in found:
@@ -171,12 +171,12 @@ def _noise(found: Sequence[Metrics]) -> list[str]:
 
 
 def _is_score(figure: Figure) -> bool:
-    """Whether it is in percent, and more of it is better."""
+    """Return whether a figure is in percent and higher is better."""
     return figure.unit == "score" and figure.compared == "higher"
 
 
 def _by_stage(found: Sequence[Metrics]) -> Table:
-    """Figures of stages that there is one of, a row each by what they are, scores before costs."""
+    """Return a table with a row for each figure of single stages, scores before costs."""
     rows: dict[tuple[str, str], float] = {}
     for metrics in found:
         for name, number in figures_in(metrics.value).scalars.items():
@@ -193,7 +193,7 @@ def _by_stage(found: Sequence[Metrics]) -> Table:
 
 
 def _folded(values: Sequence[float], half_width: float | None) -> Cell:
-    """One figure, or the mean of several with its interval."""
+    """Return a single value, or the mean of several with its interval."""
     if not values:
         return None
     if len(values) == 1:
@@ -210,7 +210,7 @@ def _ordered(names: Iterator[str]) -> list[str]:
 
 
 def list_table(caption: str, rows: Sequence[tuple[Output, Mapping[str, Any]]]) -> Block:
-    """A row for each object, with its texts and numbers; a remark where there are too many."""
+    """Return a table with a row for each object, or a remark if there are too many."""
     if len(rows) > _MOST_ROWS:
         files = listed(list(dict.fromkeys(output.path for output, _ in rows)), 3)
         return Remark(f"{caption}: {len(rows):,} rows are too many for a page; see {files}.")
@@ -234,7 +234,7 @@ def _is_plain(value: Any) -> bool:
 
 
 def _scalars(value: Any, name: str = "") -> Iterator[tuple[str, float]]:
-    """Dotted name of each number; `[]` stands for the only element of a list."""
+    """Yield the dotted name of each number; `[]` stands for the only element of a list."""
     if isinstance(value, dict):
         for key, item in value.items():
             yield from _scalars(item, f"{name}.{key}")
@@ -245,7 +245,7 @@ def _scalars(value: Any, name: str = "") -> Iterator[tuple[str, float]]:
 
 
 def _lists(value: Any, name: str = "") -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """Name and rows of each list of objects that is in no other list."""
+    """Yield name and rows of each list of objects outside other lists."""
     if isinstance(value, dict):
         for key, item in value.items():
             yield from _lists(item, str(key))

@@ -1,4 +1,4 @@
-"""The settings that a pipeline's figures were computed with, and what each variant changes."""
+"""Settings behind a pipeline's figures, and the changes of each variant."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -15,7 +15,7 @@ _VARIANTS = "variants"
 
 
 def settings(root: Path, pipeline: Pipeline, lock: Lock) -> list[Section]:
-    """What the last run read of params.yaml; without a run, the whole file."""
+    """Return the settings that the last run read from params.yaml, or the whole file."""
     try:
         return section("Settings", [*_blocks(root / pipeline.folder / PARAMS, lock)])
     except RetuneError as error:

@@ -1,4 +1,4 @@
-"""Of question answering: all models beside each other, and where answers are right and wrong."""
+"""The report on question answering: all models, and right and wrong answers."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,7 +18,7 @@ _VARIANTS = "metrics/qa_variants.json"
 
 
 def add(reader: Reader, found: Sequence[Metrics]) -> list[Section]:
-    """The models of `make variants`, and what the data folders tell of the last run."""
+    """Return the models of `make variants`, and the answers of the last run."""
     models = reader.shaped(_VARIANTS, lambda: _models(reader, found)) or []
     answers = reader.shaped(_answers.PREDICTIONS, lambda: _of_answers(reader, found)) or []
     return [*section("All models", models), *answers]
@@ -38,7 +38,7 @@ def _models(reader: Reader, found: Sequence[Metrics]) -> list[Block]:
 
 
 def _of_another_run(rows: Sequence[Mapping[str, Any]], found: Sequence[Metrics]) -> list[Remark]:
-    """A remark where the last run's scores are in no row."""
+    """Return a remark if no row has the last run's scores."""
     last: Any = next((m.value for m in found if m.output.stage == "score"), {})
     read = figures_in(last).scalars
     scores = {figure: read[figure.name] for figure in TASK.compared if figure.name in read}
@@ -54,7 +54,7 @@ def _of_another_run(rows: Sequence[Mapping[str, Any]], found: Sequence[Metrics])
 
 
 def _variant(row: Mapping[str, Any]) -> Variant:
-    # One run each, of whatever seed.
+    # One run each; the seed does not matter here.
     keys = [TASK.key(figure.name) for figure in TASK.compared]
     values = {key: {0: float(row[key])} for key in keys if key in row}
     return Variant(row[MODEL], row[MODEL], values)
