@@ -44,6 +44,12 @@ def test_before_the_first_run_the_missing_file_is_named(tmp_path: Path) -> None:
         workspace_row(tmp_path)
 
 
+def test_without_a_lock_the_command_that_writes_it_is_named(workspace: Path) -> None:
+    (workspace / "dvc.lock").unlink()
+    with pytest.raises(RetuneError, match=r"dvc\.lock: no such file; `dvc repro` writes it"):
+        workspace_row(workspace)
+
+
 def test_the_table_fits_in_80_columns(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     names = {"name": "transformer_encoder", "qa.model": "transformer_encoder"}
     row = workspace_row(workspace) | names | {"qa.train_seconds": None}

@@ -1,7 +1,7 @@
 """dvc.yaml of a pipeline: its stages, and the metrics and plots that each of them writes.
 
-DVC's own reading of it stops at the first fault of any pipeline. Here is the
-part of its language that names files: `vars`, `${...}`, `foreach` and `matrix`.
+DVC's own parser is slow and stops at the first fault of any pipeline. This one reads what names
+files: `vars`, `${...}`, `foreach` and `matrix`.
 """
 
 import contextlib
@@ -110,11 +110,10 @@ def read_stages(folder: Path, params: Mapping[str, Any] | None = None) -> dict[s
     A stage has `cmd`, `wdir`, `deps`, `params`, `outs`, `metrics` and `plots`, with `${...}` filled
     in from `params.yaml`, or from `params` in its place. Raises as `read_pipeline`.
     """
-    path = folder / "dvc.yaml"
+    path, keys = folder / "dvc.yaml", ("cmd", "deps", "params", *_OUTPUTS)
     with _form_checked(path):
         content = load_yaml(path)
-        context = _context(folder, content, params)
-        found = _stages(path, content, ("cmd", "deps", "params", *_OUTPUTS), context)
+        found = _stages(path, content, keys, _context(folder, content, params))
         return {target: _checked(body) for _, target, _, body in found}
 
 
@@ -181,9 +180,7 @@ def _stages(
             yield stage, target, item, _resolved(where, kept, context_)
 
 
-def _context(
-    folder: Path, content: Mapping[str, Any], params: Mapping[str, Any] | None = None
-) -> dict[str, Any]:
+def _context(folder: Path, content: Mapping[str, Any], params: Any = None) -> dict[str, Any]:
     """Return what `${...}` may name: the params beside dvc.yaml, and its `vars`."""
     path = folder / "params.yaml"
     context = dict(load_yaml(path) if params is None and path.is_file() else params or {})
