@@ -24,7 +24,6 @@ _SLOT = re.compile(r"\$\{\s*([^}]*?)\s*\}")
 _ITEM = "item"
 _KINDS = ("metrics", "plots", "outs")
 _OUTPUTS = ("wdir", *_KINDS)
-#: Of dvc.yaml, as far as it is read here.
 _FORM = (
     "`vars`, `metrics`, `plots` and `outs` are lists of paths or of `path: {...}`, `matrix` has a "
     "list for each axis, and `foreach` is a list or has names"
