@@ -7,7 +7,7 @@ import pytest
 from retune.core.errors import RetuneError
 from retune.tables.terminal_tables import print_table
 from retune.tools.experiments.listing import experiment_rows
-from retune.tools.experiments.table import render, workspace_row
+from retune.tools.experiments.table import keys, render, workspace_row
 
 METRICS = {
     "qa.json": {"exact_match": 40.0, "f1": 51.25, "details": []},
@@ -27,7 +27,7 @@ def workspace(tmp_path: Path) -> Path:
 
 
 def test_the_workspace_is_a_row_of_its_metrics(workspace: Path) -> None:
-    assert workspace_row(workspace) == {
+    assert workspace_row(workspace) == dict.fromkeys(keys()) | {
         "name": "workspace",
         "qa.model": "lstm",
         "qa.exact_match": 40.0,

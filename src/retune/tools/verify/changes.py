@@ -33,6 +33,7 @@ def table(base: Run, head: Run, tolerances: Mapping[str, float]) -> Iterator[str
     yield ", ".join(
         f"{heading} **{_shown(new.get(key))}** (base {_shown(old.get(key))})"
         for key, heading in headline.items()
+        if key in old or key in new
     )
     yield ""
     yield _about(rule, reason)
