@@ -17,6 +17,8 @@ import yaml
 from retune.core.files import read_json
 from retune.core.stage import guarded
 from retune.tables.metrics_files import figures_of
+from retune.tasks.qa.task import TASK
+from retune.tasks.task import tasks
 from retune.tools.claims import ledger, tables
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -42,15 +44,16 @@ def graph() -> str:
 def results() -> str:
     """The variants on the bundled corpus, best F1 first."""
     rows = read_json(ROOT / "metrics/qa_variants.json")
+    headings = " | ".join(figure.heading for figure in TASK.compared)
     lines = [
-        "| model | EM | F1 | parameters | training | windows/s |",
-        "|---|--:|--:|--:|--:|--:|",
+        f"| model | {headings} | parameters | training | windows/s |",
+        f"|---|{'--:|' * len(TASK.compared)}--:|--:|--:|",
     ]
-    for row in sorted(rows, key=lambda row: -row["qa.f1"]):
+    for row in sorted(rows, key=lambda row: -row[TASK.key(TASK.ranking)]):
+        scores = " | ".join(f"{row[TASK.key(figure.name)]:.2f}" for figure in TASK.compared)
         lines.append(
-            f"| `{row['qa.model']}` | {row['qa.exact_match']:.2f} | {row['qa.f1']:.2f} "
-            f"| {_parameters(row)} | {row['qa.train_seconds']:.0f} s "
-            f"| {row['qa.train_windows_per_second']:.1f} |"
+            f"| `{row['qa.model']}` | {scores} | {_parameters(row)} "
+            f"| {row['qa.train_seconds']:.0f} s | {row['qa.train_windows_per_second']:.1f} |"
         )
     return "\n".join(lines)
 
@@ -402,9 +405,10 @@ DOCUMENTS = {
         *(adapters, decoding, profiles),
     ),
     "docs/claims.md": (claims,),
-    "pipelines/adapters/README.md": (methods,),
-    "pipelines/sentiment/README.md": (sentiment, probes),
-    "pipelines/language_model/README.md": (language_model,),
+} | {
+    document: tuple(globals()[part] for part in parts)
+    for task in tasks().values()
+    for document, parts in task.documents.items()
 }
 
 

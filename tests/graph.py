@@ -7,9 +7,16 @@ from typing import Any
 
 import yaml
 
+from retune.tasks.task import tasks
+
 ROOT = Path(__file__).resolve().parent.parent
+TASKS = ROOT / "src/retune/tasks"
 #: Packages of which a stage that reads one of these params loads a module.
-MODELS = {"qa.model": "retune.tasks.qa.models", "sentiment.model": "retune.tasks.sentiment.models"}
+MODELS = {
+    task.key("model"): f"retune.tasks.{name}.models"
+    for name, task in tasks().items()
+    if any("import_known(" in file.read_text() for file in (TASKS / name).rglob("*.py"))
+}
 #: Folders of modules that params choose among. A stage depends on the chosen module alone.
 CHOICES = ("models", "datasets", "augmenting", "vocabularies")
 #: Of what a costly stage imports: how much else its rooms may hold, by lines.

@@ -256,5 +256,5 @@ def test_a_wrong_ledger_is_named(old: str, new: str, message: str, copy: Path) -
 def test_a_lock_without_data_is_named(copy: Path) -> None:
     lock = copy / "dvc.lock"
     lock.write_text("schema: '2.0'\nstages: {}\n", encoding="utf-8")
-    with pytest.raises(RetuneError, match="no stage has written data/qa/raw; run `dvc repro`"):
+    with pytest.raises(RetuneError, match="no stage has written the folder raw; run `dvc repro`"):
         problems(copy)

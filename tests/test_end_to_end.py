@@ -13,9 +13,11 @@ from dvc.utils.hydra import apply_overrides
 from projects import ROOT, SIZES, Project
 
 from retune.core.params import module_names
+from retune.tasks.qa.task import TASK
 from retune.tools.experiments.experiments import load_experiment
 
 MODELS = module_names("retune.tasks.qa.models")
+SCORES = [TASK.key(figure.name) for figure in TASK.compared]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 pytestmark = pytest.mark.slow
@@ -99,15 +101,15 @@ def test_the_scores_are_the_only_metrics_in_dvcs_tables(project: Project) -> Non
     data = shown[0]["data"]["metrics"]
     files = [file["data"] for name, file in data.items() if name.startswith("metrics/")]
     columns = {key for file in files for key in flat(file)}
-    assert columns == {"qa.exact_match", "qa.f1"}
+    assert columns == {*SCORES}
     headings = project.run("dvc", "exp", "show", "--csv").split("\n")[0].split(",")
-    assert headings[headings.index("parent") + 1 :][:2] == ["qa.exact_match", "qa.f1"]
+    assert headings[headings.index("parent") + 1 :][: len(SCORES)] == SCORES
 
 
 def test_the_readmes_table_of_experiments_fits_80_columns(project: Project) -> None:
     (drop,) = re.findall(r"dvc exp show --drop '(.*?)'", README)
     heading, *rows = project.run("dvc", "exp", "show", "--drop", drop).splitlines()[1:]
-    assert heading.split() == ["Experiment", "qa.exact_match", "qa.f1", "qa.model"]
+    assert heading.split() == ["Experiment", *SCORES, "qa.model"]
     assert max(map(len, [heading, *rows])) <= 80
 
 

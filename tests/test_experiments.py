@@ -6,90 +6,39 @@ import pytest
 from dvc.utils.hydra import apply_overrides
 
 from retune.core.errors import RetuneError
-from retune.core.params import Params, Seed, load_yaml
+from retune.core.params import load_yaml
+from retune.preflight.validation import problems_of, read_params, unknown_sections
+from retune.tasks.task import tasks
 from retune.tools.experiments.experiments import Experiment, load_experiment
 from retune.tools.experiments.grid import grid, parse_seeds, planned
 
 ROOT = Path(__file__).resolve().parent.parent
-ADAPTERS = ROOT / "pipelines/adapters"
-PRESETS = sorted(path.stem for path in (ROOT / "experiments").glob("*.yaml"))
+FOLDERS = [ROOT / folder for folder in dict.fromkeys(task.folder for task in tasks().values())]
+PRESETS = {
+    f"{folder.relative_to(ROOT)} {path.stem}": (folder, path.stem)
+    for folder in FOLDERS
+    for path in sorted((folder / "experiments").glob("*.yaml"))
+}
 SENTIMENT = ROOT / "pipelines/sentiment"
-SISTERS_PRESETS = sorted(path.stem for path in (ADAPTERS / "experiments").glob("*.yaml"))
-LANGUAGE_MODEL = ROOT / "pipelines/language_model"
-SENTIMENTS_PRESETS = sorted(path.stem for path in (SENTIMENT / "experiments").glob("*.yaml"))
-
-LANGUAGE_MODELS_PRESETS = sorted(
-    path.stem for path in (LANGUAGE_MODEL / "experiments").glob("*.yaml")
-)
 
 
 def test_the_notebooks_presets_are_all_there() -> None:
-    assert {"n1-bert-mini", "n1-lstm", "n1-transformer", "n2-bert-base", "n3-bert-base-cased"} <= {
-        *PRESETS
-    }
-    assert "n5-large" in SISTERS_PRESETS
-    assert {"n3-cased", "n3-uncased", "n4-tiny", "treebank", "treebank-tiny"} <= {
-        *SENTIMENTS_PRESETS
-    }
-    assert "n4" in LANGUAGE_MODELS_PRESETS
+    notebooks = (
+        *("n1-bert-mini", "n1-lstm", "n1-transformer", "n2-bert-base", "n3-bert-base-cased"),
+        *("n5-large", "n3-cased", "n3-uncased", "n4-tiny", "treebank", "treebank-tiny", "n4"),
+    )
+    assert {*notebooks} <= {name for _, name in PRESETS.values()}
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize(("folder", "name"), PRESETS.values(), ids=PRESETS)
 def test_a_preset_changes_known_params_and_every_stage_accepts_them(
-    name: str, tmp_path: Path
+    folder: Path, name: str, tmp_path: Path
 ) -> None:
-    path = changed(ROOT, name, tmp_path)
-    with Params(path) as params:
-        read_qa(params)
-
-
-@pytest.mark.parametrize("name", SISTERS_PRESETS)
-def test_so_does_one_of_the_adapters_for_every_method(name: str, tmp_path: Path) -> None:
-    from retune.tasks.masked_lm.train.language import LanguageParams
-    from retune.tasks.ner.train.entities import EntitiesParams
-
-    path = changed(ADAPTERS, name, tmp_path)
-    for variant in load_yaml(path)["variants"]:
-        with Params(path, variant) as params:
-            params.section("adapters.language", LanguageParams)
-            params.section("adapters.entities", EntitiesParams)
-            read_qa(params)
-
-
-@pytest.mark.parametrize("name", SENTIMENTS_PRESETS)
-def test_and_one_of_sentiment(name: str, tmp_path: Path) -> None:
-    from retune.models.checkpoints import CheckpointParams
-    from retune.tasks.sentiment.download.download import DownloadParams
-    from retune.tasks.sentiment.predict.predict import PredictParams
-    from retune.tasks.sentiment.probe.probes import ProbeParams
-    from retune.tasks.sentiment.score.score import ScoreParams
-    from retune.tasks.sentiment.tokenize.tokenize import TokenizeParams
-    from retune.tasks.sentiment.train.train import TrainParams
-
-    path = changed(SENTIMENT, name, tmp_path)
-    for variant in load_yaml(path)["variants"]:
-        with Params(path, variant) as params:
-            params.section("sentiment.checkpoint", CheckpointParams)
-            params.section("sentiment.download", DownloadParams)
-            params.section("sentiment.tokenize", TokenizeParams)
-            params.section("sentiment.train", TrainParams)
-            params.section("sentiment.predict", PredictParams)
-            params.section("sentiment.score", ScoreParams)
-            params.section("sentiment.probe", ProbeParams)
-            params.variant(
-                "sentiment.augment.method",
-                "retune.tasks.sentiment.augmenting",
-                "sentiment.augment.methods",
-            )
-            params.variant(
-                "sentiment.vocabulary",
-                "retune.tasks.sentiment.vocabularies",
-                "sentiment.vocabularies",
-            )
-            for kind in ("dataset", "model"):
-                params.variant(
-                    f"sentiment.{kind}", f"retune.tasks.sentiment.{kind}s", f"sentiment.{kind}s"
-                )
+    path = changed(folder, name, tmp_path)
+    readings = read_params(folder, path)
+    assert len(readings) > len(load_yaml(path).get("variants", {}))
+    assert problems_of(readings) == []
+    assert unknown_sections(readings, folder, path) == []
 
 
 @pytest.mark.parametrize(
@@ -113,27 +62,6 @@ def test_those_of_sentiment_have_what_the_notebooks_say(
     assert values["seeds"] == [1234, 2341, 3412, 4123]
 
 
-@pytest.mark.parametrize("name", LANGUAGE_MODELS_PRESETS)
-def test_and_one_of_the_language_model(name: str, tmp_path: Path) -> None:
-    from retune.models.checkpoints import CheckpointParams
-    from retune.tasks.language_model.download.download import DownloadParams
-    from retune.tasks.language_model.tokenize.tokenize import TokenizeParams
-    from retune.tasks.language_model.train.train import TrainParams
-
-    with Params(changed(LANGUAGE_MODEL, name, tmp_path)) as params:
-        params.section("language_model.seed", Seed)
-        params.section("language_model.checkpoint", CheckpointParams)
-        params.section("language_model.download", DownloadParams)
-        params.section("language_model.tokenize", TokenizeParams)
-        params.section("language_model.train", TrainParams)
-        for kind in ("dataset", "model"):
-            params.variant(
-                f"language_model.{kind}",
-                f"retune.tasks.language_model.{kind}s",
-                f"language_model.{kind}s",
-            )
-
-
 def changed(pipeline: Path, name: str, tmp_path: Path) -> Path:
     """A copy of the pipeline's params with a preset's changes, which are all in there."""
     path = tmp_path / "params.yaml"
@@ -147,31 +75,6 @@ def changed(pipeline: Path, name: str, tmp_path: Path) -> Path:
             place = place[part]
         assert place == value, key
     return path
-
-
-def read_qa(params: Params) -> None:
-    """Read all of `qa`, as its stages do."""
-    from retune.models.checkpoints import CheckpointParams
-    from retune.tasks.qa.download.download import DownloadParams
-    from retune.tasks.qa.postprocess.postprocess import PostprocessParams
-    from retune.tasks.qa.predict.predict import PredictParams
-    from retune.tasks.qa.score.score import ScoreParams
-    from retune.tasks.qa.tokenize.tokenize import TokenizeParams
-    from retune.tasks.qa.train.train import TrainParams
-
-    params.variant("qa.dataset", "retune.tasks.qa.datasets", "qa.datasets")
-    params.variant("qa.model", "retune.tasks.qa.models", "qa.models")
-    params.section("qa.seed", Seed)
-    for section, kind in [
-        ("checkpoint", CheckpointParams),
-        ("download", DownloadParams),
-        ("tokenize", TokenizeParams),
-        ("train", TrainParams),
-        ("predict", PredictParams),
-        ("postprocess", PostprocessParams),
-        ("score", ScoreParams),
-    ]:
-        params.section(f"qa.{section}", kind)
 
 
 VALUES: list[Any] = [

@@ -13,6 +13,7 @@ from retune.tools.experiments import folding
 PARAMS = ["qa.model", "qa.seed", "qa.train.lr"]
 # Differences seed by seed: 1, 2, 0; their mean is 1, their deviation 1.
 UP, DOWN = (10.0, 12.0, 14.0), (9.0, 10.0, 14.0)
+SCORES = folding.scores(folding.spread_figures())
 
 
 def shown(name: str, f1: float | None, **values: Any) -> dict[str, Any]:
@@ -71,9 +72,7 @@ def test_one_run_under_two_names_does_not_count_twice() -> None:
 
 
 def test_a_gap_within_the_paired_interval_is_below_seed_noise() -> None:
-    (gap,) = seed_spread.gaps(
-        variants(runs("b", DOWN, model="lstm"), runs("a", UP)), folding.SCORES
-    )
+    (gap,) = seed_spread.gaps(variants(runs("b", DOWN, model="lstm"), runs("a", UP)), SCORES)
     assert (gap.better, gap.worse, gap.seeds, gap.mean) == ("a", "b", 3, 1.0)
     assert gap.half_width == pytest.approx(4.30265 / math.sqrt(3), abs=1e-4)
     assert gap.verdict == "below"
@@ -81,39 +80,34 @@ def test_a_gap_within_the_paired_interval_is_below_seed_noise() -> None:
 
 def test_pairing_by_seed_sees_a_small_gap_that_is_there_with_every_seed() -> None:
     other = tuple(score - 1 - tiny for score, tiny in zip(UP, (0.0, 0.1, -0.1), strict=True))
-    (gap,) = seed_spread.gaps(
-        variants(runs("a", UP), runs("b", other, model="lstm")), folding.SCORES
-    )
+    (gap,) = seed_spread.gaps(variants(runs("a", UP), runs("b", other, model="lstm")), SCORES)
     assert gap.mean == pytest.approx(1.0)
     assert gap.verdict == "above"
     assert (
-        seed_spread.warnings(
-            variants(runs("a", UP), runs("b", other, model="lstm")), folding.SCORE_HEADINGS
-        )
-        == []
+        seed_spread.warnings(variants(runs("a", UP), runs("b", other, model="lstm")), SCORES) == []
     )
 
 
 def test_equal_scores_are_no_gap() -> None:
-    (gap,) = seed_spread.gaps(variants(runs("a", UP), runs("b", UP, model="lstm")), folding.SCORES)
+    (gap,) = seed_spread.gaps(variants(runs("a", UP), runs("b", UP, model="lstm")), SCORES)
     assert (gap.mean, gap.half_width, gap.verdict) == (0.0, 0.0, "below")
 
 
 def test_with_fewer_than_three_seeds_in_common_the_noise_is_unknown() -> None:
     one, other = runs("a", UP), runs("b", DOWN, model="lstm")[:2]
-    (gap,) = seed_spread.gaps(variants(one, other), folding.SCORES)
+    (gap,) = seed_spread.gaps(variants(one, other), SCORES)
     assert (gap.seeds, gap.mean, gap.half_width, gap.verdict) == (2, 1.5, None, "unknown")
-    assert seed_spread.warnings(variants(one, other), folding.SCORE_HEADINGS) == [
+    assert seed_spread.warnings(variants(one, other), SCORES) == [
         "seed noise is unknown with fewer than 3 seeds in common: a over b"
     ]
     apart = [row | {"qa.seed": 9.0} for row in other[:1]]
-    (gap,) = seed_spread.gaps(variants(one, apart), folding.SCORES)
+    (gap,) = seed_spread.gaps(variants(one, apart), SCORES)
     assert (gap.seeds, gap.mean, gap.verdict) == (0, 3.0, "unknown")
 
 
 def test_the_better_of_two_is_the_better_on_the_seeds_in_common() -> None:
     one, other = runs("a", (5.0, 5.0, 5.0, 90.0)), runs("b", (6.0, 6.0, 6.0), model="lstm")
-    (gap,) = seed_spread.gaps(variants(one, other), folding.SCORES)
+    (gap,) = seed_spread.gaps(variants(one, other), SCORES)
     assert (gap.better, gap.mean, gap.verdict) == ("b", 1.0, "above")
 
 

@@ -10,6 +10,8 @@ import graph
 import pytest
 import yaml
 
+from retune.tasks.task import tasks
+
 ROOT = Path(__file__).resolve().parent.parent
 CHECKED = "data/checked.json"
 FOLDERS = sorted(path.parent for path in ROOT.glob("pipelines/*/dvc.yaml"))
@@ -73,7 +75,7 @@ STAGES = [
 
 
 #: A choice of a module by a param, in a path or in the name of a section.
-CHOICE = re.compile(r"[/.]\$\{(\w+\.model|sentiment\.augment\.method|sentiment\.vocabulary)\}.*")
+CHOICE = re.compile(r"[/.]\$\{[\w.]+\}.*")
 
 
 def chosen(stage: Stage, names: set[str]) -> set[str]:
@@ -100,7 +102,8 @@ def chosen(stage: Stage, names: set[str]) -> set[str]:
 
 
 def test_there_are_sister_pipelines() -> None:
-    assert [folder.name for folder in FOLDERS] == ["adapters", "language_model", "sentiment"]
+    declared = {task.folder for task in tasks().values()} - {""}
+    assert [folder.relative_to(ROOT).as_posix() for folder in FOLDERS] == sorted(declared)
 
 
 @pytest.mark.parametrize("stage", STAGES)

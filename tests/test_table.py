@@ -7,7 +7,7 @@ import pytest
 from retune.core.errors import RetuneError
 from retune.tables.terminal_tables import print_table
 from retune.tools.experiments.listing import experiment_rows
-from retune.tools.experiments.table import render, workspace_row
+from retune.tools.experiments.table import keys, render, workspace_row
 
 METRICS = {
     "qa.json": {"exact_match": 40.0, "f1": 51.25, "details": []},
@@ -27,7 +27,7 @@ def workspace(tmp_path: Path) -> Path:
 
 
 def test_the_workspace_is_a_row_of_its_metrics(workspace: Path) -> None:
-    assert workspace_row(workspace) == {
+    assert workspace_row(workspace) == dict.fromkeys(keys()) | {
         "name": "workspace",
         "qa.model": "lstm",
         "qa.exact_match": 40.0,
@@ -42,6 +42,12 @@ def test_the_workspace_is_a_row_of_its_metrics(workspace: Path) -> None:
 def test_before_the_first_run_the_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(RetuneError, match=r"qa.json: no such file; run the stage that writes it"):
         workspace_row(tmp_path)
+
+
+def test_without_a_lock_the_command_that_writes_it_is_named(workspace: Path) -> None:
+    (workspace / "dvc.lock").unlink()
+    with pytest.raises(RetuneError, match=r"dvc\.lock: no such file; `dvc repro` writes it"):
+        workspace_row(workspace)
 
 
 def test_the_table_fits_in_80_columns(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:

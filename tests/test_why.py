@@ -15,7 +15,7 @@ from dvc.repo import Repo
 from retune.core.errors import RetuneError
 from retune.tools.cli.main import main
 from retune.tools.project.commands import dvc, git
-from retune.tools.report.locks import Lock
+from retune.tools.project.locks import Lock
 from retune.tools.why.command import overview
 from retune.tools.why.contents import combined, md5_of
 from retune.tools.why.history import History

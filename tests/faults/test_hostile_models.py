@@ -87,10 +87,10 @@ DAMAGED = [
 @pytest.mark.parametrize(("change", "message"), DAMAGED)
 def test_a_damaged_manifest_is_told(folder: Path, change: Change, message: str) -> None:
     seal(folder)
-    assert asking.trained_with(folder, *TASK) == [False, "bert"]
+    assert asking.trained_with(folder, {"qa.squad_v2": bool, "qa.model": str}) == [False, "bert"]
     edit(folder / manifests.NAME, change)
     with pytest.raises(RetuneError, match=message):
-        asking.trained_with(folder, *TASK)
+        asking.trained_with(folder, {"qa.squad_v2": bool, "qa.model": str})
 
 
 def test_v41_any_flipped_bit_of_a_manifest_is_told_or_harmless(tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_v41_any_flipped_bit_of_a_manifest_is_told_or_harmless(tmp_path: Path) -
         data[bit // 8] ^= 1 << bit % 8
         (folder / manifests.NAME).write_bytes(data)
         try:
-            squad_v2, model = asking.trained_with(folder, *TASK)
+            squad_v2, model = asking.trained_with(folder, {"qa.squad_v2": bool, "qa.model": str})
         except RetuneError:
             continue
         assert isinstance(squad_v2, bool)

@@ -14,9 +14,9 @@ from retune.core.manifests import seal
 from retune.tools.cli.main import main
 from retune.tools.experiments import listing
 from retune.tools.experiments.table import APART
+from retune.tools.project.graph import read_pipeline
+from retune.tools.project.locks import Lock
 from retune.tools.report.experiments import fold_seeds, read_results
-from retune.tools.report.graph import read_pipeline
-from retune.tools.report.locks import Lock
 
 SISTER = Path("pipelines/toy")
 GRAPH = """

@@ -6,9 +6,9 @@ import pytest
 from report_projects import blocks_of, project, write
 
 from retune.core.errors import RetuneError
+from retune.tools.project.graph import read_pipeline
 from retune.tools.report.command import gather
 from retune.tools.report.content import Remark, Spread, shown
-from retune.tools.report.graph import read_pipeline
 from retune.tools.report.page import render
 
 FORM = r"dvc.yaml: not of the form that DVC reads \("

@@ -9,8 +9,8 @@ from graph import ROOT
 from report_projects import METHODS, blocks_of, project, write
 
 from retune.core.errors import RetuneError
+from retune.tools.project.locks import Lock
 from retune.tools.report.command import gather
-from retune.tools.report.locks import Lock
 from retune.tools.report.sources import numbers, read_json, read_rows
 
 DOWNLOAD = "pipelines/toy/metrics/download.json"

@@ -14,7 +14,6 @@ from typing import Any, Literal
 
 from retune.core.errors import listed
 
-FRACTIONS = ("rouge_1_f1", "rouge_2_f1")  # figures from 0 to 1
 ENOUGH = 3  # seeds; with two, the interval is thirteen standard errors wide
 CONFIDENCE = 0.95
 
@@ -122,15 +121,22 @@ def spread(by_seed: Mapping[int, float]) -> dict[str, float | None]:
     }
 
 
-def warnings(variants: Sequence[Variant], headings: Mapping[str, str]) -> list[str]:
+def warnings(
+    variants: Sequence[Variant],
+    headings: Mapping[str, str],
+    digits: Mapping[str, int] | None = None,
+) -> list[str]:
     """A sentence for each gap that the noise of seeds may explain, and where it is unknown.
 
-    `headings` names the scores that are compared.
+    Args:
+        variants: to compare in pairs.
+        headings: of the scores that they are compared by.
+        digits: of a score after the decimal point, where these are not two.
     """
     found = gaps(variants, headings)
     sentences = [
         f"{headings[gap.key]} of {gap.better} over {gap.worse} is below seed noise: "
-        f"{_interval(gap)} (95 %, {gap.seeds} seeds); other seeds may turn it round"
+        f"{_interval(gap, digits)} (95 %, {gap.seeds} seeds); other seeds may turn it round"
         for gap in found
         if gap.verdict == "below"
     ]
@@ -140,11 +146,6 @@ def warnings(variants: Sequence[Variant], headings: Mapping[str, str]) -> list[s
             f"seed noise is unknown with fewer than {ENOUGH} seeds in common: {listed([*pairs])}"
         )
     return sentences
-
-
-def digits(key: str) -> int:
-    """Return how many digits of a figure are shown after the decimal point."""
-    return 4 if key in FRACTIONS else 2
 
 
 def _gap(key: str, one: Variant, other: Variant) -> Gap:
@@ -162,6 +163,6 @@ def _gap(key: str, one: Variant, other: Variant) -> Gap:
     return Gap(key, *names, len(common), abs(mean), interval_half_width(differences))
 
 
-def _interval(gap: Gap) -> str:
-    places = digits(gap.key)
+def _interval(gap: Gap, digits: Mapping[str, int] | None) -> str:
+    places = (digits or {}).get(gap.key, 2)
     return f"{gap.mean:+.{places}f} ± {gap.half_width:.{places}f}"

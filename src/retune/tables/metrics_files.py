@@ -1,4 +1,4 @@
-"""What the metrics files of stages hold."""
+"""Figures of the stages' metrics files."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Tables and sentences in the terminal, no wider than that."""
+"""Tables and sentences in the width of the terminal."""
 
 import sys
 import textwrap

@@ -1,12 +1,11 @@
-"""`retune ask`: a trained model and texts of one's own.
+"""`retune ask`: answers of a trained model to the user's own texts.
 
-A task takes part by a module with `PARAMS` and `MODEL`, where its settings and its trained model
-are unless told otherwise, and `asker`, which makes the function that answers one text.
+A task takes part by an `Asker` in its `task.py`.
 """
 
 import importlib
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,15 +13,14 @@ from retune.core import manifests
 from retune.core.errors import RetuneError, excerpt
 from retune.core.params import Params
 from retune.core.plain_files import State, require_unchanged
+from retune.tasks.task import Asker
 
-#: Params that are true or false; the others name something.
-_SWITCHES = {"qa.squad_v2"}
-#: The files of the model that is being loaded, as they were when their sums were compared.
+#: States of the files of the model being loaded, from when their hashes were checked.
 _asked: dict[Path, State] = {}
 
 
 class Reply(NamedTuple):
-    """What a model says of one text: for people, and for programs.
+    """The reply to one text, for people and for programs.
 
     A `coloured` sentence has escape codes of its own, and texts without any.
     """
@@ -37,7 +35,7 @@ BLANK = Reply("", {"blank": True})
 
 
 def replies(
-    asker: str,
+    asker: Asker,
     texts: Iterable[str],
     *,
     context: str | None,
@@ -45,10 +43,10 @@ def replies(
     params: Path | None = None,
     variant: str | None = None,
 ) -> Iterator[Reply]:
-    """The reply to each text, one after the other.
+    """Return an iterator over the replies to the texts.
 
     Args:
-        asker: the module of a task.
+        asker: of the model's task.
         texts: what is asked; a blank one has a blank reply, so that replies and texts stay in
             step. Bytes that were not UTF-8 may stand there as lone surrogates.
         context: the text that the answers stand in, for the tasks that need one.
@@ -60,15 +58,15 @@ def replies(
         RetuneError: a text is not UTF-8, the model was not trained as the variant, or the task
             cannot be asked so.
     """
-    module = importlib.import_module(asker)
-    settings, folder = Params(params or module.PARAMS, variant), model or Path(module.MODEL)
+    settings, folder = Params(params or asker.params, variant), model or Path(asker.model)
     if model is None and not folder.is_dir():
+        command = _training_of(Path(asker.params).parent)
         raise RetuneError(
-            f"{folder}: no such folder; `{_training_of(module.PARAMS)}` trains the model, "
-            "--model names another"
+            f"{folder}: no such folder; `{command}` trains the model, --model names another"
         )
     require_trained_as(variant, settings, folder)
     _asked.clear()
+    module = importlib.import_module(asker.module)
     ask: Callable[[str], Reply] = module.asker(settings, folder, context)
     require_unchanged(_asked)  # the model that was loaded is the one whose sums were compared
     return (ask(text) if text else BLANK for text in map(str.strip, _readable(texts)))
@@ -83,9 +81,8 @@ def _readable(texts: Iterable[str]) -> Iterator[str]:
         yield text.removeprefix("\ufeff") if number == 1 else text
 
 
-def _training_of(params: str) -> str:
-    """The command that trains the models of the pipeline with these params."""
-    folder = Path(params).parent
+def _training_of(folder: Path) -> str:
+    """Return the command that trains the models of the pipeline in a folder."""
     if folder == Path():
         return "dvc repro"
     if (folder / ".dvc").is_dir():
@@ -94,7 +91,7 @@ def _training_of(params: str) -> str:
 
 
 def require_trained_as(variant: str | None, settings: Params, folder: Path) -> None:
-    """Refuse a model of another variant than the one that `settings` were read with.
+    """Raise an error if the model was trained as another variant than `variant`.
 
     A pipeline keeps the results of a variant in `data/<variant>`. Of a model that was copied
     elsewhere, only the params that its folder records are known, which leave out its training.
@@ -122,15 +119,15 @@ def require_trained_as(variant: str | None, settings: Params, folder: Path) -> N
 
 
 def _owner(folder: Path, settings: Params) -> str | None:
-    """The variant whose results are where `folder` is, if any."""
+    """Return the variant whose results `folder` belongs to, if any."""
     data = Path(os.path.abspath(settings.path.parent), "data")
     place = Path(os.path.abspath(folder))
     name = place.relative_to(data).parts[:1] if place.is_relative_to(data) else ()
     return next((variant for variant in settings.values["variants"] if (variant,) == name), None)
 
 
-def trained_with(folder: Path, *names: str) -> list[Any]:
-    """The values of the params `names` with which the model in `folder` was trained.
+def trained_with(folder: Path, kinds: Mapping[str, type]) -> list[Any]:
+    """Return the values of the params, named with their types, that a model was trained with.
 
     Raises:
         RetuneError: the folder is not there, is not what a train stage wrote, or its model was
@@ -141,14 +138,13 @@ def trained_with(folder: Path, *names: str) -> list[Any]:
             f"{folder}: no such folder; `dvc repro` trains the model, --model names another"
         )
     found = manifests.read(folder).get("params", {})
-    for name in names:
+    for name, kind in kinds.items():
         if name not in found:
             raise RetuneError(f"{folder}: trained without {name}, so for another task; see --task")
-        kind = bool if name in _SWITCHES else str
         if not isinstance(found[name], kind):
             raise RetuneError(
                 f"{folder / manifests.NAME}: damaged, its {name} is {excerpt(found[name])}, "
                 f"expected a {kind.__name__}"
             )
     _asked.update(manifests.states(folder))
-    return [found[name] for name in names]
+    return [found[name] for name in kinds]

@@ -1,4 +1,4 @@
-"""Beginnings of one's own, which a language model continues."""
+"""`retune ask` for language models: continue the user's texts."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -16,18 +16,15 @@ from retune.tools.ask.asking import Reply, trained_with
 if TYPE_CHECKING:
     from rich.text import Text
 
-PARAMS = "pipelines/language_model/params.yaml"
-MODEL = "pipelines/language_model/data/after"
-
 
 def asker(settings: Params, folder: Path, context: str | None) -> Callable[[str], Reply]:
-    """The function that continues a text with the model in `folder`, as the generate stage does."""
+    """Return a function that continues a text as the generate stage does."""
     if context is not None:
         raise RetuneError("--context is for questions; a text is continued as it stands")
     with settings as params:
         search = params.section("language_model.generate", GenerationParams)
         seed = params.section("language_model.seed", Seed)
-    trained_with(folder, "language_model.model")
+    trained_with(folder, {"language_model.model": str})
     voice, legend = speaker(load(folder), folder), _legend()
 
     def continued(prompt: str) -> Reply:
@@ -57,20 +54,20 @@ def asker(settings: Params, folder: Path, context: str | None) -> Callable[[str]
 
 
 def _not_continued(prompt: str, reason: str) -> Reply:
-    """The reply to a text that cannot be read; others may be fine."""
+    """Return the reply to a text that cannot be continued."""
     fields = {"prompt": prompt, "continuation": None, "error": reason}
     return Reply(f"{excerpt(prompt, 40)} is not continued: {reason}", fields)
 
 
 def _legend() -> Iterator[str]:
-    """What the colours mean, for the first reply; then nothing."""
+    """Yield the colour legend for the first reply, then empty text."""
     yield f"{_in_colours(terminal_legend())}\n"
     while True:
         yield ""
 
 
 def _in_colours(text: "Text") -> str:
-    """As the terminal at hand shows colours, if it does; lines are left to its width."""
+    """Return the text with the terminal's colours, if it has any; do not wrap lines."""
     from rich.console import Console
 
     console = Console(soft_wrap=True)

@@ -1,4 +1,4 @@
-"""Questions of one's own to a trained reader, on a text of one's own."""
+"""`retune ask` for question answering: answer the user's questions about a text."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -23,12 +23,9 @@ from retune.tools.ask.asking import Reply, trained_with
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-PARAMS = "params.yaml"
-MODEL = "data/qa/model"
-
 
 class Reader(NamedTuple):
-    """A trained model with all by which the stages ask it."""
+    """A trained model with what the stages tokenize, predict and postprocess need."""
 
     model: "PreTrainedModel"
     windower: Windower
@@ -39,12 +36,12 @@ class Reader(NamedTuple):
 
 
 def load_reader(settings: Params, folder: Path) -> Reader:
-    """The model in `folder`, and the settings of the stages tokenize, predict and postprocess."""
+    """Load the model in `folder` and the settings of tokenize, predict and postprocess."""
     with settings as params:
         lengths = params.section("qa.tokenize", TokenizeParams)
         predicting = params.section("qa.predict", PredictParams)
         postprocessing = params.section("qa.postprocess", PostprocessParams)
-    squad_v2, variant = trained_with(folder, "qa.squad_v2", "qa.model")
+    squad_v2, variant = trained_with(folder, {"qa.squad_v2": bool, "qa.model": str})
     model, tokenizer = load(variant, folder), load_tokenizer(folder)
     require_vocabulary(model.config.vocab_size, id_count(tokenizer), folder)
     windower = Windower(tokenizer, lengths)
@@ -53,7 +50,7 @@ def load_reader(settings: Params, folder: Path) -> Reader:
 
 
 def asker(settings: Params, folder: Path, context: str | None) -> Callable[[str], Reply]:
-    """The function that answers a question about `context` with the model in `folder`.
+    """Return a function that answers a question about `context`.
 
     It does what the stages tokenize, predict and postprocess do with a question of the
     validation split.
@@ -80,7 +77,7 @@ def asker(settings: Params, folder: Path, context: str | None) -> Callable[[str]
 
 
 def _reply(question: str, found: RankedAnswer, kept: str | None) -> Reply:
-    """The answer, its probability among the n best, and its characters in the context.
+    """Return the answer, its probability among the n best, and its character span.
 
     `kept` is what is left of a question that was cut.
     """

@@ -1,4 +1,4 @@
-"""Answers of a trained reader to all questions of a file, without any reference answers."""
+"""`retune ask --data`: answer all questions of a file, which needs no gold answers."""
 
 import argparse
 import json
@@ -21,19 +21,20 @@ from retune.tasks.qa.postprocess.postprocess import ranked_in_parts
 from retune.tasks.qa.postprocess.spans import Floats, chunks
 from retune.tasks.qa.predict.predict import on_best_device, predict_part
 from retune.tasks.qa.questions.examples import Example
+from retune.tasks.qa.task import ASKER
 from retune.tasks.qa.tokenize.tokenize import batches
 from retune.tasks.qa.windows.windows import Windows
 from retune.tools.ask.asking import require_trained_as
-from retune.tools.ask.qa import MODEL, PARAMS, Reader, load_reader
+from retune.tools.ask.qa import Reader, load_reader
 
-#: What stands in the folder of answers.
+#: The files in the output folder.
 FILES = ("predictions.json", "nbest.jsonl", "report.json")
 
 _READ = ("id", "title", "context", "question")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Do what the command line of `retune ask --data FILE` says.
+    """Run `retune ask --data FILE`.
 
     Raises:
         RetuneError: for a wrong command line, and what `ask_file` raises.
@@ -41,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     data = arguments.data
     if data is None:
         raise RetuneError("--out is for the answers to --data FILE; give both")
-    if arguments.task != "qa" or arguments.texts or arguments.context:
+    if arguments.task != ASKER.name or arguments.texts or arguments.context:
         raise RetuneError(
             "--data FILE has questions and contexts of its own: no TEXT and no --context beside "
             "it, and --task qa only"
@@ -82,7 +83,7 @@ def ask_file(
             for an `out` that is not to be replaced.
     """
     _require_replaceable(out)
-    settings, folder = Params(params or PARAMS, variant), model or Path(MODEL)
+    settings, folder = Params(params or ASKER.params, variant), model or Path(ASKER.model)
     require_trained_as(variant, settings, folder)
     examples = read_questions(data)
     reader = load_reader(settings, folder)
@@ -106,7 +107,7 @@ def ask_file(
 
 
 def read_questions(data: Path) -> list[Example]:
-    """The questions of a file, without their answers.
+    """Read the questions of a file without their answers.
 
     Raises:
         RetuneError: for a file that cannot be read, and once for all errors in its questions.
@@ -129,7 +130,7 @@ def _without_answers(record: Record) -> Record:
 def _parts(
     reader: Reader, examples: Sequence[Example], cut: list[str]
 ) -> Iterator[tuple[Windows, Floats]]:
-    """The windows of all questions with their logits; the ids of cut questions go to `cut`."""
+    """Yield the windows of all questions with their logits; add ids of cut questions to `cut`."""
     on_best_device(reader.model)
     keep_freed_memory()
     row = 0
@@ -145,7 +146,7 @@ def _parts(
 
 
 def _require_replaceable(out: Path) -> None:
-    """Refuse to replace what somebody else may have put there."""
+    """Raise an error if `out` has files that `ask_file` did not write."""
     if out.is_dir() and not (others := {path.name for path in out.iterdir()} - set(FILES)):
         return
     if out.exists():

@@ -1,4 +1,4 @@
-"""Sentences of one's own to a trained model of sentiment."""
+"""`retune ask` for sentiment: classify the user's sentences."""
 
 from collections.abc import Callable
 from functools import partial
@@ -20,18 +20,15 @@ from retune.tasks.sentiment.texts.examples import LABELS, THRESHOLD
 from retune.tasks.sentiment.tokenize.tokenize import TokenizeParams, reader
 from retune.tools.ask.asking import Reply, trained_with
 
-PARAMS = "pipelines/sentiment/params.yaml"
-MODEL = "pipelines/sentiment/data/bert/runs/1234/model"
-
 
 def asker(settings: Params, folder: Path, context: str | None) -> Callable[[str], Reply]:
-    """The function that classifies a sentence with the model in `folder`."""
+    """Return a function that classifies a sentence with the model in `folder`."""
     if context is not None:
         raise RetuneError("--context is for questions; a sentence is classified as it stands")
     with settings as params:
         lengths = params.section("sentiment.tokenize", TokenizeParams)
         predicting = params.section("sentiment.predict", PredictParams)
-    (variant,) = trained_with(folder, "sentiment.model")
+    (variant,) = trained_with(folder, {"sentiment.model": str})
     model, tokenizer = on_best_device(load(variant, folder)), load_tokenizer(folder)
     require_vocabulary(model.config.vocab_size, id_count(tokenizer), folder)
     collate = Collator.for_model(model, tokenizer)

@@ -1,4 +1,4 @@
-"""`claims.yaml`: a claim for every number that is stated, compared with what was measured."""
+"""`claims.yaml`: a claim for every stated number, compared with measurements."""
 
 import ast
 import hashlib
@@ -18,7 +18,7 @@ from retune.tools.project.yaml_editor import edited
 
 
 class Place(BaseModel, frozen=True):
-    """Where numbers are stated: a generated part of a document, or words of it."""
+    """A place that states numbers: a generated part of a document, or exact words."""
 
     model_config = STRICT
 
@@ -41,7 +41,7 @@ class _Claim(BaseModel, frozen=True):
 
 
 class Reproduced(_Claim, frozen=True):
-    """Numbers that DVC's stages wrote, in a file under git."""
+    """Numbers from DVC's stages, in a file under git."""
 
     kind: Literal["reproduced"]
     pipeline: str | None = None  # the folder of another one than the main one
@@ -55,7 +55,7 @@ class Reproduced(_Claim, frozen=True):
 
 
 class Bench(_Claim, frozen=True):
-    """Numbers that a benchmark wrote into a file under git."""
+    """Numbers from a benchmark, in a file under git."""
 
     kind: Literal["bench"]
     command: str
@@ -63,7 +63,7 @@ class Bench(_Claim, frozen=True):
 
 
 class MeasuredOnce(_Claim, frozen=True):
-    """Numbers that were measured by hand, and are measured again by no command here."""
+    """Numbers measured by hand, which no command measures again."""
 
     kind: Literal["measured once"]
     command: str
@@ -73,7 +73,7 @@ class MeasuredOnce(_Claim, frozen=True):
 
 
 class Published(_Claim, frozen=True):
-    """Numbers of others, which nobody has reproduced here yet."""
+    """Published numbers, not reproduced here."""
 
     kind: Literal["published elsewhere, not re-run here"]
     source: str
@@ -82,7 +82,7 @@ class Published(_Claim, frozen=True):
 
 
 class Setting(_Claim, frozen=True):
-    """Numbers of the code that a document repeats: src/retune/some.py#CONSTANT."""
+    """Constants of the code that a document repeats: src/retune/some.py#CONSTANT."""
 
     kind: Literal["setting"]
     values: dict[str, float]
@@ -101,7 +101,7 @@ def load(root: Path) -> dict[str, Claim]:
     """
     claims = load_yaml(root / NAME).get("claims")
     try:
-        # As JSON, where a list may become a tuple though all else is strict.
+        # Parsed as JSON, because strict mode then accepts a list for a tuple.
         return TypeAdapter(dict[str, Claim]).validate_json(json.dumps(claims))
     except ValidationError as error:
         lines = [f"{NAME}: {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
@@ -109,7 +109,7 @@ def load(root: Path) -> dict[str, Claim]:
 
 
 def facts(claim: Claim, project: Project) -> dict[str, Any]:
-    """What the project says today about a claim: its fields that can be looked up."""
+    """Return the fields of a claim that can be looked up, with today's values."""
     root = project.root
     match claim:
         case Reproduced():
@@ -128,7 +128,7 @@ def facts(claim: Claim, project: Project) -> dict[str, Any]:
 
 
 def problems(root: Path, claims: Mapping[str, Claim]) -> list[str]:
-    """Where the ledger and what was measured disagree, a line each."""
+    """Return a line for each difference between the ledger and the measurements."""
     project = Project(root)
     found = [
         f"{NAME}: {name}: {line}"
@@ -144,7 +144,7 @@ def problems(root: Path, claims: Mapping[str, Claim]) -> list[str]:
 
 
 def accept(root: Path) -> list[str]:
-    """Write what was measured into the ledger, which is otherwise left as it is.
+    """Write the measurements into the ledger and keep everything else.
 
     Returns the names of the claims that changed.
 
@@ -180,19 +180,19 @@ def accept(root: Path) -> list[str]:
 
 
 def _sisters(root: Path, claims: Mapping[str, Claim]) -> Iterator[Sister]:
-    """The pipelines beside the main one that claims are made of."""
+    """Yield the sister pipelines that claims refer to."""
     folders = {c.pipeline for c in claims.values() if isinstance(c, Reproduced) and c.pipeline}
     return (Sister(root, folder) for folder in sorted(folders))
 
 
 def digest(params: Mapping[str, Any]) -> str:
-    """Twelve digits that change with any of the params."""
+    """Return a digest of twelve digits of all params."""
     text = orjson.dumps(params, option=orjson.OPT_SORT_KEYS)
     return hashlib.sha256(text).hexdigest()[:12]
 
 
 def md5(path: Path) -> str:
-    """The MD5 of a file, which DVC uses, too."""
+    """Return the MD5 of a file, as DVC does."""
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
@@ -201,7 +201,7 @@ def md5(path: Path) -> str:
 
 
 def measured(root: Path, key: str) -> float:
-    """The number at `file#place`: keys with slashes between them, or the name of a row."""
+    """Return the number at `file#place`; a place has keys or names of rows, with slashes."""
     file, _, place = key.partition("#")
     value = value_at(read_json(root / file), place.split("/"), key)
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -210,7 +210,7 @@ def measured(root: Path, key: str) -> float:
 
 
 def _constant(root: Path, key: str) -> float:
-    """The number that a module of the project assigns to a name, read off its source."""
+    """Return the number that a module assigns to a name, read from its source."""
     file, _, name = key.partition("#")
     for node in ast.parse((root / file).read_text(encoding="utf-8")).body:
         if isinstance(node, ast.Assign) and name in map(ast.unparse, node.targets):

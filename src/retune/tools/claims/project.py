@@ -1,99 +1,83 @@
-"""What a pipeline was run with: its graph, its params and its lock, as they stand today."""
+"""Inputs of a pipeline's last run: its graph, its params and its lock."""
 
 from collections.abc import Mapping
 from copy import deepcopy
 from functools import cached_property
-from pathlib import Path
-from typing import Any, cast
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 from retune.core.errors import RetuneError
 from retune.core.params import load_yaml
+from retune.tools.project.graph import read_stages
+from retune.tools.project.locks import PARAMS, Lock
 
 NAME = "claims.yaml"
-_PARAMS = "params.yaml"
-#: Keys that name a row of a list, for `Claim.values`.
+_DATA = "raw"
+#: Keys that name a row of a list, for a claim's `values`.
 _ROW_NAMES = ("name", "split", "group", "recipe", "score")
 
 
 class Project:
-    """The files that say what was run: read once, when they are needed."""
-
-    #: The output whose hash stands for the data of a run.
-    data = "data/qa/raw"
+    """The graph, params and lock of the main pipeline, each read on first use."""
 
     def __init__(self, root: Path, folder: str = "") -> None:
-        self.root, self.folder = root, root / folder
-
-    @cached_property
-    def stages(self) -> dict[str, Any]:
-        """The stages of dvc.yaml."""
-        return cast(dict[str, Any], load_yaml(self.folder / "dvc.yaml")["stages"])
+        self.root, self.folder, self.lock = root, root / folder, Lock(root, folder)
 
     @cached_property
     def params(self) -> dict[str, Any]:
         """params.yaml."""
-        return load_yaml(self.folder / _PARAMS)
-
-    @cached_property
-    def lock(self) -> dict[str, Any]:
-        """The stages of dvc.lock."""
-        return cast(dict[str, Any], load_yaml(self.folder / "dvc.lock")["stages"])
+        return load_yaml(self.folder / PARAMS)
 
     def params_of(self, changes: Mapping[str, Any]) -> dict[str, Any]:
-        """Every param that a stage of dvc.yaml reads, with `changes` made to params.yaml."""
+        """Return every param that a stage of dvc.yaml reads, after `changes` to params.yaml."""
         values = deepcopy(self.params)
         for key, value in changes.items():
             section, _, last = key.rpartition(".")
             value_at(values, section.split("."))[last] = value
-        entries = (entry for stage in self.stages.values() for entry in stage.get("params", []))
-        names = (entry for entry in entries if isinstance(entry, str))  # others: of other files
-        resolved = {_resolved(name, values) for name in names}
-        return {name: value_at(values, name.split(".")) for name in resolved}
+        stages = read_stages(self.folder, values).values()
+        entries = (entry for stage in stages for entry in stage.get("params", []))
+        names = {entry for entry in entries if isinstance(entry, str)}  # others: of other files
+        return {name: value_at(values, name.split(".")) for name in names}
 
     def params_of_the_last_run(self) -> dict[str, Any]:
-        """Every param that dvc.lock names."""
-        stages = self.lock.values()
-        return {k: v for stage in stages for k, v in stage["params"].get(_PARAMS, {}).items()}
+        """Return every param in dvc.lock."""
+        return self.lock.params(PARAMS)
 
     def params_now(self) -> dict[str, Any]:
-        """The same, as they stand in the file."""
+        """Return the params that stages read, as they are in params.yaml."""
         return self.params_of({})
 
     def outs(self) -> set[str]:
-        """What its stages write, as paths from the project's top."""
-        written = {out["path"] for stage in self.lock.values() for out in stage["outs"]}
+        """Return the outputs of its stages, as paths from the project's top."""
+        written = {out["path"] for stage in self.lock.stages.values() for out in stage["outs"]}
         return {(self.folder / path).relative_to(self.root).as_posix() for path in written}
 
     def data_md5(self) -> str:
-        """The hash of the data in dvc.lock."""
-        for stage in self.lock.values():
+        """Return the hash of the download stage's output in dvc.lock."""
+        for stage in self.lock.stages.values():
             for out in stage["outs"]:
-                if out["path"] == self.data:
+                if PurePosixPath(out["path"]).name == _DATA:
                     return str(out["md5"])
-        raise RetuneError(f"dvc.lock: no stage has written {self.data}; run `dvc repro`")
+        raise RetuneError(f"dvc.lock: no stage has written the folder {_DATA}; run `dvc repro`")
 
 
 class Sister(Project):
-    """Likewise of the pipeline in another folder, whose stages stand for several methods."""
-
-    def __init__(self, root: Path, folder: str) -> None:
-        super().__init__(root, folder)
-        self.data = "data/raw"
+    """The same for a sister pipeline, whose stages run for several variants."""
 
     def params_of(self, changes: Mapping[str, Any]) -> dict[str, Any]:
-        """The whole file: what a method reads of it is up to its `variants`."""
+        """Return all of params.yaml, because each variant reads other parts of it."""
         if changes:
             raise RetuneError(f"{NAME}: `changes` are for the main pipeline, not {self.folder}")
         return self.params
 
     def params_now(self) -> dict[str, Any]:
-        """The params that dvc.lock names, as they stand in the file."""
+        """Return the params in dvc.lock, as they are in params.yaml."""
         names = self.params_of_the_last_run()
         return {name: value_at(self.params, name.split(".")) for name in names}
 
 
 def value_at(value: Any, keys: list[str], whole: str = "") -> Any:
-    """What stands at the place `keys`; a list's rows go by what names them.
+    """Return the value at the place `keys`; rows of a list are named by `_ROW_NAMES`.
 
     Raises:
         RetuneError: nothing does.
@@ -106,12 +90,3 @@ def value_at(value: Any, keys: list[str], whole: str = "") -> Any:
             raise RetuneError(f"{NAME}: {whole or '.'.join(keys)}: there is no {key}")
         value = value[key]
     return value
-
-
-def _resolved(name: str, values: Mapping[str, Any]) -> str:
-    """A param's name with `${qa.model}` and the like filled in."""
-    before, found, rest = name.partition("${")
-    if not found:
-        return name
-    key, _, after = rest.partition("}")
-    return _resolved(f"{before}{value_at(values, key.split('.'))}{after}", values)

@@ -1,4 +1,4 @@
-"""The numbers that documents state, and whether a claim covers each.
+"""Find the numbers that documents state, and check that a claim covers each.
 
 A number counts as a result where it has a unit of results (%, seconds, windows/s, questions,
 points, ...), follows EM or F1, has two digits before or behind its point, or stands alone in
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from retune.tools.claims.ledger import Claim, Place
 
-#: The ledger itself, for readers: its parts are made of the claims.
+#: The ledger for readers, whose parts are generated from the claims.
 LEDGER = "docs/claims.md"
 
 _NUMBER = r"\d[\d,]*(?:\.\d+)?"
@@ -32,13 +32,13 @@ _CODE = re.compile(r"`[^`\n]*`")
 
 
 def documents(root: Path) -> list[str]:
-    """The documents that may state results only under a claim."""
+    """Return the documents whose results need a claim."""
     found = [*sorted(root.glob("docs/*.md")), *sorted(root.glob("pipelines/*/README.md"))]
     return ["README.md", *(path.relative_to(root).as_posix() for path in found)]
 
 
 def problems(root: Path, claims: Mapping[str, Claim]) -> list[str]:
-    """Places that are not there, and numbers that no claim covers, a line each."""
+    """Return a line for each missing place and for each number without a claim."""
     texts = {
         file: (root / file).read_text(encoding="utf-8")
         for file in {*documents(root), *(p.file for c in claims.values() for p in c.stated)}
@@ -59,7 +59,7 @@ def problems(root: Path, claims: Mapping[str, Claim]) -> list[str]:
 
 
 def uncovered(file: str, text: str, places: Iterable[Place]) -> list[str]:
-    """The results in `text` that none of the places covers, a line each."""
+    """Return a line for each result in `text` outside the places."""
     covered = [span for place in places for span in spans(place, text)]
     if file == LEDGER:
         covered += [found.span() for found in re.finditer(_part(r"\w+"), text, re.DOTALL)]
@@ -72,7 +72,7 @@ def uncovered(file: str, text: str, places: Iterable[Place]) -> list[str]:
 
 
 def results(text: str) -> list[tuple[int, int]]:
-    """Where numbers stand in `text` that count as results."""
+    """Return the spans of the numbers in `text` that count as results."""
     plain = text
     for pattern in (_CODE_BLOCK, _CODE, _VERSION):
         plain = pattern.sub(lambda found: re.sub(r"[^\n|]", "·", found[0]), plain)
@@ -85,7 +85,7 @@ def results(text: str) -> list[tuple[int, int]]:
 
 
 def spans(place: Place, text: str) -> Iterator[tuple[int, int]]:
-    """Where a place is in the text: every time that its words stand there, however broken."""
+    """Yield every span of a place in the text, whatever its line breaks."""
     if place.part:
         pattern = _part(re.escape(place.part))
     else:
@@ -98,7 +98,7 @@ def _part(name: str) -> str:
 
 
 def _strangers(place: Place, values: Mapping[str, float]) -> Iterator[str]:
-    """Numbers among the words of a claim that has values, but not this one."""
+    """Yield a line for each number in a place that is not among the claim's values."""
     for number in re.findall(rf"(?<![\w.]){_NUMBER}(?![\w.]*\w)", place.text or ""):
         digits = len(number.partition(".")[2])
         shown = {f"{factor * value:.{digits}f}" for value in values.values() for factor in (1, 100)}

@@ -18,7 +18,7 @@ Kind = TypeVar("Kind")
 
 
 def ledger(root: Path) -> str:
-    """All claims, a table for each kind."""
+    """Return all claims, a table for each kind."""
     kinds = {
         "Reproduced by the pipeline": reproduced,
         "Measured by a benchmark": benches,
@@ -30,7 +30,7 @@ def ledger(root: Path) -> str:
 
 
 def reproduced(root: Path) -> str:
-    """Claims of DVC's stages: values, tolerances, hashes, places."""
+    """Return the claims on DVC's stages: values, tolerances, hashes, places."""
     rows = []
     for name, claim in _of(root, Reproduced):
         values = "<br>".join(
@@ -45,7 +45,7 @@ def reproduced(root: Path) -> str:
 
 
 def benches(root: Path) -> str:
-    """Claims of benchmarks: the command and the file."""
+    """Return the claims on benchmarks: the command and the file."""
     rows = [
         f"| `{name}` | {claim.what} | `{claim.command}` | {', '.join(claim.sources)} "
         f"| {_places(claim)}"
@@ -55,7 +55,7 @@ def benches(root: Path) -> str:
 
 
 def once(root: Path) -> str:
-    """Claims of measurements by hand."""
+    """Return the claims on measurements by hand."""
     rows = [
         f"| `{name}` | {claim.what} | {claim.command} | {claim.data} | {claim.date}; "
         f"{claim.machine} | {_places(claim)}"
@@ -65,7 +65,7 @@ def once(root: Path) -> str:
 
 
 def published(root: Path) -> str:
-    """Numbers of others."""
+    """Return the claims on published numbers."""
     rows = [
         f"| `{name}` | {claim.what} | {claim.source}, {claim.data} "
         f"| {', '.join(f'{key} {_number(value)}' for key, value in claim.values.items())} "
@@ -76,7 +76,7 @@ def published(root: Path) -> str:
 
 
 def settings(root: Path) -> str:
-    """Numbers of the code that documents repeat."""
+    """Return the claims on constants of the code."""
     rows = [
         f"| `{name}` | {claim.what} "
         f"| {', '.join(f'`{key}` {_number(value)}' for key, value in claim.values.items())} "
@@ -96,7 +96,7 @@ def _within(claim: Reproduced, key: str) -> str:
 
 
 def last_word(key: str) -> str:
-    """The name of a value without its place: exact_match of metrics/qa.json#qa/exact_match."""
+    """Return a value's name without its place: exact_match for metrics/qa.json#qa/exact_match."""
     return key.replace("/", ".").rpartition(".")[2]
 
 

@@ -13,6 +13,7 @@ from typer import Argument, BadParameter, Option
 from retune.core.stage import guarded
 from retune.core.standard_streams import hold_standard_streams, require_open
 from retune.core.terminal_text import escaped, escaped_json
+from retune.tasks.task import askers
 from retune.tools.cli import experiments as experiments  # noqa: PLC0414 (adds its commands)
 from retune.tools.cli.application import AS_JSON, DATA, MODELS, RESULTS, command, read_command
 from retune.tools.project.workspace import inside_project, sister_place
@@ -21,11 +22,7 @@ from retune.tools.project.workspace import inside_project, sister_place
 FAILURES = {"doctor": 2, "verify": 2, "diff": 2}
 
 #: Who answers `retune ask`, by task.
-ASKERS = {
-    "qa": "retune.tools.ask.qa",
-    "sentiment": "retune.tools.ask.sentiment",
-    "generate": "retune.tools.ask.language_model",
-}
+ASKERS = askers()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -57,8 +54,8 @@ def ask(
         list[str] | None,
         Argument(
             metavar="TEXT",
-            help="A question, a sentence (sentiment) or the beginning of a text (generate). Give "
-            "-- before texts that begin with -.",
+            help=", ".join(f"{asker.text} ({name})" for name, asker in ASKERS.items()).capitalize()
+            + ". Give -- before texts that begin with -.",
         ),
     ] = None,
     task: Annotated[

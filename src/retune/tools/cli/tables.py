@@ -140,11 +140,9 @@ def print_spread(variants: "Sequence[Variant]", asked: int | None = None) -> Non
 def spread_as_json(variants: "Sequence[Variant]") -> dict[str, Any]:
     """Return the spread that `folded` returns, for JSON."""
     from retune.tools.experiments import folding
-    from retune.tools.report.experiments import SCORES, VARIANT
+    from retune.tools.report.experiments import seeds_as_data
 
-    if sister_place():
-        return folding.as_json(variants, label=VARIANT, scores=SCORES)
-    return folding.as_json(variants)
+    return (seeds_as_data if sister_place() else folding.as_json)(variants)
 
 
 def print_json(value: object) -> None:

@@ -1,4 +1,4 @@
-"""Whether a swept parameter changes anything: which stages read it, and which variants win."""
+"""Check that each swept parameter changes something: stages read it, and a variant uses it."""
 
 import contextlib
 import difflib
@@ -68,7 +68,7 @@ def _changed_params(folder: Path, experiment: Experiment) -> Iterator[Path]:
 
 
 def _unknown_keys(params: Path, experiments: Sequence[Experiment]) -> list[str]:
-    """A problem for each swept key that the params file does not have."""
+    """Return a problem for each swept key that is not in the params file."""
     leaves = list(parameters(params))
     known = {*leaves, *(".".join(key.split(".")[:n]) for key in leaves for n in range(1, 9))}
     swept = sorted({key for experiment in experiments for key in experiment.swept})
@@ -88,7 +88,7 @@ def _nearest(key: str, known: Sequence[str]) -> str:
 def _effect(
     key: str, readings: Sequence[Reading], values: Mapping[str, Any], stages: Sequence[str]
 ) -> tuple[list[str], list[str]]:
-    """The problems with a swept key, and the remarks on it."""
+    """Return the problems with a swept key, and remarks on it."""
     reading = [one for one in _running(readings, stages) if _reads(one, key)]
     if not reading:
         return [f"{key} has no effect: {_why(key, readings)}"], []
@@ -107,7 +107,7 @@ def _instead(keys: Sequence[str]) -> str:
 
 
 def _running(readings: Sequence[Reading], stages: Sequence[str]) -> list[Reading]:
-    """The readings of variants that the chosen stages are of; all where one has no variant."""
+    """Return the readings of the chosen stages' variants, or all if a stage has no variant."""
     variants = {reading.variant for reading in readings if reading.variant}
     chosen = {_variant_of(stage, variants) for stage in stages}
     if not stages or None in chosen:
@@ -116,7 +116,7 @@ def _running(readings: Sequence[Reading], stages: Sequence[str]) -> list[Reading
 
 
 def _variant_of(stage: str, variants: set[str]) -> str | None:
-    """The variant in the name of a stage, such as `train@lstm-1234`."""
+    """Return the variant in the name of a stage, such as `train@lstm-1234`."""
     end = stage.partition("@")[2]
     fitting = [name for name in variants if end == name or end.startswith(f"{name}-")]
     return max(fitting, key=len, default=None)
@@ -135,7 +135,7 @@ def _reads(reading: Reading, key: str) -> bool:
 
 
 def _overrides(values: Mapping[str, Any], reading: Reading, key: str) -> bool:
-    """Whether the variant of a reading has a value of its own for `key`."""
+    """Return whether the variant of a reading overrides `key`."""
     if key.startswith(_VARIANTS):
         return False
     value: Any = values.get("variants", {}).get(reading.variant)
@@ -155,7 +155,7 @@ def _why(key: str, readings: Sequence[Reading]) -> str:
 
 
 def _choices(readings: Sequence[Reading]) -> Iterator[tuple[str, str, str]]:
-    """Of each choice of a module: where the sections are, the chosen one, the param."""
+    """Yield each choice of a module: the parent section, the chosen module, the param."""
     for reading in readings:
         for section in reading.sections:
             parent, _, child = section.rpartition(".")

@@ -1,4 +1,4 @@
-"""Named sets of parameters: only the differences from params.yaml."""
+"""Experiments: named changes to params.yaml."""
 
 import json
 import re
@@ -9,18 +9,22 @@ from typing import Any
 
 from retune.core.errors import RetuneError
 from retune.core.params import parameters
+from retune.tasks.task import main_task
 
 FOLDER = Path("experiments")
-SEED = "qa.seed"
+SEED = main_task().key("seed")
+MODEL = main_task().key("model")
+#: The score that tables are sorted by.
+RANKING = main_task().key(main_task().ranking)
 
 
 class HydraValue(str):
-    """A value as the command line has it, in the grammar of Hydra's overrides."""
+    """A value from the command line, in Hydra's override grammar."""
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """A name and the parameters that it changes, by dotted name.
+    """A named set of changes to parameters.
 
     Attributes:
         name: of the experiment.
@@ -33,7 +37,7 @@ class Experiment:
     swept: frozenset[str] = frozenset()
 
     def overrides(self, file: str | None = None) -> list[str]:
-        """The changes in the form that `dvc exp run -S` reads; of params.yaml, or of `file`."""
+        """Return the changes to params.yaml, or to `file`, as arguments of `dvc exp run -S`."""
         of = "" if file is None else f"{file}:"
         return [f"{of}{key}={_override(value)}" for key, value in self.changes.items()]
 
@@ -48,7 +52,7 @@ def load_experiment(name: str, folder: Path = FOLDER) -> Experiment:
 
 
 def _override(value: Any) -> str:
-    """`value` in the grammar of Hydra's overrides, which `dvc exp run -S` uses."""
+    """Return `value` in Hydra's override grammar, which `dvc exp run -S` uses."""
     match value:
         case HydraValue():
             return str(value)
@@ -64,6 +68,6 @@ def _override(value: Any) -> str:
 
 
 def _quoted(text: str) -> str:
-    # A backslash is doubled only where a quote follows it, says Hydra's grammar.
+    # In Hydra's grammar, only backslashes before a quote are doubled.
     escaped = re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + found[2], text)
     return "'" + escaped.replace("'", "\\'") + "'"

@@ -1,24 +1,33 @@
-"""Experiments that differ by their seed alone, folded to variants; a table of their spread."""
+"""Experiments that differ only in their seed: group them and print the spread of their figures."""
 
 import math
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from retune.core.errors import RetuneError
-from retune.stats.seed_spread import Variant, digits, gaps, spread, warnings
+from retune.stats.seed_spread import Variant, gaps, spread, warnings
 from retune.tables.terminal_tables import print_table, print_wrapped
-from retune.tools.experiments.experiments import SEED
-from retune.tools.experiments.table import APART, COLUMNS
+from retune.tasks.task import Figure, main_task
+from retune.tools.experiments.experiments import MODEL, RANKING, SEED
+from retune.tools.experiments.table import APART
 
-#: Figures of a run that have a spread; of these, the scores are compared between variants.
-SPREAD = ("qa.exact_match", "qa.f1", "qa.train_windows_per_second")
-SCORES = SPREAD[:2]
-MODEL = "qa.model"
-HEADINGS = {key: heading for heading, key, *_ in COLUMNS}
-#: Of the scores.
-SCORE_HEADINGS = {key: HEADINGS[key] for key in SCORES}
 MOST = 10  # warnings that are printed
+
+#: Figures by their key in rows of experiments.
+Figures = Mapping[str, Figure]
+
+
+def spread_figures() -> Figures:
+    """Return the figures of the main pipeline that have a spread over seeds."""
+    task = main_task()
+    shown = [*task.compared, *([task.rate] if task.rate else [])]
+    return {task.key(figure.name): figure for figure in shown}
+
+
+def scores(figures: Figures) -> dict[str, str]:
+    """Return the headings of the figures that variants are compared by."""
+    return {key: figure.label for key, figure in figures.items() if figure.compared == "higher"}
 
 
 def fold(
@@ -27,16 +36,16 @@ def fold(
     *,
     seed_param: str = SEED,
     label: str = MODEL,
-    figures: Sequence[str] = SPREAD,
+    figures: Figures | None = None,
 ) -> list[Variant]:
-    """Put the runs together that differ by seed alone; best mean F1 first.
+    """Group runs that differ only in their seed; return the variants, best first.
 
     Args:
         shown: experiments as DVC shows them, with metrics and params in columns.
         params: dotted names of all parameters.
         seed_param: the one of them that is the seed.
         label: the column with the model's name.
-        figures: the columns that have a spread.
+        figures: the columns that have a spread; without any, those of the main pipeline.
 
     Raises:
         RetuneError: two runs are the same but for their names.
@@ -52,8 +61,9 @@ def fold(
                 f"with seed {seed}: one run must not count twice; name only one of them"
             )
         runs[seed] = row
-    variants = [_variant(runs, label, figures) for runs in groups.values()]
-    return sorted(variants, key=lambda v: -v.mean("qa.f1") if "qa.f1" in v.values else math.inf)
+    keys = [*(figures or spread_figures())]
+    variants = [_variant(runs, label, keys) for runs in groups.values()]
+    return sorted(variants, key=lambda v: -v.mean(RANKING) if RANKING in v.values else math.inf)
 
 
 def _variant(runs: Mapping[int, Mapping[str, Any]], label: str, figures: Sequence[str]) -> Variant:
@@ -68,36 +78,33 @@ def _variant(runs: Mapping[int, Mapping[str, Any]], label: str, figures: Sequenc
 
 
 def _stem(name: str, seed: int) -> str:
-    """The name without its seed, unless that is all of it."""
+    """Return the name without its seed, or `seeds` if nothing else remains."""
     parts = [part for part in name.split("-") if part != f"seed={seed}"]
     return "-".join(parts) or "seeds"
 
 
 def report(
-    variants: Sequence[Variant],
-    asked: int | None = None,
-    *,
-    headings: Mapping[str, str] = HEADINGS,
-    scores: Mapping[str, str] = SCORE_HEADINGS,
+    variants: Sequence[Variant], asked: int | None = None, *, figures: Figures | None = None
 ) -> None:
-    """Print the spread of each figure as a table, and what it says of the gaps.
+    """Print the spread of each figure as a table, and a warning for each gap that may be noise.
 
     Args:
         variants: from `fold`.
         asked: how many seeds there should be of each.
-        headings: of all figures.
-        scores: headings of those that are compared.
+        figures: as for `fold`.
     """
-    figures = ["seeds", "mean", "std", "min", "max"]
+    shown = figures or spread_figures()
+    columns = ["seeds", "mean", "std", "min", "max"]
     groups = list(dict.fromkeys(variant.data for variant in variants))
     for data in groups:
         if len(groups) > 1:
             print_wrapped(data)
         group = [variant for variant in variants if variant.data == data]
-        print_table(["variant", "metric"], figures, _table_rows(group, asked, headings))
+        print_table(["variant", "metric"], columns, _table_rows(group, asked, shown))
     if len(groups) > 1:
         print_wrapped(APART)
-    sentences = warnings(variants, scores)
+    digits = {key: figure.digits for key, figure in shown.items()}
+    sentences = warnings(variants, scores(shown), digits)
     if len(sentences) > MOST:
         sentences[MOST:] = [f"{len(sentences) - MOST} more such gaps; --json lists all of them"]
     for warning in sentences:
@@ -105,9 +112,10 @@ def report(
 
 
 def as_json(
-    variants: Sequence[Variant], *, label: str = MODEL, scores: Iterable[str] = SCORES
+    variants: Sequence[Variant], *, label: str = MODEL, figures: Figures | None = None
 ) -> dict[str, Any]:
-    """Spread, figures by seed and gaps, for other programs; arguments as of `fold`."""
+    """Return spread, figures by seed and gaps for other programs; arguments as of `fold`."""
+    shown = figures or spread_figures()
     return {
         "variants": [
             {
@@ -122,18 +130,17 @@ def as_json(
             }
             for variant in variants
         ],
-        "gaps": [vars(gap) | {"seed_noise": gap.verdict} for gap in gaps(variants, scores)],
+        "gaps": [vars(gap) | {"seed_noise": gap.verdict} for gap in gaps(variants, scores(shown))],
     }
 
 
-def _table_rows(
-    variants: Sequence[Variant], asked: int | None, headings: Mapping[str, str]
-) -> list[list[str]]:
+def _table_rows(variants: Sequence[Variant], asked: int | None, shown: Figures) -> list[list[str]]:
     rows = []
     for variant in variants:
         for key, values in variant.values.items():
+            figure = shown[key]
             count = f"{len(values)} of {asked}" if asked else str(len(values))
             numbers = spread(values).values()
-            figures = ["-" if x is None else f"{x:.{digits(key)}f}" for x in numbers]
-            rows.append([variant.name, headings[key], count, *figures])
+            cells = ["-" if x is None else f"{x:.{figure.digits}f}" for x in numbers]
+            rows.append([variant.name, figure.short or figure.label, count, *cells])
     return rows

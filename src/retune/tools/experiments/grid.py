@@ -1,4 +1,4 @@
-"""The experiments that a command line names: presets, grids of values, and seeds."""
+"""Experiments of a command line: presets, grids of values, and seeds."""
 
 import itertools
 import re
@@ -11,6 +11,7 @@ from retune.core.errors import RetuneError, excerpt
 from retune.core.params import parameters
 from retune.tools.experiments.experiments import (
     FOLDER,
+    MODEL,
     SEED,
     Experiment,
     HydraValue,
@@ -29,7 +30,7 @@ Axis = list[tuple[str, HydraValue]]
 def planned(
     words: Sequence[str], seeds: str | None = None, folder: Path = FOLDER, seed_param: str = SEED
 ) -> list[Experiment]:
-    """The experiments that a command line names: files, a grid, and all that with each seed.
+    """Return the experiments of a command line: presets and a grid, each with each seed.
 
     Args:
         words: names of experiments, and assignments for `grid`.
@@ -88,7 +89,7 @@ def parse_seeds(text: str) -> list[int]:
 def seeded(
     experiments: Sequence[Experiment], seeds: Sequence[int], seed_param: str = SEED
 ) -> list[Experiment]:
-    """Each experiment with each seed in place of its own, named `NAME-seed=1`."""
+    """Return each experiment with each seed, named `NAME-seed=1`."""
     return [
         Experiment(
             f"{experiment.name}-seed={seed}",
@@ -101,7 +102,7 @@ def seeded(
 
 
 def grid(assignments: Sequence[str]) -> list[Experiment]:
-    """Every combination of assignments such as `qa.model=bert,lstm` and `qa.seed=1,2`.
+    """Return every combination of assignments such as `qa.model=bert,lstm` and `qa.seed=1,2`.
 
     Values are in the grammar of `dvc exp run -S`: commas between values, `[a,b]` for a list,
     quotes around a text with special characters. An experiment is named after its values:
@@ -113,7 +114,7 @@ def grid(assignments: Sequence[str]) -> list[Experiment]:
     axes = [_axis(assignment) for assignment in assignments]
     _refuse_repeated([axis[0][0] for axis in axes], assignments)
     points = [point for point in itertools.product(*axes) if point]
-    varied = {axis[0][0] for axis in axes if len(axis) > 1} | {"qa.model"}
+    varied = {axis[0][0] for axis in axes if len(axis) > 1} | {MODEL}
     long = any(len(_name(point)) > _LONG for point in points)
     return [
         Experiment(
@@ -126,7 +127,7 @@ def grid(assignments: Sequence[str]) -> list[Experiment]:
 
 
 def python_value(value: Any) -> Any:
-    """The value that DVC writes to the params file for a value of an experiment."""
+    """Return the value that DVC writes to the params file for a value of an experiment."""
     if not isinstance(value, HydraValue):
         return value
     parsed: Any = _parse(f"key={value}").value()
@@ -134,7 +135,7 @@ def python_value(value: Any) -> Any:
 
 
 def _axis(assignment: str) -> Axis:
-    """The key of an assignment with each of its values."""
+    """Return the key of an assignment with each of its values."""
     key, _, text = assignment.partition("=")
     key, text = key.strip(), text.strip()
     if not key or not text or "" in map(str.strip, text.split(",")):
@@ -146,7 +147,7 @@ def _axis(assignment: str) -> Axis:
 
 
 def _values(assignment: str, text: str) -> list[str]:
-    """The values of an assignment, as they were typed where Hydra does not compute them."""
+    """Return the values of an assignment, as typed unless Hydra computes them."""
     try:
         override = _parse(f"key={text}")
     except ValueError as error:
@@ -188,4 +189,4 @@ def _name(point: Sequence[tuple[str, str]]) -> str:
 def _name_part(key: str, value: str) -> str:
     plain = value.strip("[]{}'\"")
     text = re.sub(r"[^A-Za-z0-9._-]+", "-", plain) or "empty"
-    return text if key == "qa.model" else f"{key.rpartition('.')[2]}={text}"
+    return text if key == MODEL else f"{key.rpartition('.')[2]}={text}"

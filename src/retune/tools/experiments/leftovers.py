@@ -1,4 +1,4 @@
-"""What DVC keeps of an experiment whose process was killed.
+"""Remains of experiments whose process was killed.
 
 `dvc exp run --temp` writes down no process, so that DVC shows a killed experiment as running for
 ever, first of all and with the baseline's figures, and `dvc exp remove` does not find it.
@@ -16,7 +16,7 @@ _RUNNING = 2  # the last status of DVC's before an experiment has ended
 
 @dataclass(frozen=True)
 class Leftover:
-    """An experiment without a process: its name, its clean copy, and DVC's note of it."""
+    """An experiment whose process is gone: its name, its temporary copy, and DVC's record of it."""
 
     name: str
     copy: Path
@@ -24,7 +24,7 @@ class Leftover:
 
 
 def killed(project: Path, name: str | None = None) -> list[Leftover]:
-    """The killed experiments of the DVC project in `project`; only that of `name` if given."""
+    """Return the killed experiments of a DVC project, or only the one called `name`."""
     folder = project.resolve() / ".dvc/tmp/exps"
     found = [_leftover(file) for file in sorted(folder.glob("run/*/*.run"))]
     open_ = [x for x in found if x and x.copy.is_relative_to(folder / "standalone")]
@@ -42,7 +42,7 @@ def killed(project: Path, name: str | None = None) -> list[Leftover]:
 
 
 def remove_killed(project: Path, name: str, seconds: float = 20.0) -> None:
-    """Remove what is left of an experiment that was just killed, once its stage has ended, too."""
+    """Remove the remains of a killed experiment as soon as its stage has ended, too."""
     end = time.monotonic() + seconds
     while not (found := killed(project, name)) and time.monotonic() < end:
         time.sleep(0.2)
@@ -50,7 +50,7 @@ def remove_killed(project: Path, name: str, seconds: float = 20.0) -> None:
 
 
 def remove(found: Iterable[Leftover]) -> None:
-    """Remove what is left of killed experiments."""
+    """Remove the remains of killed experiments."""
     for leftover in found:
         shutil.rmtree(leftover.copy, ignore_errors=True)
         shutil.rmtree(leftover.note, ignore_errors=True)
@@ -67,7 +67,7 @@ def _leftover(file: Path) -> Leftover | None:
 
 
 def _processes() -> list[tuple[Path, list[str]]]:
-    """The folder and the command line of every process that shows them to us."""
+    """Return the folder and command line of every process that we may inspect."""
     import psutil
 
     told = [process.info for process in psutil.process_iter(["cwd", "cmdline"])]

@@ -10,19 +10,20 @@ from pathlib import Path
 from typing import Any
 
 from retune.core.errors import RetuneError, listed
-from retune.core.params import load_yaml
 from retune.tables.metrics_files import figures_of
+from retune.tasks.task import main_task
 from retune.tools.experiments import leftovers
-from retune.tools.experiments.table import COLUMNS, METRICS, TRAINED, Row
+from retune.tools.experiments.experiments import MODEL, RANKING
+from retune.tools.experiments.table import Row, keys, metrics_files
+from retune.tools.project.graph import entries, read_stages
 
 DONE = (None, "Success")  # states of an experiment that has ended well
 _REFS = "refs/exps/"
-_KEYS = [key for _, key, *_ in (*COLUMNS, TRAINED)]
 
 
 @dataclass(frozen=True)
 class Ref:
-    """A finished experiment as git knows it."""
+    """A finished experiment in git."""
 
     name: str
     commit: str
@@ -30,14 +31,14 @@ class Ref:
 
 
 def experiment_rows(names: Sequence[str] = (), *, all_commits: bool = False) -> list[Row]:
-    """Rows for a table: experiments in groups of one validation set, best F1 first in each."""
+    """Return table rows of experiments, grouped by validation set, best first in each group."""
     rows = [_row(shown) for shown in shown_experiments(names, all_commits=all_commits)]
     groups = list(dict.fromkeys(row["data"] for row in rows if row["state"] is None))
     return sorted(rows, key=lambda row: _place(row, groups))
 
 
 def shown_experiments(names: Sequence[str] = (), *, all_commits: bool = False) -> list[Row]:
-    """What DVC shows of the project's experiments: name, state, metrics, params.
+    """Return the experiments that DVC shows for this project: name, state, metrics, params.
 
     Those of other pipelines are left out. An experiment that has not ended has no metrics, since
     DVC shows the baseline's. `State` of one that was killed is `Killed`; what DVC kept of it is
@@ -67,7 +68,7 @@ def shown_experiments(names: Sequence[str] = (), *, all_commits: bool = False) -
 def finished(
     names: Sequence[str] = (), *, all_commits: bool = False, others: Collection[str] = ()
 ) -> list[Ref]:
-    """The finished experiments of the pipeline in this folder, as git knows them.
+    """Return the finished experiments of the pipeline in this folder, read from git.
 
     Args:
         names: the only experiments; without any, all of them.
@@ -85,7 +86,7 @@ def finished(
 
 
 def unfinished() -> dict[str, str]:
-    """State of each experiment of this DVC project that has not ended well, by name.
+    """Return the state of each unfinished or failed experiment of this DVC project, by name.
 
     What DVC kept of a killed one is removed.
     """
@@ -103,7 +104,7 @@ def unfinished() -> dict[str, str]:
 
 
 def _name(entry: Any) -> str:
-    """The name of an entry of DVC's queue, or the beginning of its commit."""
+    """Return the name of an entry in DVC's queue, or the start of its commit."""
     return str(entry.name or entry.stash_rev[:7])
 
 
@@ -116,24 +117,23 @@ def _require(names: Sequence[str], found: Collection[str]) -> None:
 
 
 def _completed(row: Row, ref: Ref | None) -> Row:
-    """A row with the figures that DVC's tables leave out, and with what it was scored on."""
+    """Return a row with its validation data and the figures that DVC's tables omit."""
     figures = _figures(ref.commit) if ref and row.get("State") in DONE else {}
     return row | figures | {"data": validation_data(row, ref)}
 
 
 def _figures(commit: str) -> Row:
-    """The figures of a commit's metrics files, by dotted name."""
+    """Return the figures in a commit's metrics files, by dotted name."""
     found: Row = {}
-    for name in METRICS:
+    for name in metrics_files():
         with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
             found |= figures_of(json.loads(_git("show", f"{commit}:./metrics/{name}")))
-    return {
-        key: found[key.removeprefix("qa.")] for key in _KEYS if key.removeprefix("qa.") in found
-    }
+    figures = {main_task().key(name): value for name, value in found.items()}
+    return {key: figures[key] for key in keys() if key in figures}
 
 
 def elsewhere(names: Sequence[str] = ()) -> str:
-    """A sentence on the experiments (of `names`) that are on other commits than this one."""
+    """Return a sentence on experiments (among `names`) of other commits."""
     head = _git("rev-parse", "HEAD").strip()
     others = [
         ref
@@ -148,12 +148,12 @@ def elsewhere(names: Sequence[str] = ()) -> str:
 
 
 def validation_data(row: Mapping[str, Any], ref: Ref | None) -> str:
-    """What the figures of an experiment are about: the questions, and how answers are scored.
+    """Describe the validation data of an experiment, and how answers are scored.
 
     Two experiments with different texts here cannot be compared.
     """
-    split = _recorded_split(ref) if ref else None
-    chosen = row.get("qa.dataset")
+    split, task = _recorded_split(ref) if ref else None, main_task()
+    chosen = row.get(task.key("dataset"))
     if split:
         files = ", ".join(f"{file['name']} {file['sha256'][:8]}" for file in split["files"])
         data = f"{split['questions']:,} questions of {chosen} ({files})"
@@ -162,22 +162,24 @@ def validation_data(row: Mapping[str, Any], ref: Ref | None) -> str:
         params = [
             f"{key.rpartition('.')[2]} {value}"
             for key, value in row.items()
-            if key.startswith(f"qa.datasets.{chosen}.") and "train" not in key and value is not None
+            if key.startswith(task.key(f"datasets.{chosen}."))
+            and "train" not in key
+            and value is not None
         ]
-        limit = row.get("qa.download.validation_limit")
+        limit = row.get(task.key("download.validation_limit"))
         data = ", ".join([f"validation split of {chosen}", *params])
     if limit is not None:
-        sampled = f", seed {row.get('qa.download.sample_seed')}" if "sample" in str(limit) else ""
-        data += f", limit {limit}{sampled}"
-    rules = f"normalizer {row.get('qa.score.normalizer')}, squad_v2 {row.get('qa.squad_v2')}"
-    return f"{data}, {rules}"
+        seed = row.get(task.key("download.sample_seed"))
+        data += f", limit {limit}" + (f", seed {seed}" if "sample" in str(limit) else "")
+    rules = sorted(f"{rule.rpartition('.')[2]} {row.get(rule)}" for rule in task.rules)
+    return ", ".join([data, *rules])
 
 
 def _recorded_split(ref: Ref) -> Any:
-    """The validation split in the metrics of the download stage of an experiment."""
+    """Return the validation split that an experiment's download stage recorded."""
     path = _download_metrics()
     try:
-        splits = json.loads(_git("show", f"{ref.commit}:./{path}"))["qa"]["download"]
+        splits = json.loads(_git("show", f"{ref.commit}:./{path}"))[main_task().section]["download"]
         (split,) = (split for split in splits if split["split"] == "validation")
         return split
     except (ValueError, KeyError, TypeError):
@@ -185,16 +187,15 @@ def _recorded_split(ref: Ref) -> Any:
 
 
 def _download_metrics() -> str:
-    path = Path("dvc.yaml")
-    stages = load_yaml(path).get("stages", {}) if path.is_file() else {}
+    stages = read_stages(Path()) if Path("dvc.yaml").is_file() else {}
     download = stages.get("download", {})
-    outputs = [*download.get("metrics", []), *download.get("outs", [])]
-    paths = (out if isinstance(out, str) else next(iter(out)) for out in outputs)
-    return next((path for path in paths if path.endswith(".json")), "metrics/qa_download.json")
+    outputs = (*entries(download.get("metrics")), *entries(download.get("outs")))
+    usual = f"metrics/{main_task().section}_download.json"
+    return next((path for path, _ in outputs if path.endswith(".json")), usual)
 
 
 def _is_own(ref: Ref | None) -> bool:
-    """Whether an experiment is of the pipeline in this folder, and not of another.
+    """Return whether an experiment belongs to the pipeline in this folder.
 
     It is of the pipeline whose lock or params it changed.
     """
@@ -208,7 +209,7 @@ def _is_own(ref: Ref | None) -> bool:
 
 
 def _refs() -> dict[str, Ref]:
-    """The experiments of all commits, by name."""
+    """Return the experiments of all commits, by name."""
     listing = _git("for-each-ref", "--format=%(refname) %(objectname)", _REFS).splitlines()
     return {ref.name: ref for ref in _parsed(listing)}
 
@@ -223,13 +224,13 @@ def _parsed(listing: Sequence[str]) -> Iterator[Ref]:
 
 
 def _git(*arguments: str) -> str:
-    """What git prints; nothing where it fails, as outside of a repository."""
+    """Return git's output, or nothing if it fails, as outside a repository."""
     done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
     return "" if done.returncode else done.stdout
 
 
 def _plain(row: Row, dead: set[str]) -> Row:
-    """A row without the columns of sister pipelines, and without figures that are not its own.
+    """Return a row without the columns of sister pipelines and without the baseline's figures.
 
     DVC puts the file in front of a name that stands in several files, as in
     `params.yaml:qa.model`.
@@ -239,7 +240,7 @@ def _plain(row: Row, dead: set[str]) -> Row:
     if plain.get("Experiment") in dead:
         plain["State"] = "Killed"
     if plain.get("State") not in DONE:
-        plain |= dict.fromkeys(_KEYS)
+        plain |= dict.fromkeys(keys())
     return plain
 
 
@@ -249,16 +250,16 @@ def _row(shown: Mapping[str, Any]) -> Row:
         "name": shown["Experiment"],
         "state": None if state in DONE else str(state).lower(),
         "data": shown["data"],
-        "qa.model": shown.get("qa.model"),
+        MODEL: shown.get(MODEL),
     }
-    return about | {key: _number(shown.get(key)) for key in _KEYS}
+    return about | {key: _number(shown.get(key)) for key in keys()}
 
 
 def _number(value: Any) -> float | None:
-    """A figure; DVC has `!` where a file could not be read."""
+    """Return the value if it is a number; DVC writes `!` for a file that it cannot read."""
     return value if isinstance(value, int | float) else None
 
 
 def _place(row: Row, groups: Sequence[str]) -> tuple[bool, int, float]:
     ended = row["state"] is None
-    return not ended, groups.index(row["data"]) if ended else 0, -(row["qa.f1"] or 0.0)
+    return not ended, groups.index(row["data"]) if ended else 0, -(row[RANKING] or 0.0)

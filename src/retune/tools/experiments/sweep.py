@@ -1,4 +1,4 @@
-"""Experiments one after the other, each in a clean copy, each with a log of its own.
+"""Run experiments one after the other, each in a clean copy and with its own log.
 
 DVC's queue does the same with background workers; this runs in the foreground, goes on
 after a failure, and says at the end what failed and where its log is.
@@ -29,7 +29,7 @@ _LINES = 6  # of a log, shown where an experiment failed
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one experiment ended.
+    """The outcome of one experiment.
 
     Attributes:
         name: of the experiment.
@@ -46,7 +46,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Pipeline:
-    """Where a pipeline is, and how DVC is told of it.
+    """The location of a pipeline, as DVC takes it.
 
     Attributes:
         folder: of its dvc.yaml and params.yaml.
@@ -56,16 +56,16 @@ class Pipeline:
 
     @property
     def project(self) -> Path:
-        """The folder of the DVC project that it is part of, in which DVC is called."""
+        """The folder of its DVC project, in which DVC is called."""
         return self.folder if (self.folder / ".dvc").is_dir() else Path()
 
     @property
     def inside(self) -> Path:
-        """Its folder as DVC sees it."""
+        """Its folder, relative to the DVC project."""
         return self.folder.relative_to(self.project)
 
     def arguments(self, experiment: Experiment, stages: Sequence[str]) -> list[str]:
-        """What `dvc exp run` is given: settings, folders to copy, stages."""
+        """Return the arguments of `dvc exp run`: settings, folders to copy, stages."""
         elsewhere = self.inside != Path()
         params = str(self.inside / "params.yaml") if elsewhere else None
         graph = str(self.inside / "dvc.yaml")
@@ -85,7 +85,7 @@ def sweep(
     stages: Sequence[str] = (),
     logs: Path = LOGS,
 ) -> list[Outcome]:
-    """Run each experiment with `dvc exp run --temp` and return how each ended.
+    """Run each experiment with `dvc exp run --temp` and return the outcomes.
 
     With `pipeline` it is the one in that folder which runs, and whose params are changed. With
     `stages` only those of it run, and what they need.
@@ -140,7 +140,7 @@ def _run(
 
 
 def own_folders(experiment: Experiment, params: Path, top: Path = Path()) -> list[str]:
-    """Folders of one's own files, of all that `params` name, that a clean copy would not have.
+    """Return the user's folders that `params` name and that a clean copy would lack.
 
     These are the ones in the project that neither git nor DVC knows. Params name them from `top`.
     """
@@ -165,7 +165,7 @@ def _existing_names(project: Path) -> set[str]:
 
 
 def outcomes_as_json(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
-    """The outcomes for other programs."""
+    """Return the outcomes as JSON values."""
     return [
         {"name": o.name, "failed": o.failed, "log": str(o.log), "error": o.error} for o in outcomes
     ]

@@ -7,40 +7,52 @@ from pathlib import Path
 from typing import Any
 
 from retune.core.files import read_json
-from retune.core.params import load_yaml
 from retune.tables.metrics_files import figures_of
 from retune.tables.terminal_tables import print_table, print_wrapped
+from retune.tasks.task import COSTS, PARAMETERS, TRAINED, Figure, main_task
+from retune.tools.experiments.experiments import MODEL
+from retune.tools.project.locks import PARAMS, Lock
 
-#: Columns: heading, dotted name of the metric, unit, format of the value in that unit.
-COLUMNS = (
-    ("EM", "qa.exact_match", 1, "{:.2f}"),
-    ("F1", "qa.f1", 1, "{:.2f}"),
-    ("weights", "qa.parameters", 1e6, "{:,.1f}M"),
-    ("train s", "qa.train_seconds", 1, "{:,.0f}"),
-    ("win/s", "qa.train_windows_per_second", 1, "{:.1f}"),
-)
-#: Shown where it is less than all parameters.
-TRAINED = ("trained", "qa.trained_parameters", 1e6, "{:,.1f}M")
-#: A sentence on experiments in groups.
+#: The note below tables of several groups.
 APART = (
     "Experiments of different groups are not compared, because their validation questions or "
     "their scoring rules differ."
 )
-METRICS = ("qa.json", "qa_costs.json", "qa_times.json")
+#: Divisor and format of a figure in the narrow table, by its unit.
+_FORMS = {"count": (1e6, "{:,.1f}M"), "seconds": (1, "{:,.0f}"), "number": (1, "{:.1f}")}
+_SCORE = (1, "{:.2f}")
 
 Row = dict[str, Any]
 
 
+def columns() -> dict[str, Figure]:
+    """Return the headline figures of the main pipeline by dotted name, in the table's order."""
+    task = main_task()
+    costs = [*COSTS, *([task.rate] if task.rate else [])]
+    shown = [*task.compared, *(figure for figure in costs if figure.short)]
+    return {task.key(figure.name): figure for figure in shown}
+
+
+def keys() -> list[str]:
+    """Return the dotted names of these figures in the order of JSON rows."""
+    trained = main_task().key(TRAINED.name)
+    return [*(key for key in columns() if key != trained), trained]
+
+
+def metrics_files() -> list[str]:
+    """Return the names of the metrics files that have these figures."""
+    return [f"{main_task().section}{kind}.json" for kind in ("", "_costs", "_times")]
+
+
 def workspace_row(folder: Path = Path(".")) -> Row:
-    """Name, model and metrics of the files in the workspace."""
+    """Return the name, model and figures of the last run, read from files in the workspace."""
     metrics: dict[str, Any] = {}
-    for name in METRICS:
+    for name in metrics_files():
         metrics |= figures_of(read_json(folder / "metrics" / name))
-    # What was run last, whatever params.yaml says by now.
-    lock = load_yaml(folder / "dvc.lock")
-    model = lock["stages"]["train"]["params"]["params.yaml"]["qa.model"]
-    values = {key: metrics.get(key.removeprefix("qa.")) for _, key, *_ in (*COLUMNS, TRAINED)}
-    return {"name": "workspace", "qa.model": model} | values
+    # The model of the last run; params.yaml may have changed since.
+    model = Lock(folder, "").params(PARAMS)[MODEL]
+    figures = {main_task().key(name): value for name, value in metrics.items()}
+    return {"name": "workspace", MODEL: model} | {key: figures.get(key) for key in keys()}
 
 
 def render(rows: Sequence[Row], as_json: bool) -> None:
@@ -67,18 +79,20 @@ def render(rows: Sequence[Row], as_json: bool) -> None:
 
 
 def _print_rows(rows: Sequence[Row]) -> None:
-    columns = [*COLUMNS]
-    if any((row[TRAINED[1]] or row["qa.parameters"]) != row["qa.parameters"] for row in rows):
-        columns.insert(3, TRAINED)  # behind all weights
-    headings = [heading for heading, *_ in columns]
+    shown = columns()
+    every, trained = (main_task().key(figure.name) for figure in (PARAMETERS, TRAINED))
+    if all((row[trained] or row[every]) == row[every] for row in rows):
+        del shown[trained]
     states = ["state"] if any(row.get("state") for row in rows) else []
     cells = [
-        [row["name"], str(row["qa.model"]), *(row.get("state") or "done" for _ in states)]
-        + [_cell(row[key], unit, pattern) for _, key, unit, pattern in columns]
+        [row["name"], str(row[MODEL]), *(row.get("state") or "done" for _ in states)]
+        + [_cell(row[key], figure) for key, figure in shown.items()]
         for row in rows
     ]
+    headings = [figure.short or figure.heading for figure in shown.values()]
     print_table(["experiment", "model", *states], headings, cells)
 
 
-def _cell(value: float | None, unit: float, pattern: str) -> str:
-    return "-" if value is None else pattern.format(value / unit)
+def _cell(value: float | None, figure: Figure) -> str:
+    divisor, pattern = _FORMS.get(figure.unit, _SCORE)
+    return "-" if value is None else pattern.format(value / divisor)

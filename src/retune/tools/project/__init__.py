@@ -1,4 +1,4 @@
-"""The DVC project around the current folder, and git and DVC as commands.
+"""The DVC project around the current folder: its graphs and locks, and git and DVC as commands.
 
-This room imports `core`.
+This room imports `core` and `tasks`.
 """

@@ -1,4 +1,4 @@
-"""git and DVC as commands: what they print, or what they complain of."""
+"""Run git and DVC as commands; return their output or raise their error."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ DVC = (sys.executable, "-m", "dvc")
 
 
 def dvc(folder: Path, *arguments: str, env: Mapping[str, str] | None = None) -> str:
-    """What `dvc` prints in `folder`, without the line's end.
+    """Run `dvc` in `folder` and return its output without the last line end.
 
     Raises:
         RetuneError: it fails.
@@ -21,7 +21,7 @@ def dvc(folder: Path, *arguments: str, env: Mapping[str, str] | None = None) -> 
 
 
 def git(folder: Path, *arguments: str, env: Mapping[str, str] | None = None) -> str:
-    """What `git` prints in `folder`, likewise."""
+    """Run `git` in the same way."""
     return _printed(folder, "git", ["git"], arguments, env)
 
 
@@ -41,7 +41,7 @@ def _printed(
 
 
 def last_lines(log: Path, count: int = 8) -> str:
-    """The last lines of a log, without what progress bars have overwritten."""
+    """Return the last lines of a log, without overwritten progress bars."""
     lines = log.read_bytes().decode("utf-8", errors="replace").split("\n")
     shown = [line.rstrip("\r").rpartition("\r")[2].rstrip() for line in lines]
     return "\n".join([line for line in shown if line][-count:])

@@ -1,4 +1,4 @@
-"""The DVC project around the current folder, from any folder inside it."""
+"""Find the DVC project around the current folder, and work in it."""
 
 import argparse
 import contextlib
@@ -36,7 +36,7 @@ def sister_place() -> tuple[Path, Path] | None:
 
 
 def sister(name: str) -> Path:
-    """The folder of a pipeline beside the main one, from the project's top.
+    """Return the folder of a sister pipeline, from the project's top.
 
     Raises:
         RetuneError: there is none of that name.
@@ -50,7 +50,7 @@ def sister(name: str) -> Path:
 
 @contextlib.contextmanager
 def inside_pipeline(arguments: argparse.Namespace) -> Iterator[None]:
-    """Work in the folder of the project, or of the sister that `--pipeline` names."""
+    """Work in the project's folder, or in the sister pipeline that `--pipeline` names."""
     if not arguments.pipeline:
         with inside_project(arguments):
             yield
@@ -63,7 +63,7 @@ def inside_pipeline(arguments: argparse.Namespace) -> Iterator[None]:
 def inside_project(
     arguments: argparse.Namespace, paths: Sequence[str] = (), *, outermost: bool = False
 ) -> Iterator[None]:
-    """Work in the top folder of the project, outside of any project in the current one.
+    """Work in the project's top folder, or stay here outside a project.
 
     The arguments in `paths` name files from the current folder, and are changed to fit.
     """

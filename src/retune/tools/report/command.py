@@ -1,29 +1,28 @@
-"""`retune report`: the contents of a report, where it is written, and the line that is printed."""
+"""`retune report`: gather the report, write it, and print one line about it."""
 
 import argparse
 import importlib
 import json
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 
 from retune.core.errors import RetuneError, listed
 from retune.core.files import atomic_path
-from retune.core.params import module_names
 from retune.core.terminal_text import say
+from retune.tasks.task import tasks
+from retune.tools.project.graph import SISTERS, Pipeline, folders, read_pipeline
+from retune.tools.project.locks import Lock
 from retune.tools.report import figures, provenance, results, settings
 from retune.tools.report.content import Block, Part, Remark, Report, section
-from retune.tools.report.graph import SISTERS, Pipeline, folders, read_pipeline
-from retune.tools.report.locks import Lock
 from retune.tools.report.sources import Reader
 
-_ADDITIONS = "retune.tools.report.task_sections"
 _WIDTH = 80
 
 
 def run(arguments: argparse.Namespace, root: Path = Path(".")) -> int:
-    """Write the page, or print its content as JSON, and return 0: gaps are part of a report."""
+    """Write the page, or print its content as JSON; return 0, also for a report with gaps."""
     if not arguments.json:
         _require_file(arguments.out)
     report = gather(root, arguments.pipeline)
@@ -36,7 +35,7 @@ def run(arguments: argparse.Namespace, root: Path = Path(".")) -> int:
 
 
 def gather(root: Path, names: Sequence[str] = ()) -> Report:
-    """The contents of a report on the project in `root`: of all pipelines, or of `names`.
+    """Return the report on the project in `root`, for all pipelines or for `names`.
 
     Raises:
         RetuneError: `root` is not the project's folder, or has no pipeline of a name.
@@ -63,7 +62,7 @@ def write(path: Path, report: Report) -> None:
 
 
 def part(root: Path, name: str, folder: str) -> Part:
-    """All about one pipeline; where its dvc.yaml is broken, that alone."""
+    """Return the part on one pipeline; if its dvc.yaml is damaged, only that fault."""
     try:
         pipeline = read_pipeline(root, name, folder)
     except RetuneError as error:
@@ -72,25 +71,26 @@ def part(root: Path, name: str, folder: str) -> Part:
         return Part(name, broken.about, broken.command, tuple(fault))
     reader, lock = Reader(root, pipeline), Lock(root, pipeline.folder)
     found = results.read_metrics(reader)
-    task = _additions(name)
-    claimed: Sequence[str] = task.CLAIMED if task else ()
+    modules = [*_task_modules(folder)]
+    claimed = [shown for module in modules for shown in module.CLAIMED]
     sections = [
         *results.results(found),
-        *(task.add(reader, found) if task else ()),
+        *(added for module in modules for added in module.add(reader, found)),
         *figures.charts(reader, claimed),
         *results.lists(found, claimed),
         *settings.settings(root, pipeline, lock),
         *provenance.of_pipeline(lock, found, pipeline.command),
     ]
-    # What is missing is known when all has been read, and comes first.
+    # Gaps come first, but are known only after everything was read.
     gaps: list[Block] = [*reader.remarks()]
     return Part(name, pipeline.about, pipeline.command, (*section("Gaps", gaps), *sections))
 
 
-def _additions(name: str) -> ModuleType | None:
-    if name not in module_names(_ADDITIONS):
-        return None
-    return importlib.import_module(f"{_ADDITIONS}.{name}")
+def _task_modules(folder: str) -> Iterator[ModuleType]:
+    """Yield the report modules of a pipeline's tasks."""
+    for task in tasks().values():
+        if task.folder == folder and task.report:
+            yield importlib.import_module(task.report)
 
 
 def _require_file(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a report is made of: sections of tables, figures and remarks, the same for page and JSON."""
+"""The content of a report: sections of tables, charts and remarks, for both page and JSON."""
 
 import dataclasses
 import re
@@ -6,23 +6,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-#: How the numbers of a column are told; the names stand in the JSON, too.
+#: How the numbers of a column are formatted; the JSON has these names, too.
 Form = Literal["text", "code", "count", "score", "bytes", "seconds", "number"]
 
 _DIGITS = 4  # of a number of which nothing is known
-#: Controls, which no reader shows and HTML forbids, and marks that would turn lines around.
+#: Control characters, which HTML forbids, and marks that change the direction of text.
 _UNSHOWABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class Spread(NamedTuple):
-    """A mean and half the width of its 95 % interval; None where too few runs are there."""
+    """A mean and half the width of its 95 % interval, which is None for too few runs."""
 
     mean: float
     half_width: float | None
 
 
 class Told(NamedTuple):
-    """A number with a form of its own, where a column holds figures of several kinds."""
+    """A number with its own form, in a column of figures of several kinds."""
 
     value: float
     form: Form
@@ -33,7 +33,7 @@ Cell = str | int | float | bool | None | Spread | Told
 
 @dataclass(frozen=True)
 class Column:
-    """Heading of a column, and how its numbers are told."""
+    """A column's heading and the form of its numbers."""
 
     heading: str
     form: Form = "text"
@@ -41,7 +41,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Remark:
-    """A sentence: of the project's words on its figures, of what is missing, or of a fault."""
+    """A sentence about figures, about something missing, or about a fault."""
 
     text: str
     tone: Literal["plain", "missing", "fault"] = "plain"
@@ -60,7 +60,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Line:
-    """Points of a line; those of one `group` share their colour and their name in the legend."""
+    """A line; lines of one `group` share a colour and an entry in the legend."""
 
     group: str
     points: tuple[tuple[float, float], ...]
@@ -68,7 +68,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Lines:
-    """A line chart; with `diagonal`, where y would equal x is drawn, too."""
+    """A line chart, with `diagonal` including the line y = x."""
 
     title: str
     x_label: str
@@ -85,7 +85,7 @@ class Lines:
 
 @dataclass(frozen=True)
 class Bar:
-    """A named value, and how far its interval reaches to each side."""
+    """A named value and half the width of its interval."""
 
     name: str
     value: float
@@ -104,7 +104,7 @@ class Bars:
 
 @dataclass(frozen=True)
 class Matrix:
-    """Counts by row and column, as of labels and answers."""
+    """Counts by row and column, such as a confusion matrix."""
 
     title: str
     row_label: str
@@ -116,7 +116,7 @@ class Matrix:
 
 @dataclass(frozen=True)
 class Token:
-    """A piece of text, and how probable a model found it, from 0 to 1."""
+    """A piece of text and its probability under a model, from 0 to 1."""
 
     text: str
     probability: float
@@ -137,7 +137,7 @@ Block = Remark | Table | Lines | Bars | Matrix | Coloured
 
 @dataclass(frozen=True)
 class Section:
-    """Blocks under a title; one that is `folded` waits on the screen for a click."""
+    """Blocks under a title; the page shows a `folded` section only after a click."""
 
     title: str
     blocks: tuple[Block, ...]
@@ -146,7 +146,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Part:
-    """All about one pipeline."""
+    """The part of a report on one pipeline."""
 
     name: str
     about: str
@@ -156,7 +156,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Report:
-    """Where the project stands, and each pipeline."""
+    """The project's provenance, and a part for each pipeline."""
 
     provenance: Section
     parts: tuple[Part, ...]
@@ -168,18 +168,18 @@ class Report:
         return [block for section in sections for block in section.blocks]
 
     def as_data(self) -> dict[str, Any]:
-        """The report as JSON has it; a `Spread` is its mean and half width."""
+        """Return the report as JSON values; a `Spread` becomes its mean and half width."""
         data: dict[str, Any] = _plain(dataclasses.asdict(self))
         return data
 
 
 def section(title: str, blocks: Sequence[Block], *, folded: bool = False) -> list[Section]:
-    """A section, or none where there is nothing in it."""
+    """Return a section in a list, or an empty list if there are no blocks."""
     return [Section(title, tuple(blocks), folded)] if blocks else []
 
 
 def shown(cell: Cell, form: Form = "text") -> str:
-    """A cell in words; what no page can show stands as U+FFFD."""
+    """Return the text of a cell, with U+FFFD for characters that no page can show."""
     if isinstance(cell, Spread):
         mean = shown(cell.mean, form)
         return mean if cell.half_width is None else f"{mean} ± {shown(cell.half_width, form)}"

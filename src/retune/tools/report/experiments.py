@@ -15,12 +15,13 @@ from retune.core.errors import RetuneError
 from retune.core.params import parameters
 from retune.stats.seed_spread import Variant
 from retune.tables.terminal_tables import print_table, print_wrapped
-from retune.tools.experiments.folding import fold, report
+from retune.tasks.task import Figure, figures, tasks
+from retune.tools.experiments.folding import as_json, fold, report
 from retune.tools.experiments.listing import Ref
 from retune.tools.experiments.table import APART
 from retune.tools.project.commands import git
+from retune.tools.project.graph import read_pipeline
 from retune.tools.report.content import Cell, Spread, shown
-from retune.tools.report.graph import read_pipeline
 from retune.tools.report.results import (
     Key,
     Metrics,
@@ -32,39 +33,13 @@ from retune.tools.report.results import (
 )
 from retune.tools.report.sources import Reader
 
-#: The figures that experiments are compared by, in the order of their columns.
-HEADLINES = (
-    "exact_match",
-    "accuracy",
-    "f1",
-    "mft_pass_rate",
-    "perplexity",
-    "text_perplexity",
-    "continuation_perplexity",
-    "rouge_1_f1",
-    "rouge_2_f1",
-)
-#: Of these, the scores for which more is better.
-SCORES = ("exact_match", "f1", "accuracy", "mft_pass_rate", "rouge_1_f1", "rouge_2_f1")
-#: Params that say how figures are computed. Figures under different ones are not compared.
-RULES = (
-    "qa.squad_v2",
-    "qa.score.normalizer",
-    "adapters.entities.validation",
-    "adapters.language.block_size",
-    "adapters.language.masked",
-    "language_model.tokenize.tokenizer",
-    "language_model.tokenize.vocabulary_size",
-    "language_model.tokenize.pairs",
-    "language_model.perplexity.window",
-    "language_model.perplexity.stride",
-    "language_model.score.tokenizer",
-    "language_model.score.first_tokens",
-    "sentiment.probe.folder",
-    "sentiment.probe.tolerance",
-)
 VARIANT = "variant"
 _STAGE = "stage"  # the axis of stages that there is one of
+
+
+def compared() -> dict[str, Figure]:
+    """Return the figures that experiments are compared by, in the order of their columns."""
+    return {name: figure for name, figure in figures().items() if figure.compared}
 
 
 @dataclass(frozen=True)
@@ -74,8 +49,8 @@ class Result:
     Attributes:
         experiment: its name.
         variant: of the pipeline, by axis, such as `{"method": "bert"}`.
-        figures: by the names in `HEADLINES`; with several seeds, mean and interval.
-        data: the validation data, and the params in `RULES`.
+        figures: those that experiments are compared by; with several seeds, mean and interval.
+        data: the validation data, and the params that decide how figures are computed.
         params: of the experiment, by dotted name.
     """
 
@@ -133,14 +108,14 @@ def _of_experiment(top: Path, folder: Path, ref: Ref) -> Iterator[Result]:
     for axes, group in sorted(groups.items(), key=lambda pair: pair[0] == (_STAGE,)):
         by_place = cells_by_variant(group, lambda metrics: _place(metrics)[1])
         for place, cells in by_place.items():
-            figures = {name: cells[name] for name in HEADLINES if name in cells}
-            if figures:
+            headline = {name: cells[name] for name in compared() if name in cells}
+            if headline:
                 variant = dict(zip(axes, place, strict=True))
-                yield Result(ref.name, variant, figures, data, params)
+                yield Result(ref.name, variant, headline, data, params)
 
 
 def _place(metrics: Metrics) -> tuple[Key, Key]:
-    """The axes that a metrics file has a place on, and its place on each of them."""
+    """Return the axes of a metrics file, and its value on each of them."""
     variant = metrics.output.variant or {_STAGE: metrics.output.stage}
     return tuple(variant), tuple(variant.values())
 
@@ -161,7 +136,7 @@ def _extract(top: Path, folder: Path, commit: str, copy: Path) -> None:
 
 
 def _scored_on(found: Sequence[Metrics], params: Mapping[str, Any]) -> str:
-    """The recorded validation split, and the params in `RULES`."""
+    """Describe the recorded validation split and the rules of scoring."""
     splits = [
         row
         for metrics in found
@@ -169,7 +144,8 @@ def _scored_on(found: Sequence[Metrics], params: Mapping[str, Any]) -> str:
         if row.get("split") == "validation" and "files" in row
     ]
     parts = [_described(split) for split in splits]
-    parts += [f"{key.partition('.')[2]} {params[key]}" for key in RULES if key in params]
+    rules = [rule for task in tasks().values() for rule in task.rules if rule in params]
+    parts += [f"{rule.partition('.')[2]} {params[rule]}" for rule in rules]
     return ", ".join(parts)
 
 
@@ -182,7 +158,7 @@ def _described(split: Mapping[str, Any]) -> str:
 
 
 def print_experiments(results: Sequence[Result], states: Mapping[str, str]) -> None:
-    """Print a table for each kind of variant and each validation set, and what has not ended."""
+    """Print a table for each kind of variant and validation set, and unfinished experiments."""
     groups: dict[str, dict[Key, list[Result]]] = {}
     for result in results:
         groups.setdefault(result.data, {}).setdefault(result.axes, []).append(result)
@@ -198,8 +174,8 @@ def print_experiments(results: Sequence[Result], states: Mapping[str, str]) -> N
 
 
 def _print_group(axes: Key, group: Sequence[Result]) -> None:
-    """Print the rows of each variant together, so that experiments stand below one another."""
-    names = [name for name in HEADLINES if any(name in result.figures for result in group)]
+    """Print a table with the experiments of each variant together."""
+    names = [name for name in compared() if any(name in result.figures for result in group)]
     variants = list(dict.fromkeys(tuple(result.variant.values()) for result in group))
     ordered = sorted(group, key=lambda result: variants.index(tuple(result.variant.values())))
     cells = [
@@ -211,7 +187,7 @@ def _print_group(axes: Key, group: Sequence[Result]) -> None:
 
 
 def as_data(results: Sequence[Result], states: Mapping[str, str]) -> list[dict[str, Any]]:
-    """The same for other programs."""
+    """Return the same as JSON values."""
     ended = [
         {"name": result.experiment, "state": None, "data": result.data, **result.variant}
         | {name: _plain(cell) for name, cell in result.figures.items()}
@@ -225,7 +201,7 @@ def _plain(cell: Cell) -> object:
 
 
 def fold_seeds(results: Sequence[Result], seed_param: str) -> list[Variant]:
-    """Put the results together that differ by seed alone."""
+    """Group results that differ only in their seed."""
     params = sorted({key for result in results for key in result.params})
     columns = [
         {
@@ -237,14 +213,16 @@ def fold_seeds(results: Sequence[Result], seed_param: str) -> list[Variant]:
         }
         for result in results
     ]
-    folded = fold(
-        columns, [*params, VARIANT], seed_param=seed_param, label=VARIANT, figures=HEADLINES
-    )
+    keys = [*params, VARIANT]
+    folded = fold(columns, keys, seed_param=seed_param, label=VARIANT, figures=compared())
     return [replace(variant, name=f"{variant.name} {variant.model}") for variant in folded]
 
 
 def print_seeds(variants: Sequence[Variant], asked: int | None = None) -> None:
-    """Print the spread of each figure, and what it says of the gaps between scores."""
-    headings = {name: heading(name) for name in HEADLINES}
-    scores = {name: headings[name] for name in SCORES}
-    report(variants, asked, headings=headings, scores=scores)
+    """Print the spread of each figure, and warnings on gaps between scores."""
+    report(variants, asked, figures=compared())
+
+
+def seeds_as_data(variants: Sequence[Variant]) -> dict[str, Any]:
+    """Return the same as JSON values."""
+    return as_json(variants, label=VARIANT, figures=compared())

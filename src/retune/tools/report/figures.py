@@ -1,4 +1,4 @@
-"""Figures of any pipeline: what its dvc.yaml declares under `plots`, with DVC's templates.
+"""Charts of any pipeline: the `plots` of its dvc.yaml, with DVC's templates.
 
 `linear` (and any other one of points) is a line chart, `confusion` a matrix of counts,
 `bar_horizontal` bars; `by_<column>`, one of ours, has a line for each value of that column. Plots
@@ -16,20 +16,20 @@ from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from retune.core.errors import RetuneError, listed
+from retune.tools.project.graph import Output
 from retune.tools.report.content import Bar, Bars, Block, Line, Lines, Matrix, Section, section
-from retune.tools.report.graph import Output
 from retune.tools.report.sources import Reader, Row, numbers
 
 _TIMES = ("epoch", "step")  # of a learning curve, the better one first
-#: A setting and no result.
+#: Columns that are not drawn: the x axes, and a setting.
 _UNDRAWN = {*_TIMES, "learning_rate"}
-#: Templates of lines; `curve`, one of ours, marks their points, too.
+#: Templates of line charts; `curve`, one of ours, also marks the points.
 _LINES = ("linear", "curve")
 _TABLES = (".csv", ".json", ".tsv")
 
 
 class Source(NamedTuple):
-    """A table of points: whose it is, the output that it belongs to, and its place."""
+    """A table of points: its group, the output that contains it, and its path."""
 
     group: str
     output: Output
@@ -37,7 +37,7 @@ class Source(NamedTuple):
 
 
 def charts(reader: Reader, claimed: Sequence[str] = ()) -> list[Section]:
-    """All figures but those whose files' names are `claimed`."""
+    """Return all charts except for files whose names are `claimed`."""
     plots = [plot for plot in reader.pipeline.plots if _base(plot.path) not in claimed]
     blocks = [*_of_declared(reader, claimed), *_of_files(reader, plots)]
     return section("Figures", [*blocks, *_of_folders(reader, plots, claimed)])
@@ -82,14 +82,14 @@ def _declared(
 
 
 def _of_file(columns: Any, path: str) -> Any:
-    """The column of a file, where it is told by file; of another file, that of the first."""
+    """Return the column for a file; if columns differ by file and it has none, the first."""
     if not isinstance(columns, dict):
         return columns
     return columns.get(path, next(iter(columns.values()), None))
 
 
 def _of_files(reader: Reader, plots: Sequence[Output]) -> Iterator[Block]:
-    """Plots that are files, those of one stage with one style together."""
+    """Yield charts of files; files of one stage with one style share a chart."""
     groups: dict[str, list[Output]] = {}
     for plot in plots:
         if plot.path.endswith(_TABLES):
@@ -106,7 +106,7 @@ def _of_files(reader: Reader, plots: Sequence[Output]) -> Iterator[Block]:
 
 
 def _of_folders(reader: Reader, plots: Sequence[Output], claimed: Sequence[str]) -> Iterator[Block]:
-    """Learning curves, but for files that a declared figure draws."""
+    """Yield learning curves, except for files that a declared plot draws."""
     drawn = {path for _, style in reader.pipeline.declared for path in style["y"]}
     groups: dict[tuple[str, str], list[Source]] = {}
     for plot in plots:
@@ -161,12 +161,12 @@ def _by_template(
         for group, its in _grouped(source.group, rows, by)
     ]
     labels = (str(style.get("x_label") or x or "row"), str(style.get("y_label") or y))
-    # A share against a probability: where the two are equal, the probability is right.
+    # A share against a probability: on the diagonal, the probability is right.
     return [Lines(title, *labels, tuple(lines), diagonal=x == "probability")]
 
 
 def _grouped(group: str, rows: Sequence[Row], column: str) -> list[tuple[str, list[Row]]]:
-    """The rows by their value of `column`, as a template `by_<column>` of one's own has them."""
+    """Group the rows by their value of `column`, for the template `by_<column>`."""
     groups: dict[str, list[Row]] = {}
     for row in rows:
         told = counted(row[column], column) if column in row else ""
@@ -175,7 +175,7 @@ def _grouped(group: str, rows: Sequence[Row], column: str) -> list[tuple[str, li
 
 
 def counted(value: object, noun: str) -> str:
-    """A number of what `noun` names in the plural; what is no number has a name of its own."""
+    """Return a count with its noun, given in the plural; return other text as it is."""
     told = str(value)
     if not re.fullmatch(r"-?[0-9.]+", told):
         return told
@@ -183,7 +183,7 @@ def counted(value: object, noun: str) -> str:
 
 
 def line(group: str, path: str, rows: Sequence[Row], x: Any, y: Any) -> Line:
-    """A line; points without a finite place are left out."""
+    """Return a line without the points that are not finite."""
     ys = numbers(path, rows, str(y))
     xs = numbers(path, rows, str(x)) if x else [float(n) for n in range(len(ys))]
     points = [pair for pair in zip(xs, ys, strict=True) if all(map(math.isfinite, pair))]
@@ -222,7 +222,7 @@ def _column(path: str, rows: Sequence[Row], name: Any) -> str:
 
 
 def _owner(reader: Reader, path: str) -> Output:
-    """The output that a file is, or is in."""
+    """Return the output that is a file or contains it."""
     for output in (*reader.pipeline.plots, *reader.pipeline.metrics):
         if path == output.path or path.startswith(f"{output.path}/"):
             return output
@@ -238,7 +238,7 @@ def _base(path: str) -> str:
 
 
 def _differing(paths: Sequence[str]) -> dict[str, str]:
-    """What tells each of the paths from the others."""
+    """Return the parts of each path that differ from the other paths."""
     parts = {path: PurePosixPath(path).with_suffix("").parts for path in paths}
     common = set.intersection(*(set(each) for each in parts.values()))
     return {path: " ".join(p for p in each if p not in common) for path, each in parts.items()}

@@ -1,17 +1,17 @@
-"""The results of one pipeline in the terminal, as the report has them."""
+"""Print the results of one pipeline in the terminal."""
 
 import json
 from collections.abc import Iterator
 from pathlib import Path
 
 from retune.tables.terminal_tables import print_table, print_wrapped
+from retune.tools.project.graph import read_pipeline
 from retune.tools.report.content import Remark, Table, shown
-from retune.tools.report.graph import read_pipeline
 from retune.tools.report.results import read_metrics, results
 from retune.tools.report.sources import Reader
 
 _WIDTH = 80
-#: The heading of a column, and its cells.
+#: A column's heading and cells.
 Shown = tuple[str, list[str]]
 
 
@@ -34,7 +34,7 @@ def print_results(root: Path, folder: Path, *, as_json: bool) -> None:
 
 
 def _columns(table: Table) -> list[list[Shown]]:
-    """The columns of texts, and those of figures."""
+    """Return the columns of text, and the columns of figures."""
     parts: list[list[Shown]] = [[], []]
     for column, cells in zip(table.columns, zip(*table.rows, strict=True), strict=True):
         is_figure = column.form not in {"text", "code"}
@@ -43,7 +43,7 @@ def _columns(table: Table) -> list[list[Shown]]:
 
 
 def _fitting(parts: list[list[Shown]]) -> Iterator[tuple[list[Shown], list[Shown]]]:
-    """The same with as many figures at a time as fit beside the texts."""
+    """Yield the columns in parts that fit the width, each with all text columns."""
     texts, figures = parts
     taken: list[Shown] = []
     for figure in figures:

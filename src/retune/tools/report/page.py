@@ -1,4 +1,4 @@
-"""A report as one page of HTML that needs nothing else: no network, no script, no font."""
+"""A report as one self-contained HTML page: no network, no script, no font."""
 
 from functools import cache
 from pathlib import Path
@@ -27,7 +27,7 @@ _BREAKS = str.maketrans({"\n": "↵", "\t": "⇥", "\r": "␍"})
 
 
 def render(report: Report) -> str:
-    """The page. Every text in it is escaped; equal reports give equal bytes."""
+    """Return the page. All text is escaped; equal reports give equal bytes."""
     return _environment().get_template("page.html").render(report=report)
 
 
@@ -76,5 +76,5 @@ def _shade(token: Token) -> int:
 
 
 def _piece(token: Token) -> str:
-    """A token's text; a line's end is seen, since a page would make a space of it."""
+    """Return a token's text with line ends visible, because HTML shows them as spaces."""
     return shown(token.text.translate(_BREAKS))

@@ -1,4 +1,4 @@
-"""Where figures come from: commit, lock, versions and machine, without a clock."""
+"""Provenance of figures: commit, lock, versions and machine."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -7,21 +7,21 @@ from typing import Any
 from retune import __version__
 from retune.core.errors import RetuneError, listed
 from retune.tools.project.commands import git
+from retune.tools.project.locks import VERSIONS, Lock
 from retune.tools.report.content import Block, Column, Remark, Section, Table, section
-from retune.tools.report.locks import VERSIONS, Lock
 from retune.tools.report.results import Metrics
 
 _COLUMNS = (Column("what"), Column("value"))
 
 
 def of_project(root: Path) -> Section:
-    """Commit, date, and whether tracked files differ from it."""
+    """Return the commit, its date, and tracked files that differ from it."""
     facts: list[tuple[str, str]] = []
     remarks: list[Block] = []
     try:
         commit, date = git(root, "log", "-1", "--format=%H%n%cI").split("\n")
         facts += [("commit", commit), ("date of the commit", date)]
-        # What git does not track, as this report, makes no figure another.
+        # Untracked files, such as this report, change no figure.
         changed = git(root, "status", "--porcelain", "--untracked-files=no").splitlines()
         facts.append(("changed since", listed([line[3:] for line in changed]) or "nothing"))
     except (RetuneError, FileNotFoundError, ValueError):
@@ -31,7 +31,7 @@ def of_project(root: Path) -> Section:
 
 
 def of_pipeline(lock: Lock, found: Sequence[Metrics], command: str) -> list[Section]:
-    """What dvc.lock and the metrics tell of the run."""
+    """Return the provenance in dvc.lock and in the metrics."""
     blocks: list[Block] = []
     if not lock.there:
         blocks.append(Remark(f"{lock.name} is not there: `{command}` writes it.", "missing"))
@@ -68,7 +68,7 @@ def _environments(found: Sequence[Metrics]) -> Iterator[Sequence[Any]]:
 
 
 def _under(value: Any, name: str) -> Iterator[Sequence[Any]]:
-    """Lists that stand under a key, however deep."""
+    """Yield the lists under a key at any depth."""
     if isinstance(value, dict):
         if isinstance(value.get(name), list):
             yield value[name]

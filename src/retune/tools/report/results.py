@@ -1,4 +1,4 @@
-"""Tables of what any pipeline's metrics hold: figures by variant, and the lists beside them.
+"""Tables of any pipeline's metrics: figures by variant, and the lists in metrics files.
 
 A metrics file is JSON, nested under its task. What stands in it by name is a figure; lists of
 objects are tables of their own, but for `spread`, which says how far a figure's mean reaches over
@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 from retune.core.errors import listed
 from retune.stats.seed_spread import Variant, interval_half_width, warnings
+from retune.tasks.task import Figure, costs, figures
+from retune.tools.project.graph import SEED, Output
 from retune.tools.report.content import (
     Block,
     Cell,
@@ -23,68 +25,35 @@ from retune.tools.report.content import (
     Told,
     section,
 )
-from retune.tools.report.graph import SEED, Output
 from retune.tools.report.sources import Reader
 
-#: Figures of which more than the name is known, in the order of their columns.
-FIGURES: dict[str, tuple[str, Form]] = {
-    "exact_match": ("EM", "score"),
-    "accuracy": ("accuracy", "score"),
-    "f1": ("F1", "score"),
-    "macro_f1": ("macro F1", "score"),
-    "precision": ("precision", "score"),
-    "recall": ("recall", "score"),
-    "perplexity_before": ("perplexity before", "score"),
-    "perplexity": ("perplexity", "score"),
-    "loss": ("loss", "number"),
-    "mft_pass_rate": ("MFT passed, %", "score"),
-    "mft_pass_rate_of_one_answer": ("MFT by one answer to all, %", "score"),
-    "probe_pass_rate": ("probes passed, %", "score"),
-    "probe_pass_rate_of_one_answer": ("by one answer to all, %", "score"),
-    "expected_calibration_error": ("calibration error", "score"),
-    "ceiling_f1": ("F1 ceiling", "score"),
-    "parameters": ("parameters", "count"),
-    "trained_parameters": ("trained", "count"),
-    "model_bytes": ("stored", "bytes"),
-    "bundle_bytes": ("stored", "bytes"),
-    "train_seconds": ("training", "seconds"),
-    "train_windows_per_second": ("windows/s", "number"),
-    "train_texts_per_second": ("texts/s", "number"),
-    "train_blocks_per_second": ("blocks/s", "number"),
-    "train_sentence_parts_per_second": ("parts/s", "number"),
-    "peak_memory_mb": ("peak memory, MB", "count"),
-}
-_COSTS = [*FIGURES][[*FIGURES].index("parameters") :]
-_ORDER = {name: place for place, name in enumerate(FIGURES)}
 _MOST_ROWS = 200  # of a list that is shown; longer ones stay in their file
 _SPREAD = "spread"
-#: Of which one run is one draw.
-_SCORES = ("exact_match", "f1", "accuracy")
 Key = tuple[str, ...]
 
 
 class Metrics(NamedTuple):
-    """A metrics file and its value."""
+    """A metrics file and its content."""
 
     output: Output
     value: Any
 
 
 class Figures(NamedTuple):
-    """What stands in a metrics file by name."""
+    """The figures in a metrics file, by name."""
 
     scalars: dict[str, float]
     half_widths: dict[str, float]
 
 
 def read_metrics(reader: Reader) -> list[Metrics]:
-    """All metrics of the pipeline that are there and can be read."""
+    """Return the metrics files of the pipeline that can be read."""
     read = [Metrics(output, reader.json(output)) for output in reader.pipeline.metrics]
     return [metrics for metrics in read if metrics.value is not None]
 
 
 def results(found: Sequence[Metrics]) -> list[Section]:
-    """A table of figures for each way in which stages stand for several variants."""
+    """Return a table of figures for each set of axes that variants differ in."""
     by_axes: dict[Key, list[Metrics]] = {}
     for metrics in found:
         by_axes.setdefault(tuple(metrics.output.variant), []).append(metrics)
@@ -97,7 +66,7 @@ def results(found: Sequence[Metrics]) -> list[Section]:
 
 
 def lists(found: Sequence[Metrics], claimed: Sequence[str] = ()) -> list[Section]:
-    """Every list of objects in the metrics as a table, but for those whose names are `claimed`."""
+    """Return a table for every list of objects in the metrics whose name is not `claimed`."""
     tables: dict[tuple[str, str], list[tuple[Output, Mapping[str, Any]]]] = {}
     for metrics in found:
         for name, rows in _lists(metrics.value):
@@ -108,23 +77,28 @@ def lists(found: Sequence[Metrics], claimed: Sequence[str] = ()) -> list[Section
     return section("Details of the metrics", made, folded=True)
 
 
+def declared(name: str) -> Figure:
+    """Return the figure that a task declares by this name, or one without a heading."""
+    return figures().get(name) or costs().get(name) or Figure(name)
+
+
 def heading(name: str) -> str:
-    """What a column of a figure is called."""
-    return FIGURES[name][0] if name in FIGURES else name.replace("_", " ")
+    """Return the heading of a figure's column."""
+    return declared(name).label
 
 
 def form(name: str) -> Form:
-    """How a figure is told."""
-    return FIGURES[name][1] if name in FIGURES else "number"
+    """Return the form of a figure's numbers."""
+    return declared(name).unit
 
 
-def figures(value: Any) -> Figures:
-    """The figures of a metrics file by the last part of their name; the outermost one counts."""
+def figures_in(value: Any) -> Figures:
+    """Return a file's figures by the last part of their name; the outermost one counts."""
     scalars: dict[str, float] = {}
     half_widths: dict[str, float] = {}
     for name, number in sorted(_scalars(value), key=lambda pair: pair[0].count(".")):
         last = name.rpartition(".")[2]
-        if "[" not in name or last in FIGURES:
+        if "[" not in name or declared(last).heading:
             scalars.setdefault(last, number)
     for name, rows in _lists(value):
         for row in rows if name == _SPREAD else ():
@@ -134,13 +108,13 @@ def figures(value: Any) -> Figures:
 
 
 def _by_variant(axes: Key, found: Sequence[Metrics]) -> list[Table]:
-    """A row for each variant: scores in one table, what they cost in another."""
+    """Return a table of scores and a table of costs with a row for each variant."""
     runs = cells_by_variant(found)
     names = _ordered(name for row in runs.values() for name in row)
     seeds = {m.output.item[SEED] for m in found if SEED in m.output.item}
     told_ = f"; ± is half of the 95 % interval over {len(seeds)} seeds" if seeds else ""
     by = f"by {' and '.join(axes)}{told_}"
-    scores, costs = ([n for n in names if (n in _COSTS) is cost] for cost in (False, True))
+    scores, prices = ([n for n in names if (n in costs()) is cost] for cost in (False, True))
     columns = [Column(axis, "code") for axis in axes]
     return [
         Table(
@@ -148,25 +122,25 @@ def _by_variant(axes: Key, found: Sequence[Metrics]) -> list[Table]:
             (*columns, *(Column(heading(name), form(name)) for name in chosen)),
             tuple((*key, *(row.get(name) for name in chosen)) for key, row in runs.items()),
         )
-        for what, chosen in (("Figures", scores), ("Costs", costs))
+        for what, chosen in (("Figures", scores), ("Costs", prices))
         if chosen
     ]
 
 
 def variant_of(metrics: Metrics) -> Key:
-    """The variant that a metrics file is of: its name on each axis."""
+    """Return the variant of a metrics file: its value on each axis."""
     return tuple(metrics.output.variant.values())
 
 
 def cells_by_variant(
     found: Sequence[Metrics], variant: Callable[[Metrics], Key] = variant_of
 ) -> dict[Key, dict[str, Cell]]:
-    """The figures of each variant by name; mean and interval where there are several seeds."""
+    """Return the figures of each variant by name; with several seeds, mean and interval."""
     runs: dict[Key, dict[str, list[float]]] = {}
     widths: dict[tuple[Key, str], float] = {}
     for metrics in found:
         key = variant(metrics)
-        row, told = runs.setdefault(key, {}), figures(metrics.value)
+        row, told = runs.setdefault(key, {}), figures_in(metrics.value)
         for name, number in told.scalars.items():
             row.setdefault(name, []).append(number)
         widths |= {(key, name): width for name, width in told.half_widths.items()}
@@ -177,29 +151,35 @@ def cells_by_variant(
 
 
 def rows(value: Any) -> list[dict[str, Any]]:
-    """The objects in all lists of a metrics file."""
+    """Return the objects in all lists of a metrics file."""
     return [row for _, found in _lists(value) for row in found]
 
 
 def _noise(found: Sequence[Metrics]) -> list[str]:
-    """The project's words on scores of one run each; runs of several seeds have intervals."""
+    """Return warnings on scores of one run each; runs of several seeds have intervals."""
+    headings = {name: figure.label for name, figure in figures().items() if _is_score(figure)}
     variants: dict[str, dict[str, dict[int, float]]] = {}
     for output, value in found:
-        scalars, half_widths = figures(value)
+        scalars, half_widths = figures_in(value)
         if half_widths or SEED in output.item:
             return []
         name = " ".join(output.variant.values())
-        scores = {key: {0: scalars[key]} for key in _SCORES if key in scalars}
+        scores = {key: {0: scalars[key]} for key in headings if key in scalars}
         variants.setdefault(name, {}).update(scores)
     told = [Variant(name, name, values) for name, values in variants.items()]
-    return warnings(told, {key: heading(key) for key in _SCORES})
+    return warnings(told, headings)
+
+
+def _is_score(figure: Figure) -> bool:
+    """Return whether a figure is in percent and higher is better."""
+    return figure.unit == "score" and figure.compared == "higher"
 
 
 def _by_stage(found: Sequence[Metrics]) -> Table:
-    """Figures of stages that there is one of, a row each by what they are, scores before costs."""
+    """Return a table with a row for each figure of single stages, scores before costs."""
     rows: dict[tuple[str, str], float] = {}
     for metrics in found:
-        for name, number in figures(metrics.value).scalars.items():
+        for name, number in figures_in(metrics.value).scalars.items():
             rows[metrics.output.stage, name] = number
     columns = (Column("stage", "code"), Column("figure"), Column("value", "number"))
     return Table(
@@ -207,13 +187,13 @@ def _by_stage(found: Sequence[Metrics]) -> Table:
         columns,
         tuple(
             (stage, heading(name), Told(n, form(name)))
-            for (stage, name), n in sorted(rows.items(), key=lambda row: row[0][1] in _COSTS)
+            for (stage, name), n in sorted(rows.items(), key=lambda row: row[0][1] in costs())
         ),
     )
 
 
 def _folded(values: Sequence[float], half_width: float | None) -> Cell:
-    """One figure, or the mean of several with its interval."""
+    """Return a single value, or the mean of several with its interval."""
     if not values:
         return None
     if len(values) == 1:
@@ -224,11 +204,13 @@ def _folded(values: Sequence[float], half_width: float | None) -> Cell:
 
 
 def _ordered(names: Iterator[str]) -> list[str]:
-    return sorted(dict.fromkeys(names), key=lambda name: (_ORDER.get(name, len(_ORDER)), name))
+    order = [name for name, figure in (*figures().items(), *costs().items()) if figure.heading]
+    places = {name: place for place, name in enumerate(order)}
+    return sorted(set(names), key=lambda name: (places.get(name, len(places)), name))
 
 
 def list_table(caption: str, rows: Sequence[tuple[Output, Mapping[str, Any]]]) -> Block:
-    """A row for each object, with its texts and numbers; a remark where there are too many."""
+    """Return a table with a row for each object, or a remark if there are too many."""
     if len(rows) > _MOST_ROWS:
         files = listed(list(dict.fromkeys(output.path for output, _ in rows)), 3)
         return Remark(f"{caption}: {len(rows):,} rows are too many for a page; see {files}.")
@@ -252,7 +234,7 @@ def _is_plain(value: Any) -> bool:
 
 
 def _scalars(value: Any, name: str = "") -> Iterator[tuple[str, float]]:
-    """Dotted name of each number; `[]` stands for the only element of a list."""
+    """Yield the dotted name of each number; `[]` stands for the only element of a list."""
     if isinstance(value, dict):
         for key, item in value.items():
             yield from _scalars(item, f"{name}.{key}")
@@ -263,7 +245,7 @@ def _scalars(value: Any, name: str = "") -> Iterator[tuple[str, float]]:
 
 
 def _lists(value: Any, name: str = "") -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """Name and rows of each list of objects that is in no other list."""
+    """Yield name and rows of each list of objects outside other lists."""
     if isinstance(value, dict):
         for key, item in value.items():
             yield from _lists(item, str(key))

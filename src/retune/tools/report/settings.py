@@ -1,4 +1,4 @@
-"""The settings that a pipeline's figures were computed with, and what each variant changes."""
+"""Settings behind a pipeline's figures, and the changes of each variant."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -7,15 +7,15 @@ from typing import Any
 
 from retune.core.errors import RetuneError, listed
 from retune.core.params import load_yaml
+from retune.tools.project.graph import Pipeline
+from retune.tools.project.locks import PARAMS, Lock, flat
 from retune.tools.report.content import Block, Column, Remark, Section, Table, section
-from retune.tools.report.graph import Pipeline
-from retune.tools.report.locks import PARAMS, Lock, flat
 
 _VARIANTS = "variants"
 
 
 def settings(root: Path, pipeline: Pipeline, lock: Lock) -> list[Section]:
-    """What the last run read of params.yaml; without a run, the whole file."""
+    """Return the settings that the last run read from params.yaml, or the whole file."""
     try:
         return section("Settings", [*_blocks(root / pipeline.folder / PARAMS, lock)])
     except RetuneError as error:

@@ -1,4 +1,4 @@
-"""Files of figures, read so that a fault becomes a sentence of the report and ends nothing."""
+"""Read files of figures; a damaged file becomes a remark and does not end the report."""
 
 import csv
 import io
@@ -12,18 +12,18 @@ from typing import Any, TypeVar
 import orjson
 
 from retune.core.errors import RetuneError, listed
+from retune.tools.project.graph import Output, Pipeline
 from retune.tools.report.content import Remark
-from retune.tools.report.graph import Output, Pipeline
 
 T = TypeVar("T")
 Row = dict[str, str]
-#: A carriage return that ends no line, and what no text in UTF-8 holds.
+#: A carriage return within a line, and a character that UTF-8 text cannot contain.
 _RETURN, _STAND_IN = re.compile("\r(?!\n)"), "\udc0d"
 
 
 @dataclass
 class Reader:
-    """Reads the files of one pipeline, and keeps what was missing and what was broken.
+    """A reader of one pipeline's files that collects missing and damaged ones.
 
     Attributes:
         root: the project's top.
@@ -38,15 +38,15 @@ class Reader:
     faults: list[str] = field(default_factory=list)
 
     def json(self, output: Output) -> Any:
-        """A JSON file's value; None where there is none that can be read."""
+        """Return the content of a JSON file, or None if it cannot be read."""
         return self._read(output, read_json)
 
     def rows(self, output: Output) -> list[Row] | None:
-        """The rows of a table in CSV, TSV or JSON; None likewise."""
+        """Return the rows of a table in CSV, TSV or JSON, or None if it cannot be read."""
         return self._read(output, read_rows)
 
     def guarded(self, action: Callable[[], T]) -> T | None:
-        """What `action` gives; where it ends with an error, None, and the error is kept."""
+        """Return the result of `action`; if it raises an error, keep it and return None."""
         try:
             return action()
         except RetuneError as error:
@@ -55,7 +55,7 @@ class Reader:
             return None
 
     def shaped(self, path: str, action: Callable[[], T]) -> T | None:
-        """Likewise, where a file that can be read may be of another form than `action` takes."""
+        """Do the same for an `action` that may find a file of another form."""
         try:
             return self.guarded(action)
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
@@ -67,7 +67,7 @@ class Reader:
             return None
 
     def found(self, name: str) -> Output | None:
-        """The output whose path ends so, or of a folder with such a file the file alone."""
+        """Return the output whose path ends in `name`, or that file within an output."""
         for output in (*self.pipeline.plots, *self.pipeline.metrics, *self.pipeline.outs):
             if f"/{output.path}".endswith(f"/{name}"):
                 return output
@@ -83,7 +83,7 @@ class Reader:
         return self.guarded(lambda: read(self.root, output.path))
 
     def remarks(self) -> list[Remark]:
-        """What is missing, with the commands that make it, and what is broken."""
+        """Return remarks on damaged files, and on missing ones with the command that makes them."""
         found = [Remark(fault, "fault") for fault in self.faults]
         if not self.missing:
             return found
@@ -95,7 +95,7 @@ class Reader:
 
 
 def read_json(root: Path, path: str) -> Any:
-    """The value of the JSON file at `path` from `root`, which messages name so.
+    """Read the JSON file at `path` below `root`.
 
     Raises:
         RetuneError: it cannot be read.
@@ -109,7 +109,7 @@ def read_json(root: Path, path: str) -> Any:
 
 
 def read_rows(root: Path, path: str) -> list[Row]:
-    """The rows of a table, by column, as texts.
+    """Read the rows of a table as text by column.
 
     Raises:
         RetuneError: it cannot be read, or is no table.
@@ -129,7 +129,7 @@ def read_rows(root: Path, path: str) -> list[Row]:
 
 
 def _csv_rows(path: str, text: str, delimiter: str) -> Iterator[Row]:
-    # `csv` of Python 3.11 writes such a return without quotes, but in reading ends a row at it.
+    # Python 3.11's `csv` writes such a return without quotes, but ends a row at it in reading.
     lines = io.StringIO(_RETURN.sub(_STAND_IN, text), newline="")
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     heading = next(reader, [])
@@ -142,7 +142,7 @@ def _csv_rows(path: str, text: str, delimiter: str) -> Iterator[Row]:
 
 
 def numbers(path: str, rows: Sequence[Row], column: str) -> list[float]:
-    """A column as numbers; NaN where a cell is empty.
+    """Return a column as numbers, with NaN for empty cells.
 
     Raises:
         RetuneError: there is no such column, or a cell is no number.

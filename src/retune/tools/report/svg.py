@@ -21,7 +21,7 @@ _LETTER = 6.6  # width of a letter in a chart, about
 
 
 class Axis:
-    """Values on one axis: its ticks, and where in the chart a value stands."""
+    """The scale of one axis: its ticks, and positions of values."""
 
     def __init__(self, values: Sequence[float], start: float, end: float) -> None:
         low, high = (min(values), max(values)) if values else (0.0, 1.0)
@@ -36,16 +36,16 @@ class Axis:
         self._start, self._end = start, end
 
     def at(self, value: float) -> float:
-        """Where `value` stands."""
+        """Return the position of `value`."""
         return self._start + (value - self._low) / self._span * (self._end - self._start)
 
     def told(self, tick: float) -> str:
-        """A tick's label."""
+        """Return a tick's label."""
         return f"{tick:.2g}" if self.digits > 5 else f"{tick:,.{self.digits}f}"
 
 
 def lines(chart: Lines) -> str:
-    """A line chart."""
+    """Draw a line chart."""
     points = [point for line in chart.lines for point in line.points]
     x = Axis([point[0] for point in points], _LEFT, _WIDTH - _RIGHT)
     y = Axis([point[1] for point in points], _HEIGHT - _BOTTOM, _TOP)
@@ -68,7 +68,7 @@ def lines(chart: Lines) -> str:
 
 
 def bars(chart: Bars) -> str:
-    """Horizontal bars from 0, with their intervals."""
+    """Draw horizontal bars from 0 with their intervals."""
     reach = [bar.value + (bar.half_width or 0.0) for bar in chart.bars]
     low = [min(0.0, bar.value - (bar.half_width or 0.0)) for bar in chart.bars]
     names = [shown(bar.name) for bar in chart.bars]
@@ -91,7 +91,7 @@ def bars(chart: Bars) -> str:
 
 
 def matrix(chart: Matrix) -> str:
-    """Counts in cells, as dark as their share of the row."""
+    """Draw counts in cells that are as dark as their share of the row."""
     names = [shown(name) for name in chart.names]
     left = 30 + _LETTER * max(map(len, names), default=0)
     width, height = left + _CELL_WIDTH * len(names) + 10, 50 + _CELL_HEIGHT * len(names)
@@ -117,19 +117,19 @@ def matrix(chart: Matrix) -> str:
 
 
 def style_of(place: int) -> str:
-    """The classes of the colour and the dashes of a series."""
+    """Return the CSS classes for the colour and dashes of a series."""
     return f"series c{place % COLOURS} d{(place // COLOURS + place) % 4}"
 
 
 def swatch(place: int) -> str:
-    """A series' line for the legend."""
+    """Return a series' line for the legend."""
     top = ET.Element("svg", {"class": "swatch", "viewBox": "0 0 30 10", "aria-hidden": "true"})
     _add(top, "line", style_of(place), x1=0, y1=5, x2=30, y2=5)
     return _text(top)
 
 
 def ends(chart: Lines) -> Iterator[tuple[str, int, float, float, float, float]]:
-    """Name, points, first, last, least and most y of each line that has points."""
+    """Describe each line with points: name, first, last, least and greatest y."""
     for line in chart.lines:
         ys = [y for _, y in line.points]
         if ys:
@@ -164,7 +164,7 @@ def _drawing(width: float, height: float, title: str, told: str) -> ET.Element:
     box = f"0 0 {_short(width)} {_short(height)}"
     top = ET.Element("svg", {"class": "chart", "viewBox": box, "role": "img"})
     top.set("style", f"max-width: {_short(width)}px")
-    # Read out as the image's name; a `desc` is not, everywhere.
+    # Screen readers read this as the image's name; not all of them read `desc`.
     top.set("aria-label", f"{shown(title)}. {shown(told)}")
     return top
 
@@ -181,12 +181,12 @@ def _write(
 
 
 def _text(top: ET.Element) -> str:
-    # Of HTML: an empty element has an end tag, and nothing a namespace.
+    # HTML has end tags for empty elements and no namespaces.
     return ET.tostring(top, encoding="unicode", method="html")
 
 
 def _step(least: float) -> float:
-    """The round number (1, 2 or 5 with zeros) that is next above `least`."""
+    """Return the next number above `least` of the form 1, 2 or 5 times a power of ten."""
     scale = 10.0 ** math.floor(math.log10(least))
     return next(scale * n for n in (1, 2, 5, 10) if scale * n >= least * 0.999)
 

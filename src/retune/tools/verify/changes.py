@@ -1,4 +1,4 @@
-"""The figures that a change moves, as a Markdown table for a pull request."""
+"""`retune diff`: the figures that a change moves, as a Markdown table."""
 
 import argparse
 import contextlib
@@ -8,18 +8,17 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from retune.core.errors import RetuneError
-from retune.tools.experiments.table import COLUMNS
+from retune.tasks.task import main_task
 from retune.tools.project.commands import git
 from retune.tools.verify.clones import project_root
 from retune.tools.verify.command import tolerances_of
 from retune.tools.verify.compare import EQUAL, Run, chosen_rule, read_run, verdict_on, without_times
 
 _MOST_ROWS = 25
-_HEADLINE = {key: heading for heading, key, *_ in COLUMNS[:2]}
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the table and return 0, whatever has changed."""
+    """Print the table and return 0."""
     root = project_root()
     with _checkout(root, arguments.base) as base:
         for line in table(read_run(base), read_run(root), tolerances_of(root)):
@@ -28,12 +27,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def table(base: Run, head: Run, tolerances: Mapping[str, float]) -> Iterator[str]:
-    """The lines of the table: the headline, where both runs were made, and what has changed."""
-    old, new = _figures(base), _figures(head)
+    """Yield the lines of the table: headline, environments, changed figures."""
+    old, new, headline = _figures(base), _figures(head), _headline()
     rule, reason = chosen_rule(base.environment, head.environment)
     yield ", ".join(
         f"{heading} **{_shown(new.get(key))}** (base {_shown(old.get(key))})"
-        for key, heading in _HEADLINE.items()
+        for key, heading in headline.items()
+        if key in old or key in new
     )
     yield ""
     yield _about(rule, reason)
@@ -46,7 +46,7 @@ def table(base: Run, head: Run, tolerances: Mapping[str, float]) -> Iterator[str
     for key in changed[:_MOST_ROWS]:
         verdict, _ = verdict_on({key: old.get(key)}, {key: new.get(key)}, rule, tolerances)
         cells = [_shown(old.get(key)), _shown(new.get(key)), _change(old.get(key), new.get(key))]
-        name = _HEADLINE.get(key, f"`{key}`")
+        name = headline.get(key, f"`{key}`")
         yield f"| {name} | {' | '.join(cells)} | {'changed' if rule == EQUAL else verdict} |"
     if len(changed) > _MOST_ROWS:
         more = len(changed) - _MOST_ROWS
@@ -63,7 +63,7 @@ def _about(rule: str, reason: str) -> str:
 
 
 def _figures(run: Run) -> dict[str, Any]:
-    """The figures of all metrics files by dotted name, without times."""
+    """Return the figures of all metrics files by dotted name, without times."""
     return {key: value for content in run.figures.values() for key, value in _named(content)}
 
 
@@ -73,11 +73,18 @@ def _named(content: Any) -> Iterator[tuple[str, Any]]:
             yield key, value
 
 
+def _headline() -> dict[str, str]:
+    """Return the headings of the main pipeline's scores, by dotted name."""
+    task = main_task()
+    return {task.key(figure.name): figure.heading for figure in task.compared}
+
+
 def _ordered(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """Headline first, then plain figures, then those in lists."""
+    """Sort the names: headline figures, then plain figures, then figures in lists."""
+    headline = _headline()
     return sorted(
         {*old, *new},
-        key=lambda key: (key not in _HEADLINE, any(p.isdigit() for p in key.split(".")), key),
+        key=lambda key: (key not in headline, any(p.isdigit() for p in key.split(".")), key),
     )
 
 
@@ -91,7 +98,7 @@ def _change(old: Any, new: Any) -> str:
 
 @contextlib.contextmanager
 def _checkout(root: Path, base: str) -> Iterator[Path]:
-    """A folder with the files of `base`: the folder itself, or a clone of that commit."""
+    """Yield a folder with the files of `base`: the folder itself, or a clone of that commit."""
     if (Path(base) / "dvc.lock").is_file():
         yield Path(base)
         return

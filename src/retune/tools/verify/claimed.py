@@ -1,4 +1,4 @@
-"""Single claims of the ledger: what was stored is scored again, small models are trained again."""
+"""Verify single claims: score stored predictions and train small models again."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,6 +9,7 @@ from typing import Any
 from tqdm import tqdm
 
 from retune.core.errors import RetuneError
+from retune.tasks.task import main_task
 from retune.tools.claims.ledger import Bench, Claim, MeasuredOnce, Reproduced
 from retune.tools.claims.tables import last_word
 from retune.tools.project.yaml_editor import set_values
@@ -21,7 +22,7 @@ NOT_RUN = "not run"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a claim, or of one of the ways to test it."""
+    """The outcome of one check of a claim."""
 
     claim: str
     kind: str
@@ -32,14 +33,14 @@ class Outcome:
 
 
 def picked(claims: Mapping[str, Claim], names: Sequence[str]) -> dict[str, Claim]:
-    """The claims of these names; all of them where there are no names."""
+    """Return the claims with these names, or all claims without names."""
     if unknown := [name for name in names if name not in claims]:
         raise RetuneError(f"claims.yaml has no {', '.join(unknown)}; it has {', '.join(claims)}")
     return {name: claim for name, claim in claims.items() if not names or name in names}
 
 
 def verify_claims(root: Path, claims: Mapping[str, Claim], logs: Path) -> Iterator[Outcome]:
-    """Test one claim after the other."""
+    """Check the claims one after the other."""
     reproduced = {name: claim for name, claim in claims.items() if isinstance(claim, Reproduced)}
     bar = tqdm(total=len(claims), desc="verify", unit=" claims")
     with bar:
@@ -57,7 +58,7 @@ def verify_claims(root: Path, claims: Mapping[str, Claim], logs: Path) -> Iterat
 
 
 def _scored_again(root: Path, name: str, claim: Reproduced) -> Outcome:
-    """Score the stored predictions: the metrics file must come out byte for byte."""
+    """Score the stored predictions and compare the metrics file byte for byte."""
     from retune.core.params import Params
     from retune.tasks.qa.score.score import ScoreParams, score
 
@@ -81,7 +82,7 @@ def _scored_again(root: Path, name: str, claim: Reproduced) -> Outcome:
 def _trained_again(
     root: Path, claims: Mapping[str, Reproduced], logs: Path, bar: "tqdm[Any]"
 ) -> Iterator[Outcome]:
-    """Run the pipeline for each, in one clone that shares what does not differ."""
+    """Run the pipeline for each claim in one clone, so that unchanged stages run once."""
     with clean_clone(root) as clone:
         path = clone / "params.yaml"
         params, committed = path.read_bytes(), read_run(clone)
@@ -100,7 +101,7 @@ def _trained_again(
 def _judged(
     name: str, claim: Reproduced, committed: Run, reproduced: Run, seconds: float
 ) -> Outcome:
-    """A claim's values, and for the default run all else, against what came out."""
+    """Compare a claim's values with a run; for the default run, compare all outputs."""
     rule, reason = chosen_rule(committed.environment, reproduced.environment)
     found = _headline(reproduced)
     values = {last_word(key): value for key, value in claim.values.items()}
@@ -116,11 +117,11 @@ def _judged(
 
 
 def _headline(run: Run) -> dict[str, Any]:
-    """The plain figures of all metrics files, by name."""
+    """Return the plain figures of all metrics files, by name."""
     return {
         key: value
         for content in run.figures.values()
-        for key, value in content.get("qa", {}).items()
+        for key, value in content.get(main_task().section, {}).items()
         if isinstance(value, int | float)
     }
 
@@ -138,7 +139,7 @@ def _differing(whole: Comparison) -> str:
 
 
 def _how(claim: Claim) -> str:
-    """How a claim that is not run again came about."""
+    """Describe the origin of a claim that is not run again."""
     match claim:
         case Bench():
             return f"a matter of the machine: {claim.command}"

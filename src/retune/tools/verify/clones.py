@@ -1,4 +1,4 @@
-"""Clean temporary clones of the last commit, and DVC in them."""
+"""Clone the last commit into a temporary folder and run DVC there."""
 
 import os
 import re
@@ -20,7 +20,7 @@ _RUNNING = re.compile(r"^Running stage '(.+)':$")
 
 
 def project_root() -> Path:
-    """The top folder of the git repository that we are in."""
+    """Return the top folder of the git repository around the current folder."""
     root = Path(git(Path(), "rev-parse", "--show-toplevel"))
     if not (root / "dvc.lock").is_file():
         raise RetuneError(f"{root}: there is no dvc.lock to verify; run `dvc repro` and commit it")
@@ -28,12 +28,12 @@ def project_root() -> Path:
 
 
 def commit_of(root: Path) -> str:
-    """The 40 digits of the last commit."""
+    """Return the full hash of the last commit."""
     return git(root, "rev-parse", "HEAD")
 
 
 def require_committed(root: Path) -> None:
-    """Refuse where the last commit is not what stands in the folder."""
+    """Raise an error if tracked files differ from the last commit."""
     status = git(root, "status", "--porcelain", "--untracked-files=no")
     if changed := [line[2:].strip() for line in status.splitlines()]:
         raise RetuneError(
@@ -44,7 +44,7 @@ def require_committed(root: Path) -> None:
 
 @contextmanager
 def clean_clone(root: Path, *, own_cache: bool = True) -> Iterator[Path]:
-    """A clone of the last commit that is gone afterwards.
+    """Yield a temporary clone of the last commit.
 
     Its DVC cache is empty (and so is what DVC remembers of files elsewhere), or, without
     `own_cache`, that of `root`.
@@ -62,7 +62,7 @@ def clean_clone(root: Path, *, own_cache: bool = True) -> Iterator[Path]:
 
 
 def repro(clone: Path, log: Path, bar: "tqdm[Any]", *, force: bool = True) -> float:
-    """Run `dvc repro`, printing to `log`, and return the seconds that it took.
+    """Run `dvc repro` with its output in `log`; return the seconds that it took.
 
     Nothing is taken from DVC's cache of runs. `force` runs stages that have nothing to do, too.
 
@@ -91,7 +91,7 @@ def repro(clone: Path, log: Path, bar: "tqdm[Any]", *, force: bool = True) -> fl
 
 
 def checkout(clone: Path, paths: Sequence[str]) -> bool:
-    """Bring outputs from the cache; whether all were there."""
+    """Check outputs out of the cache; return whether all were there."""
     done = subprocess.run(
         [*DVC, "checkout", "--quiet", *paths],
         cwd=clone, env=_environment(clone), capture_output=True, check=False,
@@ -100,7 +100,7 @@ def checkout(clone: Path, paths: Sequence[str]) -> bool:
 
 
 def _bring_data(root: Path, clone: Path) -> None:
-    """Copy what `dvc add` keeps, which no stage could make, from the project's cache."""
+    """Copy the data that `dvc add` tracks from the project's cache."""
     if added := git(clone, "ls-files", "*.dvc").splitlines():
         env = _environment(clone)
         cache = dvc(root, "cache", "dir", env=_environment(root))
@@ -109,7 +109,7 @@ def _bring_data(root: Path, clone: Path) -> None:
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    """This one, with this Python's programs first, and no memory of other clones."""
+    """Return our environment with this Python first on the PATH and its own DVC site cache."""
     programs = str(Path(sys.executable).parent)
     return os.environ | {
         "PATH": f"{programs}{os.pathsep}{os.environ.get('PATH', '')}",

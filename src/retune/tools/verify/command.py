@@ -1,4 +1,4 @@
-"""`retune verify`: what it prints, and its exit code."""
+"""`retune verify`: its output and its exit code."""
 
 import argparse
 import json
@@ -27,7 +27,7 @@ _LOGS = Path("logs")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Do what the command line says: 0 all the same, 1 something differs.
+    """Run the command; return 0 if everything is the same, 1 if something differs.
 
     Raises:
         RetuneError: where it could not be run.
@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _pipeline(root: Path, *, here: bool) -> tuple[Comparison, float]:
-    """Compare what is committed with a run in a clone, or with that of the workspace."""
+    """Compare the committed outputs with a run in a clone, or with the workspace."""
     seconds = 0.0
     with clean_clone(root) as clone:
         committed = read_run(clone)
@@ -76,7 +76,7 @@ def _claims(root: Path, names: Sequence[str], as_json: bool) -> int:
 
 
 def tolerances_of(root: Path) -> dict[str, float]:
-    """Those of the run that params.yaml describes."""
+    """Return the tolerances of the default run's claims."""
     if not (root / project.NAME).is_file():
         return {}
     defaults = (

@@ -1,4 +1,4 @@
-"""What two runs of one pipeline have in common, output by output.
+"""Compare two runs of a pipeline, output by output.
 
 Where both ran in the same environment, all bytes must be equal but those of times. In
 another, other processors round otherwise: then what stands before the numeric work must be
@@ -13,9 +13,9 @@ from typing import Any
 
 from retune.core.errors import listed
 from retune.core.files import read_json
-from retune.core.params import load_yaml
+from retune.tools.project.locks import Lock
 
-#: Figures that differ from run to run, and the environment itself.
+#: Figures that differ between runs, and the environment.
 _TIMES = re.compile(r"(_seconds|_per_second|_memory_mb|^environment)$")
 _LIBRARY = re.compile(r"^[A-Za-z_]+ \d+\.\d")
 EQUAL, TOLERANT = "equal bytes", "stated tolerances"
@@ -24,19 +24,19 @@ _VERDICTS = ("same", "within tolerance", "not compared", "differs")
 
 @dataclass(frozen=True)
 class Run:
-    """A run as dvc.lock and the metrics files tell it."""
+    """A run, read from dvc.lock and the metrics files."""
 
     stages: dict[str, Any]  # of dvc.lock
     figures: dict[str, Any]  # by path: the content of JSON outputs
 
     @property
     def environment(self) -> list[str] | None:
-        """What the run says that it was run in, if it does."""
+        """The environment that the run recorded, if any."""
         return next(self._environments(), (None, None))[1]
 
     @property
     def numeric(self) -> set[str]:
-        """The stage that tells its environment, and all that follow from it."""
+        """The stage that records its environment, and all stages that depend on it."""
         found = {path for path, _ in self._environments()}
         stages: set[str] = set()
         for name, stage in self.stages.items():
@@ -71,7 +71,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Comparison:
-    """All verdicts, and the rule that they go by."""
+    """All verdicts, and the rule behind them."""
 
     rule: str
     reason: str
@@ -80,7 +80,7 @@ class Comparison:
 
     @property
     def conclusion(self) -> str:
-        """What the rows come to, without the commit: who reads one line must not be misled."""
+        """A summary of the rows in one line."""
         of = {v: [row.artefact for row in self.rows if row.verdict == v] for v in _VERDICTS}
         if of["differs"]:
             return f"{len(of['differs'])} of {len(self.rows)} differ"
@@ -104,15 +104,15 @@ class Comparison:
 
 
 def read_run(folder: Path) -> Run:
-    """The run that dvc.lock of `folder` is about."""
-    stages = load_yaml(folder / "dvc.lock").get("stages", {})
+    """Read the run in `folder`."""
+    stages = Lock(folder, "").stages
     outs = [path for stage in stages.values() for path in _paths(stage, "outs")]
     files = [path for path in outs if path.endswith(".json") and (folder / path).is_file()]
     return Run(stages, {path: read_json(folder / path) for path in files})
 
 
 def compare(committed: Run, reproduced: Run, tolerances: Mapping[str, float]) -> Comparison:
-    """Compare output by output; `tolerances` are by the last word of a figure's name."""
+    """Compare two runs output by output; `tolerances` have the last word of a figure's name."""
     rule, reason = chosen_rule(committed.environment, reproduced.environment)
     rows = [
         row
@@ -125,7 +125,7 @@ def compare(committed: Run, reproduced: Run, tolerances: Mapping[str, float]) ->
 
 
 def chosen_rule(recorded: list[str] | None, here: list[str] | None) -> tuple[str, str]:
-    """Which rule two environments ask for, and why."""
+    """Return the rule for two environments, and the reason."""
     if recorded == here:
         return EQUAL, f"the environment is the recorded one ({', '.join(here or ['none'])})"
     if recorded is None or here is None:
@@ -141,7 +141,7 @@ def chosen_rule(recorded: list[str] | None, here: list[str] | None) -> tuple[str
 def verdict_on(
     old: Mapping[str, Any], new: Mapping[str, Any], rule: str, tolerances: Mapping[str, float]
 ) -> tuple[str, str]:
-    """The verdict on figures by name, and what it is about."""
+    """Return the verdict on figures by name, and its details."""
     changed = {key for key in {*old, *new} if old.get(key) != new.get(key)}
     if not changed:
         return "same", ""
@@ -163,7 +163,7 @@ def _stage(
         yield Row(name, "dvc.lock", "differs", "the stage did not run")
         return
     yield from _inputs(name, committed.stages, old, new)
-    # Other rounding begins where the environment is told; other libraries may matter before.
+    # Rounding differs from the stage that records the environment on; libraries may differ earlier.
     numeric = name in committed.numeric | reproduced.numeric or _other_libraries(
         committed, reproduced
     )
@@ -183,7 +183,7 @@ def _stage(
 
 
 def _inputs(name: str, recorded: Mapping[str, Any], old: Any, new: Any) -> Iterator[Row]:
-    """What was recorded about other code, params or data than those committed beside it."""
+    """Yield code, params or data that differ from what is committed beside the lock."""
     made = {path for stage in recorded.values() for path in _paths(stage, "outs")}
     sums, others = _sums(old, "deps"), _sums(new, "deps")
     stale = [p for p in {*sums, *others} - made if sums.get(p) != others.get(p)]
@@ -202,7 +202,7 @@ def _other_libraries(committed: Run, reproduced: Run) -> bool:
 
 
 def without_times(content: Any) -> dict[str, Any]:
-    """The leaves of a metrics file by dotted name, without times and the environment."""
+    """Return the leaves of a metrics file by dotted name, without times and environment."""
     leaves = _leaves(content, lists=True)
     kept = (
         (key, value)
@@ -213,7 +213,7 @@ def without_times(content: Any) -> dict[str, Any]:
 
 
 def _leaves(value: Any, lists: bool, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Values by dotted name; lists of plain values are values unless `lists`."""
+    """Yield values by dotted name; a list of plain values is one value unless `lists`."""
     if isinstance(value, dict):
         items: Any = value.items()
     elif isinstance(value, list) and (lists or any(isinstance(item, dict) for item in value)):

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
-from retune.tools.report.graph import joined
-from retune.tools.report.locks import PARAMS, flat
+from retune.tools.project.graph import joined
+from retune.tools.project.locks import PARAMS, flat
 
 #: The value of a param that does not exist.
 GONE: Any = object()

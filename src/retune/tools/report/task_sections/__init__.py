@@ -1,5 +1,5 @@
-"""What only one pipeline's task has to show: a module each, named like the pipeline's folder.
+"""Sections of the report for one task, which names its module in `task.py` (`Task.report`).
 
-A module has `add(reader, found)`, which gives sections, and `CLAIMED`, the names of files and of
-lists in the metrics that it shows itself, so that they are not shown as those of any pipeline.
+A module has `add(reader, found)`, which returns sections, and `CLAIMED`, the names of plots and of
+lists in the metrics that these sections show, so that the general sections leave them out.
 """

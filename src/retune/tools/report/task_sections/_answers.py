@@ -1,4 +1,4 @@
-"""Answers of the last run against the references: by kind of question, by probability, by example.
+"""Answers of the last run against the gold answers: by question, by probability, by example.
 
 Read from the folders of the stages download and postprocess, with the score stage's own function.
 """
@@ -33,12 +33,12 @@ class Answered(NamedTuple):
 
 
 def there(root: Path) -> bool:
-    """Whether the data folders are."""
+    """Return whether the data folders exist."""
     return (root / RAW).is_file() and (root / PREDICTIONS / "nbest.jsonl").is_file()
 
 
 def read(root: Path, normalizer: str) -> list[Answered]:
-    """Every validation question with its answer.
+    """Read every validation question with its answer.
 
     Raises:
         RetuneError: a file cannot be read.
@@ -60,12 +60,12 @@ def read(root: Path, normalizer: str) -> list[Answered]:
 
 
 def f1(answered: Sequence[Answered]) -> float:
-    """Mean F1 in percent, as the score stage has it."""
+    """Return the mean F1 in percent, as the score stage computes it."""
     return 100.0 * math.fsum(each.f1 for each in answered) / len(answered)
 
 
 def buckets(answered: Sequence[Answered]) -> list[Block]:
-    """Scores by the question's word, by the answer's and by the context's length."""
+    """Return scores by question word, by answer length and by context length."""
     kinds: dict[str, Callable[[Example], str]] = {
         "word of the question": _question_word,
         "words of the shortest reference": _reference_length,
@@ -75,7 +75,7 @@ def buckets(answered: Sequence[Answered]) -> list[Block]:
 
 
 def calibration(answered: Sequence[Answered]) -> list[Block]:
-    """How often answers are right for each probability, and the expected calibration error."""
+    """Return the share of right answers by probability, and the expected calibration error."""
     bins: dict[int, list[Answered]] = {}
     for each in answered:
         bins.setdefault(min(int(each.probability * _BINS), _BINS - 1), []).append(each)
@@ -106,7 +106,7 @@ def calibration(answered: Sequence[Answered]) -> list[Block]:
 
 
 def examples(answered: Sequence[Answered]) -> list[Block]:
-    """The surest right and wrong answers, and those that came near."""
+    """Return the most confident right and wrong answers, and near misses."""
     surest = sorted(answered, key=lambda each: (-each.probability, each.example.id))
     nearest = sorted(answered, key=lambda each: (-each.f1, each.example.id))
     chosen = {
@@ -159,7 +159,7 @@ def _context_length(example: Example) -> str:
 
 
 def _span(value: int, starts: Sequence[int]) -> str:
-    """The group that `value` is in, of those that begin at `starts`."""
+    """Return the group of `value` among groups that begin at `starts`."""
     place = max(n for n, start in enumerate(starts) if value >= start or n == 0)
     if place == len(starts) - 1:
         return f"{starts[place]} or more"

@@ -1,16 +1,16 @@
-"""Of language models: what training and methods change, and how probable each token was."""
+"""The report on language models: comparisons, beams, and token probabilities."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
+from retune.tools.project.graph import Output
 from retune.tools.report.content import Block, Coloured, Lines, Remark, Section, Token, section
 from retune.tools.report.figures import counted, line
-from retune.tools.report.graph import Output
 from retune.tools.report.results import Metrics, list_table
 from retune.tools.report.sources import Reader, Row
 
-#: Lists of compare.json, with what their tables are called.
+#: Lists of compare.json with the captions of their tables.
 _COMPARED = {
     "perplexity": "Perplexity before and after training, with the 95 % interval of the change",
     "states": "After training over before it, by method",
@@ -22,7 +22,7 @@ CLAIMED = (_TOKENS, _BEAMS, *_COMPARED)
 
 
 def add(reader: Reader, found: Sequence[Metrics]) -> list[Section]:
-    """Comparisons, charts by prompt, and the texts."""
+    """Return comparisons, charts by prompt, and coloured texts."""
     compared: list[Block] = []
     for output, value in found:
         if PurePosixPath(output.path).name == "compare.json":
@@ -48,7 +48,7 @@ def _compared(output: Output, value: Mapping[str, Any]) -> Iterator[Block]:
 
 
 def _verdict(row: Mapping[str, Any]) -> dict[str, str]:
-    """Whether other texts could turn a difference round, of a row with an interval."""
+    """Return the verdict on a row with an interval: is the difference more than noise?"""
     if not {"low", "high"} <= row.keys():
         return {}
     above = row["low"] > 0 or row["high"] < 0
@@ -64,7 +64,7 @@ def _of_table(reader: Reader, name: str, draw: Any) -> list[Block]:
 
 
 def _token_charts(path: str, rows: Sequence[Row]) -> Iterator[Block]:
-    """A chart for each prompt, a line for each number of beams."""
+    """Yield a chart for each prompt with a line for each number of beams."""
     for prompt, its in _by(rows, "prompt").items():
         lines = [
             line(counted(beams, "beams"), path, each, "position", "probability")
@@ -75,7 +75,7 @@ def _token_charts(path: str, rows: Sequence[Row]) -> Iterator[Block]:
 
 
 def _beam_chart(path: str, rows: Sequence[Row]) -> Iterator[Block]:
-    """A line for each prompt over the number of beams."""
+    """Yield a chart with a line for each prompt over the number of beams."""
     y = "mean_log_probability"
     lines = [line(prompt, path, its, "beams", y) for prompt, its in _by(rows, "prompt").items()]
     if lines:

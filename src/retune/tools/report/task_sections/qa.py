@@ -1,26 +1,24 @@
-"""Of question answering: all models beside each other, and where answers are right and wrong."""
+"""The report on question answering: all models, and right and wrong answers."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from retune.core.errors import RetuneError
 from retune.stats.seed_spread import Variant, warnings
-from retune.tools.experiments.folding import SCORE_HEADINGS
+from retune.tasks.qa.task import TASK
+from retune.tools.experiments.experiments import MODEL, RANKING
+from retune.tools.experiments.table import columns
 from retune.tools.report.content import Block, Column, Remark, Section, Table, section
-from retune.tools.report.results import Metrics, figures, form, heading
+from retune.tools.report.results import Metrics, figures_in
 from retune.tools.report.sources import Reader, read_json
 from retune.tools.report.task_sections import _answers
 
 CLAIMED = ()
 _VARIANTS = "metrics/qa_variants.json"
-_COLUMNS = (
-    *("exact_match", "f1", "parameters", "trained_parameters"),
-    *("train_seconds", "train_windows_per_second"),
-)
 
 
 def add(reader: Reader, found: Sequence[Metrics]) -> list[Section]:
-    """The models of `make variants`, and what the data folders tell of the last run."""
+    """Return the models of `make variants`, and the answers of the last run."""
     models = reader.shaped(_VARIANTS, lambda: _models(reader, found)) or []
     answers = reader.shaped(_answers.PREDICTIONS, lambda: _of_answers(reader, found)) or []
     return [*section("All models", models), *answers]
@@ -29,32 +27,37 @@ def add(reader: Reader, found: Sequence[Metrics]) -> list[Section]:
 def _models(reader: Reader, found: Sequence[Metrics]) -> list[Block]:
     if not (reader.root / _VARIANTS).is_file():
         return [Remark(f"Not run yet: {_VARIANTS}. `make variants` makes it.", "missing")]
-    rows = sorted(read_json(reader.root, _VARIANTS), key=lambda row: -row["qa.f1"])
-    cells = tuple((r["qa.model"], *(r.get(f"qa.{name}") for name in _COLUMNS)) for r in rows)
-    columns = (Column("model", "code"), *(Column(heading(n), form(n)) for n in _COLUMNS))
-    table = Table("Every model, all else as in params.yaml", columns, cells)
-    remarks = [Remark(sentence) for sentence in warnings([*map(_variant, rows)], SCORE_HEADINGS)]
+    rows = sorted(read_json(reader.root, _VARIANTS), key=lambda row: -row[RANKING])
+    cells = tuple((r[MODEL], *map(r.get, columns())) for r in rows)
+    heads = (Column(figure.label, figure.unit) for figure in columns().values())
+    caption = "Every model, all else as in params.yaml"
+    table = Table(caption, (Column("model", "code"), *heads), cells)
+    headings = {TASK.key(figure.name): figure.label for figure in TASK.compared}
+    remarks = [Remark(sentence) for sentence in warnings([*map(_variant, rows)], headings)]
     return [table, *_of_another_run(rows, found), *remarks]
 
 
 def _of_another_run(rows: Sequence[Mapping[str, Any]], found: Sequence[Metrics]) -> list[Remark]:
-    """A remark where the last run's scores are in no row."""
+    """Return a remark if no row has the last run's scores."""
     last: Any = next((m.value for m in found if m.output.stage == "score"), {})
-    scores = [figures(last).scalars.get(name) for name in ("exact_match", "f1")]
-    if None in scores or any([row["qa.exact_match"], row["qa.f1"]] == scores for row in rows):
+    read = figures_in(last).scalars
+    scores = {figure: read[figure.name] for figure in TASK.compared if figure.name in read}
+    listed_ = [[row.get(TASK.key(figure.name)) for figure in scores] for row in rows]
+    if not scores or [*scores.values()] in listed_:
         return []
-    exact_match, f1 = scores
+    shown = " and ".join(f"{figure.label} {score:.2f}" for figure, score in scores.items())
     text = (
-        f"This table is not of the last run, which has EM {exact_match:.2f} and F1 {f1:.2f}: "
-        "`make variants` runs all models again, here and with today's params."
+        f"This table is not of the last run, which has {shown}: `make variants` runs all models "
+        "again, here and with today's params."
     )
     return [Remark(text, "missing")]
 
 
 def _variant(row: Mapping[str, Any]) -> Variant:
-    # One run each, of whatever seed.
-    values = {key: {0: float(row[key])} for key in ("qa.exact_match", "qa.f1")}
-    return Variant(row["qa.model"], row["qa.model"], values)
+    # One run each; the seed does not matter here.
+    keys = [TASK.key(figure.name) for figure in TASK.compared]
+    values = {key: {0: float(row[key])} for key in keys if key in row}
+    return Variant(row[MODEL], row[MODEL], values)
 
 
 def _of_answers(reader: Reader, found: Sequence[Metrics]) -> list[Section]:
@@ -67,7 +70,7 @@ def _of_answers(reader: Reader, found: Sequence[Metrics]) -> list[Section]:
         return section("Answers", [Remark(text, "missing")])
     scores: Any = next((m.value for m in found if m.output.stage == "score"), {})
     answered = _answers.read(reader.root, _normalizer(scores))
-    told = figures(scores).scalars
+    told = figures_in(scores).scalars
     if _answers.f1(answered) != told.get("f1"):
         raise RetuneError(
             f"{_answers.PREDICTIONS}: of another run than the scores in the metrics; `dvc repro` "

@@ -1,4 +1,4 @@
-"""Of sentiment: which gaps are noise, and what the models understand of the probes."""
+"""The report on sentiment: which gaps are noise, and which probes the models pass."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +19,7 @@ _VERDICTS = {
     "below": "below seed noise",
     "unknown": "seed noise is unknown",
 }
-#: Of pass rates: the list of a metrics file, and what names a row of it.
+#: Lists of pass rates in a metrics file, and the key that names their rows.
 _GROUPS = {"kinds": "kind", "capabilities": "capability"}
 _N3 = "notebook_n3"
 _MOST = 15  # probes that are listed
@@ -27,7 +27,7 @@ _POINTS = Column("points", "score")
 
 
 def add(reader: Reader, found: Sequence[Metrics]) -> list[Section]:
-    """Comparisons and probes."""
+    """Return the sections on comparisons and probes."""
     comparisons: list[Block] = []
     probes: dict[str, Any] = {}
     for output, value in found:
@@ -77,7 +77,7 @@ def _variant(row: Mapping[str, Any]) -> Variant:
 
 
 def _checked(task: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The same, where it has all that is read of it; else a KeyError."""
+    """Return `task` after reading every key that is needed, so that a KeyError comes early."""
     _failures(task)
     for key, name in _GROUPS.items():
         for row in task[key]:
@@ -101,7 +101,7 @@ def _probes(probes: Mapping[str, Any]) -> Iterator[Block]:
 
 
 def _rates(key: str, name: str, told: Mapping[str, Any]) -> Table:
-    """Pass rates by kind or capability, a column for each variant, and for one answer to all."""
+    """Return pass rates by kind or capability, with columns for variants and the baseline."""
     groups = {row[name]: row for value in told.values() for row in value[key]}
     rates = {
         (variant, row[name]): Spread(row["mean"], row["half_width"])
@@ -118,7 +118,7 @@ def _rates(key: str, name: str, told: Mapping[str, Any]) -> Table:
 
 
 def _failures(value: Mapping[str, Any]) -> Counter[tuple[str, ...]]:
-    """How many runs fail each probe."""
+    """Count the runs that fail each probe."""
     return Counter(_probe(failure) for run in value["runs"] for failure in run["failures"])
 
 

@@ -1,7 +1,7 @@
-"""What a pipeline's dvc.yaml declares: metrics, plots, and the stage that makes each of them.
+"""dvc.yaml of a pipeline: its stages, and the metrics and plots that each of them writes.
 
-DVC's own reading of it stops at the first fault of any pipeline. Here is the
-part of its language that names files: `vars`, `${...}`, `foreach` and `matrix`.
+DVC's own parser is slow and stops at the first fault of any pipeline. This one reads what names
+files: `vars`, `${...}`, `foreach` and `matrix`.
 """
 
 import contextlib
@@ -15,8 +15,8 @@ from typing import Any
 
 from retune.core.errors import RetuneError, excerpt
 from retune.core.yaml_files import load_yaml
+from retune.tasks.task import main_task
 
-MAIN = "qa"  # the pipeline at the top
 SISTERS = "pipelines"
 #: The axis over which figures are folded to mean and interval.
 SEED = "seed"
@@ -24,7 +24,6 @@ _SLOT = re.compile(r"\$\{\s*([^}]*?)\s*\}")
 _ITEM = "item"
 _KINDS = ("metrics", "plots", "outs")
 _OUTPUTS = ("wdir", *_KINDS)
-#: Of dvc.yaml, as far as it is read here.
 _FORM = (
     "`vars`, `metrics`, `plots` and `outs` are lists of paths or of `path: {...}`, `matrix` has a "
     "list for each axis, and `foreach` is a list or has names"
@@ -79,18 +78,18 @@ class Pipeline:
 
     @property
     def command(self) -> str:
-        """What runs all of it, from the project's top."""
+        """The command that runs the whole pipeline from the project's top."""
         return f"cd {self.folder} && dvc repro" if self.folder else "dvc repro"
 
     def makes(self, output: Output) -> str:
-        """What writes one output."""
+        """Return the command that writes one output."""
         return f"{self.command} {output.target}"
 
 
 def folders(root: Path) -> dict[str, str]:
-    """The folder of each pipeline by its name, the main one first."""
+    """Return the folder of each pipeline by name, the main pipeline first."""
     sisters = sorted(path.parent.name for path in root.glob(f"{SISTERS}/*/dvc.yaml"))
-    return {MAIN: ""} | {name: f"{SISTERS}/{name}" for name in sisters}
+    return {main_task().section: ""} | {name: f"{SISTERS}/{name}" for name in sisters}
 
 
 def read_pipeline(root: Path, name: str, folder: str) -> Pipeline:
@@ -104,20 +103,21 @@ def read_pipeline(root: Path, name: str, folder: str) -> Pipeline:
         return _read(path, name, folder)
 
 
-def read_stages(folder: Path) -> dict[str, dict[str, Any]]:
-    """What runs each stage of the dvc.yaml in `folder`, by its name in dvc.lock.
+def read_stages(folder: Path, params: Mapping[str, Any] | None = None) -> dict[str, dict[str, Any]]:
+    """Return the stages of the dvc.yaml in `folder` by their names in dvc.lock.
 
-    That is `cmd`, `wdir`, `deps`, `params`, `outs`, `metrics` and `plots`, with `${...}` filled in;
-    raises as `read_pipeline`.
+    A stage has `cmd`, `wdir`, `deps`, `params`, `outs`, `metrics` and `plots`, with `${...}` filled
+    in from `params.yaml`, or from `params` in its place. Raises as `read_pipeline`.
     """
-    path = folder / "dvc.yaml"
+    path, keys = folder / "dvc.yaml", ("cmd", "deps", "params", *_OUTPUTS)
     with _form_checked(path):
-        found = _stages(path, load_yaml(path), ("cmd", "deps", "params", *_OUTPUTS))
+        content = load_yaml(path)
+        found = _stages(path, content, keys, _context(folder, content, params))
         return {target: _checked(body) for _, target, _, body in found}
 
 
 def _checked(body: dict[str, Any]) -> dict[str, Any]:
-    """A stage's body whose lists are lists."""
+    """Return a stage's body after checking that its lists are lists."""
     for kind in ("deps", *_KINDS):
         list(entries(body.get(kind)))
     for entry in _listed(body.get("params")):
@@ -127,7 +127,7 @@ def _checked(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def entries(listing: Any) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Path and settings of each entry of `deps:`, `outs:`, `metrics:` or `plots:`."""
+    """Yield the path and settings of each entry of `deps`, `outs`, `metrics` or `plots`."""
     for entry in _listed(listing):
         if isinstance(entry, dict):
             yield from ((str(path), dict(style or {})) for path, style in entry.items())
@@ -136,13 +136,13 @@ def entries(listing: Any) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def joined(base: PurePosixPath, path: str) -> str:
-    """Return `path`, which is seen from `base`, from where `base` is seen."""
+    """Return the path of `path` below `base`, normalized."""
     return PurePosixPath(os.path.normpath(base / path)).as_posix()
 
 
 @contextlib.contextmanager
 def _form_checked(path: Path) -> Iterator[None]:
-    """Name the file where its form is another."""
+    """Raise an error that names the file if its form is wrong."""
     try:
         yield
     except (AttributeError, OSError, TypeError, ValueError) as error:
@@ -154,7 +154,8 @@ def _form_checked(path: Path) -> Iterator[None]:
 def _read(path: Path, name: str, folder: str) -> Pipeline:
     content = load_yaml(path)
     found: dict[str, list[Output]] = {kind: [] for kind in _KINDS}
-    for stage, target, item, resolved in _stages(path, content, _OUTPUTS):
+    context = _context(path.parent, content)
+    for stage, target, item, resolved in _stages(path, content, _OUTPUTS, context):
         base = PurePosixPath(folder, str(resolved.get("wdir", ".")))
         for kind, outputs in found.items():
             for told, style in entries(resolved.get(kind)):
@@ -165,10 +166,9 @@ def _read(path: Path, name: str, folder: str) -> Pipeline:
 
 
 def _stages(
-    path: Path, content: Mapping[str, Any], keys: Sequence[str]
+    path: Path, content: Mapping[str, Any], keys: Sequence[str], context: Mapping[str, Any]
 ) -> Iterator[tuple[str, str, dict[str, str], dict[str, Any]]]:
-    """Stage, target, item and body of each stage; of the body only `keys`."""
-    context = _context(path.parent, content)
+    """Yield stage, target, item and body of each stage, with only `keys` of the body."""
     stages = content.get("stages")
     if not isinstance(stages, dict):
         raise RetuneError(f"{path}: expected `stages:` with a name for each, got {excerpt(stages)}")
@@ -179,10 +179,10 @@ def _stages(
             yield stage, target, item, _resolved(where, kept, context_)
 
 
-def _context(folder: Path, content: Mapping[str, Any]) -> dict[str, Any]:
-    """What `${...}` may name: params.yaml beside dvc.yaml, and its `vars`."""
-    params = folder / "params.yaml"
-    context: dict[str, Any] = load_yaml(params) if params.is_file() else {}
+def _context(folder: Path, content: Mapping[str, Any], params: Any = None) -> dict[str, Any]:
+    """Return what `${...}` may name: the params beside dvc.yaml, and its `vars`."""
+    path = folder / "params.yaml"
+    context = dict(load_yaml(path) if params is None and path.is_file() else params or {})
     for entry in _listed(content.get("vars")):
         context |= entry if isinstance(entry, dict) else load_yaml(folder / str(entry))
     return context
@@ -191,7 +191,7 @@ def _context(folder: Path, content: Mapping[str, Any]) -> dict[str, Any]:
 def _instances(
     where: str, stage: str, body: Any, context: Mapping[str, Any]
 ) -> Iterator[tuple[str, dict[str, str], Mapping[str, Any], Mapping[str, Any]]]:
-    """Target, item, body and context of each stage that `body` stands for."""
+    """Yield target, item, body and context of each stage that `body` expands to."""
     if not isinstance(body, dict):
         raise RetuneError(f"{where}: expected a stage with a `cmd`, got {excerpt(body)}")
     if "matrix" in body:
@@ -214,7 +214,7 @@ def _of_matrix(
     }
     for point in product(*axes.values()):
         chosen = dict(zip(axes, point, strict=True))
-        # As DVC names them: what is no plain value goes by its place.
+        # DVC names an item by its value, or by its index if the value is a list or mapping.
         words = [
             f"{axis}{place}" if isinstance(value, dict | list) else _text(value)
             for axis, (place, value) in chosen.items()
@@ -252,7 +252,7 @@ def _resolved(where: str, value: Any, context: Mapping[str, Any]) -> Any:
 
 
 def _text(value: Any) -> str:
-    """As DVC puts a value into a text."""
+    """Return a value as DVC inserts it into text."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -269,7 +269,7 @@ def _looked_up(where: str, name: str, context: Mapping[str, Any]) -> Any:
 
 
 def _declared(figures: Any, folder: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The figures of `plots:` at the top level, with their `y` as columns by file."""
+    """Yield the top-level `plots`, with their `y` as columns by file."""
     for name, style in figures.items() if isinstance(figures, dict) else entries(figures):
         told = dict(style or {})
         columns = told.get("y")
@@ -282,14 +282,14 @@ def _declared(figures: Any, folder: str) -> Iterator[tuple[str, dict[str, Any]]]
 
 
 def _listed(value: Any) -> list[Any]:
-    """A list, or what stands empty; of a text the letters would be taken for the elements."""
+    """Return a list, empty for None; reject other values, such as text."""
     if not isinstance(value, list | None):
         raise TypeError(f"expected a list, got {excerpt(value)}")
     return value or []
 
 
 def _first_sentence(path: Path) -> str:
-    """Of the comment at the beginning of a YAML file."""
+    """Return the first sentence of the comment at the start of a YAML file."""
     words = []
     for line in path.read_text(encoding="utf-8").splitlines():
         if not line.startswith("#"):

@@ -1,4 +1,4 @@
-"""What dvc.lock says of the last run: params, versions, sums of files."""
+"""dvc.lock of a pipeline: params, versions and file hashes of the last run."""
 
 import hashlib
 from collections.abc import Iterator, Mapping
@@ -18,13 +18,13 @@ _LARGEST = 2**24  # bytes of a file that is summed; code and figures are smaller
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """DVC's rules for scalars, which are ruamel's, with the parser in C."""
+    """PyYAML's C parser with ruamel's rules for scalars, which DVC uses."""
 
-    # A lock is long: for sentiment's, ruamel takes over a second longer than this loader.
+    # Locks are long: ruamel takes a second longer for the longest one.
     yaml_implicit_resolvers = Resolver.yaml_implicit_resolvers
 
     def get_single_node(self) -> yaml.Node | None:
-        """Compose the tree of the document, and refuse aliases: a few can stand for billions."""
+        """Compose the document; reject aliases, because a few can stand for billions of nodes."""
         root: yaml.Node | None = super().get_single_node()
         open_, seen = [root] if root else [], set[int]()
         while open_:
@@ -41,7 +41,7 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
 
 
 def _integer(loader: _Loader, node: yaml.ScalarNode) -> int:
-    """An integer as YAML 1.2 has it: `010` is 10, `0o10` is 8."""
+    """Return an integer by the rules of YAML 1.2: `010` is 10, `0o10` is 8."""
     digits = str(loader.construct_scalar(node)).replace("_", "")
     return int(digits, 10 if digits.lstrip("+-").isdigit() else 0)
 
@@ -50,7 +50,7 @@ _Loader.add_constructor("tag:yaml.org,2002:int", _integer)
 
 
 class Lock:
-    """dvc.lock of one pipeline, read when it is needed.
+    """dvc.lock of one pipeline, read on first use.
 
     Args:
         root: the project's top.
@@ -63,17 +63,17 @@ class Lock:
 
     @property
     def there(self) -> bool:
-        """Whether anything has been run."""
+        """Whether the file exists."""
         return (self.root / self.name).is_file()
 
     @property
     def sha256(self) -> str:
-        """Of the file."""
+        """The file's SHA-256."""
         return hashlib.sha256((self.root / self.name).read_bytes()).hexdigest()
 
     @cached_property
     def stages(self) -> dict[str, Any]:
-        """Its stages.
+        """The stages by name.
 
         Raises:
             RetuneError: it cannot be read, or has none.
@@ -81,6 +81,8 @@ class Lock:
         try:
             text = (self.root / self.name).read_text(encoding="utf-8")
             value = yaml.load(text, Loader=_Loader)
+        except FileNotFoundError:
+            raise RetuneError(f"{self.name}: no such file; `dvc repro` writes it") from None
         except (yaml.YAMLError, AttributeError, LookupError, RecursionError, ValueError) as error:
             raise RetuneError(
                 f"{self.name}: {' '.join(str(error).split())}; `git checkout HEAD -- {self.name}`"
@@ -94,7 +96,7 @@ class Lock:
         return stages
 
     def params(self, file: str) -> dict[str, Any]:
-        """What the last run read of the params file of this name, by dotted name."""
+        """Return what the last run read of the params file of this name, by dotted name."""
         found: dict[str, Any] = {}
         for stage in self.stages.values():
             for path, read in stage.get("params", {}).items():
@@ -103,7 +105,7 @@ class Lock:
         return found
 
     def changed(self) -> list[str]:
-        """Files of code and figures that are not what they were in the last run."""
+        """Return the files of code and figures that changed since the last run."""
         return [path for path, md5 in self._sums() if not self._is(path, md5)]
 
     def _sums(self) -> Iterator[tuple[str, str]]:
@@ -113,11 +115,11 @@ class Lock:
                 if str(entry.get("md5", ".dir")).endswith(".dir"):
                     continue
                 seen[str(entry["path"])] = str(entry["md5"])
-        # Data is often absent, and is not what the report shows.
+        # Data is often absent, and the report does not show it.
         yield from ((path, md5) for path, md5 in seen.items() if not path.startswith("data/"))
 
     def _is(self, path: str, md5: str) -> bool:
-        """Whether a file has this sum; its path is from the lock's folder."""
+        """Return whether a file, relative to the lock's folder, has this MD5."""
         file = self.folder / path
         if not file.is_file() or file.stat().st_size > _LARGEST:
             return file.is_file()
@@ -125,7 +127,7 @@ class Lock:
 
 
 def _is_stage(value: Any) -> bool:
-    """Whether it has the form of a stage in a lock, as far as that is read here."""
+    """Return whether a value has the form of a stage in dvc.lock."""
     if not isinstance(value, dict) or not isinstance(value.get("params", {}), dict):
         return False
     files = (value.get("deps", []), value.get("outs", []))
@@ -144,7 +146,7 @@ def _has_names(value: Any) -> bool:
 
 
 def flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Dotted name and value of every leaf; lists are leaves."""
+    """Yield dotted name and value of every leaf; lists are leaves."""
     for key, value in tree.items():
         name = f"{prefix}{key}"
         if isinstance(value, dict) and value:
