@@ -30,7 +30,8 @@ PARAMS: dict[str, Any] = {"qa.model": "bert", "qa.squad_v2": False}
 STAGE = """
 import time
 from pathlib import Path
-from retune.core.stage import guarded, prepare_to_end
+from retune.core.process_end import prepare_to_end
+from retune.core.user_errors import guarded
 from retune.core.files import write_json
 prepare_to_end()
 def stage():

@@ -1,11 +1,10 @@
 """All problems of a params file before any stage runs, and what each stage reads of it.
 
-DVC removes the outputs of a stage before it starts it. A stage that refuses its params has then
-already lost its last outputs. Here the stages' own scripts read their params and stop there, so
-that what is checked is exactly what they read.
+DVC removes the outputs of a stage before it starts the stage. So a stage that refuses its params
+has already lost its last outputs. Here the params are read by the signatures of the stages' own
+scripts, so that exactly what they read is checked.
 """
 
-import ast
 import contextlib
 import importlib
 import inspect
@@ -14,11 +13,11 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from retune.core.errors import RetuneError, excerpt, listed
-from retune.core.params import VARIANTS, Params, ParamsRead, load_yaml, parameters, unknown_keys
+from retune.core.params import VARIANTS, Params, load_yaml, parameters, unknown_keys
+from retune.core.signature import Stage, read_settings
 
 PARAMS = "params.yaml"
 GRAPH = "dvc.yaml"
@@ -122,7 +121,7 @@ def _unknown_in_variants(variants: Any, known: Mapping[str, list[str]]) -> Itera
 
 
 def read_params(folder: Path, changed: Path | None = None) -> list[Reading]:
-    """Let every stage of the pipeline in `folder` read its params, and nothing more.
+    """Read the params of every stage of the pipeline in `folder`, without running it.
 
     Args:
         folder: of `dvc.yaml` and `params.yaml`.
@@ -198,46 +197,35 @@ def _variants(file: Path) -> list[str | None]:
 
 @contextlib.contextmanager
 def _scripts_of(folder: Path) -> Iterator[None]:
-    """Make the `stages` in `folder` importable, and let `Params` end each script."""
-    path, chosen = str(folder.resolve()), Params.chosen
+    """Make the `stages` in `folder` importable."""
+    path = str(folder.resolve())
     sys.path.insert(0, path)
-    Params.nothing_more = True
     try:
         yield
     finally:
-        Params.nothing_more = False
-        Params.chosen = chosen
         sys.path.remove(path)
 
 
 def _read(name: str, file: Path, variant: str | None) -> Reading | None:
-    """What the script reads; None where it reads no section."""
+    """Return what the script `name` reads; None if it reads no section."""
     try:
         module = importlib.import_module(name)
     except ImportError as error:
         return Reading(name, variant, {}, (f"{GRAPH}: {name}: {error}",))
-    if not _begins_with_params(module):
-        return None
-    Params.chosen = file, variant
+    stage = getattr(module, "main", None)
+    return _read_stage(name, stage, file, variant) if inspect.isfunction(stage) else None
+
+
+def _read_stage(name: str, stage: Stage, file: Path, variant: str | None) -> Reading | None:
+    asked: list[str] = []
     try:
-        module.main(**dict.fromkeys(inspect.signature(module.main).parameters, Path()))
-    except ParamsRead as done:
-        read, problems = done.params, tuple(done.params.problems)
-        return Reading(name, variant, {} if problems else read.read, problems, tuple(read.asked))
-    except RetuneError as error:  # of the file as a whole
-        return Reading(name, variant, {}, tuple(str(error).splitlines()))
-    return None
-
-
-def _begins_with_params(module: ModuleType) -> bool:
-    """Whether `main` does nothing before it reads params, so that calling it is safe."""
-    main = getattr(module, "main", None)
-    if not inspect.isfunction(main):
-        return False
-    (function,) = ast.parse(inspect.getsource(main)).body
-    statements = function.body[inspect.getdoc(main) is not None :]  # type: ignore[attr-defined]
-    first = statements[0]
-    return isinstance(first, ast.With) and ast.unparse(first.items[0]) == "Params() as params"
+        params = Params(file, variant)
+        asked = params.asked
+        with params:
+            read_settings(stage, params)
+    except RetuneError as error:
+        return Reading(name, variant, {}, tuple(str(error).splitlines()), tuple(asked))
+    return Reading(name, variant, params.read, (), tuple(asked)) if asked else None
 
 
 def _renamed(reading: Reading, file: Path, shown: Path) -> Reading:

@@ -7,9 +7,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from retune.core.stage import guarded
 from retune.core.standard_streams import hold_standard_streams, require_open
 from retune.core.terminal_text import Parser, escaped, escaped_json
+from retune.core.user_errors import guarded
 from retune.tools.cli import experiments
 from retune.tools.project.workspace import inside_project, sister_place
 
