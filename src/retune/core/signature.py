@@ -97,6 +97,11 @@ def parameters(stage: Stage) -> list[Parameter]:
     return [Parameter(each) for each in inspect.signature(stage).parameters.values()]
 
 
+def has_settings(stage: Stage) -> bool:
+    """Return whether `stage` reads a params file."""
+    return any(p.section or p.mark(Choice) or p.kind is Params for p in parameters(stage))
+
+
 def read_settings(stage: Stage, params: Params) -> dict[str, Any]:
     """Read the sections that `stage` declares; return its arguments, by name.
 

@@ -3,12 +3,12 @@
 import inspect
 import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from retune.core.artifacts import sealed
 from retune.core.command_line import command_line
 from retune.core.params import Params
-from retune.core.signature import Stage, inputs, outputs, read_settings, reports
+from retune.core.signature import Stage, has_settings, inputs, outputs, read_settings, reports
 from retune.core.terminal_text import say
 from retune.core.user_errors import guarded
 
@@ -26,10 +26,13 @@ def call(stage: Stage, *paths: Path, **options: Path | int | None) -> str:
     what it writes, and seal the folders that it has written (`retune.core.artifacts`).
     """
     arguments = inspect.signature(stage).bind_partial(*paths, **options).arguments
-    with Params() as params:
-        arguments |= read_settings(stage, params)
+    read: dict[str, Any] = {}
+    if has_settings(stage):
+        with Params() as params:
+            arguments |= read_settings(stage, params)
+        read = params.read
     with sealed(
-        params.read,
+        read,
         reads=inputs(stage, arguments),
         writes=outputs(stage, arguments),
         reports=[*reports(stage, arguments)],
