@@ -1,4 +1,4 @@
-"""Strict reading of params.yaml: every problem at once, with file and section.
+"""Read params.yaml strictly, and report all problems together, with file and section.
 
 `retune.core.yaml_files` reads the file as DVC does.
 """
@@ -59,7 +59,7 @@ class Chosen(NamedTuple):
 
 
 class Params:
-    """The sections of a params file, read one by one; problems are raised together.
+    """The sections of a params file, read one by one; all problems are raised together.
 
     Example::
 

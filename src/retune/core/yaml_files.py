@@ -1,4 +1,4 @@
-"""YAML files, read as DVC reads them, and bounded."""
+"""Read YAML files of bounded size as DVC does."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -12,12 +12,12 @@ _MOST_BYTES = 8_000_000
 
 
 def load_yaml(path: Path) -> dict[str, Any]:
-    """Read a YAML mapping whose values are those that DVC sees; duplicate keys are errors.
+    """Read a YAML mapping with the same values that DVC sees; duplicate keys are errors.
 
     Raises:
-        RetuneError: for a file that is not there, no YAML, or holds what JSON cannot.
+        RetuneError: the file is missing, is not YAML, or has values that JSON cannot hold.
     """
-    from retune.core import checked_yaml  # its import takes a moment
+    from retune.core import checked_yaml  # a slow import
 
     try:
         value = checked_yaml.parse(read_bytes(path, limit=_MOST_BYTES).decode("utf-8-sig"))
