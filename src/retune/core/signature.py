@@ -10,11 +10,11 @@ params file. `retune.core.stage` then reads, checks, locks and seals them around
 """
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, NamedTuple, TypeVar, Union, get_args, get_origin
 
 from retune.core.params import Choice, Params
 
@@ -121,29 +121,28 @@ def read_settings(stage: Stage, params: Params) -> dict[str, Any]:
     return found
 
 
-def inputs(stage: Stage, arguments: Mapping[str, Any]) -> dict[str, Path]:
-    """Return the sealed folders that `stage` reads, by what they are called in manifests."""
-    found: dict[str, Path] = {}
+class Places(NamedTuple):
+    """Sealed folders that a stage reads and writes, by name, and the other paths that it writes."""
+
+    reads: dict[str, Path]
+    writes: dict[str, Path]
+    reports: list[Path]
+
+
+def places(stage: Stage, arguments: Mapping[str, Any]) -> Places:
+    """Sort the paths in `arguments` by what `stage` does with them."""
+    found = Places({}, {}, [])
     for p in parameters(stage):
-        path = arguments.get(p.name)
-        if p.mark(Role) is Role.IN and path is not None:
-            found[p.name] = path
-        if several := p.mark(Inputs):
+        path, role = arguments.get(p.name), p.mark(Role)
+        if role is Role.IN and path is not None:
+            found.reads[p.name] = path
+        elif several := p.mark(Inputs):
             folders = several(p.name, arguments)
-            found |= {f"{p.name} {name}": folder for name, folder in folders.items()}
+            found.reads.update({f"{p.name} {name}": folder for name, folder in folders.items()})
+        elif role in (Role.OUT, Role.TRAINED):
+            found.writes[p.name] = arguments[p.name]
+        elif role is Role.REPORT:
+            found.reports.append(arguments[p.name])
+        if role is Role.TRAINED:
+            found.reports.append(arguments[p.name].parent / "checkpoints")
     return found
-
-
-def outputs(stage: Stage, arguments: Mapping[str, Any]) -> dict[str, Path]:
-    """Return the folders that `stage` seals."""
-    roles = (Role.OUT, Role.TRAINED)
-    return {p.name: arguments[p.name] for p in parameters(stage) if p.mark(Role) in roles}
-
-
-def reports(stage: Stage, arguments: Mapping[str, Any]) -> Iterator[Path]:
-    """Yield what else `stage` writes: its reports, and checkpoints beside what it trains."""
-    for p in parameters(stage):
-        if p.mark(Role) is Role.REPORT:
-            yield arguments[p.name]
-        if p.mark(Role) is Role.TRAINED:
-            yield arguments[p.name].parent / "checkpoints"

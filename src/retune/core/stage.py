@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 from retune.core.artifacts import sealed
 from retune.core.command_line import command_line
 from retune.core.params import Params
-from retune.core.signature import Stage, has_settings, inputs, outputs, read_settings, reports
+from retune.core.signature import Stage, has_settings, places, read_settings
 from retune.core.terminal_text import say
 from retune.core.user_errors import guarded
 
@@ -31,10 +31,5 @@ def call(stage: Stage, *paths: Path, **options: Path | int | None) -> str:
         with Params() as params:
             arguments |= read_settings(stage, params)
         read = params.read
-    with sealed(
-        read,
-        reads=inputs(stage, arguments),
-        writes=outputs(stage, arguments),
-        reports=[*reports(stage, arguments)],
-    ):
+    with sealed(read, **places(stage, arguments)._asdict()):
         return stage(**arguments)
