@@ -19,7 +19,7 @@ def run_stage(stage: Stage) -> NoReturn:
     sys.exit(guarded(lambda: say(call(stage, **arguments)), name))
 
 
-def call(stage: Stage, *paths: Path, **options: Path | int | None) -> str:
+def call(stage: Stage, /, *paths: Path, **options: Path | int | None) -> str:
     """Run `stage` as its signature asks, and return its closing line.
 
     Read its sections from the params file that `Params.chosen` names. Check what it reads, lock
