@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from retune.core.files import read_json
-from retune.core.stage import guarded
+from retune.core.user_errors import guarded
 from retune.tables.metrics_files import figures_of
 from retune.tasks.qa.task import TASK
 from retune.tasks.task import tasks

@@ -4,12 +4,13 @@ from pathlib import Path
 
 from retune.core.files import write_json
 from retune.core.params import Params
+from retune.core.signature import Report
 from retune.core.stage import run_stage
 from retune.preflight.validation import require_valid
 
 
-def main(checked: Path) -> str:
-    """Read params.yaml as all stages of the graph do; write CHECKED where it is valid.
+def main(checked: Report) -> str:
+    """Read params.yaml as all stages of the graph do; write CHECKED if it is valid.
 
     The first stage after this one depends on CHECKED, whose bytes are always the same. So a wrong
     setting stops the graph here, before DVC removes the outputs of the stage that reads it.

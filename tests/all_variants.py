@@ -15,6 +15,8 @@ from pathlib import Path
 
 import yaml
 
+from retune.core.stage import call
+
 _now, _now_ns = time.time, time.time_ns
 _AHEAD = int(sys.argv[1])
 time.time = lambda: _now() + _AHEAD
@@ -43,9 +45,9 @@ def main() -> None:
 
 
 def run(command: str) -> None:
-    """Call the stage's function with the paths of its command."""
+    """Run the stage with the paths of its command."""
     _, _, module, *paths = shlex.split(command.removeprefix("exec "))
-    print(importlib.import_module(module).main(*map(Path, paths)), file=sys.stderr)
+    print(call(importlib.import_module(module).main, *map(Path, paths)), file=sys.stderr)
 
 
 if __name__ == "__main__":

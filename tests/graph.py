@@ -1,7 +1,8 @@
-"""What a stage script really uses, read off its source: modules and params."""
+"""What a stage script really uses, read off its source: modules, params and paths."""
 
 import ast
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,15 @@ MODELS = {
 }
 #: Folders of modules that params choose among. A stage depends on the chosen module alone.
 CHOICES = ("models", "datasets", "augmenting", "vocabularies")
+#: Where dvc.yaml declares what a stage writes, and each path by its role in the script.
+OUTPUTS = ["outs", "metrics", "plots"]
+DECLARED = {
+    "In": ["deps"],
+    "Path": ["deps"],
+    "Out": ["outs"],
+    "Trained": ["outs"],
+    "Report": OUTPUTS,
+}
 #: Of what a costly stage imports: how much else its rooms may hold, by lines.
 BUDGET = 0.2
 
@@ -101,24 +111,61 @@ def paths(stage: dict[str, Any], kind: str) -> list[str]:
 
 def variants(tree: ast.AST) -> Iterator[tuple[str, str]]:
     """(param, package) for each choice of a module by a param."""
-    for call in _calls(tree):
-        name = _attribute(call)
-        if name == "variant":
-            yield ast.literal_eval(call.args[0]), ast.literal_eval(call.args[1])
-        elif name == "section" and (param := ast.literal_eval(call.args[0])) in MODELS:
-            yield param, MODELS[param]
+    yield from ((param, package) for param, package, _ in _choices(tree))
+    yield from ((param, MODELS[param]) for param in _sections(tree) if param in MODELS)
 
 
 def params_read(path: Path) -> set[str]:
     """The params that a stage script reads, in dvc.yaml's form."""
-    names = set()
-    for call in _calls(ast.parse(path.read_text(encoding="utf-8"))):
-        if _attribute(call) == "section":
-            names.add(ast.literal_eval(call.args[0]))
-        elif _attribute(call) == "variant":
-            name, _, sections = map(ast.literal_eval, call.args)
-            names |= {name, f"{sections}.${{{name}}}"}
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    names = set(_sections(tree))
+    for param, _, sections in _choices(tree):
+        names |= {param, f"{sections}.${{{param}}}"}
     return names
+
+
+def roles(path: Path) -> dict[str, str]:
+    """What a stage script does with the paths of its command: `In`, `Out`, ..., by parameter.
+
+    The roles of options end with `?`.
+    """
+    body = ast.parse(path.read_text(encoding="utf-8")).body
+    (main,) = (f for f in body if isinstance(f, ast.FunctionDef) and f.name == "main")
+    found = {arg.arg: ast.unparse(arg.annotation) for arg in main.args.args if arg.annotation}
+    return {
+        name: "In" if "Inputs(" in role else role.replace(" | None", "?")
+        for name, role in found.items()
+    }
+
+
+def misplaced(script: Path, words: list[str], body: dict[str, Any]) -> Iterator[str]:
+    """Problems of a stage in dvc.yaml whose paths are not declared as its script says.
+
+    Args:
+        script: of the stage.
+        words: of its command, behind the name of the script.
+        body: of the stage.
+    """
+    options = {
+        word.removeprefix("--"): path
+        for word, path in pairwise(words)
+        if word.startswith("--") and word not in ("--params", "--seed", "--variant")
+    }
+    arguments = [path for option, path in pairwise(["", *words])
+                 if not option.startswith("--") and not path.startswith("--")]  # fmt: skip
+    found = roles(script)
+    names = [name for name, role in found.items() if not role.endswith("?")]
+    if len(names) != len(arguments) or not options.keys() <= found.keys() - set(names):
+        yield f"{arguments} and {options} are not {found}"
+        return
+    written = set()
+    for name, path in [*zip(names, arguments, strict=True), *options.items()]:
+        kinds = DECLARED[found[name].removesuffix("?")]
+        if not any(path in paths(body, kind) for kind in kinds):
+            yield f"{name}: {path} is not in {' or '.join(kinds)}"
+        written |= {path} if kinds != ["deps"] else set()
+    for kind in OUTPUTS:
+        yield from (f"{kind}: {p} is not written" for p in paths(body, kind) if p not in written)
 
 
 def _variant_folders(path: Path) -> Iterator[tuple[str, Path]]:
@@ -130,6 +177,22 @@ def _variant_folders(path: Path) -> Iterator[tuple[str, Path]]:
 def is_choice(file: str) -> bool:
     """Whether a module is one of those that params choose among."""
     return Path(file).parent.name in CHOICES and "/tasks/" in file
+
+
+def _sections(tree: ast.AST) -> Iterator[str]:
+    """The sections that a script's signature names: `Annotated[ScoreParams, "qa.score"]`."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Subscript(ast.Name("Annotated"), ast.Tuple([_, ast.Constant(str(name)), *_])):
+                yield name
+
+
+def _choices(tree: ast.AST) -> Iterator[tuple[str, str, str]]:
+    """The arguments of each `Choice` in a script: param, package, sections."""
+    for call in _calls(tree):
+        if isinstance(call.func, ast.Name) and call.func.id == "Choice":
+            param, package, sections = map(ast.literal_eval, call.args)
+            yield param, package, sections
 
 
 def _lines(files: set[Path]) -> int:

@@ -5,10 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import graph
 import pytest
 
 from retune.core.errors import RetuneError
-from retune.core.stage import guarded
+from retune.core.user_errors import guarded
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = sorted(
@@ -104,6 +105,9 @@ def test_every_stage_script_is_thin_and_has_help_with_an_example(
     assert help_text.startswith(f"usage: python -m {module} [-h]")
     assert f"Example: python -m {module} " in help_text
     assert "--variant NAME" in help_text
+    read = help_text.partition("settings that it reads: ")[2].replace(",", "").split()
+    params = graph.params_read(ROOT / script)
+    assert {name.removesuffix(".*") for name in read} == {name.split(".$")[0] for name in params}
     assert max(map(len, help_text.splitlines())) <= 100
 
 

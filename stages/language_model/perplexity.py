@@ -1,25 +1,23 @@
-"""Say how likely a model finds the validation texts."""
+"""Measure how likely a model finds the validation texts."""
 
-from pathlib import Path
+from typing import Annotated
 
-from retune.core.artifacts import sealed
-from retune.core.params import Params
+from retune.core.signature import In, Out, Report
 from retune.core.stage import run_stage
 from retune.tasks.language_model.models import load
 from retune.tasks.language_model.perplexity.perplexity import PerplexityParams, write_perplexities
 
 
-def main(features: Path, model: Path, likelihoods: Path, metrics: Path) -> str:
+def main(
+    features: In, model: In, likelihoods: Out, metrics: Report, *,
+    settings: Annotated[PerplexityParams, "language_model.perplexity"],
+) -> str:  # fmt: skip
     r"""Read the validation split of FEATURES with MODEL; write the folder LIKELIHOODS and METRICS.
 
     Example: python -m stages.language_model.perplexity data/features data/after \
         data/likelihoods/after metrics/perplexity.json
     """
-    with Params() as params:
-        settings = params.section("language_model.perplexity", PerplexityParams)
-    reads, writes = {"features": features, "model": model}, {"likelihoods": likelihoods}
-    with sealed(params.read, reads=reads, writes=writes, reports=[metrics]):
-        return write_perplexities(features, load(model), likelihoods, metrics, settings)
+    return write_perplexities(features, load(model), likelihoods, metrics, settings)
 
 
 if __name__ == "__main__":

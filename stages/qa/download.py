@@ -1,25 +1,25 @@
 """Bring the chosen data set to the canonical form, checked."""
 
-from pathlib import Path
+from typing import Annotated
 
-from retune.core.artifacts import sealed
-from retune.core.params import Params
+from retune.core.params import Choice, Chosen
+from retune.core.signature import Out, Report
 from retune.core.stage import run_stage
 from retune.tasks.qa.download.download import DownloadParams, download
 
 
-def main(raw: Path, metrics: Path) -> str:
+def main(
+    raw: Out, metrics: Report, *,
+    settings: Annotated[DownloadParams, "qa.download"],
+    squad_v2: Annotated[bool, "qa.squad_v2"],
+    dataset: Annotated[Chosen, Choice("qa.dataset", "retune.tasks.qa.datasets", "qa.datasets")],
+) -> str:  # fmt: skip
     """Bring the data set of `qa.dataset` to the folder RAW; count what was found in METRICS.
 
     Example: python -m stages.qa.download data/qa/raw metrics/qa_download.json
     """
-    with Params() as params:
-        settings = params.section("qa.download", DownloadParams)
-        squad_v2 = params.section("qa.squad_v2", bool)
-        dataset, source = params.variant("qa.dataset", "retune.tasks.qa.datasets", "qa.datasets")
-    sources = dataset.sources(source)
-    with sealed(params.read, reads={}, writes={"raw": raw}, reports=[metrics]):
-        return download(raw, metrics, sources=sources, params=settings, squad_v2=squad_v2)
+    sources = dataset.module.sources(dataset.params)
+    return download(raw, metrics, sources=sources, params=settings, squad_v2=squad_v2)
 
 
 if __name__ == "__main__":

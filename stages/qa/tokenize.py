@@ -1,38 +1,30 @@
 """Cut questions and contexts into windows of token ids."""
 
-from pathlib import Path
+from typing import Annotated
 
-from retune.core.artifacts import sealed
-from retune.core.params import Params, Positive
+from retune.core.params import Positive
+from retune.core.signature import In, Out, Report
 from retune.core.stage import run_stage
 from retune.models.checkpoints import CheckpointParams, load_tokenizer, resolve
 from retune.tasks.qa.score.score import ScoreParams
 from retune.tasks.qa.tokenize.tokenize import TokenizeParams, tokenize
 
 
-def main(raw: Path, features: Path, metrics: Path) -> str:
+def main(
+    raw: In, features: Out, metrics: Report, *,
+    checkpoint: Annotated[CheckpointParams, "qa.checkpoint"],
+    settings: Annotated[TokenizeParams, "qa.tokenize"],
+    scoring: Annotated[ScoreParams, "qa.score"],
+    squad_v2: Annotated[bool, "qa.squad_v2"],
+    longest: Annotated[Positive, "qa.train.evaluation.max_answer_length"],
+) -> str:  # fmt: skip
     """Cut the questions of RAW into windows in the folder FEATURES; audit them in METRICS.
 
     Example: python -m stages.qa.tokenize data/qa/raw data/qa/features metrics/qa_windows.json
     """
-    with Params() as params:
-        checkpoint = params.section("qa.checkpoint", CheckpointParams)
-        settings = params.section("qa.tokenize", TokenizeParams)
-        scoring = params.section("qa.score", ScoreParams)
-        squad_v2 = params.section("qa.squad_v2", bool)
-        longest = params.section("qa.train.evaluation.max_answer_length", Positive)
-    writes = {"features": features}
-    with sealed(params.read, reads={"raw": raw}, writes=writes, reports=[metrics]):
-        return tokenize(
-            raw,
-            features,
-            metrics,
-            tokenizer=load_tokenizer(resolve(checkpoint, "qa.checkpoint")),
-            params=settings,
-            scoring=scoring,
-            squad_v2=squad_v2,
-            longest=longest,
-        )
+    tokenizer = load_tokenizer(resolve(checkpoint, "qa.checkpoint"))
+    return tokenize(raw, features, metrics, tokenizer=tokenizer, params=settings, scoring=scoring,
+                    squad_v2=squad_v2, longest=longest)  # fmt: skip
 
 
 if __name__ == "__main__":

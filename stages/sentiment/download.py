@@ -1,26 +1,26 @@
 """Bring the chosen data set to the canonical form, checked."""
 
-from pathlib import Path
+from typing import Annotated
 
-from retune.core.artifacts import sealed
-from retune.core.params import Params
+from retune.core.params import Choice, Chosen
+from retune.core.signature import Out, Report
 from retune.core.stage import run_stage
 from retune.tasks.sentiment.download.download import DownloadParams, download
 
+DATASETS = Choice("sentiment.dataset", "retune.tasks.sentiment.datasets", "sentiment.datasets")
 
-def main(raw: Path, metrics: Path) -> str:
-    r"""Bring the data set of `sentiment.dataset` to the folder RAW; count findings in METRICS.
+
+def main(
+    raw: Out, metrics: Report, *,
+    settings: Annotated[DownloadParams, "sentiment.download"],
+    dataset: Annotated[Chosen, DATASETS],
+) -> str:  # fmt: skip
+    """Bring the data set of `sentiment.dataset` to the folder RAW; count findings in METRICS.
 
     Example: python -m stages.sentiment.download data/raw metrics/download.json
     """
-    with Params() as params:
-        settings = params.section("sentiment.download", DownloadParams)
-        dataset, source = params.variant(
-            "sentiment.dataset", "retune.tasks.sentiment.datasets", "sentiment.datasets"
-        )
-    files, layout = dataset.sources(source), dataset.layout(source)
-    with sealed(params.read, reads={}, writes={"raw": raw}, reports=[metrics]):
-        return download(raw, metrics, sources=files, layout=layout, params=settings)
+    files, layout = dataset.module.sources(dataset.params), dataset.module.layout(dataset.params)
+    return download(raw, metrics, sources=files, layout=layout, params=settings)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from language_runs import TOKENIZE, write_data
 from retune.core.errors import RetuneError
 from retune.core.manifests import digest, seal
 from retune.core.params import Params, load_yaml
+from retune.core.stage import call
 from retune.tasks.language_model.models import gpt2_small
 from retune.tasks.language_model.plots.plots import Plots
 
@@ -81,7 +82,7 @@ def stage(name: str, *places: Path, params: Path, variant: str | None = None) ->
     module = importlib.import_module(f"stages.language_model.{name}")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Params, "chosen", (params, variant))
-        return str(module.main(*places))
+        return call(module.main, *places)
 
 
 def refuse(

@@ -160,7 +160,7 @@ def flip(path: Path) -> None:
              lambda bundle: flip(bundle / "bundle.safetensors"),
              r"bundle\.safetensors: damaged or changed since it was written"),
         case("B07 no manifest", lambda bundle: (bundle / "manifest.json").unlink(),
-             r"has no manifest\.json, so that it is not whole; a stage reads only what an earlier"),
+             r"has no manifest\.json, so it is incomplete; a stage reads only what an earlier"),
         case("B07 a manifest that is torn",
              lambda bundle: (bundle / "manifest.json").write_text("[]"),
              r"manifest\.json: damaged, it lists no files"),

@@ -60,7 +60,7 @@ def run_fetch(url: str, target: Path, *before: str, limit: int = 0) -> tuple[int
     """Fetch in another process; the exit code, and what it says. `limit`: bytes of a file."""
     code = (
         "import sys, resource; from pathlib import Path\n"
-        "from retune.fetch.fetching import fetch; from retune.core.stage import guarded\n"
+        "from retune.fetch.fetching import fetch; from retune.core.user_errors import guarded\n"
         "url, sum, target, limit = sys.argv[1:]\n"
         "if int(limit): resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))\n"
         "sys.exit(guarded(lambda: fetch(url, sum, Path(target)), 'download'))"

@@ -30,7 +30,8 @@ PARAMS: dict[str, Any] = {"qa.model": "bert", "qa.squad_v2": False}
 STAGE = """
 import time
 from pathlib import Path
-from retune.core.stage import guarded, prepare_to_end
+from retune.core.process_end import prepare_to_end
+from retune.core.user_errors import guarded
 from retune.core.files import write_json
 prepare_to_end()
 def stage():
@@ -195,7 +196,7 @@ def test_an_output_that_is_not_finished_is_not_there(kind: str, tmp_path: Path) 
         raise ZeroDivisionError
     assert os.listdir(tmp_path) == []
     (tmp_path / "raw").mkdir()
-    with pytest.raises(RetuneError, match=r"raw: has no manifest.json, so that it is not whole"):
+    with pytest.raises(RetuneError, match=r"raw: has no manifest.json, so it is incomplete"):
         read(raw=tmp_path / "raw")
 
 
@@ -262,7 +263,7 @@ def test_predictions_of_something_else_are_refused(other: str, tmp_path: Path) -
     read(predictions=predictions, **inputs)
     inputs[other] = make(tmp_path / "two" / other)
     with pytest.raises(
-        RetuneError, match=rf"predictions: made of other {other} than .*two/{other}"
+        RetuneError, match=rf"predictions: made from other {other} than .*two/{other}"
     ):
         read(predictions=predictions, **inputs)
 

@@ -9,6 +9,7 @@ import yaml
 
 from retune.core.errors import RetuneError
 from retune.core.params import Params, load_yaml
+from retune.core.signature import read_settings
 from retune.tasks.qa.score.epoch_settings import epoch_warning
 
 PARAMS = Path(__file__).resolve().parents[2] / "params.yaml"
@@ -60,13 +61,12 @@ def test_equal_and_missing_settings_are_not(values: dict[str, Any]) -> None:
     assert epoch_warning(values) is None
 
 
-def test_p51_the_score_stage_warns(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_p51_the_score_stage_warns(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "p.yaml"
     path.write_text(yaml.safe_dump(with_values(score__normalizer="plain")), encoding="utf-8")
-    monkeypatch.setattr(Params, "chosen", (path, None))
     main = importlib.import_module("stages.qa.score").main
+    with Params(path) as params:
+        settings = read_settings(main, params)
     with pytest.raises(RetuneError, match="raw"):
-        main(tmp_path / "raw", tmp_path / "predictions", tmp_path / "m.json")
+        main(tmp_path / "raw", tmp_path / "predictions", tmp_path / "m.json", **settings)
     assert "but qa.score.normalizer is plain" in capsys.readouterr().err

@@ -12,7 +12,7 @@ import pytest
 
 from retune.core.artifacts import sealed
 from retune.core.errors import RetuneError
-from retune.core.stage import guarded
+from retune.core.user_errors import guarded
 from retune.tools.cli.main import main
 from retune.tools.data_doctor.doctor import Options, diagnose
 

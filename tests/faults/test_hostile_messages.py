@@ -14,8 +14,8 @@ from test_checkpoints import FakeHub, encoder, fake_hub, hub, hub_cache  # noqa:
 from retune.core.errors import RetuneError
 from retune.core.files import write_json
 from retune.core.out_of_memory import is_out_of_memory
-from retune.core.stage import guarded
 from retune.core.terminal_text import Parser, cut, escaped, escaped_json
+from retune.core.user_errors import guarded
 from retune.models.checkpoints import resolve
 from retune.preflight.validation import require_valid
 from retune.tables.terminal_tables import print_table

@@ -38,7 +38,7 @@ def write_rows(data: Path, path: Path, names: Sequence[str], **inputs: str) -> N
              r"continuations\.jsonl: its ids are not those of the features in their order; run"),
         case("M39 fewer pairs", ["validation-1"], {}, "its ids are not those of the features"),
         case("M39 of other features", [], {"features": "0" * 64},
-             "said: made of other features than .*features; run `dvc repro`"),
+             "said: made from other features than .*features; run `dvc repro`"),
     ],
 )  # fmt: skip
 def test_continuations_of_other_pairs_are_not_scored(

@@ -112,7 +112,7 @@ def test_m27_a_loss_that_is_no_number_stops_the_training(data: Path) -> None:
 )
 def test_a_model_for_other_blocks_is_refused(name: str, data: Path) -> None:
     run_tokenize(data, block_size=32)
-    refuse(data, name, "before: made of other features than .*features; run `dvc repro`")
+    refuse(data, name, "before: made from other features than .*features; run `dvc repro`")
 
 
 def torn(folder: Path) -> None:

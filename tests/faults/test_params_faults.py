@@ -18,7 +18,7 @@ from training_runs import run, write_features
 
 from retune.core.errors import RetuneError
 from retune.core.params import Params, Seed, load_yaml
-from retune.core.stage import guarded
+from retune.core.user_errors import guarded
 from retune.models.checkpoints import CheckpointParams
 from retune.preflight.validation import require_valid
 from retune.tasks.qa.download.download import DownloadParams

@@ -12,6 +12,7 @@ import pytest
 import tiny
 import yaml
 
+from retune.core.stage import call
 from retune.tasks.qa.questions.examples import read_examples
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -61,12 +62,13 @@ def test_a_pipeline_runs_in_any_path(
     data = folder / "data é"
     raw, features, model = data / "raw", data / "features", data / "model"
     logits, predictions = data / "logits", data / "predictions"
-    download.main(raw, data / "download.json")
-    tokenize.main(raw, features, data / "windows.json")
-    train.main(raw, features, model, data / "curves", data / "costs.json", data / "times.json")
-    predict.main(features, model, logits)
-    postprocess.main(raw, features, logits, predictions)
-    score.main(raw, predictions, data / "qa.json")
+    call(download.main, raw, data / "download.json")
+    call(tokenize.main, raw, features, data / "windows.json")
+    reports = data / "curves", data / "costs.json", data / "times.json"
+    call(train.main, raw, features, model, *reports)
+    call(predict.main, features, model, logits)
+    call(postprocess.main, raw, features, logits, predictions)
+    call(score.main, raw, predictions, data / "qa.json")
     answers = json.loads((predictions / "predictions.json").read_text(encoding="utf-8"))
     assert set(answers) == {"q4-0", "q4-1", "q5-0", "q5-1"}
     assert json.loads((data / "qa.json").read_text())["qa"]["details"][0]["questions"] == 4

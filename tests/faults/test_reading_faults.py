@@ -13,7 +13,7 @@ from pyarrow import parquet
 
 from retune.core.errors import RetuneError
 from retune.core.params import load_yaml
-from retune.core.stage import guarded
+from retune.core.user_errors import guarded
 from retune.tasks.qa.datasets import files
 from retune.tasks.qa.download.checking import LONGEST_CONTEXT
 from retune.tasks.qa.download.download import DownloadParams, download

@@ -26,8 +26,9 @@ MANY = {"TOKENIZERS_PARALLELISM": "true", "RAYON_NUM_THREADS": "4"}
 STAGES = """
 from pathlib import Path
 from stages.qa import download, tokenize
-download.main(Path("raw"), Path("download.json"))
-tokenize.main(Path("raw"), Path("features"), Path("windows.json"))
+from retune.core.stage import call
+call(download.main, Path("raw"), Path("download.json"))
+call(tokenize.main, Path("raw"), Path("features"), Path("windows.json"))
 """
 
 Check = Callable[[Path], None]

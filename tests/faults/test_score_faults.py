@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retune.core.errors import RetuneError
-from retune.core.stage import guarded
+from retune.core.user_errors import guarded
 from retune.tasks.qa.questions.examples import Answer, Example, write_examples
 from retune.tasks.qa.score.metric import SquadMetric
 from retune.tasks.qa.score.score import (

@@ -216,18 +216,22 @@ def test_p36_every_stage_is_read_and_none_does_more(name: str) -> None:
     assert all(reading.sections and not reading.problems for reading in readings)
 
 
-def test_p36_a_script_that_does_more_before_its_params_is_left_alone(
+def test_p36_no_stage_is_run_to_read_its_params(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import stages
 
     monkeypatch.setattr(stages, "__path__", [*stages.__path__, str(tmp_path)])
-    (tmp_path / "eager.py").write_text("def main(a):\n    raise SystemExit('worked')\n")
+    (tmp_path / "eager.py").write_text(
+        "from typing import Annotated\n"
+        "def main(a, *, seed: Annotated[int, 'qa.seed']):\n    raise SystemExit('worked')\n"
+    )
     (tmp_path / "bare.py").write_text("main = 3\n")
     commands = {name: {"cmd": f"python -m stages.{name}"} for name in ("eager", "bare", "absent")}
     (tmp_path / "dvc.yaml").write_text(json.dumps({"stages": commands}))
     (tmp_path / "params.yaml").write_text("qa: {seed: 1}\n")
-    (absent,) = read_params(tmp_path)
+    eager, absent = read_params(tmp_path)
+    assert (eager.sections, eager.problems) == ({"qa.seed": 1}, ())
     assert absent.problems == ("dvc.yaml: stages.absent: No module named 'stages.absent'",)
 
 

@@ -148,7 +148,8 @@ def test_a_second_stage_names_the_first(name: str, tmp_path: Path) -> None:
 #: A stage that says that it runs, and would never end.
 WAIT = """
 import time
-from retune.core.stage import guarded, prepare_to_end
+from retune.core.process_end import prepare_to_end
+from retune.core.user_errors import guarded
 prepare_to_end()
 guarded(lambda: (print(flush=True), time.sleep(600)), "x")
 """

@@ -123,7 +123,7 @@ def test_folders_that_do_not_belong_together_are_refused(
     assert stage(tmp_path, "tokenize").returncode == 0
     done = stage(tmp_path, "train")
     assert done.returncode == 1
-    assert "before: made of other features than features; run `dvc repro`" in done.stderr
+    assert "before: made from other features than features; run `dvc repro`" in done.stderr
 
 
 def test_problems_of_all_sections_are_told_at_once(tmp_path: Path) -> None:

@@ -1,13 +1,15 @@
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import tiny
 
 from retune.core.errors import RetuneError
 from retune.core.files import sha256
-from retune.core.params import Params
+from retune.core.params import Chosen, Params
 from retune.models.checkpoints import CheckpointParams, load_tokenizer
+from retune.tasks.sentiment.models import bert
 from retune.tasks.sentiment.vocabularies import checkpoint, require_own_ids, trained
 
 TEXTS = ["A good film", "a GOOD day in Paris", "not a good film, not at all", "café"] * 5
@@ -58,10 +60,11 @@ def test_the_checkpoints_own_is_that_of_its_folder(tmp_path: Path) -> None:
 
 
 def test_weights_of_a_checkpoint_are_refused_with_other_ids() -> None:
-    require_own_ids("checkpoint", "bert", pretrained=True)
-    require_own_ids("trained", "lstm", pretrained=False)
+    pretrained, random = (Chosen(bert, SimpleNamespace(pretrained=each)) for each in (True, False))
+    require_own_ids(pretrained, "checkpoint")
+    require_own_ids(random, "trained")
     with pytest.raises(RetuneError, match=r"vocabulary: 'trained' has other ids .* bert begins"):
-        require_own_ids("trained", "bert", pretrained=True)
+        require_own_ids(pretrained, "trained")
 
 
 def test_a_vocabulary_too_small_for_an_alphabet_is_refused(tmp_path: Path) -> None:

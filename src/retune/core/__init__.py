@@ -1,4 +1,4 @@
-"""What every stage uses: params, errors, files, manifests, and the frame of a stage script.
+"""Code of every stage: params, errors, files, manifests, and what runs around a stage's `main`.
 
 This room imports no other room.
 """

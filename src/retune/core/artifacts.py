@@ -1,8 +1,8 @@
-"""Stages take in only what an earlier stage has finished, and what belongs together.
+"""Stages read only folders that an earlier stage has finished, and that belong together.
 
-A stage's folders carry a manifest (`retune.core.manifests`) that names, besides the sums of the
-files, the params that several stages share and the folders that it was made of. So logits of
-another model, or windows of other questions, are refused, however they came together.
+The manifest of a folder (`retune.core.manifests`) holds the sums of its files, the params that it
+shares with later stages, and the sums of the folders that it was made from. So a stage refuses
+logits of another model, or windows of other questions.
 """
 
 import os
@@ -16,7 +16,7 @@ from retune.core.errors import RetuneError, excerpt
 from retune.core.files import locked, require_writable
 from retune.core.plain_files import require_unchanged
 
-#: Names under a task (`<task>.model`) of params that a folder depends on and later stages read too.
+#: Names under a task (`<task>.model`) of params that decide a folder and that later stages read.
 _SHARED = frozenset({"checkpoint", "model", "squad_v2", "vocabulary"})
 
 
@@ -28,17 +28,17 @@ def sealed(
     writes: Mapping[str, Path],
     reports: Sequence[Path] = (),
 ) -> Iterator[None]:
-    """Do a stage's work in the block: check what it reads before, seal what it writes after.
+    """Check the folders that a stage reads, run the block, and seal the folders that it writes.
 
     Args:
-        params: what the stage reads of the params file, by dotted name.
-        reads: folders of earlier stages, by what they are (`raw`, `features`, ...).
-        writes: folders of this stage, likewise. No other run may write them meanwhile.
-        reports: what else the stage writes, likewise alone.
+        params: the params that the stage reads, by dotted name.
+        reads: folders of earlier stages, by name (`raw`, `features`, ...).
+        writes: folders of this stage, by name. They are locked during the block.
+        reports: the other paths that the stage writes, which are locked, too.
 
     Raises:
-        RetuneError: a folder that is read is not whole, was made with other params or of
-            other folders than those given, or something cannot be written.
+        RetuneError: a folder in `reads` is damaged, or was made with other params or from other
+            folders, or another run writes the same paths, or nothing can be written there.
     """
     found = {kind: _manifest(folder) for kind, folder in reads.items()}
     states = {path: s for folder in reads.values() for path, s in manifests.states(folder).items()}
@@ -77,7 +77,7 @@ def _manifest(folder: Path) -> dict[str, Any]:
 
 
 def _is_shared(name: str) -> bool:
-    """Whether several stages of the task in the dotted `name` have this param in common."""
+    """Return whether several stages of a task share the param with this dotted name."""
     task, _, param = name.partition(".")
     return bool(task) and param in _SHARED
 
@@ -87,7 +87,7 @@ def _require_params(folder: Path, manifest: dict[str, Any], params: Mapping[str,
         if not _is_shared(name):
             raise RetuneError(
                 f"{folder}: its {manifests.NAME} names the param {excerpt(name)}, which stages do "
-                "not share; it is damaged or of another version of retune: run `dvc repro`"
+                "not share; it is damaged or from another version of retune; run `dvc repro`"
             )
         if name in params and params[name] != value:
             raise RetuneError(
@@ -102,6 +102,6 @@ def _require_inputs(
     for other, digest in manifest["inputs"].items():
         if digests.get(other, digest) != digest:
             raise RetuneError(
-                f"{reads[kind]}: made of other {other} than {reads[other]}; run `dvc repro`, "
-                "which makes them fit"
+                f"{reads[kind]}: made from other {other} than {reads[other]}; run `dvc repro`, "
+                "which brings all stages to one state"
             )

@@ -1,4 +1,4 @@
-"""Texts as blocks of equal length."""
+"""Blocks of tokens of equal length."""
 
 from typing import NamedTuple
 
@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 
 class Blocks(NamedTuple):
-    """N blocks of T tokens, and how many tokens were left over, too few for another one."""
+    """N blocks of T tokens, and the number of tokens left over."""
 
     ids: NDArray[np.int64]  # (N, T)
     remainder: int

@@ -1,9 +1,8 @@
-"""YAML text as DVC parses it, checked before any value is made.
+"""Parse YAML text as DVC does, after a check of its size and keys.
 
-DVC parses by `ruamel.yaml`, and so does this module: stages see exactly the values that
-DVC sees. Aliases count as often as they stand for something, because ten lines of them
-can stand for a billion values. The import takes a moment: import this module where YAML
-is read.
+DVC parses with `ruamel.yaml`, and so does this module, so that stages see the same values as DVC.
+An alias counts as many values as it stands for, because ten lines of aliases can stand for a
+billion values. The import is slow: import this module in the function that reads YAML.
 """
 
 import re
@@ -21,16 +20,16 @@ _NODE = 100  # characters that count as one node more
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
 _OF_JSON = (str, int, float, list, dict, type(None))
 _MISFIT = "a value does not fit its tag (`!!...`) or form"
-#: What ruamel raises for a value that is not of its tag, besides its own error.
+#: What ruamel raises for a value that does not fit its tag, besides its own errors.
 _MISFITS = (AssertionError, AttributeError, LookupError, TypeError, ValueError)
 
 
 def parse(text: str) -> Any:
-    """Parse one document of YAML; keys are plain names that stand once each.
+    """Parse one YAML document, whose keys are plain names without duplicates.
 
     Raises:
-        ValueError: for what is no YAML, has other keys, or unfolds to too much.
-        RecursionError: for what is nested too deeply.
+        ValueError: the text is not YAML, has other keys, or its aliases stand for too many values.
+        RecursionError: it is nested too deeply.
     """
     parser = YAML(typ="safe", pure=True)
     parser.Constructor = _Constructor
@@ -49,16 +48,16 @@ def parse(text: str) -> Any:
 
 
 class _Constructor(SafeConstructor):
-    """DVC's constructor of values behind the checks of this module."""
+    """DVC's constructor of values, with the checks of this module."""
 
     def construct_document(self, node: Node) -> Any:
-        """Construct the value of a document whose nodes are few enough and have plain keys."""
+        """Construct the value of a document, after a check of its size and keys."""
         if (count := _unfolded(node, {})) > _MOST_NODES:
             raise YAMLError(f"its aliases stand for {count:,} values; write fewer aliases")
         return super().construct_document(node)
 
     def construct_object(self, node: Node, deep: bool = False) -> Any:
-        """Construct the value of a node, which JSON can hold; what goes wrong names its line."""
+        """Construct a value that JSON can hold; errors name the line."""
         try:
             value = super().construct_object(node, deep)
             if not isinstance(value, _OF_JSON):
@@ -69,7 +68,7 @@ class _Constructor(SafeConstructor):
 
 
 def _said(error: MarkedYAMLError) -> str:
-    """What went wrong, with lines, without the excerpts and addresses that ruamel adds."""
+    """Return the problem with its lines, without the excerpts that ruamel adds."""
     marked = [(error.context, error.context_mark), (error.problem, error.problem_mark)]
     return ": ".join(
         f"{text} (line {mark.line + 1})" if mark else text for text, mark in marked if text
@@ -77,10 +76,10 @@ def _said(error: MarkedYAMLError) -> str:
 
 
 def _unfolded(node: Node, known: dict[int, int]) -> int:
-    """How many nodes there are below `node`, long texts counted as several."""
+    """Return the number of nodes below `node`; a long text counts as several."""
     if id(node) in known:
         return known[id(node)]
-    known[id(node)] = 1  # for an alias of what is around it, which is refused later
+    known[id(node)] = 1  # for an alias of a node around it, which is refused later
     if isinstance(node, ScalarNode):
         if found := _NO_TEXT.search(node.value):
             line = node.start_mark.line + 1
@@ -95,7 +94,7 @@ def _unfolded(node: Node, known: dict[int, int]) -> int:
 
 
 def _require_plain_keys(keys: list[Node]) -> None:
-    """Refuse keys that are no text, merge another mapping, or stand twice."""
+    """Refuse keys that are not text, that merge another mapping, and duplicate keys."""
     lines: dict[str, int] = {}
     for key in keys:
         line = key.start_mark.line + 1
@@ -108,7 +107,7 @@ def _require_plain_keys(keys: list[Node]) -> None:
 
 
 def _instead(key: Node) -> str:
-    """What to write instead of a key that is no plain name."""
+    """Return advice on what to write instead of a key that is not a plain name."""
     if key.value == "<<":
         return "; no merges"
     return f'; write "{key.value}" in quotes' if isinstance(key, ScalarNode) else ""

@@ -1,7 +1,7 @@
-"""A manifest in a folder: what every file was when the folder was finished.
+"""A manifest in a folder: the size and sum of every file when the folder was finished.
 
-DVC trusts a file whose time and size are those that it knows, and what it restores from its cache
-without looking. A stage looks: a file that is torn, damaged or of another run is never read.
+DVC trusts a file if its time and size have not changed, and restores from its cache without a
+check. Stages check the sums, so that they never read a file that is damaged or of another run.
 """
 
 import hashlib
@@ -19,21 +19,21 @@ _SUM = re.compile(r"[0-9a-f]{64}")
 
 
 def seal(folder: Path, about: Mapping[str, Any]) -> None:
-    """Write down the size and SHA-256 of each file in `folder`, and what `about` says of it.
+    """Write the manifest of `folder`: the size and SHA-256 of each file, and what is in `about`.
 
-    This is the last thing that is done to a folder: without a manifest it is not whole.
+    Call this last, because a folder without a manifest counts as unfinished.
     """
     write_json(folder / NAME, {**about, "files": {f: _sum(folder / f) for f in _files(folder)}})
 
 
 def read(folder: Path) -> dict[str, Any]:
-    """The manifest of `folder`, every file of which is found to be what it was.
+    """Return the manifest of `folder`, after a check of every file.
 
     Raises:
-        RetuneError: a file is missing, strange or changed, or there is no manifest.
+        RetuneError: a file is missing, changed or not in the manifest, or there is no manifest.
     """
     if not (folder / NAME).is_file():
-        raise RetuneError(f"{folder}: has no {NAME}, so that it is not whole")
+        raise RetuneError(f"{folder}: has no {NAME}, so it is incomplete")
     manifest: dict[str, Any] = read_json(folder / NAME)
     _require_form(manifest, folder / NAME)
     expected, present = manifest["files"], set(_files(folder))
@@ -51,17 +51,17 @@ def read(folder: Path) -> dict[str, Any]:
 
 
 def digest(folder: Path) -> str:
-    """SHA-256 of the manifest, which stands for all that is in `folder`."""
+    """Return the SHA-256 of the manifest, which identifies the content of `folder`."""
     return hashlib.sha256(read_bytes(folder / NAME)).hexdigest()
 
 
 def states(folder: Path) -> dict[Path, State]:
-    """Each file of `folder` with its state when `read` took its sum."""
+    """Return each file of `folder` with its state when `read` took its sum."""
     return summed([folder / file for file in _files(folder)])
 
 
 def _require_form(manifest: Any, path: Path) -> None:
-    """Refuse what `seal` does not write: a manifest may come from elsewhere, as data."""
+    """Refuse a manifest that `seal` cannot have written; it may have come with foreign data."""
     if not isinstance(manifest, dict) or not isinstance(manifest.get("files"), dict):
         raise RetuneError(f"{path}: damaged, it lists no files")
     for part, is_sound in _PARTS.items():

@@ -1,4 +1,4 @@
-"""Memory of this process: how much it took, and how it is given back."""
+"""Measure the memory of this process, and keep freed blocks."""
 
 import ctypes
 import resource
@@ -8,10 +8,10 @@ _TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # of glibc's malloc.h
 
 
 def keep_freed_memory() -> None:
-    """Let glibc keep freed blocks for the next request, instead of giving them back at once.
+    """Let glibc keep freed blocks for the next request, instead of returning them to the kernel.
 
-    A training step frees and takes the same large tensors again and again; each time the
-    kernel would have to hand out cleared pages. Nothing happens where there is no glibc.
+    Training steps free and allocate the same large tensors again and again, and each time the
+    kernel would have to clear pages. Does nothing without glibc.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:
@@ -20,6 +20,6 @@ def keep_freed_memory() -> None:
 
 
 def peak_memory_mb() -> float:
-    """Highest resident memory of this process so far, in MB (10^6 bytes)."""
+    """Return the peak resident memory of this process, in MB (10^6 bytes)."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6

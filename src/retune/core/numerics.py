@@ -1,4 +1,4 @@
-"""Functions whose last digit does not depend on the processor."""
+"""Functions with the same result, to the last digit, on every processor."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +12,10 @@ _TERMS = 14  # of the series; the remainder is below half a unit in the last pla
 
 
 def exp(values: Doubles) -> Doubles:
-    """The exponential of values up to 0, to about 1e-15 where it is above 1e-300.
+    """Return the exponential of values up to 0, to about 1e-15 if it is above 1e-300.
 
-    numpy's own differs in the last digit between processors. This needs sums, products and
-    powers of 2 only, which IEEE 754 defines to the last digit.
+    The last digit of `numpy.exp` depends on the processor. This function uses only sums, products
+    and powers of 2, which IEEE 754 defines to the last digit.
     """
     values = np.maximum(values, -1000.0)  # whose exponential is 0
     powers = np.rint(values / _LN2)

@@ -1,4 +1,4 @@
-"""Errors of allocators, told apart from others: how much was asked for, and what to lower."""
+"""Recognise and explain errors of memory allocation."""
 
 import os
 import re
@@ -8,13 +8,13 @@ _AMOUNT = re.compile(r"(?:allocate|size) ([0-9.]+) ?([KMGTPE]i?B|bytes)?", re.IG
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an allocator failed: Python's, numpy's, Arrow's, or torch's on CPU or GPU."""
+    """Return whether an allocator failed: of Python, numpy, Arrow, or torch on CPU or GPU."""
     says = isinstance(error, RuntimeError) and _SAYS.search(str(error))
     return isinstance(error, MemoryError) or bool(says)
 
 
 def explanation(error: BaseException) -> str:
-    """Return what was asked for, as far as `error` has it, and what to lower."""
+    """Return how much memory was requested, if `error` says so, and which settings to lower."""
     amount = _AMOUNT.search(str(error))
     asked = f": {_readable(*amount.groups())} more were asked for" if amount else ""
     return (

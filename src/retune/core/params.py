@@ -1,4 +1,4 @@
-"""Strict reading of params.yaml: every problem at once, with file and section.
+"""Read params.yaml strictly, and report all problems together, with file and section.
 
 `retune.core.yaml_files` reads the file as DVC does.
 """
@@ -11,12 +11,13 @@ import pkgutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType, TracebackType
-from typing import Annotated, Any, ClassVar, Self, TypeVar, cast, get_args, get_origin
+from typing import Annotated, Any, ClassVar, NamedTuple, Self, TypeVar, cast, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import is_pydantic_dataclass
 
 from retune.core.errors import RetuneError, excerpt
+from retune.core.yaml_files import flatten
 from retune.core.yaml_files import load_yaml as load_yaml  # noqa: PLC0414 (others import it from here)
 
 T = TypeVar("T")
@@ -32,24 +33,33 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 LearningRate = Annotated[float, Field(gt=0.0, le=1.0)]
 
-#: Beside the tasks: by name, what takes the place of parts of a task (`--variant NAME`).
+#: The section beside the tasks that holds changes of a task, by name (`--variant NAME`).
 VARIANTS = "variants"
 
 
-class ParamsRead(Exception):  # noqa: N818 - a signal and not a fault
-    """Raised behind the params of a stage where nothing more is wanted of it.
+class Choice(NamedTuple):
+    """A param that chooses a module: `Choice("qa.model", "retune.tasks.qa.models", "qa.models")`.
 
-    Args:
-        params: with the values, names and problems of what the stage has read.
+    Attributes:
+        param: the dotted name of the param, whose value is the name of a module.
+        package: the folder of the modules to choose from.
+        sections: the dotted name above the modules' sections.
     """
 
-    def __init__(self, params: "Params") -> None:
-        super().__init__()
-        self.params = params
+    param: str
+    package: str
+    sections: str
+
+
+class Chosen(NamedTuple):
+    """A module that a param chose, and its section: an instance of the module's `Params`."""
+
+    module: ModuleType
+    params: Any
 
 
 class Params:
-    """The sections of a params file, read one by one; problems are raised together.
+    """The sections of a params file, read one by one; all problems are raised together.
 
     Example::
 
@@ -57,26 +67,29 @@ class Params:
             settings = params.section("qa.tokenize", TokenizeParams)
             seed = params.section("qa.seed", Seed)
 
-    A value read inside the block must only be used after it: where something is wrong,
-    the block ends with a `RetuneError` that lists every problem of every section.
+    Use a value only after the block. If something is wrong, the block ends with a
+    `RetuneError` that lists every problem of every section.
 
     Args:
-        path: the file; without one, that of the command line (`retune.core.stage`).
+        path: the file; without one, the file of the command line (`retune.core.command_line`).
         variant: which of the file's `variants` to merge over each task that is read. A task is
             the first part of a dotted name.
+
+    Attributes:
+        read: the values of the sections that were read, by dotted name.
+        asked: the dotted names of all sections that were asked for, there or not.
+        values: all of the file, without the changes of the variant.
     """
 
     #: The file and the variant that `Params()` reads.
     chosen: ClassVar[tuple[Path, str | None]] = (Path("params.yaml"), None)
-    #: Whether to raise `ParamsRead` at the end of the block (`retune.preflight.validation`).
-    nothing_more: ClassVar[bool] = False
 
     def __init__(self, path: Path | str | None = None, variant: str | None = None) -> None:
         if path is None:
             path, variant = self.chosen
         self.path = Path(path)
-        self.read: dict[str, Any] = {}  # the values of the sections that were read, by name
-        self.asked: list[str] = []  # dotted names of all sections asked for, there or not
+        self.read: dict[str, Any] = {}
+        self.asked: list[str] = []
         self.values = load_yaml(self.path)
         self.problems: list[str] = []
         self.changes: Any = {} if variant is None else self._changes(variant)
@@ -91,15 +104,11 @@ class Params:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self.nothing_more and isinstance(error, RetuneError) and not self.problems:
-            self.problems += str(error).splitlines()
-        if self.nothing_more and (self.problems or error is None):
-            raise ParamsRead(self) from None
         if self.problems:
             raise RetuneError("\n".join(self.problems)) from None
 
     def section(self, name: str, kind: type[T]) -> T:
-        """The value at dotted `name`, converted to `kind` (a dataclass or a plain type)."""
+        """Return the value at dotted `name` as a `kind` (a dataclass or a plain type)."""
         self.asked.append(name)
         value = self.value(name, _MISSING)
         if value is _MISSING:
@@ -114,9 +123,9 @@ class Params:
             return cast(T, None)
 
     def value(self, name: str, default: Any = None) -> Any:
-        """The value at dotted `name` as the file has it, or `default` where it has none.
+        """Return the value at dotted `name` as the file has it, or `default`.
 
-        The changes of the variant are merged over the task, as in `section`.
+        The variant's changes are merged over the task, as in `section`.
         """
         task, *keys = name.split(".")
         value = self._task(task, default)
@@ -126,18 +135,17 @@ class Params:
             value = value[key]
         return value
 
-    def variant(self, name: str, package: str, sections: str) -> tuple[ModuleType, Any]:
-        """The module of `package` that `name` chooses, and its section under `sections`.
+    def variant(self, name: str, package: str, sections: str) -> Chosen:
+        """Return the module of `package` that `name` chooses, and its section under `sections`.
 
-        The section is an instance of the module's `Params`. Where there is no such module
-        nothing more can be read, so this comes last in the block.
+        This comes last in the block, because an unknown module ends the reading.
         """
         chosen, names = self.section(name, str), module_names(package)
         self.asked += [f"{sections}.{known}" for known in names]
         if chosen in names:
             self._refuse_others(sections, names)
             module = importlib.import_module(f"{package}.{chosen}")
-            return module, self.section(f"{sections}.{chosen}", module.Params)
+            return Chosen(module, self.section(f"{sections}.{chosen}", module.Params))
         if chosen is not None:
             choices = ", ".join(names)
             nearest = difflib.get_close_matches(chosen, names, n=1)
@@ -151,7 +159,7 @@ class Params:
             self.problems.append(sentence)
 
     def _changes(self, variant: str) -> Any:
-        """What the file's variant changes; nothing where there is no such variant."""
+        """Return the variant's changes, and refuse a variant that the file does not have."""
         variants = self.values.get(VARIANTS, {})
         if not isinstance(variants, dict):
             self._refuse(f"{VARIANTS}: expected names with settings, got {excerpt(variants)}")
@@ -163,7 +171,7 @@ class Params:
         return {}
 
     def _task(self, task: str, default: Any) -> Any:
-        """All settings of a task, with those of the variant in their places."""
+        """Return the settings of `task`, with the variant's changes merged in."""
         value = self.values.get(task, default)
         if task == VARIANTS or self.changes == {}:
             return value
@@ -174,7 +182,7 @@ class Params:
         return value
 
     def _misspelt(self, name: str) -> str:
-        """A hint at the nearest key beside the one of `name` that is missing."""
+        """Return a hint at a key that may be the missing `name`, misspelt."""
         above, _, key = name.rpartition(".")
         beside = self.value(above) if above else self.values
         if above and beside is None:
@@ -187,7 +195,7 @@ class Params:
         return f"; is `{hint}` meant to be `{name}`?" if hint else ""
 
     def _refuse_others(self, sections: str, names: Sequence[str]) -> None:
-        """A section of a variant that there is not, such as a misspelt one, is a problem."""
+        """Refuse sections that belong to no module of the package, such as misspelt ones."""
         for problem in unknown_keys(sections, self.value(sections), names):
             self._refuse(problem)
 
@@ -196,7 +204,7 @@ def import_known(name: str, package: str, origin: Path) -> ModuleType:
     """Import the module `name` of `package`, which the file or folder `origin` asks for.
 
     Raises:
-        RetuneError: the package has no such module; nothing is imported by a name from elsewhere.
+        RetuneError: `package` has no such module. No other module is imported.
     """
     names = module_names(package)
     if name not in names:
@@ -207,33 +215,25 @@ def import_known(name: str, package: str, origin: Path) -> ModuleType:
 
 
 def module_names(package: str) -> list[str]:
-    """Names of the modules in `package`, in alphabetical order."""
+    """Return the names of the modules in `package`, in alphabetical order."""
     folder = importlib.import_module(package).__path__
     return sorted(m.name for m in pkgutil.iter_modules(folder) if not m.name.startswith("_"))
 
 
 def parameters(path: Path) -> dict[str, Any]:
     """Return all values of a params file by their dotted names."""
-    return dict(_flat(load_yaml(path)))
-
-
-def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in tree.items():
-        if isinstance(value, dict) and value:
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
+    return dict(flatten(load_yaml(path)))
 
 
 def unknown_keys(where: str, values: Any, allowed: Sequence[str]) -> Iterator[str]:
-    """A problem for each key of `values`, if these are a mapping, that is not allowed."""
+    """Yield a problem for each key of `values`, if it is a mapping, that is not allowed."""
     for key in values if isinstance(values, dict) else ():
         if key not in allowed:
             yield f"{where}.{key}".lstrip(".") + f": unknown key{_hint(key, allowed)}"
 
 
 def _merged(values: Any, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """`values` with those of `changes`; mappings in both are merged, all else is replaced."""
+    """Return `values` with `changes`: mappings in both are merged, all else is replaced."""
     merged = dict(values) if isinstance(values, dict) else {}
     for key, change in changes.items():
         merged[key] = _merged(merged.get(key), change) if isinstance(change, dict) else change

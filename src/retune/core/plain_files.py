@@ -1,8 +1,8 @@
-"""Plain files, opened without a wait: pipes, devices and folders are refused.
+"""Open plain files without blocking; pipes, devices and folders are refused.
 
-A file can be replaced between the moment its sum is taken and the moment it is read. `read_bytes`
-compares the sum of the very bytes that it returns. Where a library opens the file by itself,
-`summed` and `require_unchanged` tell whether it is still the file that was summed.
+A file can be replaced after its sum is taken and before it is read. `read_bytes` checks the sum of
+the bytes that it returns. If a library opens the file itself, `summed` and `require_unchanged`
+show whether it is still the same file.
 """
 
 import errno
@@ -33,11 +33,11 @@ def opened(path: Path) -> BufferedReader:
     """Open a plain file for reading in binary.
 
     Raises:
-        RetuneError: the path is no plain file, or cannot be one.
+        RetuneError: the path is not a plain file, or has a character that no path has.
         OSError: no such file, no permission, or a loop of links.
     """
     try:
-        _require_plain(os.stat(path), path)  # before it is opened: a device may act on that
+        _require_plain(os.stat(path), path)  # first, because opening a device may have effects
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except ValueError as error:
         raise RetuneError(f"{excerpt(str(path))} cannot be a path ({error}); correct it") from None
@@ -55,7 +55,7 @@ def read_bytes(path: Path, sha256: str | None = None, limit: int = _LARGEST) -> 
 
     Args:
         path: the file.
-        sha256: the sum that the returned bytes must have, where it is known.
+        sha256: the sum that the returned bytes must have, if it is known.
         limit: in bytes.
 
     Raises:
@@ -75,10 +75,10 @@ def read_bytes(path: Path, sha256: str | None = None, limit: int = _LARGEST) -> 
 
 
 def sha256(path: Path) -> str:
-    """Return the SHA-256 of a plain file in hexadecimal, and remember which file that was.
+    """Return the SHA-256 of a plain file in hexadecimal, and remember the state of the file.
 
     Raises:
-        RetuneError: the file is not plain, or changes meanwhile.
+        RetuneError: the file is not plain, or changes while it is read.
         OSError: as `opened`.
     """
     with opened(path) as file:
@@ -91,16 +91,16 @@ def sha256(path: Path) -> str:
 
 
 def summed(paths: Iterable[Path]) -> dict[Path, State]:
-    """Return the state of each of `paths` when `sha256` last read it; others are left out."""
+    """Return the state of each path when `sha256` last read it; skip paths that it did not read."""
     states = {path: _summed.get(os.path.abspath(path)) for path in paths}
     return {path: state for path, state in states.items() if state is not None}
 
 
 def require_unchanged(states: Mapping[Path, State]) -> None:
-    """Check that files are still those that were summed.
+    """Check that files have not changed since they were summed.
 
     Raises:
-        RetuneError: one was replaced, changed or removed.
+        RetuneError: a file was replaced, changed or removed.
     """
     for path, state in states.items():
         try:
@@ -112,7 +112,7 @@ def require_unchanged(states: Mapping[Path, State]) -> None:
 
 
 def require_plain_or_folders(folder: Path) -> None:
-    """Check that a folder holds nothing that a library could hang on, such as a pipe.
+    """Check that a folder holds nothing that could block a library, such as a pipe.
 
     Raises:
         RetuneError: an entry is neither a plain file nor a folder.
@@ -123,7 +123,7 @@ def require_plain_or_folders(folder: Path) -> None:
 
 
 def home_expanded(path: Path) -> Path:
-    """Return the path with the home folder in place of `~`.
+    """Return the path with `~` replaced by the home folder.
 
     Raises:
         RetuneError: there is no such user.
@@ -135,7 +135,7 @@ def home_expanded(path: Path) -> Path:
 
 
 def resolved(path: Path) -> Path:
-    """Return the absolute path behind all links.
+    """Return the absolute path, with all links resolved.
 
     Raises:
         RetuneError: there is a loop of links, or a character that no path has.

@@ -1,4 +1,4 @@
-"""Standard input, output and error, where the caller may have closed them."""
+"""Handle standard streams that the caller has closed."""
 
 import os
 import sys
@@ -8,10 +8,10 @@ from retune.core.errors import RetuneError
 
 
 def hold_standard_streams() -> list[str]:
-    """Give closed standard streams to the null device, and return their names.
+    """Point closed standard streams to the null device, and return their names.
 
-    Otherwise the next file that is opened gets the number of such a stream, and what a library
-    prints goes into it.
+    Otherwise the next opened file gets the number of a closed stream, and libraries print into
+    that file.
     """
     for number in range(3):
         try:
@@ -26,10 +26,10 @@ def hold_standard_streams() -> list[str]:
 
 
 def require_open(closed: Sequence[str], *, reads: bool) -> None:
-    """Check the streams of a command whose result is what it prints, and that `reads` or not.
+    """Check the streams of a command that prints its result, and that reads input if `reads`.
 
     Raises:
-        RetuneError: standard output is among the `closed`, or input where it is read.
+        RetuneError: standard output is closed, or standard input is and the command reads it.
     """
     if "stdout" in closed:
         raise RetuneError("standard output is closed; send it to a terminal or a file")

@@ -1,8 +1,7 @@
-"""Texts from files and servers, made safe to print.
+"""Make texts from files and servers safe to print.
 
-An escape code in a file name can clear a screen or hide a line; a direction mark can make a name
-read backwards. Both are shown as Python writes them in a string, and a message is cut to a length
-that people read.
+An escape code in a file name can clear a screen or hide a line. A direction mark can reverse a
+name. Both are printed as Python writes them in a string, and long messages are cut.
 """
 
 import argparse
@@ -10,8 +9,8 @@ import re
 import sys
 from typing import IO, NoReturn
 
-#: Control characters but tab and line feed, marks of direction, separators of lines, halves of
-#: surrogate pairs, tags.
+#: Control characters except tab and line feed, direction marks, line separators, lone surrogates,
+#: tags.
 _UNSAFE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff"
     "\ud800-\udfff\U000e0000-\U000e007f]"
@@ -22,17 +21,17 @@ _LONGEST = 12_000
 
 
 def escaped(text: str) -> str:
-    """Return `text` with control characters and direction marks as Python writes them."""
+    """Return `text` with control characters and direction marks escaped as in Python."""
     return _UNSAFE.sub(_as_python, text)
 
 
 def escaped_json(text: str) -> str:
-    """Return JSON of the same value, in which those characters are escaped."""
+    """Return JSON of the same value with these characters escaped."""
     return _UNSAFE.sub(_as_json, text)
 
 
 def cut(text: str) -> str:
-    """Return a message without the middle of overlong lines, and of overlong lists of lines."""
+    """Return a message without the middle of long lines and of long lists of lines."""
     lines = text.split("\n")
     if (left := len(lines) - _MOST_LINES) > 0:
         lines = [*lines[: _MOST_LINES - 1], f"... {left:,} more lines ...", lines[-1]]
@@ -40,20 +39,20 @@ def cut(text: str) -> str:
 
 
 def say(text: object, file: IO[str] | None = None) -> None:
-    """Print a text as `escaped`, at once."""
+    """Print a text, `escaped`, and flush."""
     print(escaped(str(text)), file=file or sys.stdout, flush=True)
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors quote arguments as `escaped`, and cut."""
+    """A parser that escapes and cuts its error messages."""
 
     def error(self, message: str) -> NoReturn:
-        """Print the usage and `message`, and exit with 2."""
+        """Print the usage and `message`, and exit with code 2."""
         super().error(cut(escaped(message)))
 
 
 def _without_middle(text: str, longest: int) -> str:
-    """The end stays, because that is where a message says what to do."""
+    """Cut the middle, because the end of a message says what to do."""
     if len(text) <= longest:
         return text
     begin, end = longest * 2 // 3, longest // 3

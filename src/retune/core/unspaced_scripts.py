@@ -1,4 +1,4 @@
-"""Scripts that are written without blanks between words, so that a character is their unit."""
+"""Scripts without spaces between words, in which the unit is a character."""
 
 import re
 

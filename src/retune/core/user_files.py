@@ -1,4 +1,4 @@
-"""Files of one's own, which params name in a folder that DVC watches."""
+"""User files, which params name in a folder that DVC watches."""
 
 from pathlib import Path
 
@@ -7,10 +7,10 @@ from retune.core.plain_files import read_bytes, resolved
 
 
 def file_inside(folder: Path, name: str, section: str) -> Path:
-    """The path of the file `name` in `folder`; `section` of the params names both.
+    """Return the path of the file `name` in `folder`; the params section `section` names both.
 
     Raises:
-        RetuneError: it is elsewhere.
+        RetuneError: the file is outside of the folder.
     """
     path = folder / name
     if not resolved(path).is_relative_to(resolved(folder)):
@@ -22,12 +22,12 @@ def file_inside(folder: Path, name: str, section: str) -> Path:
 
 
 def read_lines(path: Path, remedy: str) -> list[str]:
-    """The lines of a text file, parted by line feeds alone; `remedy` is for one that is absent.
+    """Return the lines of a text file; `remedy` is the advice if there is no such file.
 
-    Not `splitlines`, for which many a rare character ends a line.
+    Only line feeds separate lines. `splitlines` would split at rarer characters, too.
 
     Raises:
-        RetuneError: no such file, or not UTF-8.
+        RetuneError: there is no such file, or it is not UTF-8.
     """
     try:
         content = read_bytes(path)

@@ -1,6 +1,7 @@
-"""YAML files, read as DVC reads them, and bounded."""
+"""Read YAML files of bounded size as DVC does."""
 
 import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,12 @@ _MOST_BYTES = 8_000_000
 
 
 def load_yaml(path: Path) -> dict[str, Any]:
-    """Read a YAML mapping whose values are those that DVC sees; duplicate keys are errors.
+    """Read a YAML mapping with the same values that DVC sees; duplicate keys are errors.
 
     Raises:
-        RetuneError: for a file that is not there, no YAML, or holds what JSON cannot.
+        RetuneError: the file is missing, is not YAML, or has values that JSON cannot hold.
     """
-    from retune.core import checked_yaml  # its import takes a moment
+    from retune.core import checked_yaml  # a slow import
 
     try:
         value = checked_yaml.parse(read_bytes(path, limit=_MOST_BYTES).decode("utf-8-sig"))
@@ -32,3 +33,13 @@ def load_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise RetuneError(f"{path}: expected sections (`name: ...`), got {excerpt(value)}")
     return value
+
+
+def flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the dotted name and the value of every leaf; lists and empty mappings are leaves."""
+    for key, value in tree.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, dict) and value:
+            yield from flatten(value, f"{name}.")
+        else:
+            yield name, value

@@ -1,4 +1,4 @@
-"""All settings of a graph checked before any of its stages runs.
+"""Check all settings of a graph before any of its stages runs.
 
-This room imports `core`, and the stage scripts that it lets read their params.
+This room imports `core`, and the stage scripts, whose signatures say what they read.
 """

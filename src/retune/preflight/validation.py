@@ -1,11 +1,10 @@
-"""All problems of a params file before any stage runs, and what each stage reads of it.
+"""Find all problems of a params file before any stage runs, and what each stage reads of it.
 
-DVC removes the outputs of a stage before it starts it. A stage that refuses its params has then
-already lost its last outputs. Here the stages' own scripts read their params and stop there, so
-that what is checked is exactly what they read.
+DVC removes the outputs of a stage before it starts the stage. So a stage that refuses its params
+has already lost its last outputs. This module reads the params by the signatures of the stage
+scripts, so that it checks exactly what they will read.
 """
 
-import ast
 import contextlib
 import importlib
 import inspect
@@ -14,17 +13,17 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from retune.core.errors import RetuneError, excerpt, listed
-from retune.core.params import VARIANTS, Params, ParamsRead, load_yaml, parameters, unknown_keys
+from retune.core.params import VARIANTS, Params, load_yaml, parameters, unknown_keys
+from retune.core.signature import Stage, read_settings
 
 PARAMS = "params.yaml"
 GRAPH = "dvc.yaml"
 _SCRIPT = re.compile(r"python3? -m stages\.(?P<name>[\w.]+)")
 
-#: A dep that a param names as a whole.
+#: A dep that is the value of a param.
 _TEMPLATE = re.compile(r"\$\{([\w.]+)\}")
 
 
@@ -33,12 +32,12 @@ class Reading:
     """What the stages of one script read of a params file.
 
     Attributes:
-        module: of the script.
+        module: the module of the script.
         variant: which of the file's `variants` was merged over its settings.
-        sections: their values by dotted name; none where there is a problem.
-        problems: a sentence each.
-        asked: dotted names of all sections that the script asks for, there or not; none where
-            the script or the file cannot be read.
+        sections: values by dotted name; empty if there is a problem.
+        problems: messages.
+        asked: dotted names of all sections that the script asks for, there or not; empty if the
+            script or the file cannot be read.
     """
 
     module: str
@@ -54,7 +53,8 @@ def require_valid(folder: Path, changed: Path | None = None) -> int:
     `changed` is a file to read in place of `params.yaml`.
 
     Raises:
-        RetuneError: with every problem of every section of every variant, or there is no pipeline.
+        RetuneError: a section of a variant has a problem (the message lists all), or there is no
+            pipeline.
     """
     if not _stages(folder):
         raise RetuneError(f"{folder / GRAPH}: no stages to check; run this in a DVC project")
@@ -67,21 +67,21 @@ def require_valid(folder: Path, changed: Path | None = None) -> int:
 
 
 def problems_of(readings: list[Reading]) -> list[str]:
-    """Every problem once, in the order of the stages."""
+    """Return every problem once, in the order of the stages."""
     return list(dict.fromkeys(problem for reading in readings for problem in reading.problems))
 
 
 def unknown_sections(
     readings: list[Reading], folder: Path, changed: Path | None = None
 ) -> list[str]:
-    """A problem for each section that no stage of the pipeline in `folder` reads.
+    """Return a problem for each section that no stage of the pipeline in `folder` reads.
 
-    Such a section is a misspelt one, or of another pipeline. What is known comes from the scripts
-    themselves, so that a new task needs no entry anywhere.
+    Such a section is misspelt, or belongs to another pipeline. The scripts define the known
+    sections, so that a new task needs no entry here.
 
     Args:
-        readings: from `read_params`. Where one of them failed early, nothing is refused.
-        folder: of `params.yaml`.
+        readings: from `read_params`. If one of them failed early, nothing is refused.
+        folder: the folder of `params.yaml`.
         changed: a file to read in place of `params.yaml`, as for `read_params`.
     """
     if not readings or not all(reading.asked for reading in readings):
@@ -99,7 +99,7 @@ def unknown_sections(
 
 
 def _sections_by_task(readings: list[Reading]) -> dict[str, list[str]]:
-    """The names of the sections of each task, in the order of the stages; none of a plain value."""
+    """Return the sections of each task, in the order of the stages; none if it is a plain value."""
     known: dict[str, list[str]] = {}
     for name in dict.fromkeys(name for reading in readings for name in reading.asked):
         task, *sections = name.split(".")
@@ -109,7 +109,7 @@ def _sections_by_task(readings: list[Reading]) -> dict[str, list[str]]:
 
 
 def _unknown_in_variants(variants: Any, known: Mapping[str, list[str]]) -> Iterator[str]:
-    """What is wrong with the variants' form, or has another name than a section of their tasks."""
+    """Yield a problem for each variant of a wrong form or with an unknown section."""
     if not isinstance(variants, dict):
         yield f"{VARIANTS}: expected names with settings, got {excerpt(variants)}"
         return
@@ -122,10 +122,10 @@ def _unknown_in_variants(variants: Any, known: Mapping[str, list[str]]) -> Itera
 
 
 def read_params(folder: Path, changed: Path | None = None) -> list[Reading]:
-    """Let every stage of the pipeline in `folder` read its params, and nothing more.
+    """Read the params of every stage of the pipeline in `folder`, without running it.
 
     Args:
-        folder: of `dvc.yaml` and `params.yaml`.
+        folder: the folder of `dvc.yaml` and `params.yaml`.
         changed: a file to read in place of `params.yaml`. Problems name `params.yaml`.
 
     Raises:
@@ -151,9 +151,9 @@ def read_params(folder: Path, changed: Path | None = None) -> list[Reading]:
 
 
 def _absent(folder: Path, file: Path) -> list[str]:
-    """A problem for each path that the params name and a stage depends on, and that is not there.
+    """Return a problem for each dep that a param names and that does not exist.
 
-    DVC refuses such a stage when its turn comes, by the path alone.
+    DVC would refuse the stage only when its turn comes, and name only the path.
     """
     values = parameters(file)
     deps = [dep for stage in _stages(folder).values() for dep in _body(stage).get("deps", [])]
@@ -167,13 +167,13 @@ def _absent(folder: Path, file: Path) -> list[str]:
 
 
 def stage_folder(folder: Path) -> Path:
-    """The folder that the stages of the pipeline in `folder` run in."""
+    """Return the folder in which the stages of the pipeline in `folder` run."""
     first: Any = next(iter(_stages(folder).values()), {})
     return folder / str(_body(first).get("wdir", "."))
 
 
 def _stages(folder: Path) -> dict[str, Any]:
-    """The stages of `dvc.yaml`; none where there is no such file or nothing in it."""
+    """Return the stages of `dvc.yaml`; none if the file is missing or empty."""
     path = folder / GRAPH
     if not path.is_file() or not path.stat().st_size:
         return {}
@@ -198,46 +198,35 @@ def _variants(file: Path) -> list[str | None]:
 
 @contextlib.contextmanager
 def _scripts_of(folder: Path) -> Iterator[None]:
-    """Make the `stages` in `folder` importable, and let `Params` end each script."""
-    path, chosen = str(folder.resolve()), Params.chosen
+    """Make the `stages` in `folder` importable."""
+    path = str(folder.resolve())
     sys.path.insert(0, path)
-    Params.nothing_more = True
     try:
         yield
     finally:
-        Params.nothing_more = False
-        Params.chosen = chosen
         sys.path.remove(path)
 
 
 def _read(name: str, file: Path, variant: str | None) -> Reading | None:
-    """What the script reads; None where it reads no section."""
+    """Return what the script `name` reads; None if it reads no section."""
     try:
         module = importlib.import_module(name)
     except ImportError as error:
         return Reading(name, variant, {}, (f"{GRAPH}: {name}: {error}",))
-    if not _begins_with_params(module):
-        return None
-    Params.chosen = file, variant
+    stage = getattr(module, "main", None)
+    return _read_stage(name, stage, file, variant) if inspect.isfunction(stage) else None
+
+
+def _read_stage(name: str, stage: Stage, file: Path, variant: str | None) -> Reading | None:
+    asked: list[str] = []
     try:
-        module.main(**dict.fromkeys(inspect.signature(module.main).parameters, Path()))
-    except ParamsRead as done:
-        read, problems = done.params, tuple(done.params.problems)
-        return Reading(name, variant, {} if problems else read.read, problems, tuple(read.asked))
-    except RetuneError as error:  # of the file as a whole
-        return Reading(name, variant, {}, tuple(str(error).splitlines()))
-    return None
-
-
-def _begins_with_params(module: ModuleType) -> bool:
-    """Whether `main` does nothing before it reads params, so that calling it is safe."""
-    main = getattr(module, "main", None)
-    if not inspect.isfunction(main):
-        return False
-    (function,) = ast.parse(inspect.getsource(main)).body
-    statements = function.body[inspect.getdoc(main) is not None :]  # type: ignore[attr-defined]
-    first = statements[0]
-    return isinstance(first, ast.With) and ast.unparse(first.items[0]) == "Params() as params"
+        params = Params(file, variant)
+        asked = params.asked
+        with params:
+            read_settings(stage, params)
+    except RetuneError as error:
+        return Reading(name, variant, {}, tuple(str(error).splitlines()), tuple(asked))
+    return Reading(name, variant, params.read, (), tuple(asked)) if asked else None
 
 
 def _renamed(reading: Reading, file: Path, shown: Path) -> Reading:

@@ -19,23 +19,27 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
+from retune.core.command_line import command_line
 from retune.core.errors import RetuneError
-from retune.core.stage import command_line, end_with_parent, guarded, sentence
+from retune.core.process_end import end_with_parent
+from retune.core.signature import Stage
+from retune.core.stage import call
 from retune.core.terminal_text import say
+from retune.core.user_errors import guarded, user_message
 
 SETTING = "RETUNE_LAUNCH"
 _ERRORS = "RETUNE_LAUNCH_ERRORS"  # a folder into which processes of a launch write their errors
 
 
-def run_launched(stage: Callable[..., str]) -> NoReturn:
-    """Do what `run_stage` does, in the processes that `RETUNE_LAUNCH` describes."""
-    name, paths = command_line(stage)
+def run_launched(stage: Stage) -> NoReturn:
+    """Like `run_stage`, in the processes that `RETUNE_LAUNCH` asks for."""
+    name, given = command_line(stage)
     errors, options = os.environ.get(_ERRORS), os.environ.get(SETTING)
     if errors:
-        _run_process(lambda: say(stage(**paths)), Path(errors))
+        _run_process(lambda: say(call(stage, **given)), Path(errors))
     if options:
         sys.exit(guarded(lambda: launch(_words(options), name, sys.argv[1:]), name))
-    sys.exit(guarded(lambda: say(stage(**paths)), name))
+    sys.exit(guarded(lambda: say(call(stage, **given)), name))
 
 
 def launch(options: list[str], name: str, arguments: list[str]) -> None:
@@ -107,7 +111,7 @@ def _run_process(action: Callable[[], object], errors: Path) -> NoReturn:
 
 
 def _leave_error(error: BaseException, folder: Path) -> None:
-    message = sentence(error)
+    message = user_message(error)
     # Messages sort before tracebacks, because a lost connection follows the error of another.
     kind = "message" if message else "traceback"
     text = message or "".join(traceback.format_exception(error))

@@ -1,7 +1,7 @@
 """dvc.lock of a pipeline: params, versions and file hashes of the last run."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import cached_property
 from itertools import chain
 from pathlib import Path, PurePosixPath
@@ -143,13 +143,3 @@ def _is_entry(value: Any) -> bool:
 
 def _has_names(value: Any) -> bool:
     return isinstance(value, dict) and all(isinstance(name, str) for name in value)
-
-
-def flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield dotted name and value of every leaf; lists are leaves."""
-    for key, value in tree.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, dict) and value:
-            yield from flat(value, f"{name}.")
-        else:
-            yield name, value

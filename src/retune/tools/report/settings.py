@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from retune.core.errors import RetuneError, listed
-from retune.core.params import load_yaml
+from retune.core.yaml_files import flatten, load_yaml
 from retune.tools.project.graph import Pipeline
-from retune.tools.project.locks import PARAMS, Lock, flat
+from retune.tools.project.locks import PARAMS, Lock
 from retune.tools.report.content import Block, Column, Remark, Section, Table, section
 
 _VARIANTS = "variants"
@@ -25,7 +25,7 @@ def settings(root: Path, pipeline: Pipeline, lock: Lock) -> list[Section]:
 def _blocks(file: Path, lock: Lock) -> Iterator[Block]:
     now = load_yaml(file)
     used = lock.params(PARAMS) if lock.there else now
-    shared = [pair for pair in flat(used) if pair[0].partition(".")[0] != _VARIANTS]
+    shared = [pair for pair in flatten(used) if pair[0].partition(".")[0] != _VARIANTS]
     sections: dict[str, list[str]] = {}
     for name, value in sorted(shared):
         section_, _, key = name.rpartition(".")
@@ -36,7 +36,7 @@ def _blocks(file: Path, lock: Lock) -> Iterator[Block]:
     variants = now.get(_VARIANTS)
     if isinstance(variants, dict):
         changes = tuple(
-            (name, ", ".join(f"{key}: {_told(value)}" for key, value in flat(changed)))
+            (name, ", ".join(f"{key}: {_told(value)}" for key, value in flatten(changed)))
             for name, changed in variants.items()
             if isinstance(changed, dict)  # others are refused by the stages
         )

@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
+from retune.core.yaml_files import flatten
 from retune.tools.project.graph import joined
-from retune.tools.project.locks import PARAMS, flat
+from retune.tools.project.locks import PARAMS
 
 #: The value of a param that does not exist.
 GONE: Any = object()
@@ -31,9 +32,9 @@ def changes(
         path = joined(base, file)
         values, old = read(path), before.get(path, {})
         wanted = names or list(dict.fromkeys([*values, *old]))
-        then = dict(flat({name: old[name] for name in wanted if name in old}))
+        then = dict(flatten({name: old[name] for name in wanted if name in old}))
         looked_up = {name: value_of(values, name) for name in wanted}
-        now = dict(flat({name: v for name, v in looked_up.items() if v is not GONE}))
+        now = dict(flatten({name: v for name, v in looked_up.items() if v is not GONE}))
         yield from ((path, *change) for change in _differences(then, now))
 
 

@@ -5,7 +5,7 @@ It says what other pairs of sentences would have changed, not what another seed 
 """
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -36,13 +36,15 @@ Figures = Mapping[str, Drawn]  # by name
 Methods = Mapping[tuple[str, str], Figures]  # by state and method
 
 
-def state_folders(likelihoods: Path, generated: Path, methods: Sequence[str]) -> dict[str, Path]:
-    """By what they are called, the folders of likelihoods and continuations that are compared."""
-    found = {}
-    for state in STATES:
-        found[f"{state} likelihoods"] = likelihoods / state
-        found |= {f"{state} {method}": generated / state / method for method in methods}
-    return found
+def state_folders(likelihoods: Path) -> dict[str, Path]:
+    """Return the folder of each state's likelihoods."""
+    return {state: likelihoods / state for state in STATES}
+
+
+def method_folders(generated: Path, methods: Iterable[str]) -> dict[str, Path]:
+    """Return the folder of each state's continuations by each method, by both names."""
+    methods = list(methods)
+    return {f"{s} {method}": generated / s / method for s in STATES for method in methods}
 
 
 def require_generate_only(variants: Mapping[str, Mapping[str, Any]]) -> None:
@@ -101,9 +103,9 @@ def compare(
 
 
 def _require_one_model_a_state(likelihoods: Path, generated: Path, methods: Sequence[str]) -> None:
-    folders = state_folders(likelihoods, generated, methods)
-    for state in STATES:
-        require_one_model({n: path for n, path in folders.items() if n.split()[0] == state})
+    for state, folder in state_folders(likelihoods).items():
+        said = {f"{state} {method}": generated / state / method for method in methods}
+        require_one_model({f"{state} likelihoods": folder} | said)
 
 
 def _perplexities(

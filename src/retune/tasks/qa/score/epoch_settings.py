@@ -5,6 +5,7 @@ nothing again. A YAML anchor that ties the two does not follow `dvc exp run -S`,
 `retune sweep`, which set one place.
 """
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +14,12 @@ _PLACES = {
     "max_answer_length": ("postprocess", "max_answer_length"),
     "null_threshold": ("postprocess", "null_threshold"),  # of SQuAD 2.0 alone
 }
+
+
+def warn_of_other_settings(params: Mapping[str, Any]) -> None:
+    """Print a warning if `params`, the values of a file, choose the epoch by other settings."""
+    if warning := epoch_warning(params):
+        print(warning, file=sys.stderr)
 
 
 def epoch_warning(params: Mapping[str, Any]) -> str | None:

@@ -1,6 +1,6 @@
 """What a model says of texts, and what they are: read without torch."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,6 +67,20 @@ def seed_folders(folder: Path, seeds: list[int]) -> dict[int, Path]:
             f"sentiment.seeds: {seeds} must name one seed or more, and each of them once"
         )
     return {seed: folder / str(seed) for seed in seeds}
+
+
+def model_folders(runs: Path, seeds: list[int]) -> dict[int, Path]:
+    """Return the folder of each seed's model in the runs of a variant."""
+    return {seed: run / "model" for seed, run in seed_folders(runs, seeds).items()}
+
+
+def variant_folders(folder: Path, variants: Iterable[str], seeds: list[int]) -> dict[str, Path]:
+    """Return the folder of each variant and seed, by both names."""
+    return {
+        f"{variant} {seed}": path
+        for variant in variants
+        for seed, path in seed_folders(folder / variant, seeds).items()
+    }
 
 
 def _read(path: Path, gold: Gold) -> Doubles:
