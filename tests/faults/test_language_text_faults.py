@@ -269,7 +269,7 @@ def test_m21_the_name_of_the_end_of_text_in_a_text_is_text(tmp_path: Path) -> No
             slice(0, -60),
             r"a\.arrow: damaged \(.*\); run the tokenize stage",
         ),
-        case("M22 none at all", np.zeros((0, 4), np.int64), "has no block; run the tokenize stage"),
+        case("M22 none at all", np.zeros((0, 4), np.int64), "has no rows; run the tokenize stage"),
         case("M22 a token that there is not", np.array([[0, 9]]), "token 9 is none of the 9 of th"),
         case("M22 other columns", pa.table({"label": [1]}), "its columns are label, not blocks of"),
     ],

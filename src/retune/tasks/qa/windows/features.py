@@ -14,7 +14,13 @@ import numpy as np
 import pyarrow as pa
 
 from retune.core.errors import RetuneError
-from retune.core.files import atomic_path
+from retune.core.feature_files import (
+    AGAIN,
+    explained,
+    feature_reader,
+    feature_writer,
+    require_columns,
+)
 from retune.tasks.qa.windows.windows import Features, Windows
 
 if TYPE_CHECKING:
@@ -36,8 +42,8 @@ _SCHEMA = pa.schema(
         "end_position": pa.int32(),  # last token of the answer, or CLS
     }
 )
-
-
+#: Its columns, for messages.
+_COLUMNS = ", ".join(_SCHEMA.names)
 #: Columns whose name in the file is not that of the attribute.
 _ATTRIBUTES = {"length": "lengths"}
 
@@ -62,7 +68,7 @@ class WindowWriter:
 @contextmanager
 def window_writer(path: Path) -> Iterator[WindowWriter]:
     """Open `path` for windows; the file appears when the block ends well."""
-    with atomic_path(path) as temporary, pa.ipc.new_stream(str(temporary), _SCHEMA) as stream:
+    with feature_writer(path, _SCHEMA) as stream:
         yield WindowWriter(stream)
 
 
@@ -74,9 +80,9 @@ def read_rows(path: Path) -> "Dataset":
     """
     from datasets import Dataset
 
-    with _readable(path):
+    with explained(path):
         rows = Dataset.from_file(str(path))
-        _check_columns(rows.data.schema)
+    require_columns(rows.data.schema, _SCHEMA.equals, _COLUMNS, path)
     _require_labels(rows.data, path)
     return rows.with_format("numpy")
 
@@ -96,16 +102,15 @@ def _require_labels(table: pa.Table, path: Path) -> None:
         row = int(wrong[0])
         raise RetuneError(
             f"{path}: window {row}: its answer is said to be the tokens {start[row]} to "
-            f"{end[row]}, but its context has the tokens {low[row]} to {high[row] - 1}; run "
-            "`dvc repro tokenize --force`"
+            f"{end[row]}, but its context has the tokens {low[row]} to {high[row] - 1}; "
+            f"{AGAIN}"
         )
 
 
 def read_windows(path: Path) -> Windows:
     """The columns that span search needs, as flat arrays."""
-    with _readable(path), pa.memory_map(str(path)) as file:
-        table = pa.ipc.open_stream(file).read_all()
-        _check_columns(table.schema)
+    with feature_reader(path, _SCHEMA.equals, _COLUMNS, mapped=True) as stream:
+        table = stream.read_all()
     return Windows(
         example=_column(table, "example"),
         lengths=_column(table, "length"),
@@ -147,9 +152,7 @@ def feature_batches(path: Path) -> Iterator[Features]:
 
     Not through a memory map: the pages of a map count as the process's own until it ends.
     """
-    with _readable(path), pa.OSFile(str(path)) as file:
-        batches = pa.ipc.open_stream(file)
-        _check_columns(batches.schema)
+    with feature_reader(path, _SCHEMA.equals, _COLUMNS) as batches:
         for batch in batches:
             yield Features(
                 **{_ATTRIBUTES.get(name, name): _numbers(batch[name]) for name in _SCHEMA.names}
@@ -163,18 +166,3 @@ def count_windows(path: Path) -> dict[str, int]:
         counts["windows"] += len(windows)
         counts["tokens"] += windows.tokens
     return counts
-
-
-def _check_columns(schema: pa.Schema) -> None:
-    if not schema.equals(_SCHEMA):
-        raise ValueError(f"its columns are {', '.join(schema.names)}")
-
-
-@contextmanager
-def _readable(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except FileNotFoundError:
-        raise RetuneError(f"{path}: no such file; run the tokenize stage first") from None
-    except ValueError as error:  # ArrowInvalid is one; the others are of a garbled schema
-        raise RetuneError(f"{path}: damaged ({error}); run `dvc repro tokenize --force`") from None

@@ -14,7 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from retune.core.errors import RetuneError
-from retune.core.files import atomic_path
+from retune.core.feature_files import AGAIN, feature_writer, read_features
 from retune.tasks.sentiment.texts.examples import LABELS
 
 _SCHEMA = pa.schema({"input_ids": pa.list_(pa.int32()), "label": pa.int8()})
@@ -71,7 +71,7 @@ class RowWriter:
 @contextmanager
 def row_writer(path: Path) -> Iterator[RowWriter]:
     """Open `path` for texts; the file appears when the block ends well."""
-    with atomic_path(path) as temporary, pa.ipc.new_stream(str(temporary), _SCHEMA) as stream:
+    with feature_writer(path, _SCHEMA) as stream:
         yield RowWriter(stream)
 
 
@@ -81,27 +81,13 @@ def read_rows(path: Path) -> Rows:
     Raises:
         RetuneError: where the file is absent or damaged, has no text, or a label is unknown.
     """
-    again = "run the tokenize stage again (`dvc repro --force`)"
-    try:
-        with pa.OSFile(str(path)) as file:
-            table = pa.ipc.open_stream(file).read_all()
-    except FileNotFoundError:
-        raise RetuneError(f"{path}: no such file; run the tokenize stage first") from None
-    except (pa.ArrowInvalid, OSError) as error:  # the latter where the end is cut off
-        raise RetuneError(f"{path}: damaged ({error}); {again}") from None
-    if not table.schema.equals(_SCHEMA):
-        raise RetuneError(
-            f"{path}: its columns are {', '.join(table.schema.names)}, not "
-            f"{', '.join(_SCHEMA.names)}; {again}"
-        )
-    if not len(table):
-        raise RetuneError(f"{path}: has no text; {again}")
+    table = read_features(path, _SCHEMA.equals, ", ".join(_SCHEMA.names))
     ids, labels = table["input_ids"].combine_chunks(), table["label"].to_numpy()
     unknown = np.flatnonzero((labels < 0) | (labels >= len(LABELS)))
     if len(unknown):
         row = int(unknown[0])
         raise RetuneError(
-            f"{path}: row {row}: the label {labels[row]} is none of 0 to {len(LABELS) - 1}; {again}"
+            f"{path}: row {row}: the label {labels[row]} is none of 0 to {len(LABELS) - 1}; {AGAIN}"
         )
     lengths = ids.value_lengths().to_numpy()
     bounds = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
