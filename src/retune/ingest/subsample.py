@@ -2,8 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from pydantic.dataclasses import dataclass
 
@@ -35,12 +34,15 @@ class LimitParams:
         return {"train": self.train_limit, "validation": self.validation_limit}
 
 
-class _Named(Protocol):
+class Named(Protocol):
+    """A row that has an id."""
+
     @property
-    def id(self) -> str: ...
+    def id(self) -> str:
+        """The same for each run on the same files."""
 
 
-_Item = TypeVar("_Item", bound=_Named)
+_Item = TypeVar("_Item", bound=Named)
 
 
 def limited(examples: list[_Item], limit: int | str | None, seed: int) -> list[_Item]:
@@ -71,14 +73,6 @@ def check_limit(name: str, limit: int | str | None) -> None:
         raise ValueError(
             f"{name} is {limit!r}; allowed: null, 1000, '1%', 'sample 1000', 'sample 1%'"
         )
-
-
-def closing_line(report: Sequence[Mapping[str, Any]], key: str, noun: str) -> str:
-    """For people: of each split in `report` the count `key` of a `noun`, and its faults."""
-    parts = [f"{entry['split']} {entry[key]:,} {noun}" for entry in report]
-    for entry in report:
-        parts += [f"{n:,} {kind} in {entry['split']}" for kind, n in entry["findings"].items()]
-    return ", ".join(parts)
 
 
 def _draw(seed: int, name: str) -> bytes:

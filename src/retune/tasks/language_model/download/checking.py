@@ -7,9 +7,9 @@ note, so that nothing happens in silence.
 from collections.abc import Iterable
 
 from retune.core.errors import excerpt
-from retune.ingest.dedup_key import sameness
+from retune.ingest.dedup_key import dedup_key
 from retune.ingest.findings import Finding
-from retune.ingest.splits import Split, faults_of_text
+from retune.ingest.text_splits import Split, faults_of_text
 from retune.tasks.language_model.download.record_files import Record
 from retune.tasks.language_model.texts.texts import Text
 
@@ -32,7 +32,7 @@ def duplicates(split: Split[Text]) -> dict[str, str]:
     first: dict[str, Text] = {}
     found = {}
     for text in split.rows:
-        earlier = first.setdefault(sameness(text.text), text)
+        earlier = first.setdefault(dedup_key(text.text), text)
         if earlier is not text:
             found[text.id] = f"{excerpt(text.text)} stands already at {split.place(earlier)}"
     return found

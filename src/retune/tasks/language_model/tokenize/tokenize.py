@@ -17,6 +17,7 @@ from tqdm import tqdm
 from retune.core.errors import RetuneError
 from retune.core.files import atomic_path, write_json, write_json_lines
 from retune.core.params import STRICT, Positive
+from retune.core.splits import SPLITS
 from retune.models.checkpoints import DECODER_TOKENS, CheckpointParams, load_tokenizer, resolve
 from retune.tasks.language_model.texts.features import write_blocks
 from retune.tasks.language_model.texts.texts import Text, read_texts
@@ -27,7 +28,6 @@ from retune.tasks.language_model.tokenize.vocabulary import learn_tokenizer
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-SPLITS = ("train", "validation")
 _BATCH = 100  # texts tokenized at a time: moves the bar, changes no output
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from retune.core.errors import excerpt
-from retune.core.plain_files import opened, read_bytes
+from retune.core.plain_files import opened
 from retune.ingest.findings import Change, Finding
-from retune.ingest.text_files import UnreadableError, decoded
+from retune.ingest.text_files import UnreadableError, read_text
 from retune.ingest.text_tables import DELIMITERS
 from retune.tasks.qa.download.reading_answers import COLUMNS, are_answers, gathered
 from retune.tasks.qa.download.reading_forms import published_form
@@ -71,7 +71,7 @@ def read_records(
     suffix = Path(file).suffix
     if is_parquet(path, suffix):
         return parquet_records(path, file, sha256, answers=answers)
-    return text_records(decoded(read_bytes(path, sha256), file), file, suffix, answers=answers)
+    return text_records(read_text(path, file, sha256), file, suffix, answers=answers)
 
 
 def is_parquet(path: Path, suffix: str) -> bool:

@@ -18,6 +18,7 @@ from tqdm import tqdm
 from retune.core.errors import RetuneError, listed
 from retune.core.files import atomic_path, json_lines_writer, write_json
 from retune.core.params import STRICT, Fraction, NotNegative, Positive
+from retune.core.splits import SPLITS
 from retune.tasks.qa.questions.examples import Example, read_examples
 from retune.tasks.qa.score.score import ScoreParams
 from retune.tasks.qa.tokenize.audit import Audit
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
 
 _BATCH = 1000  # examples tokenized at a time: bounds memory, changes no output
 _UNKNOWN = 100  # unknown tokens of a batch whose texts are looked at
-SPLITS = ("train", "validation")
 
 
 @dataclass(frozen=True, config=STRICT)

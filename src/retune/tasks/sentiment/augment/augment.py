@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from retune.core.files import atomic_path, write_json
-from retune.ingest.dedup_key import sameness
+from retune.ingest.dedup_key import dedup_key
 from retune.tasks.sentiment.texts.examples import Example, read_examples, write_examples
 
 #: What can become of a candidate; an empty one is what its method could not make.
@@ -33,7 +33,7 @@ def augment(
         The closing line.
     """
     train = list(read_examples(raw / "train.jsonl"))
-    validation = {sameness(example.text) for example in read_examples(raw / "validation.jsonl")}
+    validation = {dedup_key(example.text) for example in read_examples(raw / "validation.jsonl")}
     counts: Counter[tuple[str, str]] = Counter()
     with atomic_path(augmented) as folder:
         folder.mkdir()
@@ -53,10 +53,10 @@ def _taken(
     counts: Counter[tuple[str, str]],
 ) -> Iterator[Example]:
     """The candidates that are taken; `counts` is told, by method, what became of each."""
-    known = {sameness(example.text) for example in train}
-    sources = {example.id: sameness(example.text) for example in train}
+    known = {dedup_key(example.text) for example in train}
+    sources = {example.id: dedup_key(example.text) for example in train}
     for candidate in candidates:
-        text, fate = sameness(candidate.text), "taken"
+        text, fate = dedup_key(candidate.text), "taken"
         if not text:
             fate = "empty"
         elif text == sources[candidate.source or ""]:

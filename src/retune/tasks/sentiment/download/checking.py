@@ -8,9 +8,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 from retune.core.errors import excerpt, listed
-from retune.ingest.dedup_key import sameness
+from retune.ingest.dedup_key import dedup_key
 from retune.ingest.findings import Finding
-from retune.ingest.splits import Split, error, faults_of_text
+from retune.ingest.text_splits import Split, error, faults_of_text
 from retune.tasks.sentiment.download.labels import DROP, label_text, meanings
 from retune.tasks.sentiment.download.rows import Record
 from retune.tasks.sentiment.download.treebank import TreebankTokens, plain_text
@@ -91,7 +91,7 @@ def _joined(record: Record, text: str) -> Finding:
 def _groups(examples: Iterable[Example]) -> dict[str, list[Example]]:
     groups: dict[str, list[Example]] = defaultdict(list)
     for example in examples:
-        groups[sameness(example.text)].append(example)
+        groups[dedup_key(example.text)].append(example)
     return groups
 
 
