@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from retune.core.errors import RetuneError
 from retune.core.params import module_names
-from retune.ingest import sources as data_sources
+from retune.ingest import data_sources
 from retune.tasks.language_model.datasets import bundled, coqa, files
 from retune.tasks.language_model.download.download import DownloadParams, download
 from retune.tasks.language_model.download.record_files import Record, read_records

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from retune.core.errors import RetuneError
 from retune.core.params import module_names
-from retune.ingest import sources as data_sources
+from retune.ingest import data_sources
 from retune.tasks.qa.datasets import bundled, files, squad, squad_v2
 
 COMMIT = "7b6d24c440a36b6815f21b70d25016731768db1f"

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from retune.core.errors import RetuneError
 from retune.core.params import module_names
-from retune.ingest import sources as data_sources
+from retune.ingest import data_sources
 from retune.tasks.sentiment.datasets import bundled, files, sst2
 from retune.tasks.sentiment.download.rows import Layout, Record, read_records
 

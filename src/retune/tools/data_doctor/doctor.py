@@ -21,7 +21,7 @@ from retune.tools.data_doctor.layout import (
 from retune.tools.data_doctor.mending import Mender, question
 from retune.tools.data_doctor.near_duplicates import near_findings, similar_findings
 from retune.tools.data_doctor.sorting import in_order
-from retune.tools.data_doctor.tolerant_reader import lenient_records
+from retune.tools.data_doctor.tolerant_reader import tolerant_records
 from retune.tools.data_doctor.writing import write_log, write_mended
 
 
@@ -138,7 +138,7 @@ class _Split:
 
     def _examined(self, path: Path, file: str) -> tuple[list[Finding], list[Record]]:
         self._mender.findings, self.checker.findings = [], []
-        records, findings = lenient_records(path, file)
+        records, findings = tolerant_records(path, file)
         if self._drop:
             findings = [_dropped_item(finding) for finding in findings]
         mended = self._mender.mend(records)

@@ -26,7 +26,7 @@ _Hashes = NDArray[np.uint64]
 _Key = tuple[int, bytes]
 
 
-class Neighbours:
+class MinHashIndex:
     """Contexts that were added, to be asked for one that is near another."""
 
     def __init__(self, contexts: Iterable[str] = ()) -> None:

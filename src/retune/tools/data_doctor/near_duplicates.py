@@ -14,9 +14,9 @@ def similar_findings(checker: Checker) -> Iterator[Finding]:
     names = _names(checker)
     if len(names) < 2:
         return
-    from retune.tools.data_doctor.minhash import Neighbours
+    from retune.tools.data_doctor.minhash import MinHashIndex
 
-    known = Neighbours()
+    known = MinHashIndex()
     for context, name in names.items():
         if near := known.add(context):
             other, similarity = near
@@ -27,10 +27,10 @@ def similar_findings(checker: Checker) -> Iterator[Finding]:
 
 def near_findings(train: Checker, validation: Checker) -> Iterator[Finding]:
     """Contexts of validation that are near one of train, but not the same."""
-    from retune.tools.data_doctor.minhash import Neighbours
+    from retune.tools.data_doctor.minhash import MinHashIndex
 
     names = _names(train)
-    known = Neighbours(names)
+    known = MinHashIndex(names)
     for context, name in _names(validation).items():
         if context not in names and (near := known.nearest(context)):
             other, similarity = near

@@ -28,7 +28,7 @@ _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[^\s",\[\]{}:]+|\S', re.DOTALL)
 _NO_VALUE = (None, ",", "[", "{", ":")
 
 
-def lenient_records(path: Path, file: str) -> tuple[list[Record], list[Finding]]:
+def tolerant_records(path: Path, file: str) -> tuple[list[Record], list[Finding]]:
     """The records of a file, and findings about its bytes, its text and its structure.
 
     Raises:

@@ -17,8 +17,8 @@ from retune.tasks.language_model.compare.pair_bootstrap import Difference, Drawn
 from retune.tasks.language_model.outputs.records import (
     PAIRS,
     TEXTS,
+    GeneratedText,
     ReferencePair,
-    Said,
     read_continuations,
     read_likelihoods,
     read_pairs,
@@ -77,13 +77,13 @@ def compare(
     _require_one_model_a_state(likelihoods, generated, methods)
     pairs = read_pairs(features)
     perplexities = _perplexities(features, likelihoods, pairs, params)
-    said = {
+    generations = {
         (state, method): read_continuations(generated / state / method, pairs)
         for state in STATES
         for method in methods
     }
-    figures = {place: _figures(pairs, each, params) for place, each in said.items()}
-    scores = [_scores(*place, said[place], figures[place], params) for place in said]
+    figures = {place: _figures(pairs, each, params) for place, each in generations.items()}
+    scores = [_scores(*place, generations[place], figures[place], params) for place in generations]
     written = {
         "perplexity": perplexities,
         "scores": scores,
@@ -123,8 +123,10 @@ def _perplexities(
     return rows
 
 
-def _figures(pairs: Sequence[ReferencePair], said: Sequence[Said], params: ScoreParams) -> Figures:
-    rows = [shares(*each, params) for each in zip(pairs, said, strict=True)]
+def _figures(
+    pairs: Sequence[ReferencePair], generations: Sequence[GeneratedText], params: ScoreParams
+) -> Figures:
+    rows = [shares(*each, params) for each in zip(pairs, generations, strict=True)]
     return {name: _drawn([row[name] for row in rows], params) for name in compared(params)}
 
 
@@ -133,10 +135,14 @@ def _drawn(rows: Sequence[Share], params: ScoreParams) -> Drawn:
 
 
 def _scores(
-    state: str, method: str, said: Sequence[Said], figures: Figures, params: ScoreParams
+    state: str,
+    method: str,
+    generations: Sequence[GeneratedText],
+    figures: Figures,
+    params: ScoreParams,
 ) -> dict[str, Any]:
     longest = params.longest_ngram
-    distinct = {f"distinct_{longest}": distinct_n([each.tokens for each in said], longest)}
+    distinct = {f"distinct_{longest}": distinct_n([each.tokens for each in generations], longest)}
     values = {name: each.value for name, each in figures.items()}
     return {"state": state, "method": method, **values, **distinct}
 
@@ -178,21 +184,21 @@ def _print(scores: Rows, written: Mapping[str, Rows], params: ScoreParams) -> No
     ]
     print_table(["model", "method"], [*columns.values()], cells)
     for row in written["perplexity"]:
-        told = f"{row['before']:.2f} before, {row['after']:.2f} after"
-        _say(f"perplexity of {row['of']} {told}: {_told(row)}")
+        values = f"{row['before']:.2f} before, {row['after']:.2f} after"
+        _say(f"perplexity of {row['of']} {values}: {_difference_text(row)}")
     for row in written["states"]:
         if row["figure"] == "rouge_1_f1":
-            _say(f"{row['method']} after over before: ROUGE-1 {_told(row)}")
+            _say(f"{row['method']} after over before: ROUGE-1 {_difference_text(row)}")
     for row in written["methods"]:
         if row["figure"] == "rouge_1_f1" and row["state"] == "after":
-            _say(f"{row['one']} over {row['other']}, after: ROUGE-1 {_told(row)}")
+            _say(f"{row['one']} over {row['other']}, after: ROUGE-1 {_difference_text(row)}")
 
 
 def _cell(name: str, value: float) -> str:
     return f"{value:.1f}" if name == "tokens" else f"{value:.3f}"
 
 
-def _told(row: Mapping[str, Any]) -> str:
+def _difference_text(row: Mapping[str, Any]) -> str:
     found = Difference(*(row[name] for name in Difference._fields))
     return (
         f"{found.difference:+.3f}, {found.low:+.3f} to {found.high:+.3f} over resampled texts "

@@ -10,7 +10,7 @@ from pydantic.dataclasses import dataclass
 from retune.core.params import STRICT
 from retune.fetch.fetching import Source
 from retune.fetch.hub import HubParams
-from retune.ingest.sources import hub_sources
+from retune.ingest.data_sources import hub_sources
 
 REPOSITORY = "stanfordnlp/coqa"
 COUNTS = {"train": 7_199, "validation": 500}

@@ -8,7 +8,7 @@ from pydantic.dataclasses import dataclass
 
 from retune.core.params import STRICT
 from retune.fetch.fetching import Source
-from retune.ingest.sources import own_sources
+from retune.ingest.data_sources import own_sources
 
 _SECTION = "language_model.datasets.files"
 _SUFFIXES = (".txt", ".jsonl")

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from retune.core.errors import RetuneError
 from retune.core.params import STRICT, Positive
-from retune.tasks.language_model.generate.kv_cache import Stepper
+from retune.tasks.language_model.generate.kv_cache import CachedDecoder
 from retune.tasks.language_model.generate.processors import FORBIDDEN, History, Processor
 from retune.tasks.language_model.texts.prompts import Tokens
 
@@ -48,14 +48,14 @@ class Rules(NamedTuple):
     ends: Tensor  # the tokens that end a continuation, which may be none
     processors: Sequence[Processor]
 
-    def processed(self, scores: Tensor, stepper: Stepper, generated: Tensor) -> Tensor:
+    def processed(self, scores: Tensor, decoder: CachedDecoder, generated: Tensor) -> Tensor:
         """What the processors make of the scores (R, V) of rows that have `generated` (R, N)."""
         if not self.processors:
             return scores
         scores = scores.clone()
         after = torch.ones_like(generated, dtype=torch.bool)
-        tokens = torch.cat([stepper.tokens, generated], 1)
-        real = torch.cat([stepper.real, after], 1)
+        tokens = torch.cat([decoder.tokens, generated], 1)
+        real = torch.cat([decoder.real, after], 1)
         history = History(tokens, real, generated.shape[1], self.ends)
         for processor in self.processors:
             processor(scores, history)
@@ -112,17 +112,17 @@ def candidates(scores: Tensor, params: SamplingParams) -> Candidates:
     return Candidates(tokens, probabilities)
 
 
-def greedy(stepper: Stepper, rules: Rules) -> list[list[Continuation]]:
+def greedy(decoder: CachedDecoder, rules: Rules) -> list[list[Continuation]]:
     """One continuation of each prompt, of the most likely token each time."""
-    return _extended(stepper, rules, lambda scores: scores.argmax(1))
+    return _extended(decoder, rules, lambda scores: scores.argmax(1))
 
 
 def sample(
-    stepper: Stepper, rules: Rules, params: SamplingParams, draws: Tensor
+    decoder: CachedDecoder, rules: Rules, params: SamplingParams, draws: Tensor
 ) -> list[list[Continuation]]:
     """Continuations drawn by `draws` (R, N): as many of each prompt as it has rows, best first."""
-    steps = iter(draws.to(stepper.tokens.device).unbind(1))
-    return _extended(stepper, rules, lambda scores: drawn(candidates(scores, params), next(steps)))
+    steps = iter(draws.to(decoder.tokens.device).unbind(1))
+    return _extended(decoder, rules, lambda scores: drawn(candidates(scores, params), next(steps)))
 
 
 def draws_of(prompts: Sequence[Tokens], copies: int, steps: int, seed: int) -> Tensor:
@@ -153,24 +153,24 @@ def drawn(found: Candidates, draws: Tensor) -> Tensor:
 
 
 def _extended(
-    stepper: Stepper, rules: Rules, choose: Callable[[Tensor], Tensor]
+    decoder: CachedDecoder, rules: Rules, choose: Callable[[Tensor], Tensor]
 ) -> list[list[Continuation]]:
     """Continue every row by itself; `choose` makes tokens (R) of scores (R, V), which are logits.
 
     Their continuations are ranked by the mean log-probability of a token.
     """
-    rows = len(stepper.tokens)
-    tokens = stepper.tokens.new_zeros(rows, rules.max_new_tokens)
+    rows = len(decoder.tokens)
+    tokens = decoder.tokens.new_zeros(rows, rules.max_new_tokens)
     logs = torch.zeros(tokens.shape, device=tokens.device)
     lengths = torch.full((rows,), rules.max_new_tokens, device=tokens.device)
-    logits = stepper.start()
+    logits = decoder.start()
     for step in range(rules.max_new_tokens):
-        scores = rules.processed(logits, stepper, tokens[:, :step])
+        scores = rules.processed(logits, decoder, tokens[:, :step])
         running = lengths > step
         if rules.processors:
             stuck = running & (scores.amax(1) == FORBIDDEN)
             if stuck.any():
-                raise rules.no_choice(int(stuck.nonzero()[0]) // stepper.copies)
+                raise rules.no_choice(int(stuck.nonzero()[0]) // decoder.copies)
             scores = torch.where(running[:, None], scores, logits)  # what has ended may be stuck
         chosen = choose(scores)
         tokens[:, step] = chosen
@@ -178,10 +178,10 @@ def _extended(
         lengths[running & torch.isin(chosen, rules.ends)] = step + 1
         if step + 1 == rules.max_new_tokens or not (lengths > step + 1).any():
             break
-        logits = stepper.next(chosen)
+        logits = decoder.next(chosen)
     within = torch.arange(rules.max_new_tokens, device=tokens.device) < lengths[:, None]
     means = logs.where(within, 0.0).sum(1) / lengths
-    return ranked(tokens, logs, lengths, means, stepper.copies)
+    return ranked(tokens, logs, lengths, means, decoder.copies)
 
 
 def ranked(

@@ -19,14 +19,14 @@ from retune.tasks.language_model.generate.decoding import (
     greedy,
     sample,
 )
-from retune.tasks.language_model.generate.kv_cache import Stepper
+from retune.tasks.language_model.generate.kv_cache import CachedDecoder
 from retune.tasks.language_model.generate.processors import ProcessorParams
 from retune.tasks.language_model.texts.prompts import Padded, Tokens, check_tokens, vocabulary_size
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-    from retune.tasks.language_model.generate.text_generator import Speaker
+    from retune.tasks.language_model.generate.text_generator import TextGenerator
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -105,17 +105,17 @@ def generate(
             some = [prompts[number] for number in numbers]
             rules = Rules(numbers, params.max_new_tokens, stops, processors)
             batch = Padded.left(some, device)
-            stepper = Stepper(model, batch, params.copies, params.max_new_tokens)
-            continued = _continued(stepper, rules, params, some, seed)
+            decoder = CachedDecoder(model, batch, params.copies, params.max_new_tokens)
+            continued = _continued(decoder, rules, params, some, seed)
             found.update(zip(numbers, continued, strict=True))
     return [found[number] for number in range(len(prompts))]
 
 
 def best_continuations(
-    voice: "Speaker", prompts: Sequence[Tokens], params: GenerationParams, seed: int
+    generator: "TextGenerator", prompts: Sequence[Tokens], params: GenerationParams, seed: int
 ) -> list[Continuation]:
     """Return the best continuation of each prompt; arguments and errors as for `generate`."""
-    found = generate(voice.model, prompts, params, voice.ends, seed)
+    found = generate(generator.model, prompts, params, generator.ends, seed)
     return [every[0] for every in found]
 
 
@@ -134,11 +134,15 @@ def check_ends(ends: Sequence[int], vocabulary: int) -> None:
 
 
 def _continued(
-    stepper: Stepper, rules: Rules, params: GenerationParams, prompts: Sequence[Tokens], seed: int
+    decoder: CachedDecoder,
+    rules: Rules,
+    params: GenerationParams,
+    prompts: Sequence[Tokens],
+    seed: int,
 ) -> list[list[Continuation]]:
     if params.beam_search is not None:
-        return beam_search(stepper, rules, params.beam_search)
+        return beam_search(decoder, rules, params.beam_search)
     if params.sampling is not None:
         draws = draws_of(prompts, params.copies, params.max_new_tokens, seed)
-        return sample(stepper, rules, params.sampling, draws)
-    return greedy(stepper, rules)
+        return sample(decoder, rules, params.sampling, draws)
+    return greedy(decoder, rules)

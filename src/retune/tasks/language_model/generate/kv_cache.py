@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
-class Stepper:
+class CachedDecoder:
     """R rows that grow by a token a step, those of a prompt side by side.
 
     What was read stays in the model's cache of keys and values. Use it where there are neither

@@ -37,11 +37,11 @@ def pieces(
         tokens: those that follow.
         probabilities: of these.
     """
-    found, said, begin = [], decode(list(prompt)), 0
+    found, before, begin = [], decode(list(prompt)), 0
     for end in range(1, len(tokens) + 1):
         text = decode([*prompt, *tokens[:end]])
         if text.endswith(_INCOMPLETE) and end < len(tokens):
             continue
-        found.append(Piece(text[len(said) :], list(probabilities[begin:end])))
-        said, begin = text, end
+        found.append(Piece(text[len(before) :], list(probabilities[begin:end])))
+        before, begin = text, end
     return found

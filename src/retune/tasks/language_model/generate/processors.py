@@ -1,4 +1,4 @@
-"""Changes to the scores of the next token, made in place by what was said before.
+"""Changes to the scores of the next token, made in place by what was seen before.
 
 A processor is a function of scores (R, V) and the `History` of the R rows. It meets every token
 that may come next at once, and no row by itself. A score of minus infinity forbids a token.
@@ -25,7 +25,7 @@ class History(NamedTuple):
     generated: int  # how many of the T come after the prompt
     ends: Tensor  # the tokens that end a continuation, which may be none
 
-    def said(self) -> Tensor:
+    def seen(self) -> Tensor:
         """The tokens (R, T) with the last one of each row, which is real, in place of padding."""
         return torch.where(self.real, self.tokens, self.tokens[:, -1:])
 
@@ -41,9 +41,9 @@ class RepetitionPenalty:
 
     def __call__(self, scores: Tensor, history: History) -> None:
         """Multiply scores below 0, divide those above."""
-        said = history.said()
-        old = scores.gather(1, said)
-        scores.scatter_(1, said, torch.where(old < 0, old * self.penalty, old / self.penalty))
+        seen = history.seen()
+        old = scores.gather(1, seen)
+        scores.scatter_(1, seen, torch.where(old < 0, old * self.penalty, old / self.penalty))
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -55,7 +55,7 @@ class WordBlock:
     def __call__(self, scores: Tensor, history: History) -> None:
         """Forbid them."""
         begin = 0 if self.window is None else -self.window
-        scores.scatter_(1, history.said()[:, begin:], FORBIDDEN)
+        scores.scatter_(1, history.seen()[:, begin:], FORBIDDEN)
 
 
 @dataclass(frozen=True, config=STRICT)

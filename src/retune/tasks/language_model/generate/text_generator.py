@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from retune.tasks.language_model.generate.decoding import Continuation
 
 
-class Speaker(NamedTuple):
+class TextGenerator(NamedTuple):
     """A model that says what comes next, and the tokenizer that it was trained with."""
 
     model: "PreTrainedModel"
@@ -56,7 +56,7 @@ class Speaker(NamedTuple):
         return pieces(self.decode, prompt, found.tokens, found.probabilities)
 
 
-def speaker(model: "PreTrainedModel", tokenizer_folder: Path) -> Speaker:
+def load_text_generator(model: "PreTrainedModel", tokenizer_folder: Path) -> TextGenerator:
     """`model`, on the GPU where there is one, with the tokenizer in a folder.
 
     Raises:
@@ -69,7 +69,7 @@ def speaker(model: "PreTrainedModel", tokenizer_folder: Path) -> Speaker:
             f"{tokenizer_folder} has {id_count(tokenizer)}; use the tokenizer that the model was "
             "trained with"
         )
-    return Speaker(on_best_device(model), tokenizer)
+    return TextGenerator(on_best_device(model), tokenizer)
 
 
 def on_best_device(model: "PreTrainedModel") -> "PreTrainedModel":

@@ -28,7 +28,7 @@ class ReferencePair:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class GeneratedText:
     """What a model said after a first sentence; `tokens` are without the one that ended it."""
 
     text: str
@@ -75,7 +75,7 @@ def read_texts(features: Path) -> list[tuple[str, list[int]]]:
     return texts
 
 
-def read_continuations(folder: Path, pairs: Sequence[ReferencePair]) -> list[Said]:
+def read_continuations(folder: Path, pairs: Sequence[ReferencePair]) -> list[GeneratedText]:
     """What was said after each of `pairs`.
 
     Raises:
@@ -86,7 +86,7 @@ def read_continuations(folder: Path, pairs: Sequence[ReferencePair]) -> list[Sai
     rows = list(_columns(path, *names))
     _require_same([row[0] for row in rows], [pair.id for pair in pairs], path, "generate")
     return [
-        Said(text, tokens[:-1] if ended else tokens, Likelihood(log, len(tokens)), ended)
+        GeneratedText(text, tokens[:-1] if ended else tokens, Likelihood(log, len(tokens)), ended)
         for _, text, tokens, log, ended in rows
     ]
 

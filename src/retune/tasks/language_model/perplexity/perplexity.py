@@ -11,7 +11,7 @@ from pydantic.dataclasses import dataclass
 from retune.core.errors import RetuneError
 from retune.core.files import atomic_path, write_json, write_json_lines
 from retune.core.params import STRICT, Positive
-from retune.tasks.language_model.generate.text_generator import speaker
+from retune.tasks.language_model.generate.text_generator import load_text_generator
 from retune.tasks.language_model.outputs.likelihoods import perplexity
 from retune.tasks.language_model.outputs.records import (
     PAIRS,
@@ -66,17 +66,17 @@ def write_perplexities(
     Raises:
         RetuneError: a pair is longer than the model's context, or so is the window.
     """
-    voice = speaker(model, features / "tokenizer")
+    generator = load_text_generator(model, features / "tokenizer")
     pairs, texts = read_pairs(features), read_texts(features)
     with of_pairs(features):
         sequences = [(pair.prompt_tokens, pair.continuation_tokens) for pair in pairs]
-        second = continuation_likelihoods(voice.model, sequences, params.batch_size)
+        second = continuation_likelihoods(generator.model, sequences, params.batch_size)
     try:
-        check_window(voice.model, params.window)
+        check_window(generator.model, params.window)
     except RetuneError as error:
         raise RetuneError(f"language_model.perplexity.{error}") from None
     whole = text_likelihoods(
-        voice.model, [tokens for _, tokens in texts], params.window, params.stride,
+        generator.model, [tokens for _, tokens in texts], params.window, params.stride,
         params.batch_size,
     )  # fmt: skip
     with atomic_path(likelihoods) as folder:

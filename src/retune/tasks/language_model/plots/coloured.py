@@ -20,7 +20,7 @@ class Level(NamedTuple):
 
     below: float
     colour: str
-    told: str
+    label: str
 
 
 #: What is not below 1 has the colour of the last one.
@@ -83,14 +83,14 @@ def terminal_legend() -> "Text":
 
     text = Text("probability: ")
     for each in LEVELS:
-        text.append(f" {each.told} ", _style(each)).append(" ")
+        text.append(f" {each.label} ", _style(each)).append(" ")
     return text
 
 
 def page(title: str, texts: Sequence[Coloured]) -> str:
     """A whole page of HTML with a legend; the pointer on a piece shows its probability."""
     legend = " ".join(
-        f'<span class="p{number}">&nbsp;{each.told}&nbsp;</span>'
+        f'<span class="p{number}">&nbsp;{each.label}&nbsp;</span>'
         for number, each in enumerate(LEVELS)
     )
     return "\n".join(

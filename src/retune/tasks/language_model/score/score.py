@@ -16,8 +16,8 @@ from pydantic.dataclasses import dataclass
 from retune.core.files import write_json
 from retune.core.params import STRICT, Positive, Seed
 from retune.tasks.language_model.outputs.records import (
+    GeneratedText,
     ReferencePair,
-    Said,
     read_continuations,
     read_pairs,
 )
@@ -65,10 +65,10 @@ def score(features: Path, generated: Path, metrics: Path, params: ScoreParams) -
         RetuneError: the continuations are those of other pairs.
     """
     pairs = read_pairs(features)
-    said = read_continuations(generated, pairs)
-    figures = totals([shares(*each, params) for each in zip(pairs, said, strict=True)])
+    generations = read_continuations(generated, pairs)
+    figures = totals([shares(*each, params) for each in zip(pairs, generations, strict=True)])
     diversity = [
-        {"n": n, "distinct": distinct_n([each.tokens for each in said], n),
+        {"n": n, "distinct": distinct_n([each.tokens for each in generations], n),
          "repetition": figures[f"repetition_{n}"]}
         for n in params.orders
     ]  # fmt: skip
@@ -80,17 +80,17 @@ def score(features: Path, generated: Path, metrics: Path, params: ScoreParams) -
     headline = {name: figures[name] for name in headlines(params)}
     details = {
         "pairs": len(pairs),
-        "empty": sum(not each.tokens for each in said),
-        "ended": sum(each.ended for each in said),
+        "empty": sum(not each.tokens for each in generations),
+        "ended": sum(each.ended for each in generations),
         "mean_log_probability": figures["mean_log_probability"],
         "tokenizer": params.tokenizer,
-        **_without_words(pairs, said, params.tokenizer),
+        **_without_words(pairs, generations, params.tokenizer),
     }
     _warn(details)
     lists = {"rouge": rouge, "diversity": diversity, "details": [details]}
     write_json(metrics, {"language_model": {**headline, **lists}})
-    told = ", ".join(f"{name} {value:.3f}" for name, value in headline.items())
-    return f"{told} of {len(pairs):,} continuations"
+    figures_text = ", ".join(f"{name} {value:.3f}" for name, value in headline.items())
+    return f"{figures_text} of {len(pairs):,} continuations"
 
 
 def headlines(params: ScoreParams) -> list[str]:
@@ -105,19 +105,19 @@ def compared(params: ScoreParams) -> list[str]:
     return [*headlines(params), *over_tokens, "ended", "mean_log_probability"]
 
 
-def shares(pair: ReferencePair, said: Said, params: ScoreParams) -> dict[str, Share]:
+def shares(pair: ReferencePair, generation: GeneratedText, params: ScoreParams) -> dict[str, Share]:
     """What a pair adds to each figure."""
-    first = said.tokens[: params.first_tokens]
+    first = generation.tokens[: params.first_tokens]
     words = TOKENIZERS[params.tokenizer]
-    found = _rouge_shares("", words(pair.continuation), words(said.text), params)
+    found = _rouge_shares("", words(pair.continuation), words(generation.text), params)
     found |= _rouge_shares("token_", pair.continuation_tokens, first, params)
     hits = ngram_hits(pair.continuation_tokens, first, params.longest_ngram)
     return found | {
         "ngram_hits": Share(hits, 1),
-        **{f"repetition_{n}": _repeated(said.tokens, n) for n in params.orders},
-        "tokens": Share(len(said.tokens), 1),
-        "ended": Share(said.ended, 1),
-        "mean_log_probability": Share(*said.likelihood),
+        **{f"repetition_{n}": _repeated(generation.tokens, n) for n in params.orders},
+        "tokens": Share(len(generation.tokens), 1),
+        "ended": Share(generation.ended, 1),
+        "mean_log_probability": Share(*generation.likelihood),
     }
 
 
@@ -132,11 +132,14 @@ def totals(rows: Sequence[Mapping[str, Share]]) -> dict[str, float]:
 
 
 def _without_words(
-    pairs: Sequence[ReferencePair], said: Sequence[Said], tokenizer: WordTokenizer
+    pairs: Sequence[ReferencePair], generations: Sequence[GeneratedText], tokenizer: WordTokenizer
 ) -> dict[str, int]:
     """Count the texts that are not empty, but have no word for the tokenizer."""
     words = TOKENIZERS[tokenizer]
-    references, continuations = [pair.continuation for pair in pairs], [each.text for each in said]
+    references, continuations = (
+        [pair.continuation for pair in pairs],
+        [each.text for each in generations],
+    )
     return {
         "references_without_words": sum(not words(text) for text in references if text.strip()),
         "continuations_without_words": sum(
@@ -165,11 +168,11 @@ def _warn(details: Mapping[str, Any]) -> None:
 
 
 def _rouge_shares(
-    prefix: str, reference: Sequence[Hashable], told: Sequence[Hashable], params: ScoreParams
+    prefix: str, reference: Sequence[Hashable], candidate: Sequence[Hashable], params: ScoreParams
 ) -> dict[str, Share]:
     found = {}
     for n in params.orders:
-        for kind, value in rouge_n(reference, told, n)._asdict().items():
+        for kind, value in rouge_n(reference, candidate, n)._asdict().items():
             found[f"{prefix}rouge_{n}_{kind}"] = Share(value, 1)
     return found
 

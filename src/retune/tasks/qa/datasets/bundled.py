@@ -4,7 +4,7 @@ from pydantic.dataclasses import dataclass
 
 from retune.core.params import STRICT
 from retune.fetch.fetching import Source
-from retune.ingest.sources import bundled_sources
+from retune.ingest.data_sources import bundled_sources
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -7,7 +7,7 @@ from pydantic.dataclasses import dataclass
 from retune.core.params import STRICT
 from retune.fetch.data_files import File, file_source
 from retune.fetch.fetching import Source
-from retune.ingest.sources import require_files
+from retune.ingest.data_sources import require_files
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -9,7 +9,7 @@ from pydantic.dataclasses import dataclass
 from retune.core.params import STRICT
 from retune.fetch.fetching import Source
 from retune.fetch.hub import HubParams
-from retune.ingest.sources import hub_sources
+from retune.ingest.data_sources import hub_sources
 
 REPOSITORY = "rajpurkar/squad_v2"
 COUNTS = {"train": 130_319, "validation": 11_873}

@@ -22,8 +22,8 @@ from retune.tasks.qa.postprocess.answers import Answers, Counts, RankedAnswer
 from retune.tasks.qa.postprocess.logits import read_parts
 from retune.tasks.qa.postprocess.spans import Candidates, Floats, chunks, find_spans, probabilities
 from retune.tasks.qa.questions.examples import Passage, read_passages
+from retune.tasks.qa.windows.answer_lengths import note_long_answers
 from retune.tasks.qa.windows.characters import whole_characters
-from retune.tasks.qa.windows.reach import out_of_reach
 from retune.tasks.qa.windows.windows import Windows, changes
 
 
@@ -54,7 +54,7 @@ def postprocess(
     keep_freed_memory()
     counts = Counts()
     parts = read_parts(features / "validation.arrow", logits)
-    parts = out_of_reach(golds, parts, params.max_answer_length, counts.too_long)
+    parts = note_long_answers(golds, parts, params.max_answer_length, counts.too_long)
     with atomic_path(predictions) as folder, json_lines_writer(folder / "nbest.jsonl") as write:
 
         def texts() -> Iterator[tuple[str, str]]:

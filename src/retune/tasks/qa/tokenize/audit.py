@@ -18,7 +18,7 @@ from retune.tasks.qa.questions.examples import Answer, Example
 from retune.tasks.qa.score.normalizers import NORMALIZERS
 from retune.tasks.qa.score.score import Normalizer
 from retune.tasks.qa.tokenize.ceiling import Ceiling, TokenChars, span_text
-from retune.tasks.qa.windows.reach import shortest_answers
+from retune.tasks.qa.windows.answer_lengths import shortest_answers
 from retune.tasks.qa.windows.windows import Features, Longs, changes
 
 _Label = tuple[int, int] | None  # characters [first, behind the last) in the context

@@ -67,7 +67,7 @@ def translated(
     """
     path = _cache_file(checkpoint, section, decoding)
     known = _kept(path)
-    # Neighbours of one length are padded little; the order does not depend on the data set's.
+    # MinHashIndex of one length are padded little; the order does not depend on the data set's.
     missing = sorted({*texts} - known.keys(), key=lambda text: (len(text), text))
     if missing:
         translator = _Translator(resolve(checkpoint, section), section, decoding)
@@ -81,11 +81,11 @@ def translated(
 
 def _cache_file(checkpoint: CheckpointParams, section: str, decoding: Decoding) -> Path:
     """The file of what decides a translation; batches do not."""
-    told = [checkpoint.revision, str(decoding.beams), str(decoding.max_length)]
+    parts = [checkpoint.revision, str(decoding.beams), str(decoding.max_length)]
     if not is_commit(checkpoint.revision):  # it tells the weights alone
         folder = resolve(checkpoint, section)
-        told += [f"{name} {sha256(folder / name)}" for name in _FILES if (folder / name).is_file()]
-    digest = hashlib.sha256(" ".join(told).encode()).hexdigest()
+        parts += [f"{name} {sha256(folder / name)}" for name in _FILES if (folder / name).is_file()]
+    digest = hashlib.sha256(" ".join(parts).encode()).hexdigest()
     return cache_folder() / "translations" / f"{digest}.jsonl"
 
 

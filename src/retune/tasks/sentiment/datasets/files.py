@@ -8,7 +8,7 @@ from pydantic.dataclasses import dataclass
 
 from retune.core.params import STRICT, Positive
 from retune.fetch.fetching import Source
-from retune.ingest.sources import own_sources
+from retune.ingest.data_sources import own_sources
 from retune.tasks.sentiment.download.labels import label_text
 from retune.tasks.sentiment.download.rows import Layout
 from retune.tasks.sentiment.texts.examples import LABELS

@@ -104,7 +104,7 @@ def pass_rates(
     }
 
 
-def rates_of_one_answer(probes: Sequence[Probe], tolerance: float) -> dict[str, Any]:
+def constant_baseline(probes: Sequence[Probe], tolerance: float) -> dict[str, Any]:
     """`pass_rates` of a model that says the same of every text: of two, the one that passes more.
 
     It passes every invariance test and every `up` and `down`, so that only what a model passes
@@ -134,8 +134,8 @@ def _rate(passed: Sequence[bool]) -> dict[str, Any]:
 
 
 def _failure(probe: Probe, before: float, after: float) -> dict[str, Any]:
-    told = {"capability": probe.capability, "kind": probe.kind, "expected": probe.expected}
+    fields = {"capability": probe.capability, "kind": probe.kind, "expected": probe.expected}
     texts: dict[str, Any] = {"sentence": probe.sentence, "positive": before}
     if probe.changed:
         texts |= {"changed": probe.changed, "changed_positive": after}
-    return told | texts
+    return fields | texts

@@ -104,9 +104,9 @@ def score(
     }
     write_json(metrics, {"sentiment": {**headline, **details}})
     _write_plots(confusion, reliability, gold, runs, params.bins)
-    told = ", ".join(f"{SCORES[key]} {_told(by_score[key])}" for key in SCORES)
+    scores_text = ", ".join(f"{SCORES[key]} {_mean_text(by_score[key])}" for key in SCORES)
     return (
-        f"{told} over {len(gold.ids):,} texts and {len(seeds)} seeds; accuracy "
+        f"{scores_text} over {len(gold.ids):,} texts and {len(seeds)} seeds; accuracy "
         f"{together['accuracy']:.2f} as an ensemble"
     )
 
@@ -151,14 +151,14 @@ def spread_row(score: str, by_seed: Mapping[int, float]) -> dict[str, Any]:
     }
 
 
-def told(mean: float, half_width: float | None) -> str:
+def interval_text(mean: float, half_width: float | None) -> str:
     """A mean and its interval, for people."""
     return f"{mean:.2f}" if half_width is None else f"{mean:.2f} ± {half_width:.2f}"
 
 
-def _told(by_seed: Mapping[int, float]) -> str:
+def _mean_text(by_seed: Mapping[int, float]) -> str:
     values = list(by_seed.values())
-    return told(statistics.fmean(values), interval_half_width(values))
+    return interval_text(statistics.fmean(values), interval_half_width(values))
 
 
 def _write_plots(

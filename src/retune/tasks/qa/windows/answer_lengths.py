@@ -21,7 +21,7 @@ class Answered(Protocol):
         """First character of each reference answer, and the one behind its last."""
 
 
-def out_of_reach(
+def note_long_answers(
     examples: Iterable[AnsweredPassage], parts: Iterable[Part], longest: int, lost: list[str]
 ) -> Iterator[Part]:
     """Pass on `parts`, and add to `lost` the questions that no span can answer word for word.
