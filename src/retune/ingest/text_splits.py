@@ -1,20 +1,17 @@
 """Checks of a data set whose rows are texts, whatever else a row of the task has."""
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from retune.core.errors import excerpt
 from retune.ingest.canonical import Checked
+from retune.ingest.characters import control_characters, lone_surrogate
 from retune.ingest.dedup_key import dedup_key
-from retune.ingest.findings import Finding
+from retune.ingest.findings import Finding, typed
 
 #: What to do about rows in conflict.
 Policy = Literal["error", "drop", "keep"]
-
-_SURROGATE = re.compile("[\ud800-\udfff]")
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 
 class Texted(Protocol):
@@ -124,16 +121,13 @@ def overlap(train: Split[T], validation: Split[T]) -> dict[str, str]:
 def faults_of_text(value: Any, file: str, where: str, whole: str) -> Iterator[Finding]:
     """Yield what is wrong with the value of a text; `whole` is what a user would delete."""
     if not isinstance(value, str):
-        message = f"the text {excerpt(value)} ({type(value).__name__}) is not a string"
-        yield error(file, where, "wrong_type", message)
+        yield error(file, where, "wrong_type", f"the text {typed(value)} is not a string")
     elif not value.strip():
         message = f"the text is empty; fill it, or delete {whole}"
         yield error(file, where, "empty_field", message)
-    elif not value.isascii() and (half := _SURROGATE.search(value)):
-        message = f"half of a surrogate pair, {excerpt(half[0])}, at offset {half.start()}"
+    elif message := lone_surrogate(value):
         yield error(file, where, "lone_surrogate", f"{message}; export the file again")
-    elif found := _CONTROL.findall(value):
-        message = f"{len(found)} control characters, the first {excerpt(found[0])}"
+    elif message := control_characters(value):
         yield Finding("control_characters", "note", file, where, "", message)
 
 

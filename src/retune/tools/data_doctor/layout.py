@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 from retune.core.errors import excerpt
+from retune.ingest.characters import control_characters
 from retune.ingest.findings import Change, Finding
 from retune.tasks.qa.download.kinds import KINDS
 from retune.tasks.qa.download.reading import Record
@@ -13,7 +14,6 @@ from retune.tools.data_doctor.answer_repair import is_nested
 
 #: Zero-width and direction characters; not the joiners, which scripts and emoji need.
 _INVISIBLE = re.compile("[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 #: So many questions without an answer may be an oversight.
 _FEW = 4
 _NUMBERS = re.compile(r"\d+")
@@ -108,8 +108,8 @@ def _texts(records: Iterable[Record]) -> Iterator[tuple[str, tuple[str, Record, 
 
 
 def _oddities(text: str, field: str, composed: bool) -> Iterator[tuple[str, str]]:
-    if field == "question" and (found := _CONTROL.findall(text)):
-        yield "control_characters", f"{len(found)}, the first {excerpt(found[0])}"
+    if field == "question" and (message := control_characters(text)):
+        yield "control_characters", message
     if found := _INVISIBLE.findall(text):
         first = unicodedata.name(found[0], "unnamed")
         yield "invisible_characters", f"{len(found)}, the first U+{ord(found[0]):04X} {first}"

@@ -1,7 +1,6 @@
-"""Records to texts: every fault of every text found and named with its place.
+"""Check records and make texts of them; every fault of every text becomes a finding.
 
-The download stage stops at errors. What was dropped or is merely worth knowing becomes a
-note, so that nothing happens in silence.
+The download stage stops at errors. Everything that is dropped or worth knowing becomes a note.
 """
 
 from collections.abc import Iterable
@@ -15,7 +14,7 @@ from retune.tasks.language_model.texts.texts import Text
 
 
 def add(split: Split[Text], items: Iterable[Record | Finding]) -> None:
-    """Check what `read_records` gave for a file."""
+    """Check the items of `read_records`."""
     for item in items:
         split.read += 1
         if isinstance(item, Finding):
@@ -28,7 +27,7 @@ def add(split: Split[Text], items: Iterable[Record | Finding]) -> None:
 
 
 def duplicates(split: Split[Text]) -> dict[str, str]:
-    """All texts that stand in the split before, by id, with a message."""
+    """Texts that the split has already: their ids, with a message for each."""
     first: dict[str, Text] = {}
     found = {}
     for text in split.rows:
