@@ -1,9 +1,11 @@
-"""Beam search: the likeliest continuations among those that keep to the best K at every step.
+"""Beam search: the likeliest continuations among those that stay in the best K at every step.
 
-A search ends when no running beam can overtake the K best that came to their end. This is what
-`early_stopping="never"` is in transformers' `generate`; its other two settings end sooner:
-`True` as soon as K came to their end, `False`, the default, when the best running beam is worse
-than these at its present length. With a length penalty above 0 both may miss a better one.
+A search ends when no running beam can overtake the K best finished ones. transformers' `generate`
+does this with `early_stopping="never"`. Its other two settings end sooner: `True` when K beams are
+finished, `False`, the default, when the best running beam is worse than these at its present
+length. With a length penalty above 0 both may miss a better beam.
+
+Checked against `generate` of transformers (tests/language_model/test_decoding.py).
 """
 
 from typing import Annotated, NamedTuple

@@ -1,4 +1,8 @@
-"""Continuations of prompts, token by token: the most likely one each time, or one that is drawn."""
+"""Continue prompts token by token, with the most likely token each time or with a sampled one.
+
+Checked against `generate` and the logits warpers of transformers
+(tests/language_model/test_decoding.py).
+"""
 
 import math
 from collections.abc import Callable, Sequence
@@ -18,7 +22,7 @@ from retune.tasks.language_model.texts.prompts import Tokens
 
 
 class Continuation(NamedTuple):
-    """What follows a prompt; the token that ends it is its last one, where it came to an end."""
+    """What follows a prompt; the last token is the one that ends it, if it was not cut."""
 
     tokens: list[int]
     log_probabilities: list[float]  # of each token, as the model itself gives it
@@ -41,7 +45,7 @@ class Continuation(NamedTuple):
 
 
 class Rules(NamedTuple):
-    """What all ways of decoding go by."""
+    """Settings that greedy decoding, sampling and beam search share."""
 
     prompts: Sequence[int]  # the numbers of those in the batch, for messages
     max_new_tokens: int
@@ -49,7 +53,7 @@ class Rules(NamedTuple):
     processors: Sequence[Processor]
 
     def processed(self, scores: Tensor, decoder: CachedDecoder, generated: Tensor) -> Tensor:
-        """What the processors make of the scores (R, V) of rows that have `generated` (R, N)."""
+        """Apply the processors to the scores (R, V) of rows that have `generated` (R, N) tokens."""
         if not self.processors:
             return scores
         scores = scores.clone()
@@ -62,7 +66,7 @@ class Rules(NamedTuple):
         return scores
 
     def no_choice(self, place: int) -> RetuneError:
-        """The error for a prompt, by its place in the batch, that cannot go on as it should."""
+        """Return the error for a prompt, by its place in the batch, that no token can continue."""
         return RetuneError(
             f"the score processors forbid every token that could follow prompt "
             f"{self.prompts[place]}; loosen them (word_block.window, ngram_block.n), ask for fewer "
@@ -72,7 +76,7 @@ class Rules(NamedTuple):
 
 @dataclass(frozen=True, config=STRICT)
 class SamplingParams:
-    """How tokens are drawn.
+    """How tokens are sampled.
 
     Args:
         temperature: by which logits are divided.
@@ -89,14 +93,14 @@ class SamplingParams:
 
 
 class Candidates(NamedTuple):
-    """The tokens of each of R rows that may be drawn, the most likely one first."""
+    """The tokens that may be sampled in each of R rows, the most likely one first."""
 
     tokens: Tensor  # (R, C)
     probabilities: Tensor  # (R, C)
 
 
 def candidates(scores: Tensor, params: SamplingParams) -> Candidates:
-    """What is left of the scores (R, V): first by temperature, then by top k, then by top p."""
+    """Filter the scores (R, V) by temperature, then by top k, then by top p."""
     count = scores.shape[1]
     if params.top_k is not None:
         count = min(params.top_k, count)
@@ -113,14 +117,14 @@ def candidates(scores: Tensor, params: SamplingParams) -> Candidates:
 
 
 def greedy(decoder: CachedDecoder, rules: Rules) -> list[list[Continuation]]:
-    """One continuation of each prompt, of the most likely token each time."""
+    """Continue each prompt with the most likely token each time."""
     return _extended(decoder, rules, lambda scores: scores.argmax(1))
 
 
 def sample(
     decoder: CachedDecoder, rules: Rules, params: SamplingParams, draws: Tensor
 ) -> list[list[Continuation]]:
-    """Continuations drawn by `draws` (R, N): as many of each prompt as it has rows, best first."""
+    """Sample continuations by `draws` (R, N): one for each row of a prompt, best first."""
     steps = iter(draws.to(decoder.tokens.device).unbind(1))
     return _extended(decoder, rules, lambda scores: drawn(candidates(scores, params), next(steps)))
 
@@ -155,7 +159,7 @@ def drawn(found: Candidates, draws: Tensor) -> Tensor:
 def _extended(
     decoder: CachedDecoder, rules: Rules, choose: Callable[[Tensor], Tensor]
 ) -> list[list[Continuation]]:
-    """Continue every row by itself; `choose` makes tokens (R) of scores (R, V), which are logits.
+    """Continue every row by itself; `choose` picks tokens (R) by scores (R, V), which are logits.
 
     Their continuations are ranked by the mean log-probability of a token.
     """

@@ -1,4 +1,4 @@
-"""Stage `generate`: what a model says after the first sentence of each validation text."""
+"""Stage `generate`: continue the first sentence of each validation text."""
 
 import statistics
 from pathlib import Path
@@ -25,7 +25,7 @@ def write_continuations(
 ) -> str:
     """Continue the prompts of `features`; write the folder `generated`.
 
-    Of several continuations the best one is kept. Sampling draws by `seed`.
+    The best continuation of each prompt is kept. `seed` is the seed of sampling.
 
     Raises:
         RetuneError: a prompt cannot be read or continued, or the tokenizer is not the model's.

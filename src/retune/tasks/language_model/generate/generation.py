@@ -1,4 +1,4 @@
-"""Continuations of many prompts, batch by batch, by the search that params choose."""
+"""Continue many prompts, batch by batch, by the search that the params choose."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -31,14 +31,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, config=STRICT)
 class GenerationParams:
-    """How prompts are continued: by beam search, by sampling, or greedily where both are null.
+    """How prompts are continued: by beam search, by sampling, or greedily if both are null.
 
     Args:
         batch_size: how many prompts are continued together.
-        max_new_tokens: where a continuation is cut that has not come to its end.
+        max_new_tokens: a continuation that has not ended is cut here.
         beam_search: its settings, or null.
         sampling: its settings, or null.
-        processors: what changes the scores of the next token.
+        processors: they change the scores of the next token.
     """
 
     batch_size: Positive
@@ -73,18 +73,18 @@ def generate(
     ends: Sequence[int],
     seed: int,
 ) -> list[list[Continuation]]:
-    """The continuations of each prompt, best first.
+    """Continue each prompt; its continuations are ranked, best first.
 
-    Prompts of similar length are taken together. What is sampled for a prompt depends on its tokens
-    and `seed`, and not on the other prompts. Computes in the precision of the model's weights.
-    If it takes long, a bar shows how far it is.
+    Prompts of similar length share a batch. The samples of a prompt depend on its tokens and
+    `seed`, not on the other prompts. The precision is that of the model's weights. Long runs show
+    a progress bar.
 
     Args:
         model: a causal language model.
         prompts: their tokens.
         params: the search and its settings.
-        ends: the tokens that end a continuation (of end of sequence), which may be none.
-        seed: of what sampling draws.
+        ends: the tokens that end a continuation; there may be none.
+        seed: of sampling.
 
     Raises:
         RetuneError: a prompt is empty, too long or not of the model's vocabulary; there are more
@@ -120,16 +120,16 @@ def best_continuations(
 
 
 def check_ends(ends: Sequence[int], vocabulary: int) -> None:
-    """Refuse end tokens that there are not.
+    """Refuse end tokens outside the vocabulary.
 
     Raises:
-        RetuneError: one is not in the vocabulary.
+        RetuneError: there is one.
     """
     wrong = [end for end in ends if not 0 <= end < vocabulary]
     if wrong:
         raise RetuneError(
-            f"end token {wrong[0]} is not in the model's vocabulary of {vocabulary}; take that of "
-            "the tokenizer of the model's checkpoint"
+            f"end token {wrong[0]} is not in the model's vocabulary of {vocabulary}; use the one "
+            "of the model's own tokenizer"
         )
 
 

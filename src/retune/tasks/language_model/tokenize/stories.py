@@ -1,4 +1,8 @@
-"""Stories, and tokens of texts packed into blocks of equal length."""
+"""Stories, and tokens of texts packed into blocks of equal length.
+
+Packing is checked by hand against its definition: no token is lost
+(tests/language_model/test_story_pairs.py).
+"""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -29,7 +33,7 @@ def pack_tokens(texts: Iterable[Tokens], size: int, between: int | None) -> Bloc
         RetuneError: size is below 2, or the texts make no block.
     """
     if size < 2:
-        raise RetuneError(f"block_size: {size} leaves no token to be told; give 2 or more")
+        raise RetuneError(f"block_size: {size} leaves no token to predict; set 2 or more")
     end = [] if between is None else [between]
     stream = [token for text in texts for token in (*text, *end)]
     count = len(stream) // size

@@ -4,6 +4,8 @@ Shapes: W windows, N questions, C context tokens of the longest window, K best s
 ends) of a window. A span's score is the sum of its start and end logit, as in BERT
 (Devlin et al. 2019). Nothing depends on the order in which a sort leaves equal values,
 which differs between processors: ties go to the lowest position.
+
+Checked against the question-answering pipeline of transformers (tests/qa/test_spans.py).
 """
 
 from collections.abc import Callable, Iterable, Iterator

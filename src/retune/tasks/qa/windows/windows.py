@@ -1,12 +1,13 @@
-"""Cutting a tokenized context into overlapping windows and placing answers in them.
+"""Cut tokenized contexts into overlapping windows, and place answers in them.
 
-A window is one input of the model: special tokens, the question, and as much of the
-context as fits. Neighbouring windows of a question share `overlap` context tokens (the
-`doc_stride` of BERT's SQuAD code; fast tokenizers call it `stride`), so that an answer
-cut by one window's end stands whole in the next.
+A window is one input of the model: special tokens, the question, and as much of the context as
+fits. Neighbouring windows of a question share `overlap` context tokens (the `doc_stride` of BERT's
+SQuAD code; fast tokenizers call it `stride`). An answer that the end of one window cuts is
+therefore whole in the next.
 
-Everything here is a pure function of arrays; `retune.tasks.qa.tokenize.tokenize` does the reading,
-the tokenizer calls and the writing.
+Everything here is a pure function of arrays. `retune.tasks.qa.tokenize.tokenize` reads, calls the
+tokenizer and writes. Checked against the overflowing tokens of transformers' fast tokenizers
+(tests/qa/test_tokenize.py).
 """
 
 from dataclasses import dataclass
