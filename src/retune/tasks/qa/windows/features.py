@@ -1,8 +1,7 @@
-"""The windows of a split on disk: an Arrow stream, unpadded, read through a memory map.
+"""The windows of a split on disk: an unpadded Arrow stream with a window in each row.
 
-A row is a window. `read_rows` gives the rows as a `datasets.Dataset` for models;
-`read_windows` gives the columns that span search needs as plain arrays; `feature_batches`
-gives all columns, part by part.
+`read_rows` returns the rows as a `datasets.Dataset` for models. `read_windows` returns the columns
+that span search needs as plain arrays. `feature_batches` yields all columns, part by part.
 """
 
 from collections.abc import Iterator
@@ -67,7 +66,7 @@ class WindowWriter:
 
 @contextmanager
 def window_writer(path: Path) -> Iterator[WindowWriter]:
-    """Open `path` for windows; the file appears when the block ends well."""
+    """Open `path` for windows; the file appears when the block ends without an error."""
     with feature_writer(path, _SCHEMA) as stream:
         yield WindowWriter(stream)
 
@@ -76,7 +75,7 @@ def read_rows(path: Path) -> "Dataset":
     """The windows as a memory-mapped `datasets.Dataset` whose rows hold numpy arrays.
 
     Raises:
-        RetuneError: where the file is absent or damaged, or a label is no place in its window.
+        RetuneError: the file is absent or damaged, or a label is outside its context.
     """
     from datasets import Dataset
 
@@ -88,9 +87,9 @@ def read_rows(path: Path) -> "Dataset":
 
 
 def _require_labels(table: pa.Table, path: Path) -> None:
-    """A label is the CLS token twice, or first and last of some of the context's tokens.
+    """Refuse labels that are neither CLS twice nor a span of the context's tokens.
 
-    What lies elsewhere would count for nothing in the loss, in silence.
+    The loss would ignore them silently.
     """
     start, end, cls, low, high = (
         _column(table, name)
@@ -101,7 +100,7 @@ def _require_labels(table: pa.Table, path: Path) -> None:
     if len(wrong):
         row = int(wrong[0])
         raise RetuneError(
-            f"{path}: window {row}: its answer is said to be the tokens {start[row]} to "
+            f"{path}: window {row}: its label is the tokens {start[row]} to "
             f"{end[row]}, but its context has the tokens {low[row]} to {high[row] - 1}; "
             f"{AGAIN}"
         )
@@ -122,7 +121,7 @@ def read_windows(path: Path) -> Windows:
     )
 
 
-# pyarrow's own ways from and to numpy import pandas, which takes longer than reading.
+# pyarrow's own conversions from and to numpy import pandas, which takes longer than reading.
 
 
 def _array(values: np.ndarray[Any, Any]) -> pa.Array:
@@ -131,7 +130,7 @@ def _array(values: np.ndarray[Any, Any]) -> pa.Array:
 
 
 def _numbers(column: pa.Array) -> np.ndarray[Any, Any]:
-    """The integers of a column, without copying; of lists those of all rows."""
+    """The integers of a column without copying; for lists, those of all rows in one array."""
     values = column.flatten() if column.type == _INTS else column
     dtype = values.type.to_pandas_dtype()
     data = values.buffers()[1]
@@ -148,9 +147,9 @@ def _flat(table: pa.Table, name: str) -> np.ndarray:
 
 
 def feature_batches(path: Path) -> Iterator[Features]:
-    """All columns, some hundreds of whole questions at a time, in constant memory.
+    """Yield all columns, some hundreds of whole questions at a time, in constant memory.
 
-    Not through a memory map: the pages of a map count as the process's own until it ends.
+    No memory map is used, because its pages count as the process's own until it ends.
     """
     with feature_reader(path, _SCHEMA.equals, _COLUMNS) as batches:
         for batch in batches:
@@ -160,7 +159,7 @@ def feature_batches(path: Path) -> Iterator[Features]:
 
 
 def count_windows(path: Path) -> dict[str, int]:
-    """How many `windows` and `tokens` the file has."""
+    """Count the `windows` and `tokens` of the file."""
     counts = {"windows": 0, "tokens": 0}
     for windows in feature_batches(path):
         counts["windows"] += len(windows)
