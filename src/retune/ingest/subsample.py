@@ -1,4 +1,4 @@
-"""How much of each split a download stage keeps, whatever the task, and what it says of it."""
+"""Limits: how much of each split a download stage keeps."""
 
 import hashlib
 import re
@@ -13,7 +13,7 @@ _LIMIT = re.compile(r"(sample )?([0-9]+(?:\.[0-9]+)?)(%?)", re.ASCII)
 
 @dataclass(frozen=True, config=STRICT)
 class LimitParams:
-    """How much of each split is kept, whatever the task.
+    """How much of each split is kept, in any task.
 
     A limit is null for all rows, `1000` or `"1%"` for the first of them in file
     order, `"sample 1000"` or `"sample 1%"` for a sample drawn by `sample_seed`, kept in
@@ -30,7 +30,7 @@ class LimitParams:
 
     @property
     def limits(self) -> dict[str, int | str | None]:
-        """By split."""
+        """The limit of each split."""
         return {"train": self.train_limit, "validation": self.validation_limit}
 
 
@@ -46,10 +46,10 @@ _Item = TypeVar("_Item", bound=Named)
 
 
 def limited(examples: list[_Item], limit: int | str | None, seed: int) -> list[_Item]:
-    """The part of `examples` that a limit of `LimitParams` names, in their order.
+    """Return the part of `examples` that a limit of `LimitParams` keeps, in their order.
 
-    A sample takes those with the lowest SHA-256 of seed and id, so that it
-    depends neither on their order nor on any library's random numbers.
+    A sample has the examples with the lowest SHA-256 of seed and id, so that it depends neither on
+    their order nor on the random numbers of a library.
     """
     if limit is None:
         return examples
@@ -62,7 +62,7 @@ def limited(examples: list[_Item], limit: int | str | None, seed: int) -> list[_
 
 
 def check_limit(name: str, limit: int | str | None) -> None:
-    """Refuse, by a `ValueError`, what is no limit of `LimitParams`."""
+    """Raise a `ValueError` for a value that is not a limit of `LimitParams`."""
     if limit is None:
         return
     try:

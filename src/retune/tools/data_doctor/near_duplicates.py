@@ -1,4 +1,4 @@
-"""Contexts that are almost the same, in one split or across two."""
+"""Find contexts that are almost the same, in one split or across two."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ from retune.tasks.qa.download.reading import Record
 
 
 def similar_findings(checker: Checker) -> Iterator[Finding]:
-    """Contexts of one split that are near an earlier one."""
+    """Note contexts of one split that are near an earlier one."""
     names = _names(checker)
     if len(names) < 2:
         return
@@ -26,7 +26,7 @@ def similar_findings(checker: Checker) -> Iterator[Finding]:
 
 
 def near_findings(train: Checker, validation: Checker) -> Iterator[Finding]:
-    """Contexts of validation that are near one of train, but not the same."""
+    """Note contexts of validation that are near one of train, but not equal."""
     from retune.tools.data_doctor.minhash import MinHashIndex
 
     names = _names(train)

@@ -1,4 +1,4 @@
-"""Answers that no window of the checkpoint's tokenizer holds whole."""
+"""Find answers that no window holds whole, with the pretrained encoder's tokenizer."""
 
 from itertools import islice
 from typing import Any
@@ -20,10 +20,10 @@ _FIELDS = {
 
 
 def window_findings(checker: Checker, squad_v2: bool) -> list[Finding]:
-    """What the windows of params.yaml lose of the sound questions of a split.
+    """Note what windows with the settings in params.yaml lose of the sound questions of a split.
 
     Raises:
-        RetuneError: for a checkpoint or lengths that allow no windows.
+        RetuneError: the tokenizer or the lengths allow no windows.
     """
     with Params() as params:
         settings = params.section("qa.tokenize", TokenizeParams)
@@ -37,7 +37,7 @@ def window_findings(checker: Checker, squad_v2: bool) -> list[Finding]:
         cut = windower.cut(batch, first_row=row)
         audit.add(batch, *cut)
         row += len(batch)
-    # That an answer has no place is the checker's to say.
+    # The checker already reports answers without a place.
     findings = [_finding(checker, **note) for note in notes if note["kind"] != "unplaced_answer"]
     if audit.unknown_share > WARNING_SHARE:
         file = checker.records[checker.examples[0].id].file

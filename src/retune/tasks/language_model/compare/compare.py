@@ -1,7 +1,7 @@
-"""Stage `compare`: before and after training, and methods of continuing, beside each other.
+"""Stage `compare`: compare the model before and after training, and the decoding methods.
 
-Each interval is of one difference alone: of many that are 0, one in twenty leaves it out by chance.
-It says what other pairs of sentences would have changed, not what another seed of training would.
+Each interval is for one difference: of many differences that are 0, one in twenty has an interval
+without 0 by chance. It covers the choice of the pairs of sentences, not the training seed.
 """
 
 import textwrap
@@ -37,7 +37,7 @@ Methods = Mapping[tuple[str, str], Figures]  # by state and method
 
 
 def state_folders(likelihoods: Path, generated: Path, methods: Sequence[str]) -> dict[str, Path]:
-    """By what they are called, the folders of likelihoods and continuations that are compared."""
+    """The compared folders of likelihoods and continuations, by name."""
     found = {}
     for state in STATES:
         found[f"{state} likelihoods"] = likelihoods / state
@@ -46,10 +46,10 @@ def state_folders(likelihoods: Path, generated: Path, methods: Sequence[str]) ->
 
 
 def require_generate_only(variants: Mapping[str, Mapping[str, Any]]) -> None:
-    """Refuse variants that would be compared by other settings than they were scored by.
+    """Refuse variants that were scored with other settings than those of the comparison.
 
     Raises:
-        RetuneError: one changes more than how texts are continued.
+        RetuneError: a variant changes more than the decoding.
     """
     for name, changes in variants.items():
         if more := [section for section in changes if section != "generate"]:
@@ -72,7 +72,7 @@ def compare(
     """Compare both states and all `methods`; write `table` (JSON) and `csv`, and print them.
 
     Raises:
-        RetuneError: what is compared is of other texts, or of several models in one state.
+        RetuneError: the folders belong to other texts, or a state has several models.
     """
     _require_one_model_a_state(likelihoods, generated, methods)
     pairs = read_pairs(features)
@@ -109,7 +109,7 @@ def _require_one_model_a_state(likelihoods: Path, generated: Path, methods: Sequ
 def _perplexities(
     features: Path, likelihoods: Path, pairs: Sequence[ReferencePair], params: ScoreParams
 ) -> list[dict[str, Any]]:
-    """Of second sentences and of whole texts, the perplexity before and after, and the change."""
+    """The perplexity of second sentences and whole texts before and after, and its change."""
     ids = {PAIRS: [pair.id for pair in pairs], TEXTS: [id_ for id_, _ in read_texts(features)]}
     rows = []
     for file, name in ((PAIRS, "second sentences"), (TEXTS, "texts")):
@@ -148,7 +148,7 @@ def _scores(
 
 
 def _between_states(figures: Methods, methods: Sequence[str]) -> list[dict[str, Any]]:
-    """By how much each figure of each method is higher after training than before."""
+    """How much higher each figure of each method is after training."""
     return [
         {"method": method, "figure": name,
          **difference(after, figures["before", method][name])._asdict()}
@@ -158,7 +158,7 @@ def _between_states(figures: Methods, methods: Sequence[str]) -> list[dict[str, 
 
 
 def _between_methods(figures: Methods, methods: Sequence[str]) -> list[dict[str, Any]]:
-    """By how much each figure of one method is higher than that of another, of the same model."""
+    """How much higher each figure of one method is than that of another, for the same model."""
     return [
         {"state": state, "one": one, "other": other, "figure": name,
          **difference(each, figures[state, other][name])._asdict()}
@@ -169,7 +169,7 @@ def _between_methods(figures: Methods, methods: Sequence[str]) -> list[dict[str,
 
 
 def _print(scores: Rows, written: Mapping[str, Rows], params: ScoreParams) -> None:
-    """The table within 80 columns, and a sentence for each change of what matters most."""
+    """Print the table in 80 columns, and a line for each of the main changes."""
     longest = params.longest_ngram
     columns = {
         **{f"rouge_{n}_f1": f"R-{n}" for n in params.orders},

@@ -1,6 +1,6 @@
-"""Stage `perplexity`: how likely a model finds the validation texts and their second sentences.
+"""Stage `perplexity`: compute the likelihood of validation texts and their second sentences.
 
-It depends on the model alone, not on how it is made to speak, so there is one for each state.
+It depends on the model only, not on the decoding method, so there is one for each state.
 """
 
 from pathlib import Path
@@ -60,11 +60,11 @@ def write_perplexities(
 ) -> str:
     """Read the validation split of `features`; write the folder `likelihoods`, and `metrics`.
 
-    A second sentence is read behind the first one, which does not count. All tokens weigh the
-    same, whichever text they are in.
+    A second sentence is read after the first one, which does not count. All tokens have the same
+    weight.
 
     Raises:
-        RetuneError: a pair is longer than the model's context, or so is the window.
+        RetuneError: a pair or the window is longer than the model's context.
     """
     generator = load_text_generator(model, features / "tokenizer")
     pairs, texts = read_pairs(features), read_texts(features)

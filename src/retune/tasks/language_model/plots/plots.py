@@ -1,7 +1,7 @@
-"""Stage `plots`: how probable each token of a continuation is, by the number of beams.
+"""Stage `plots`: the probability of each token of a continuation, by the number of beams.
 
-For the prompts of notebook N4 token by token, as tables and as coloured text; for all validation
-pairs as curves (`retune.tasks.language_model.plots.curves`).
+For the prompts of notebook N4 it is shown token by token, as tables and as coloured text. For all
+validation pairs it is shown as curves (`retune.tasks.language_model.plots.curves`).
 """
 
 import math
@@ -42,7 +42,7 @@ Sizes = Annotated[list[Positive], Field(min_length=1)]
 
 @dataclass(frozen=True, config=STRICT)
 class PromptParams:
-    """A prompt, and with how many beams it is continued by how many tokens."""
+    """A prompt, the numbers of beams that continue it, and the number of new tokens."""
 
     text: Annotated[str, Field(pattern=r"\S")]
     beams: Sizes
@@ -75,7 +75,7 @@ class PlotsParams:
 
 
 class Shown(NamedTuple):
-    """What follows a prompt with one number of beams."""
+    """A continuation of a prompt with one number of beams."""
 
     prompt: str
     beams: int
@@ -84,7 +84,7 @@ class Shown(NamedTuple):
 
 
 class Plots(NamedTuple):
-    """Where the tables and texts are written."""
+    """Paths of the tables and texts."""
 
     token_probabilities: Path
     beams: Path
@@ -165,7 +165,7 @@ def _curves(
 def _seen(
     generator: TextGenerator, prompt: Tokens, found: Continuation, params: PlotsParams
 ) -> list[TokenSeen]:
-    """The tokens of a continuation without the one that ends it, which no reference has."""
+    """The tokens of a continuation, except the one that ends it, which no reference has."""
     count = len(found.tokens) - generator.has_ended(found)
     tokens, probabilities = found.tokens[:count], found.probabilities[:count]
     return tokens_seen(prompt, tokens, probabilities, params.pairs.repeated_ngram)
@@ -183,7 +183,7 @@ def _references_seen(
 
 
 def _token_rows(shown: Shown) -> list[tuple[str, int, int, str, float]]:
-    """A row for each token; tokens that make a character together all have that character."""
+    """A row for each token; tokens that together make a character all show that character."""
     rows = [(piece.text, value) for piece in shown.pieces for value in piece.probabilities]
     return [(shown.prompt, shown.beams, place, *row) for place, row in enumerate(rows, 1)]
 

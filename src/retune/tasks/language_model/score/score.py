@@ -1,8 +1,8 @@
-"""Stage `score`: how close continuations are to what people wrote, and how repetitive.
+"""Stage `score`: compare continuations with the references, and measure their repetition.
 
-ROUGE is taken over words and over tokens, clipped. `ngram_hits` is what notebook N4 calls ROUGE-3:
-over tokens, of lengths 1 to 3 together, and not clipped. Over tokens, only the first ones of a
-continuation count (`first_tokens`, 32 in N4); over words, the whole text does.
+ROUGE is computed over words and over tokens, clipped. `ngram_hits` is what notebook N4 calls
+ROUGE-3: over tokens, for lengths 1 to 3 together, not clipped. Over tokens, only the first ones of
+a continuation count (`first_tokens`, 32 in N4). Over words, the whole text counts.
 """
 
 import math
@@ -34,9 +34,9 @@ class ScoreParams:
             null means all.
         tokenizer: of the words that ROUGE compares
             (`retune.tasks.language_model.score.rouge_words`).
-        longest_ngram: ROUGE and repetition are of 1 to so many tokens or words.
-        resamples: of the pairs, to compare two states or methods.
-        resampling_seed: which draws them.
+        longest_ngram: ROUGE and repetition use n-grams of 1 to so many tokens or words.
+        resamples: how many are drawn of the pairs, to compare two states or methods.
+        resampling_seed: of these resamples.
     """
 
     first_tokens: Positive | None
@@ -52,7 +52,7 @@ class ScoreParams:
 
 
 class Share(NamedTuple):
-    """What one pair adds to a figure, which is the sum of the parts over that of the wholes."""
+    """One pair's share of a figure, which is the sum of parts over the sum of wholes."""
 
     part: float
     whole: float
@@ -62,7 +62,7 @@ def score(features: Path, generated: Path, metrics: Path, params: ScoreParams) -
     """Score the continuations in `generated` against the pairs of `features`; write `metrics`.
 
     Raises:
-        RetuneError: the continuations are those of other pairs.
+        RetuneError: the continuations belong to other pairs.
     """
     pairs = read_pairs(features)
     generations = read_continuations(generated, pairs)
@@ -94,13 +94,13 @@ def score(features: Path, generated: Path, metrics: Path, params: ScoreParams) -
 
 
 def headlines(params: ScoreParams) -> list[str]:
-    """The figures that are columns of their own."""
+    """The figures that have a column of their own."""
     repetition = f"repetition_{params.longest_ngram}"
     return [*(f"rouge_{n}_f1" for n in params.orders), "ngram_hits", repetition, "tokens"]
 
 
 def compared(params: ScoreParams) -> list[str]:
-    """The figures that states and methods are compared by."""
+    """The figures by which states and methods are compared."""
     over_tokens = [f"token_rouge_{n}_f1" for n in params.orders]
     return [*headlines(params), *over_tokens, "ended", "mean_log_probability"]
 
@@ -122,7 +122,7 @@ def shares(pair: ReferencePair, generation: GeneratedText, params: ScoreParams) 
 
 
 def totals(rows: Sequence[Mapping[str, Share]]) -> dict[str, float]:
-    """Each figure over all pairs; 0 where there is nothing to take it of."""
+    """Each figure over all pairs; 0 if its whole is 0."""
     found = {}
     for name in rows[0]:
         part = math.fsum(row[name].part for row in rows)
@@ -134,7 +134,7 @@ def totals(rows: Sequence[Mapping[str, Share]]) -> dict[str, float]:
 def _without_words(
     pairs: Sequence[ReferencePair], generations: Sequence[GeneratedText], tokenizer: WordTokenizer
 ) -> dict[str, int]:
-    """Count the texts that are not empty, but have no word for the tokenizer."""
+    """Count texts that are not empty, but have no words for the tokenizer."""
     words = TOKENIZERS[tokenizer]
     references, continuations = (
         [pair.continuation for pair in pairs],
@@ -149,7 +149,7 @@ def _without_words(
 
 
 def _warn(details: Mapping[str, Any]) -> None:
-    """Say on standard error that texts have no words, and what to do about it."""
+    """Warn on standard error if texts have no words, and say what to do."""
     references, continuations = (
         details[f"{name}_without_words"] for name in ("references", "continuations")
     )
@@ -178,7 +178,7 @@ def _rouge_shares(
 
 
 def _repeated(tokens: Sequence[int], n: int) -> Share:
-    """The n-grams that the text has had before, among all of its n-grams."""
+    """Repeated n-grams among all n-grams of a text."""
     counts = ngrams(tokens, n)
     return Share(counts.total() - len(counts), counts.total())
 

@@ -1,4 +1,4 @@
-"""Blocks of tokens on disk: an Arrow stream, a block a row, all of one length."""
+"""Blocks of tokens on disk: an Arrow stream with one block per row, all of one length."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ _COLUMN = "input_ids"
 
 
 def write_blocks(path: Path, blocks: NDArray[np.int64]) -> None:
-    """Write N blocks of T tokens, (N, T)."""
+    """Write N blocks of T tokens, shape (N, T)."""
     values = pa.array(blocks.astype(np.int32).reshape(-1))
     column = pa.FixedSizeListArray.from_arrays(values, blocks.shape[1])
     batch = pa.record_batch([column], names=[_COLUMN])
@@ -22,10 +22,11 @@ def write_blocks(path: Path, blocks: NDArray[np.int64]) -> None:
 
 
 def read_blocks(path: Path, vocabulary_size: int) -> NDArray[np.int64]:
-    """The blocks (N, T) that `write_blocks` wrote, of tokens below `vocabulary_size`.
+    """Read the blocks (N, T) that `write_blocks` wrote.
 
     Raises:
-        RetuneError: the file is absent or damaged, has no block, or tokens that there are not.
+        RetuneError: the file is absent or damaged, has no block, or has tokens outside the
+            vocabulary.
     """
     table = read_features(path, _is_of_blocks, f"blocks of {_COLUMN}")
     size = table.schema.types[0].list_size

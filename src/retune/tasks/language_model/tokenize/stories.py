@@ -15,19 +15,19 @@ from retune.tasks.language_model.texts.prompts import Tokens
 
 
 class Story(NamedTuple):
-    """A text, and where it stands, for messages."""
+    """A text, and its place for messages."""
 
     place: str
     text: str
 
 
 def pack_tokens(texts: Iterable[Tokens], size: int, between: int | None) -> Blocks:
-    """Blocks of `size` tokens: texts one after the other, cut wherever a block is full.
+    """Concatenate texts and cut them into blocks of `size` tokens.
 
     Args:
         texts: their tokens.
         size: of a block.
-        between: the token after each text, such as that of end of text; none where it is null.
+        between: the token after each text, such as end of text, or None.
 
     Raises:
         RetuneError: size is below 2, or the texts make no block.

@@ -1,4 +1,4 @@
-"""CSV and Parquet: a question a row, with its answers in one column or in two."""
+"""Read CSV and Parquet: one question per row, with its answers in one column or two."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -22,10 +22,10 @@ def read_csv(
 ) -> Iterator[tuple[str, Any] | Finding]:
     """Yield `(where, value)` for each row below the header, `value` as in flat JSON.
 
-    Without `answers` no column of them is needed.
+    Without `answers`, the table needs no columns for them.
 
     Raises:
-        UnreadableError: for a header without the columns that are needed, or broken quotes.
+        UnreadableError: the header lacks a column, or quotes are broken.
     """
     table = Table(text, file, suffix, set(_NEEDED).issubset)
     names: list[str] = []
@@ -48,10 +48,10 @@ def read_parquet(
 ) -> Iterator[tuple[str, Any]]:
     """Yield `(where, value)` for each row, `value` as in flat JSON.
 
-    Without `answers` no column of them is needed.
+    Without `answers`, the table needs no columns for them.
 
     Raises:
-        UnreadableError: for a damaged file, or one without the columns that are needed.
+        UnreadableError: the file is damaged or lacks a column.
     """
     with parquet_file(path, file, sha256) as table:
         _check_columns(table.schema_arrow.names, file, answers)

@@ -1,4 +1,4 @@
-"""Stage `probe`: what the models of all seeds of a variant understand of the probe sets."""
+"""Stage `probe`: test the models of all seeds of a variant with probe sets."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -34,11 +34,11 @@ def probe(
     lengths: TokenizeParams,
     prediction: PredictParams,
 ) -> str:
-    """Ask the models in `folders`, by seed; write pass rates with their spread to `metrics`.
+    """Probe the models in `folders`, by seed; write pass rates with their spread to `metrics`.
 
-    Beside each rate stands that of a model that gives one answer to all. First stands the rate of
-    the minimum functionality tests, of which such a model passes half; of the others it passes
-    every invariance and every `up` and `down`.
+    Each rate is shown next to a constant-prediction baseline. The rate of the minimum functionality
+    tests comes first: the baseline passes half of them, but every invariance test and every `up`
+    and `down`.
     """
     runs = {}
     for seed, folder in folders.items():

@@ -1,6 +1,6 @@
-"""The texts of a split as a model reads them, on disk: an Arrow stream, unpadded.
+"""The tokenized texts of a split on disk: an unpadded Arrow stream.
 
-A row is a text: its token ids with the special ones, and its label.
+A row has the token ids of a text, with special tokens, and its label.
 """
 
 from collections.abc import Iterator, Sequence
@@ -29,7 +29,7 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True)
 class Rows:
-    """N texts, with their tokens one behind the other; a sequence of `Row`."""
+    """N texts whose tokens are concatenated; a sequence of `Row`."""
 
     input_ids: NDArray[np.int32]  # (tokens of all texts,)
     bounds: NDArray[np.int64]  # (N + 1,) where each text begins, and the last ends
@@ -37,7 +37,7 @@ class Rows:
 
     @classmethod
     def without_labels(cls, input_ids: Sequence[Sequence[int]]) -> "Rows":
-        """Texts, by their tokens, that have no label, which get 0."""
+        """Make rows of tokens without labels; all labels are 0."""
         bounds = np.cumsum([0, *map(len, input_ids)])
         flat = np.array([token for ids in input_ids for token in ids], np.int32)
         return cls(flat, bounds, np.zeros(len(input_ids), np.int8))
@@ -70,7 +70,7 @@ class RowWriter:
 
 @contextmanager
 def row_writer(path: Path) -> Iterator[RowWriter]:
-    """Open `path` for texts; the file appears when the block ends well."""
+    """Open `path` for texts; the file appears when the block ends without an error."""
     with feature_writer(path, _SCHEMA) as stream:
         yield RowWriter(stream)
 
@@ -79,7 +79,7 @@ def read_rows(path: Path) -> Rows:
     """The texts that `row_writer` wrote.
 
     Raises:
-        RetuneError: where the file is absent or damaged, has no text, or a label is unknown.
+        RetuneError: the file is absent or damaged, has no rows, or has an unknown label.
     """
     table = read_features(path, _SCHEMA.equals, ", ".join(_SCHEMA.names))
     ids, labels = table["input_ids"].combine_chunks(), table["label"].to_numpy()
