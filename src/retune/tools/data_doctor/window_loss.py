@@ -1,6 +1,5 @@
 """Find answers that no window holds whole, with the pretrained encoder's tokenizer."""
 
-from itertools import islice
 from typing import Any
 
 from retune.core.params import Params
@@ -9,9 +8,8 @@ from retune.models.checkpoints import CheckpointParams, load_tokenizer, resolve
 from retune.tasks.qa.download.checking import Checker
 from retune.tasks.qa.download.kinds import KINDS
 from retune.tasks.qa.tokenize.audit import WARNING_SHARE, Audit
-from retune.tasks.qa.tokenize.tokenize import TokenizeParams, Windower
+from retune.tasks.qa.tokenize.tokenize import TokenizeParams, Windower, batches
 
-_BATCH = 1000
 _FIELDS = {
     "question_cut": "question",
     "question_trimmed": "question",
@@ -31,9 +29,8 @@ def window_findings(checker: Checker, squad_v2: bool) -> list[Finding]:
     windower = Windower(load_tokenizer(resolve(checkpoint, "qa.checkpoint")), settings)
     notes: list[dict[str, Any]] = []
     audit = Audit("data", notes.append, None, squad_v2=squad_v2)
-    examples = iter(checker.examples)
     row = 0
-    while batch := list(islice(examples, _BATCH)):
+    for batch in batches(checker.examples):
         cut = windower.cut(batch, first_row=row)
         audit.add(batch, *cut)
         row += len(batch)
