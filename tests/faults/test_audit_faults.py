@@ -62,7 +62,7 @@ def test_a_reference_needs_no_place(
     assert report[1]["findings"] == {"unplaced_answer": 1}
     (finding,) = lines(tmp_path / "raw" / "findings.jsonl")
     assert (finding["split"], finding["id"]) == ("validation", "q7")
-    assert finding["detail"].endswith("has no certain place; it counts for EM and F1 only")
+    assert finding["detail"].endswith("has no certain place; only EM and F1 count it")
 
 
 @pytest.mark.parametrize(

@@ -230,7 +230,7 @@ def test_a_cached_file_of_the_hub_needs_no_network(name: str, hub: Path) -> None
 
 
 @pytest.mark.parametrize("name", [pytest.param("file", id="D04 offline, not in the cache")])
-def test_a_hub_out_of_reach_is_told_with_the_offline_recipe(name: str, hub: Path) -> None:
+def test_a_hub_note_long_answers_is_told_with_the_offline_recipe(name: str, hub: Path) -> None:
     recipe = f"hf download --repo-type dataset --revision {COMMIT} some/set {name}"
     with pytest.raises(RetuneError, match=rf"(?s)ConnectError.*To work offline.*{recipe}"):
         hub_source("some/set", "file", COMMIT, SUM)

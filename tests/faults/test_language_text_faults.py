@@ -65,7 +65,7 @@ def run(
         case("M01 blank lines", "a.jsonl", " \n\n", r"a\.jsonl: the file has no records"),
         case("M01 a blank text file", "a.txt", " \n", r"a\.txt: the file has no records"),
         case("M01 a table of no rows", "a.parquet", table(story=pa.array([], pa.string())),
-             r"a\.parquet: the file has no rows; take it out of the list"),
+             r"a\.parquet: the file has no rows; add some"),
         case("M02 Latin-1", "a.txt", b"na\xefve", r"a\.txt: not UTF-8 at byte 2; save it as UTF-8"),
         case("M02 UTF-16", "a.txt", "It rained.".encode("utf-16"), "is UTF-16; save it as UTF-8"),
         case("M02 gzip", "a.jsonl", b"\x1f\x8b\x08", "is compressed by gzip; unpack it"),
@@ -75,9 +75,9 @@ def run(
         case("M04 a list", "a.jsonl", TRAIN + '["A."]', r"line 3: \['A\.'\] is not an object; wri"),
         case("M04 a torn line", "a.jsonl", TRAIN + '{"story', "line 3: not a JSON object"),
         case("M05 no such field", "a.jsonl", TRAIN + '{"text": "A."}',
-             r"line 3: no field 'story'; its fields are \['text'\]"),
+             r"line 3: no 'story'; its keys are \['text'\]"),
         case("M05 no such column", "a.parquet", table(text=["A."]),
-             r"a\.parquet: no column 'story'; its columns are text"),
+             r"a\.parquet: no columns 'story'; its columns are 'text'"),
         case("M06 an empty text", "a.jsonl", lines("A.", " "), "line 2: the text is empty; fill i"),
         case("M06 a number", "a.jsonl", lines(3), r"line 1: the text 3 \(int\) is not a string"),
         case("M06 no value", "a.parquet", table(story=["A.", None]),
@@ -189,7 +189,7 @@ def test_settings_that_mean_nothing_certain_are_refused(
 
 @pytest.mark.parametrize("rows", [case("M14 rows too few", 9), case("M14 rows too many", 1)])
 def test_a_known_data_set_with_another_number_of_rows_is_refused(rows: int, tmp_path: Path) -> None:
-    with refused(f"2 rows, but this data set has {rows}; the file is not", tmp_path / "raw"):
+    with refused(f"2 texts, but this data set has {rows}; the file is not", tmp_path / "raw"):
         run(tmp_path, TRAIN, rows=rows)
 
 
@@ -269,7 +269,7 @@ def test_m21_the_name_of_the_end_of_text_in_a_text_is_text(tmp_path: Path) -> No
             slice(0, -60),
             r"a\.arrow: damaged \(.*\); run the tokenize stage",
         ),
-        case("M22 none at all", np.zeros((0, 4), np.int64), "has no block; run the tokenize stage"),
+        case("M22 none at all", np.zeros((0, 4), np.int64), "has no rows; run the tokenize stage"),
         case("M22 a token that there is not", np.array([[0, 9]]), "token 9 is none of the 9 of th"),
         case("M22 other columns", pa.table({"label": [1]}), "its columns are label, not blocks of"),
     ],

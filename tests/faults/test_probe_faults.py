@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from sentiment_runs import OPTIMIZATION
 
 from retune.core.errors import RetuneError
-from retune.ingest.splits import faults_of_text
+from retune.ingest.text_splits import faults_of_text
 from retune.models.losses import NO_LABEL, label_count, mean_loss
 from retune.tasks.sentiment.probe.probe_files import COLUMNS, read_probes
 from retune.tasks.sentiment.probe.probes import Probe

@@ -315,7 +315,7 @@ def test_a_title_that_is_not_there_is_empty(tmp_path: Path) -> None:
         pytest.param(
             dump(row(answers=[])),
             {"unanswerable": "drop"},
-            "train: no question is left; see limits and `unanswerable`",
+            "train: no question is left; see qa.download in the params",
             id="R19 all dropped",
         ),
         pytest.param(

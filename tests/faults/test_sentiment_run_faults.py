@@ -152,7 +152,7 @@ def test_a_text_that_is_cut_is_counted_with_its_id(text: str, tmp_path: Path) ->
     [
         case("L17 no features", None, "no such file; run the tokenize stage"),
         case("L17 torn features", b"\x00\x01", "damaged"),
-        case("L17 none at all", ([], []), "has no text"),
+        case("L17 none at all", ([], []), "has no rows"),
         case(
             "L17 a label that there is not", ([[1], [2]], [1, 2]), "row 1: the label 2 is none of"
         ),

@@ -13,7 +13,7 @@ from transformers import GPT2Config, GPT2LMHeadModel, GPT2Tokenizer
 
 from retune.core.files import write_json_lines
 from retune.core.manifests import digest, seal
-from retune.tasks.language_model.generate.text_generator import Speaker, speaker
+from retune.tasks.language_model.generate.text_generator import TextGenerator, load_text_generator
 from retune.tasks.language_model.models import load
 
 END = "<|endoftext|>"
@@ -37,41 +37,41 @@ def tokenizer() -> Any:
 
 def write_features(folder: Path) -> Path:
     """Write the features of `TEXTS`, all of them for validation, sealed; returns their folder."""
-    features, voice = folder / "features", tokenizer()
-    voice.save_pretrained(features / "tokenizer")
+    features, generator = folder / "features", tokenizer()
+    generator.save_pretrained(features / "tokenizer")
     rows = ((f"story-{number}", text) for number, text in enumerate(TEXTS))
     write_json_lines(
-        features / "validation.jsonl", ({"id": i, "tokens": read(voice, t)} for i, t in rows)
+        features / "validation.jsonl", ({"id": i, "tokens": read(generator, t)} for i, t in rows)
     )
     write_json_lines(
         features / "pairs.jsonl",
-        (pair_row(voice, f"story-{number}", *pair) for number, pair in enumerate(PAIRS)),
+        (pair_row(generator, f"story-{number}", *pair) for number, pair in enumerate(PAIRS)),
     )
     seal(features, {"inputs": {}, "params": {}})
     return features
 
 
-def pair_row(voice: Any, id_: str, first: str, second: str) -> dict[str, Any]:
+def pair_row(generator: Any, id_: str, first: str, second: str) -> dict[str, Any]:
     return {
-        "id": id_, "prompt": first, "continuation": second, "prompt_tokens": read(voice, first),
-        "continuation_tokens": read(voice, f" {second}"),
+        "id": id_, "prompt": first, "continuation": second, "prompt_tokens": read(generator, first),
+        "continuation_tokens": read(generator, f" {second}"),
     }  # fmt: skip
 
 
-def read(voice: Any, text: str) -> list[int]:
-    return list(voice(text, add_special_tokens=False)["input_ids"])
+def read(generator: Any, text: str) -> list[int]:
+    return list(generator(text, add_special_tokens=False)["input_ids"])
 
 
 def write_model(features: Path, folder: Path, *, steps: int = 0, **changes: Any) -> Path:
     """Write a tiny GPT-2 that was taught `TEXTS` for some steps, sealed; returns `folder`."""
     torch.manual_seed(0)
     torch.set_num_threads(1)
-    voice = tokenizer()
-    sizes = {"vocab_size": len(voice), "n_positions": CONTEXT, "n_embd": 32, "n_layer": 2}
+    generator = tokenizer()
+    sizes = {"vocab_size": len(generator), "n_positions": CONTEXT, "n_embd": 32, "n_layer": 2}
     model = GPT2LMHeadModel(GPT2Config(**{**sizes, "n_head": 4, **changes}))
-    teach(model, [[*read(voice, text), *read(voice, END)] for text in TEXTS], steps)
+    teach(model, [[*read(generator, text), *read(generator, END)] for text in TEXTS], steps)
     model.save_pretrained(folder)
-    voice.save_pretrained(folder)
+    generator.save_pretrained(folder)
     params = {"language_model.model": "gpt2"}
     seal(folder, {"inputs": {"features": digest(features)}, "params": params})
     return folder
@@ -95,8 +95,8 @@ def write_states(folder: Path) -> Path:
     return folder
 
 
-def voice_of(folder: Path, state: str = "after") -> Speaker:
-    return speaker(load(folder / state), folder / "features" / "tokenizer")
+def voice_of(folder: Path, state: str = "after") -> TextGenerator:
+    return load_text_generator(load(folder / state), folder / "features" / "tokenizer")
 
 
 def lines(path: Path) -> list[dict[str, Any]]:

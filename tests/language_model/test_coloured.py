@@ -79,7 +79,7 @@ def test_a_page_escapes_and_has_a_legend() -> None:
     assert '&lt;b&gt;&quot;<span class="p0" title="5.0%">&lt;script&gt;</span>' in shown
     assert "<title>A &amp; B</title>" in shown
     assert "<h2>1 &lt; 2</h2>" in shown
-    assert all(each.told in shown and f".p{n} " in shown for n, each in enumerate(LEVELS))
+    assert all(each.label in shown and f".p{n} " in shown for n, each in enumerate(LEVELS))
     assert "color-scheme: light dark" in shown
 
 
@@ -89,5 +89,5 @@ def test_a_terminal_is_not_steered() -> None:
     assert [str(span.style) for span in text.spans] == [
         f"{INK} on {LEVELS[2].colour}", f"{INK} on {LEVELS[4].colour}",
     ]  # fmt: skip
-    assert all(each.told in terminal_legend().plain for each in LEVELS)
+    assert all(each.label in terminal_legend().plain for each in LEVELS)
     assert len(terminal_legend().plain) <= 80

@@ -19,7 +19,7 @@ from retune.tasks.language_model.generate.decoding import SamplingParams
 from retune.tasks.language_model.generate.generate import write_continuations
 from retune.tasks.language_model.generate.generation import best_continuations
 from retune.tasks.language_model.generate.processors import NGramBlock, ProcessorParams, WordBlock
-from retune.tasks.language_model.generate.text_generator import speaker
+from retune.tasks.language_model.generate.text_generator import load_text_generator
 from retune.tasks.language_model.models import load
 from retune.tasks.language_model.outputs.records import read_continuations, read_pairs, read_texts
 from retune.tasks.language_model.perplexity.perplexity import PerplexityParams, write_perplexities
@@ -46,10 +46,10 @@ def test_continuations_are_those_of_the_search(
     states: Path, tmp_path: Path, search: dict[str, Any]
 ) -> None:
     said = generated(states, tmp_path / "g", **search)
-    voice = voice_of(states)
+    generator = voice_of(states)
     prompts = [pair.prompt_tokens for pair in read_pairs(states / "features")]
     params = settings(**({"max_new_tokens": 8} | search))
-    expected = best_continuations(voice, prompts, params, seed=1)
+    expected = best_continuations(generator, prompts, params, seed=1)
     rows = lines(tmp_path / "g" / "continuations.jsonl")
     assert [row["id"] for row in rows] == [f"story-{number}" for number in range(4)]
     for row, found in zip(rows, expected, strict=True):
@@ -57,7 +57,7 @@ def test_continuations_are_those_of_the_search(
         assert row["log_probabilities"] == found.log_probabilities
         assert row["log_probability"] == pytest.approx(sum(found.log_probabilities))
         assert row["mean_log_probability"] == pytest.approx(found.mean_log_probability)
-        assert row["text"] == voice.decode(found.tokens).removesuffix(speaking_runs.END)
+        assert row["text"] == generator.decode(found.tokens).removesuffix(speaking_runs.END)
     assert said.startswith(f"4 continuations of {sum(len(r['tokens']) for r in rows) / 4:.1f} tok")
 
 
@@ -116,13 +116,13 @@ def test_training_makes_texts_likelier(states: Path, tmp_path: Path) -> None:
 
 def with_pair(folder: Path, **changes: Any) -> Path:
     """Features with one good pair and one that is changed."""
-    voice = tokenizer()
-    row = pair_row(voice, "good", *PAIRS[0])
+    generator = tokenizer()
+    row = pair_row(generator, "good", *PAIRS[0])
     write_json_lines(folder / "features" / "pairs.jsonl", [row, {**row, "id": "bad", **changes}])
     write_json_lines(
         folder / "features" / "validation.jsonl", [{"id": "a", "tokens": row["prompt_tokens"]}]
     )
-    voice.save_pretrained(folder / "features" / "tokenizer")
+    generator.save_pretrained(folder / "features" / "tokenizer")
     return folder / "features"
 
 
@@ -174,7 +174,7 @@ def test_the_tokenizer_must_be_the_models(states: Path, tmp_path: Path) -> None:
     count = len(tokenizer())
     message = f"the model knows 100 tokens, but the tokenizer in .* has {count}; use the tokenizer"
     with pytest.raises(RetuneError, match=message):
-        speaker(load(folder), states / "features" / "tokenizer")
+        load_text_generator(load(folder), states / "features" / "tokenizer")
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from retune.core.errors import RetuneError
 from retune.core.params import module_names
+from retune.ingest import data_sources
 from retune.tasks.language_model.datasets import bundled, coqa, files
 from retune.tasks.language_model.download.download import DownloadParams, download
 from retune.tasks.language_model.download.record_files import Record, read_records
@@ -47,7 +48,7 @@ def test_the_bundled_stories_are_read_whole() -> None:
 
 
 def test_a_missing_corpus_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(bundled, "FOLDER", tmp_path)
+    monkeypatch.setattr(data_sources, "CORPORA", tmp_path)
     with pytest.raises(RetuneError, match=r"train.jsonl: no such file"):
         bundled.sources(bundled.Params())
 
@@ -85,7 +86,9 @@ def test_coqa_is_the_stories_of_both_splits_and_nothing_else(
     }  # fmt: skip
     settings = DownloadParams(None, None, 1, "error", "error")
     places = tmp_path / "raw", tmp_path / "texts.json"
-    with pytest.raises(RetuneError, match=r"0000\.parquet: 2 rows, but this data set has 7,199; t"):
+    with pytest.raises(
+        RetuneError, match=r"0000\.parquet: 2 texts, but this data set has 7,199; t"
+    ):
         download(*places, sources=found, field=coqa.field(params), params=settings)
     monkeypatch.setattr(coqa, "COUNTS", {"train": 2, "validation": 1})
     told = download(

@@ -275,7 +275,7 @@ def test_files_that_are_not_blocks_are_refused(tmp_path: Path) -> None:
     with pytest.raises(RetuneError, match="its columns are input_ids, not blocks of input_ids"):
         read_blocks(path, 9)
     write_blocks(path, np.zeros((0, 4), np.int64))
-    with pytest.raises(RetuneError, match=r"a\.arrow: has no block; run the tokenize stage"):
+    with pytest.raises(RetuneError, match=r"a\.arrow: has no rows; run the tokenize stage"):
         read_blocks(path, 9)
     for wrong in (9, -1):
         write_blocks(path, np.array([[0, wrong]]))

@@ -32,14 +32,14 @@ def test_nothing_is_lost_of_what_is_no_text(tokens: list[int]) -> None:
 
 
 def test_tokens_that_are_parts_of_characters_go_together() -> None:
-    voice = tokenizer()
+    generator = tokenizer()
     for text in TEXTS:
-        tokens = read(voice, text)
-        found = pieces(voice.decode, [], tokens, [1.0] * len(tokens))
+        tokens = read(generator, text)
+        found = pieces(generator.decode, [], tokens, [1.0] * len(tokens))
         assert "".join(piece.text for piece in found) == text
         assert "\ufffd" not in text
-    tokens = read(voice, " 🐟")
+    tokens = read(generator, " 🐟")
     assert len(tokens) > 2
-    last = pieces(voice.decode, read(voice, "a"), tokens, [0.5] * len(tokens))[-1]
+    last = pieces(generator.decode, read(generator, "a"), tokens, [0.5] * len(tokens))[-1]
     assert last.text.strip() == "🐟"
     assert len(last.probabilities) > 1

@@ -19,8 +19,8 @@ from retune.tasks.language_model.compare.compare import compare, require_generat
 from retune.tasks.language_model.compare.pair_bootstrap import difference, drawn
 from retune.tasks.language_model.outputs.likelihoods import Likelihood, perplexity
 from retune.tasks.language_model.outputs.records import (
+    GeneratedText,
     ReferencePair,
-    Said,
     likelihood_rows,
     read_continuations,
     read_likelihoods,
@@ -69,9 +69,9 @@ def pairs() -> list[ReferencePair]:
     ]
 
 
-def said(rows: list[Any]) -> list[Said]:
+def said(rows: list[Any]) -> list[GeneratedText]:
     return [
-        Said(text, tokens, Likelihood(log, len(tokens) + ended), ended)
+        GeneratedText(text, tokens, Likelihood(log, len(tokens) + ended), ended)
         for text, tokens, ended, log in rows
     ]
 
@@ -170,7 +170,7 @@ def test_scores_are_those_of_their_definitions(tmp_path: Path) -> None:
 def test_only_the_first_tokens_are_compared_and_null_means_all() -> None:
     pair, row = (
         ReferencePair("a", [1], "x", [5, 6]),
-        Said("", [1, 2, 3, 4, 5, 6], Likelihood(-1, 6), False),
+        GeneratedText("", [1, 2, 3, 4, 5, 6], Likelihood(-1, 6), False),
     )
     few = shares(pair, row, PARAMS)
     every = shares(pair, row, ScoreParams(None, "unicode", 3, 1, 1))

@@ -8,6 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
+from transformers import NoRepeatNGramLogitsProcessor, RepetitionPenaltyLogitsProcessor
 
 from retune.core.errors import RetuneError
 from retune.core.params import Params
@@ -78,6 +79,19 @@ def test_a_penalty_meets_each_token_once(
             for token, value in enumerate(before)
         ]
         assert after == pytest.approx(expected)
+
+
+@given(st.integers(1, 12), st.integers(1, 4), some_scores)
+def test_processors_are_those_of_transformers(length: int, n: int, seed: int) -> None:
+    """On rows without padding, which transformers' processors know nothing of."""
+    ids = torch.randint(VOCABULARY, (3, length), generator=torch.Generator().manual_seed(seed))
+    scores = drawn(seed, 3)
+    for ours, theirs in (
+        (RepetitionPenalty(1.7), RepetitionPenaltyLogitsProcessor(1.7)),
+        (NGramBlock(n), NoRepeatNGramLogitsProcessor(n)),
+    ):
+        expected: Tensor = theirs(ids, scores.clone())
+        assert torch.equal(applied(ours, ids.tolist(), scores), expected)
 
 
 @pytest.mark.parametrize(("generated", "expected"), [(0, {1, 3}), (2, {1, 3}), (3, set())])

@@ -59,13 +59,13 @@ def test_a_prompt_is_continued_by_the_search_of_the_params(
     replies = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     with Params(trained / "params.yaml", variant) as params:
         search = params.section("language_model.generate", GenerationParams)
-    voice = voice_of(trained)
+    generator = voice_of(trained)
     for prompt, reply in zip(prompts, replies, strict=True):
-        (found,) = best_continuations(voice, [voice.read(prompt)], search, seed=1)
+        (found,) = best_continuations(generator, [generator.read(prompt)], search, seed=1)
         assert reply["prompt"] == prompt
-        assert reply["continuation"] == voice.text(found)
+        assert reply["continuation"] == generator.text(found)
         assert [token["text"] for token in reply["tokens"]] == [
-            piece.text for piece in voice.pieces([], found)
+            piece.text for piece in generator.pieces([], found)
         ]
         assert all(0 < token["probability"] <= 1 for token in reply["tokens"])
         assert reply["log_probability"] == pytest.approx(found.log_probability)

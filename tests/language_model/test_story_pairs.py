@@ -57,7 +57,7 @@ def test_no_token_is_lost_in_blocks(texts: list[list[int]], size: int, end: int 
 
 
 def test_blocks_of_one_token_are_refused() -> None:
-    with pytest.raises(RetuneError, match="block_size: 1 leaves no token to be told"):
+    with pytest.raises(RetuneError, match="block_size: 1 leaves no token to predict"):
         pack_tokens([[1, 2]], 1, None)
 
 

@@ -59,9 +59,9 @@ def table(path: Path) -> list[dict[str, str]]:
 
 
 def expected(folder: Path, prompt: str, beams: int, most: int) -> tuple[list[int], Continuation]:
-    voice = voice_of(folder, "before")
-    tokens = voice.read(prompt)
-    (found,) = best_continuations(voice, [tokens], PARAMS.search(beams, most), seed=0)
+    generator = voice_of(folder, "before")
+    tokens = generator.read(prompt)
+    (found,) = best_continuations(generator, [tokens], PARAMS.search(beams, most), seed=0)
     return tokens, found
 
 
@@ -95,11 +95,11 @@ def test_coloured_text_is_a_page_with_all_of_it(made: Path) -> None:
 
 
 def test_curves_are_over_all_pairs(made: Path) -> None:
-    voice, pairs = voice_of(made, "before"), read_pairs(made / "features")
+    generator, pairs = voice_of(made, "before"), read_pairs(made / "features")
     rows = table(made / "plots/by_position.csv")
     assert list(dict.fromkeys(row["beams"] for row in rows)) == ["reference", "1", "2", "4"]
     sequences = [(pair.prompt_tokens, pair.continuation_tokens) for pair in pairs]
-    logs = continuation_log_probabilities(voice.model, sequences, 3)
+    logs = continuation_log_probabilities(generator.model, sequences, 3)
     own = [row for row in rows if row["beams"] == "reference"]
     assert [int(row["position"]) for row in own] == [1, 2, 3, 4, 5, 6]
     for place, row in enumerate(own):
@@ -110,7 +110,7 @@ def test_curves_are_over_all_pairs(made: Path) -> None:
     assert [int(row["beams"]) for row in sizes] == [1, 2, 4]
     assert (sizes[0]["above"], sizes[0]["below"]) == ("", "")
     prompts = [pair.prompt_tokens for pair in pairs]
-    found = best_continuations(voice, prompts, PARAMS.search(4, 6), seed=0)
+    found = best_continuations(generator, prompts, PARAMS.search(4, 6), seed=0)
     mean = sum(each.mean_log_probability for each in found) / len(found)
     assert float(sizes[2]["mean_log_probability"]) == pytest.approx(mean)
 

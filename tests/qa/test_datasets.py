@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from retune.core.errors import RetuneError
 from retune.core.params import module_names
+from retune.ingest import data_sources
 from retune.tasks.qa.datasets import bundled, files, squad, squad_v2
 
 COMMIT = "7b6d24c440a36b6815f21b70d25016731768db1f"
@@ -56,9 +57,11 @@ def test_every_dataset_has_params_and_sources() -> None:
 def test_bundled_takes_the_files_of_the_package(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(bundled, "FOLDER", tmp_path)
+    monkeypatch.setattr(data_sources, "CORPORA", tmp_path)
     for split in ("train", "validation"):
-        (tmp_path / f"{split}.json").write_text(split)
+        path = tmp_path / "encyclopaedia" / f"{split}.json"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(split)
     found = bundled.sources(bundled.Params())
     assert {split: [s.name for s in sources] for split, sources in found.items()} == {
         "train": ["train.json"],
@@ -68,7 +71,7 @@ def test_bundled_takes_the_files_of_the_package(
 
 
 def test_a_missing_corpus_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(bundled, "FOLDER", tmp_path)
+    monkeypatch.setattr(data_sources, "CORPORA", tmp_path)
     with pytest.raises(RetuneError, match=r"train.json: no such file"):
         bundled.sources(bundled.Params())
 
@@ -184,7 +187,7 @@ def test_bad_entries_are_refused(path: str, sha256: str | None, message: str) ->
 
 
 def test_a_split_needs_a_file() -> None:
-    with pytest.raises(RetuneError, match=r"qa.datasets.files.validation in params.yaml names no"):
+    with pytest.raises(RetuneError, match=r"qa.datasets.files.validation in the params names no"):
         files.sources(files.Params(".", train=[files.File("a.json", None)], validation=[]))
 
 

@@ -15,7 +15,7 @@ from retune.tasks.qa.download.kinds import KINDS
 from retune.tasks.qa.download.reading import Record, read_records
 from retune.tasks.qa.tokenize.audit import KINDS as WINDOW_KINDS
 from retune.tools.data_doctor.doctor import Examined, Options, diagnose, fix
-from retune.tools.data_doctor.tolerant_reader import lenient_records
+from retune.tools.data_doctor.tolerant_reader import tolerant_records
 
 CONTEXT = "abc def ghi def café"
 WORDS = " ".join(f"word{number}" for number in range(60))
@@ -362,4 +362,4 @@ def test_what_is_beyond_certain_mends_is_unreadable(
     tmp_path: Path, data: bytes, message: str
 ) -> None:
     with pytest.raises(UnreadableError, match=message):
-        lenient_records(write(tmp_path, "f.json", data), "f.json")
+        tolerant_records(write(tmp_path, "f.json", data), "f.json")

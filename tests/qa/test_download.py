@@ -167,7 +167,7 @@ def test_limits_apply_after_the_check(tmp_path: Path, sources: dict[str, list[So
 def test_a_limit_that_leaves_nothing_is_an_error(
     tmp_path: Path, sources: dict[str, list[Source]]
 ) -> None:
-    with pytest.raises(RetuneError, match="validation: no question is left; see limits"):
+    with pytest.raises(RetuneError, match=r"validation: no question is left; see qa\.download"):
         run(tmp_path, sources, validation_limit="1%")
 
 

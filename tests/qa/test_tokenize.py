@@ -322,7 +322,9 @@ def test_damaged_features_are_named(tmp_path: Path) -> None:
     path = tmp_path / "features" / "validation.arrow"
     path.write_bytes(path.read_bytes()[:300])
     for read in (read_rows, read_windows, count_windows):
-        with pytest.raises(RetuneError, match=r"validation.arrow: damaged .*dvc repro tokenize"):
+        with pytest.raises(
+            RetuneError, match=r"validation.arrow: damaged .*run the tokenize stage"
+        ):
             read(path)
         with pytest.raises(RetuneError, match="no such file; run the tokenize stage first"):
             read(tmp_path / "absent.arrow")

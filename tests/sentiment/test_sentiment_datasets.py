@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from retune.core.errors import RetuneError
 from retune.core.params import module_names
+from retune.ingest import data_sources
 from retune.tasks.sentiment.datasets import bundled, files, sst2
 from retune.tasks.sentiment.download.rows import Layout, Record, read_records
 
@@ -40,7 +41,7 @@ def test_the_bundled_files_are_read_by_their_layout() -> None:
 
 
 def test_a_missing_corpus_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(bundled, "FOLDER", tmp_path)
+    monkeypatch.setattr(data_sources, "CORPORA", tmp_path)
     with pytest.raises(RetuneError, match=r"train.tsv: no such file"):
         bundled.sources(bundled.Params())
 

@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from retune.tasks.sentiment.probe.probe_files import BUNDLED, read_probes
-from retune.tasks.sentiment.probe.probes import Probe, ProbeParams, pass_rates, rates_of_one_answer
+from retune.tasks.sentiment.probe.probes import Probe, ProbeParams, constant_baseline, pass_rates
 
 TOLERANCE = 0.1
 
@@ -111,7 +111,7 @@ def test_the_bundled_probes_are_read_with_those_of_the_notebook() -> None:
 
 
 def test_one_answer_to_all_passes_what_asks_for_no_change() -> None:
-    found = rates_of_one_answer(read_probes(BUNDLED), 0.0)
+    found = constant_baseline(read_probes(BUNDLED), 0.0)
     rates = {entry["kind"]: entry["rate"] for entry in found["kinds"]}
     assert rates["INV"] == 100.0
     assert 50 <= rates["MFT"] < 60
@@ -125,7 +125,7 @@ def test_one_answer_to_all_passes_what_asks_for_no_change() -> None:
 def test_the_one_answer_is_the_one_that_passes_more(labels: str) -> None:
     pairs = zip("abc", labels, strict=True)
     probes = [Probe("c", "MFT", text, "", label) for text, label in pairs]
-    assert rates_of_one_answer(probes, 0.0)["passed"] == 2
+    assert constant_baseline(probes, 0.0)["passed"] == 2
 
 
 @pytest.mark.parametrize("tolerance", [-0.1, 1.1, "0.1"])

@@ -72,7 +72,7 @@ def test_blank_lines_are_passed_over_wherever_they_stand(name: str, tmp_path: Pa
 @pytest.mark.parametrize("first", ["1", "1.0", " 0", "-1", "Positive"])
 def test_a_first_row_that_is_no_header_is_not_lost(first: str, tmp_path: Path) -> None:
     layout = Layout(True, 2, 1, {"0": "negative", "1": "positive", "positive": "positive"})
-    with pytest.raises(UnreadableError, match=r"so that it is no header; set `header: false`"):
+    with pytest.raises(UnreadableError, match=r"so it is not a header; set `header: false`"):
         read(tmp_path, "a.tsv", f"{first}\tlost\n1\tgood\n", layout)
     assert len(read(tmp_path, "a.tsv", "label\tsentence\n1\tgood\n", layout)) == 1
 
@@ -124,7 +124,7 @@ def test_a_bad_line_of_json_is_a_finding_and_the_rest_is_read(
     [
         ("a.txt", "x", NAMED, r"a\.txt: a file of this suffix is not read; allowed: \.tsv, \.csv"),
         ("a.tsv", "\n \n", NAMED, r"a\.tsv: the file has no records"),
-        ("a.tsv", "label\tsentence\n", NAMED, r"a\.tsv: the file has no rows below its header"),
+        ("a.tsv", "label\tsentence\n", NAMED, r"a\.tsv: the file has no rows; add some"),
         ("a.tsv", "label\ttext\n", NAMED, r"no columns 'sentence'; its columns are 'label', 'te"),
         ("a.tsv", "label\tlabel\tsentence\n", NAMED, r"2 columns 'label'; its columns are"),
         ("a.tsv", "good\n", NUMBERED, r"no column 2; its first row has 1"),

@@ -128,7 +128,7 @@ def test_features_that_are_not_whole_are_refused(tmp_path: Path) -> None:
         read_rows(path)
     with row_writer(path):
         pass
-    with pytest.raises(RetuneError, match="has no text"):
+    with pytest.raises(RetuneError, match="has no rows"):
         read_rows(path)
     with row_writer(path) as writer:
         writer.write([[1, 2], [3]], [1, 2])

@@ -1,4 +1,4 @@
-"""From data files to checked rows: text, tables, findings, splits, limits.
+"""Data files to checked rows: sources, text, tables, findings, splits, limits.
 
 This room imports `core` and `fetch`.
 """

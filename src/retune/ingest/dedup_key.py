@@ -1,14 +1,12 @@
-"""When two texts are the same."""
+"""The key by which texts are compared, to find duplicates."""
 
 import unicodedata
 
 
-def sameness(text: str) -> str:
-    """What two texts have in common that differ in nothing but case, white space and encoding.
+def dedup_key(text: str) -> str:
+    """Return `text` without what case, white space and Unicode composition add.
 
-    The last is of letters that Unicode can write in two ways, as one or as a letter and its mark.
-
-    Such a pair in train and validation is a leak, and with two labels a contradiction; so
-    one rule serves the download stage and augmentation.
+    Two texts with the same key in train and validation are a leak; with two labels they are a
+    contradiction. The download stage and augmentation use the same key.
     """
     return unicodedata.normalize("NFC", " ".join(text.split()).casefold())

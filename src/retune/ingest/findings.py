@@ -1,4 +1,4 @@
-"""What a check has to say about a file: one finding for each fault or mended place."""
+"""Findings of a check: one for each fault or mended place in a file."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ SHOWN = 20
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A certain mend of the place of a finding: the value there, and the one to be."""
+    """A certain mend at the place of a finding: the value before and after."""
 
     before: Any
     after: Any
@@ -25,11 +25,10 @@ class Change:
 class Finding:
     """One thing that is wrong (`error`) or worth knowing (`note`) about a place in a file.
 
-    `where` is a JSON pointer (RFC 6901), with `line 3:` or `row 7:` before it in files
-    of lines or rows; `id` is the question's, "" where there is none. Findings are counted by
-    `kind` (of questions there is a table, `retune.tasks.qa.download.kinds`); `change` is there
-    where a certain mend is known. A finding with one cause at many places has one for each in
-    `places`.
+    `where` is a JSON pointer (RFC 6901), with `line 3:` or `row 7:` before it in files of lines or
+    rows. `id` is the id of the question, "" if there is none. Findings are counted by `kind`;
+    `retune.tasks.qa.download.kinds` has a table of those about questions. `change` is set if a
+    certain mend is known. If one cause has many places, `places` has a finding for each.
     """
 
     kind: str
@@ -46,8 +45,13 @@ class Finding:
         return f"{self.file}: {self.where}{question}: {self.message}"
 
 
+def typed(value: Any) -> str:
+    """Quote a value, with its type, for a message."""
+    return f"{excerpt(value)} ({type(value).__name__})"
+
+
 def count_kinds(findings: Iterable[Finding]) -> dict[str, int]:
-    """How many findings there are of each kind."""
+    """Count the findings of each kind."""
     return dict(sorted(Counter(finding.kind for finding in findings).items()))
 
 

@@ -1,4 +1,4 @@
-"""JSON read strictly: what two readers could take in two ways is an error."""
+"""Read JSON strictly: anything ambiguous is an error."""
 
 import json
 import re
@@ -13,7 +13,7 @@ _BLANK = re.compile(r"[ \t\r\n]*")
 
 
 class RefusedError(ValueError):
-    """A value that `json` would let pass; `find` gives its offset in the text."""
+    """An error for a value that `json` accepts; `find` returns its offset in the text."""
 
     def __init__(self, kind: str, message: str, find: Callable[[str], int]) -> None:
         super().__init__(message)
@@ -22,15 +22,15 @@ class RefusedError(ValueError):
 
 
 def parse_json(text: str) -> Any:
-    """The value of a short JSON text, such as a cell of a table; raises `ValueError`."""
+    """Parse a short JSON text, such as a cell of a table; raises `ValueError`."""
     value, end = DECODER.raw_decode(text, skip_blank(text, 0))
     if skip_blank(text, end) < len(text):
-        raise ValueError("text behind the JSON value")
+        raise ValueError("text after the JSON value")
     return value
 
 
 def skip_blank(text: str, start: int) -> int:
-    """Where the blanks that begin at `start` end."""
+    """The end of the blanks that begin at `start`."""
     match = _BLANK.match(text, start)
     return match.end() if match else start
 
@@ -70,5 +70,5 @@ def _constant(text: str) -> int:
     return next((t.start() for t in TOKEN.finditer(text) if t[0] in names), 0)
 
 
-#: What reads a value and gives its end; `RefusedError` where it is not strictly JSON.
+#: Reads a value and returns its end, too; raises `RefusedError` if it is not strict JSON.
 DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant)

@@ -1,9 +1,8 @@
-"""How much of each split a download stage keeps, whatever the task, and what it says of it."""
+"""Limits: how much of each split a download stage keeps."""
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from pydantic.dataclasses import dataclass
 
@@ -14,7 +13,7 @@ _LIMIT = re.compile(r"(sample )?([0-9]+(?:\.[0-9]+)?)(%?)", re.ASCII)
 
 @dataclass(frozen=True, config=STRICT)
 class LimitParams:
-    """How much of each split is kept, whatever the task.
+    """How much of each split is kept, in any task.
 
     A limit is null for all rows, `1000` or `"1%"` for the first of them in file
     order, `"sample 1000"` or `"sample 1%"` for a sample drawn by `sample_seed`, kept in
@@ -31,23 +30,26 @@ class LimitParams:
 
     @property
     def limits(self) -> dict[str, int | str | None]:
-        """By split."""
+        """The limit of each split."""
         return {"train": self.train_limit, "validation": self.validation_limit}
 
 
-class _Named(Protocol):
+class Named(Protocol):
+    """A row that has an id."""
+
     @property
-    def id(self) -> str: ...
+    def id(self) -> str:
+        """The same for each run on the same files."""
 
 
-_Item = TypeVar("_Item", bound=_Named)
+_Item = TypeVar("_Item", bound=Named)
 
 
 def limited(examples: list[_Item], limit: int | str | None, seed: int) -> list[_Item]:
-    """The part of `examples` that a limit of `LimitParams` names, in their order.
+    """Return the part of `examples` that a limit of `LimitParams` keeps, in their order.
 
-    A sample takes those with the lowest SHA-256 of seed and id, so that it
-    depends neither on their order nor on any library's random numbers.
+    A sample has the examples with the lowest SHA-256 of seed and id, so that it depends neither on
+    their order nor on the random numbers of a library.
     """
     if limit is None:
         return examples
@@ -60,7 +62,7 @@ def limited(examples: list[_Item], limit: int | str | None, seed: int) -> list[_
 
 
 def check_limit(name: str, limit: int | str | None) -> None:
-    """Refuse, by a `ValueError`, what is no limit of `LimitParams`."""
+    """Raise a `ValueError` for a value that is not a limit of `LimitParams`."""
     if limit is None:
         return
     try:
@@ -71,14 +73,6 @@ def check_limit(name: str, limit: int | str | None) -> None:
         raise ValueError(
             f"{name} is {limit!r}; allowed: null, 1000, '1%', 'sample 1000', 'sample 1%'"
         )
-
-
-def closing_line(report: Sequence[Mapping[str, Any]], key: str, noun: str) -> str:
-    """For people: of each split in `report` the count `key` of a `noun`, and its faults."""
-    parts = [f"{entry['split']} {entry[key]:,} {noun}" for entry in report]
-    for entry in report:
-        parts += [f"{n:,} {kind} in {entry['split']}" for kind, n in entry["findings"].items()]
-    return ", ".join(parts)
 
 
 def _draw(seed: int, name: str) -> bytes:

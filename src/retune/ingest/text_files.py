@@ -1,6 +1,9 @@
-"""Files as text: UTF-8, or an error that says what they are instead."""
+"""Text files in UTF-8; for another encoding or an archive, the error names it."""
+
+from pathlib import Path
 
 from retune.core.errors import RetuneError
+from retune.core.plain_files import read_bytes
 
 _BOM = b"\xef\xbb\xbf"
 _FOREIGN = {
@@ -16,10 +19,10 @@ _FOREIGN = {
 
 
 class UnreadableError(RetuneError):
-    """A file that cannot be read at all, so that nothing is known about its rows.
+    """A file that cannot be read at all, so that its rows are unknown.
 
-    `where` is `line:column` in text, "" for the whole file; `kind` is what a finding about the
-    file would have (`retune.ingest.findings`).
+    `where` is `line:column` in text, "" for the whole file. `kind` is the kind of a finding about
+    the file (`retune.ingest.findings`).
     """
 
     def __init__(self, kind: str, file: str, why: str, where: str = "") -> None:
@@ -30,11 +33,16 @@ class UnreadableError(RetuneError):
         self.where = where
 
 
+def read_text(path: Path, file: str, sha256: str | None = None) -> str:
+    """Read a text file, which messages call `file`; with `sha256`, compare its sum first."""
+    return decoded(read_bytes(path, sha256), file)
+
+
 def decoded(data: bytes, file: str) -> str:
-    """The text of a file in UTF-8.
+    """Decode the bytes of a UTF-8 file.
 
     Raises:
-        UnreadableError: for another encoding, an archive, or nothing but blanks.
+        UnreadableError: the file has another encoding, is an archive, or is blank.
     """
     for magic, what in _FOREIGN.items():
         if data.startswith(magic):

@@ -25,29 +25,29 @@ _QUOTED = re.compile(r'"([^"]*(?:""[^"]*)*)"')
 
 
 class Table:
-    """The rows of a text, one `(line, cells)` after the other; blank lines are passed over.
+    """The rows of a text, as `(line, cells)`; blank lines are skipped.
 
     Attributes:
-        notes: how the file was read, where that is not plain; whole after the last row.
+        notes: how the file was read, if it is unusual; complete after the last row.
     """
 
     def __init__(
         self, text: str, file: str, suffix: str, is_first_row: Callable[[Sequence[str]], bool]
     ) -> None:
-        """Choose the delimiter of `suffix`, or the first one by which `is_first_row` holds."""
+        """Choose the delimiter of `suffix`, or the first one for which `is_first_row` holds."""
         csv.field_size_limit(_LONGEST_CELL)
-        said = _EXCEL.match(text)
-        self._text, self._skipped = (text[said.end() :], 1) if said else (text, 0)
+        excel = _EXCEL.match(text)
+        self._text, self._skipped = (text[excel.end() :], 1) if excel else (text, 0)
         self._file, self._form = file, suffix[1:].upper()
         usual = DELIMITERS[suffix]
-        self._delimiter = said[1] if said else _delimiter(text, usual, is_first_row)
+        self._delimiter = excel[1] if excel else _delimiter(text, usual, is_first_row)
         self.notes: list[Finding] = []
         if self._delimiter != usual:
             message = f"{excerpt(self._delimiter)} parts the cells, not {excerpt(usual)}"
             self._note("line 1", message)
 
     def __iter__(self) -> Iterator[tuple[int, list[str]]]:
-        """Give each row with the line that it begins in, from 1.
+        """Yield each row with the line that it begins in, from 1.
 
         Raises:
             UnreadableError: broken quotes.
@@ -86,7 +86,7 @@ class Table:
             self._note(f"line {first}", "quotes around a cell, here or below, are no part of it")
 
     def _lines_are_rows(self) -> bool:
-        """Whether each line is a row, or quotes make no more sense: none must swallow lines."""
+        """Whether each line is a row, or quotes make no better rows; quotes must not hide lines."""
         return len(self._widths(plain=True)) == 1 or len(self._widths(plain=False)) != 1
 
     def _widths(self, *, plain: bool) -> set[int]:

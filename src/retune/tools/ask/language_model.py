@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from retune.core.errors import RetuneError, excerpt
 from retune.core.params import Params, Seed
 from retune.tasks.language_model.generate.generation import GenerationParams, best_continuations
-from retune.tasks.language_model.generate.text_generator import speaker
+from retune.tasks.language_model.generate.text_generator import load_text_generator
 from retune.tasks.language_model.models import load
 from retune.tasks.language_model.plots.coloured import terminal, terminal_legend
 from retune.tools.ask.asking import Reply, trained_with
@@ -25,17 +25,17 @@ def asker(settings: Params, folder: Path, context: str | None) -> Callable[[str]
         search = params.section("language_model.generate", GenerationParams)
         seed = params.section("language_model.seed", Seed)
     trained_with(folder, {"language_model.model": str})
-    voice, legend = speaker(load(folder), folder), _legend()
+    generator, legend = load_text_generator(load(folder), folder), _legend()
 
     def continued(prompt: str) -> Reply:
-        tokens = voice.read(prompt)
+        tokens = generator.read(prompt)
         try:
-            (found,) = best_continuations(voice, [tokens], search, seed)
+            (found,) = best_continuations(generator, [tokens], search, seed)
         except RetuneError as error:
             if "prompt 0" not in str(error):
                 raise
             return _not_continued(prompt, str(error).replace("prompt 0", "this text"))
-        pieces, ended = voice.pieces(tokens, found), voice.has_ended(found)
+        pieces, ended = generator.pieces(tokens, found), generator.has_ended(found)
         # Piece by piece: a tokenizer that marks spaces would drop the first one of a text.
         text = "".join(piece.text for piece in (pieces[:-1] if ended else pieces))
         fields = {

@@ -1,7 +1,6 @@
-"""The data doctor: lists all that is wrong with data files, and mends what is certain.
+"""The data doctor: it lists all faults of data files, and mends those whose mend is certain.
 
-A file is read as the download stage reads it, but forgivingly (`tolerant_reader`); its records
-are mended where that is certain (`mending`); what is left is checked by the download
-stage's own checker. So a place is either mended or a finding, and the doctor has nothing
-to do for a file that it wrote.
+`tolerant_reader` reads a file as the download stage does, but tolerates more. `mending` mends
+records. The download stage's own checker then checks them. So each place is either mended or a
+finding, and the doctor finds nothing to mend in a file that it wrote.
 """

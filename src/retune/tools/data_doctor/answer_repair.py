@@ -1,4 +1,4 @@
-"""Answers as SQuAD has them: a list of objects, trimmed, each where its text stands."""
+"""Bring answers to the form of SQuAD: a list of trimmed objects, each at its place."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -18,16 +18,16 @@ from retune.tasks.qa.download.reading_answers import as_answer, whole_number
 from retune.tasks.qa.download.word_bounds import is_whole
 from retune.tasks.qa.questions.examples import Answer
 
-#: Takes record, kind, field, message and change of a place that is mended.
+#: Takes record, kind, field, message and change of a mended place.
 Note = Callable[[Record, str, str, str, Change], None]
 
 _FIELDS = {"text", "answer_start"}
 
 
 def mend_answers(record: Record, note: Note, *, drop: bool) -> None:
-    """Mend `record.values["answers"]` in place, as far as that is certain.
+    """Mend `record.values["answers"]` in place, if the mend is certain.
 
-    With `drop` misaligned answers are left out where aligned ones remain.
+    With `drop`, misaligned answers are left out if aligned ones remain.
     """
     items = _items(record, note)
     if items is None:
@@ -40,7 +40,7 @@ def mend_answers(record: Record, note: Note, *, drop: bool) -> None:
 
 
 def _items(record: Record, note: Note) -> list[tuple[str, Any]] | None:
-    """(place, value) of each answer, `place` with a gap for the field; None if unknown."""
+    """(place, value) of each answer, `place` with `{}` for the field; None if unknown."""
     answers = record.values.get("answers")
     impossible = record.values.get("is_impossible") is True
     if answers is None and impossible:
@@ -82,7 +82,7 @@ def _items_of_object(
 
 
 def _plain(record: Record, place: str, item: Any, note: Note) -> Iterator[tuple[str, Any]]:
-    """An answer by the usual names, once for each of its offsets."""
+    """Yield an answer under the usual names, once for each of its offsets."""
     renamed = as_answer(item) if isinstance(item, dict) and not item.keys() >= _FIELDS else None
     answer = item if renamed is None else renamed
     starts = answer.get("answer_start") if isinstance(answer, dict) else None
@@ -95,7 +95,7 @@ def _plain(record: Record, place: str, item: Any, note: Note) -> Iterator[tuple[
 
 
 def is_nested(record: Record) -> bool:
-    """Whether a question stands in a paragraph."""
+    """Whether a question is in a paragraph."""
     return "/qas/" in record.where
 
 
@@ -130,7 +130,7 @@ def _found(
     kind: str,
     before: Any,
 ) -> Any:
-    """The answer with the offset of its only occurrence, or `before` if there is none."""
+    """Return the answer with the offset of its only occurrence, or `before` if there is none."""
     text = item["text"].strip()
     ends = [(place, place + len(text)) for place in occurrences(context, text)] if text else []
     places = [start for start, end in ends if is_whole(context, start, end)]

@@ -1,4 +1,4 @@
-"""Findings with one cause as one finding: a whole file without ids lacks them for one reason."""
+"""Fold findings with one cause into one: all ids of a file are missing for one reason."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -7,9 +7,9 @@ from dataclasses import replace
 from retune.ingest.findings import Change, Finding
 from retune.tasks.qa.download.kinds import KINDS
 
-#: From how many places on findings with one cause are one finding.
+#: Findings with one cause at so many places or more become one finding.
 FOLDED = 4
-#: Kinds of which each place has to be looked at by itself.
+#: Kinds whose places must be examined one by one.
 _SINGLE = {
     *("misaligned", "not_verbatim", "trimmed", "dropped_answer", "dropped_question"),
     *("duplicate_id", "duplicate_id_same", "bad_id", "repeated_question", "differing_copies"),
@@ -23,7 +23,7 @@ _VALUE = re.compile(r"'(?:[^'\\]|\\.)*'?|\"(?:[^\"\\]|\\.)*\"?|\d[\d,.]*")
 
 
 def folded(findings: Iterable[Finding]) -> list[Finding]:
-    """The findings, each cause with many places as one, which has them in `places`."""
+    """Fold findings; a folded one has all of its places in `places`."""
     causes: dict[tuple[str, ...], list[Finding]] = {}
     for number, finding in enumerate(findings):
         causes.setdefault(_cause(finding, number), []).append(finding)
@@ -31,7 +31,7 @@ def folded(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def unfolded(findings: Iterable[Finding]) -> Iterator[Finding]:
-    """Every place by itself."""
+    """Yield the finding of every place."""
     for finding in findings:
         yield from finding.places or [finding]
 
@@ -39,8 +39,8 @@ def unfolded(findings: Iterable[Finding]) -> Iterator[Finding]:
 def _cause(finding: Finding, number: int) -> tuple[str, ...]:
     if finding.kind in _SINGLE:
         return (str(number),)
-    # What is to be changed differs from place to place, so that only the same words are one cause;
-    # but values of one other type, such as integers as ids, come from one export.
+    # Changes differ from place to place, so only equal messages are one cause. But values of
+    # another type, such as integers as ids, come from one export.
     by_words = finding.change and finding.kind != "converted"
     words = finding.message if by_words else _VALUE.sub("_", finding.message)
     return finding.file, finding.kind, words, str(finding.change is None)

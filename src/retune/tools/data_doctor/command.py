@@ -1,4 +1,4 @@
-"""`retune doctor`: what it prints, and its exit code."""
+"""`retune doctor`: its output and its exit code."""
 
 import argparse
 import io
@@ -18,14 +18,14 @@ _UNREADABLE = 2
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Do what the command line says: 0 nothing to do, 1 findings, 2 not readable.
+    """Run the command; return 0 for nothing to do, 1 for findings, 2 for unreadable files.
 
-    With `--fix` the code is that of the mended copy, which is examined again.
+    With `--fix`, the mended copy is examined again and decides the code.
 
     Raises:
-        RetuneError: for a wrong command line, or, after the report, a copy not written.
+        RetuneError: the command line is wrong, or, after the report, the copy was not written.
     """
-    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal may know fewer letters
+    if isinstance(sys.stdout, io.TextIOWrapper):  # the encoding of a terminal may lack characters
         sys.stdout.reconfigure(errors="backslashreplace")
     if arguments.kinds:
         print(kinds_table())
@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def exit_code(examined: Sequence[Examined], strict: bool) -> int:
-    """2 if a file is not readable, 1 if there is something to do (`strict`: or a note)."""
+    """2 if a file is not readable, 1 if there is something to do (or, if `strict`, a note)."""
     if not all(one.readable for one in examined):
         return _UNREADABLE
     return int(any(one.needs_care or (strict and one.findings) for one in examined))

@@ -1,4 +1,4 @@
-"""The doctor's work: examine files, compare splits, write a mended copy."""
+"""Examine files, compare splits, and write a mended copy."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -21,16 +21,16 @@ from retune.tools.data_doctor.layout import (
 from retune.tools.data_doctor.mending import Mender, question
 from retune.tools.data_doctor.near_duplicates import near_findings, similar_findings
 from retune.tools.data_doctor.sorting import in_order
-from retune.tools.data_doctor.tolerant_reader import lenient_records
+from retune.tools.data_doctor.tolerant_reader import tolerant_records
 from retune.tools.data_doctor.writing import write_log, write_mended
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What is asked of the doctor besides the files.
+    """Options of the doctor.
 
-    `drop` leaves out of a mended copy what cannot be mended; `windows` looks for answers
-    in no window of the checkpoint's tokenizer, both as params.yaml has them.
+    `drop` leaves out of a mended copy what cannot be mended. `windows` looks for answers that no
+    window holds, with the tokenizer and the lengths in params.yaml.
     """
 
     squad_v2: bool = False
@@ -40,7 +40,7 @@ class Options:
 
 @dataclass(slots=True)
 class Examined:
-    """What is known of one file: its findings in order, and its records, mended."""
+    """An examined file: its findings in order, and its mended records."""
 
     file: str
     findings: list[Finding] = field(default_factory=list)
@@ -49,15 +49,15 @@ class Examined:
 
     @property
     def needs_care(self) -> bool:
-        """Whether download would refuse something, or `--fix` would change something."""
+        """Whether the download stage would refuse, or `--fix` would change something."""
         return any(f.severity == "error" or f.change for f in self.findings)
 
 
 def diagnose(files: Sequence[Path], validation: Sequence[Path], options: Options) -> list[Examined]:
-    """Examine the files of one split, and those that are to validate it.
+    """Examine the files of one split, and those of its validation split.
 
     Raises:
-        RetuneError: only where `windows` is asked for and params.yaml does not allow it.
+        RetuneError: `windows` is set, but params.yaml allows no windows.
     """
     split, other = _Split(options), _Split(options, only_scored=True)
     examined = [split.examine(path) for path in files]
@@ -81,7 +81,7 @@ def fix(one: Examined, out: Path) -> int:
     """Write the mended copy of a file and its log; return how many changes there were.
 
     Raises:
-        RetuneError: for a file that cannot be mended, or whose copy would lose something.
+        RetuneError: the file cannot be mended, or its copy would lose something.
     """
     if not one.readable:
         raise RetuneError(f"{one.file}: not readable, so there is nothing to mend; see above")
@@ -99,15 +99,15 @@ def fix(one: Examined, out: Path) -> int:
 
 
 def log_path(out: Path) -> Path:
-    """Where the log of a mended copy stands."""
+    """The path of the log of a mended copy."""
     return out.with_name(f"{out.name}.log.jsonl")
 
 
 class _Split:
-    """The files that belong together, so that an id may stand in one of them only.
+    """The files of one split, which share no ids.
 
     Attributes:
-        squad_v2: whether questions of any of them may be unanswerable.
+        squad_v2: whether questions of any file may be unanswerable.
     """
 
     def __init__(self, options: Options, *, only_scored: bool = False) -> None:
@@ -118,7 +118,7 @@ class _Split:
         self._asked = self.squad_v2 = options.squad_v2
 
     def examine(self, path: Path) -> Examined:
-        """Everything about one file; what cannot be read is a finding, too."""
+        """Examine one file; an unreadable file has a finding, too."""
         one = Examined(str(path))
         try:
             one.findings, one.records = self._examined(path, one.file)
@@ -138,7 +138,7 @@ class _Split:
 
     def _examined(self, path: Path, file: str) -> tuple[list[Finding], list[Record]]:
         self._mender.findings, self.checker.findings = [], []
-        records, findings = lenient_records(path, file)
+        records, findings = tolerant_records(path, file)
         if self._drop:
             findings = [_dropped_item(finding) for finding in findings]
         mended = self._mender.mend(records)

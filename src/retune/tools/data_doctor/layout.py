@@ -1,4 +1,4 @@
-"""Notes about layout and characters that the download stage does not need to make."""
+"""Notes about layout and characters, which the download stage does not make."""
 
 import re
 import unicodedata
@@ -6,21 +6,21 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 from retune.core.errors import excerpt
+from retune.ingest.characters import control_characters
 from retune.ingest.findings import Change, Finding
 from retune.tasks.qa.download.kinds import KINDS
 from retune.tasks.qa.download.reading import Record
 from retune.tools.data_doctor.answer_repair import is_nested
 
-#: Zero-width and direction characters; not the joiners, which scripts and emoji need.
+#: Zero-width and direction characters, without joiners, which scripts and emoji need.
 _INVISIBLE = re.compile("[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
-#: So many questions without an answer may be an oversight.
+#: Fewer questions without an answer may be an oversight.
 _FEW = 4
 _NUMBERS = re.compile(r"\d+")
 
 
 def layout_findings(records: list[Record]) -> Iterator[Finding]:
-    """What is unusual about the objects around the questions of one file."""
+    """Note what is unusual about the objects around the questions of one file."""
     nested = [record for record in records if is_nested(record)]
     listed = next((r for r in nested if r.where.startswith("/") and not _has_data(r)), None)
     if listed:
@@ -50,7 +50,7 @@ def layout_findings(records: list[Record]) -> Iterator[Finding]:
 
 
 def version_findings(records: list[Record]) -> Iterator[Finding]:
-    """Whether the version in the file fits its questions, `records` being mended."""
+    """Note a version that does not match the questions of mended `records`."""
     if _version(records).startswith("1") and any(map(is_v2, records)):
         version = records[0].around[0]["version"]
         message = f"version {excerpt(version)}, but questions say is_impossible, as in 2.0"
@@ -59,10 +59,10 @@ def version_findings(records: list[Record]) -> Iterator[Finding]:
 
 
 def squad_v2_findings(records: list[Record]) -> Iterator[Finding]:
-    """That a file is SQuAD 2.0 data, where it is.
+    """Note that a file is SQuAD 2.0 data.
 
-    Its version says so, or, unless that says 1, a question with `is_impossible: true` does; or
-    one question in twenty, of more than a few, has an empty list of answers.
+    It is if its version is 2, or if its version is not 1 and a question has `is_impossible: true`,
+    or if at least `_FEW` questions and one in twenty have an empty list of answers.
     """
     version = _version(records)
     without = sum(_is_unanswered(record) for record in records)
@@ -79,18 +79,18 @@ def _is_unanswered(record: Record) -> bool:
 
 
 def _version(records: list[Record]) -> str:
-    """The version that a file says it has, without "v"; "" where it says none."""
+    """The version in a file, without "v"; "" if it has none."""
     version = records[0].around[0].get("version") if records and _has_data(records[0]) else ""
     return version.lower().removeprefix("v") if isinstance(version, str) else ""
 
 
 def is_v2(record: Record) -> bool:
-    """Whether a mended record says that it may be, or is, unanswerable."""
+    """Whether a mended record is marked as unanswerable."""
     return record.values.get("is_impossible") is True
 
 
 def character_findings(records: Iterable[Record]) -> Iterator[Finding]:
-    """Characters in contexts and questions of one file that are likely not meant."""
+    """Note characters in contexts and questions that are probably mistakes."""
     texts = dict(_texts(records))
     letters = set().union(*(text for text, _, _ in texts.values()))
     composed = any(not unicodedata.is_normalized("NFD", letter) for letter in letters)
@@ -108,8 +108,8 @@ def _texts(records: Iterable[Record]) -> Iterator[tuple[str, tuple[str, Record, 
 
 
 def _oddities(text: str, field: str, composed: bool) -> Iterator[tuple[str, str]]:
-    if field == "question" and (found := _CONTROL.findall(text)):
-        yield "control_characters", f"{len(found)}, the first {excerpt(found[0])}"
+    if field == "question" and (message := control_characters(text)):
+        yield "control_characters", message
     if found := _INVISIBLE.findall(text):
         first = unicodedata.name(found[0], "unnamed")
         yield "invisible_characters", f"{len(found)}, the first U+{ord(found[0]):04X} {first}"
@@ -125,8 +125,8 @@ def _oddities(text: str, field: str, composed: bool) -> Iterator[tuple[str, str]
 def _has_pairs_apart(text: str) -> bool:
     """Whether a letter and its neighbour could be one composed letter.
 
-    Text that is not NFC need not have any: some composed letters of Indic scripts are not
-    NFC, nor are marks in an order that Arabic is typed in.
+    Not all text that is not NFC has such pairs: some composed letters of Indic scripts are not NFC,
+    and neither are Arabic marks in the order in which they are typed.
     """
     if unicodedata.is_normalized("NFC", text):
         return False
@@ -135,7 +135,7 @@ def _has_pairs_apart(text: str) -> bool:
 
 
 def _demojibaked(text: str) -> str:
-    """What a text was before it was read as Windows-1252, "" if it certainly was not."""
+    """Undo reading UTF-8 as Windows-1252; "" if the text certainly was not read so."""
     if text.isascii():
         return ""
     try:

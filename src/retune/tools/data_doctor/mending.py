@@ -1,8 +1,7 @@
-"""Records as they certainly should be, with a finding for each place that changes.
+"""Mend records, with a finding for each place that changes.
 
-Nothing is invented and no context is ever changed: what is written instead of a value
-follows from the value itself, or from the context. Mending what was mended changes
-nothing.
+Nothing is invented, and contexts never change: each new value follows from the old value or from
+the context. Mending a mended record changes nothing.
 """
 
 from collections.abc import Iterable
@@ -16,7 +15,7 @@ from retune.tasks.qa.download.kinds import KINDS
 from retune.tasks.qa.download.reading import Record
 from retune.tools.data_doctor.answer_repair import is_nested, mend_answers
 
-#: What a question has from its article and its paragraph.
+#: What a question inherits from its article and its paragraph.
 SHARED = ("title", "context")
 
 _TRUTH: dict[Any, bool] = {"true": True, "false": False, 1: True, 0: False}
@@ -26,41 +25,41 @@ class Mender:
     """Mends the records of one split, file by file.
 
     Attributes:
-        findings: what was mended, each with its `Change`.
+        findings: one for each mended place, with its `Change`.
     """
 
     def __init__(self, *, drop: bool) -> None:
-        """With `drop` misaligned answers are left out where aligned ones remain."""
+        """With `drop`, misaligned answers are left out if aligned ones remain."""
         self.findings: list[Finding] = []
         self._drop = drop
         self._taken: set[str] = set()
         self._first: dict[str, Record] = {}
 
     def mend(self, records: Iterable[Record]) -> list[Record]:
-        """The records of a file, mended; second copies of a question are left out."""
+        """Mend the records of a file; second copies of a question are left out."""
         records = self._converted(list(records))
         self._taken |= {r.values["id"] for r in records if isinstance(r.values.get("id"), str)}
-        said = any("is_impossible" in record.values for record in records)
+        has_flags = any("is_impossible" in record.values for record in records)
         mended = [self._mended(record) for record in records]
         for record in mended:
             if record.values.get("answers") == []:
                 message = "no answers, and no is_impossible: true"
-                self._complete(record, "impossible_unsaid", message, said)
+                self._complete(record, "impossible_unsaid", message, has_flags)
         if any(record.values.get("is_impossible") is not None for record in mended):
             for record in mended:
                 message = "no is_impossible, though other questions of the file have it"
-                self._complete(record, "mixed_versions", message, said)
+                self._complete(record, "mixed_versions", message, has_flags)
         return [record for record in mended if not self._is_copy(record)]
 
     def note(self, record: Record, kind: str, field: str, message: str, change: Change) -> None:
-        """Keep what was mended in a field of a record, or with "" in all of it."""
+        """Add a finding for a mended field of a record, or with "" for the whole record."""
         place = record.place(field) if field else record.where
         severity = KINDS[kind].severity
         finding = Finding(kind, severity, record.file, place, record.id, message, change)
         self.findings.append(finding)
 
     def _converted(self, records: list[Record]) -> list[Record]:
-        """The records with offsets in code points."""
+        """Convert offsets to code points."""
         mended, changes = converted(records)
         for one in changes:
             before, after = (
@@ -80,7 +79,7 @@ class Mender:
         return record
 
     def _to_string(self, record: Record, field: str, taken: set[str]) -> None:
-        """Write an integer as a string, unless another question has that already."""
+        """Write an integer as a string, unless another question has the same string."""
         value = record.values.get(field)
         if type(value) is int and str(value) not in taken:
             message = f"{excerpt(value)} (int) is not a string"
@@ -97,13 +96,13 @@ class Mender:
             self.note(record, "wrong_type", "is_impossible", message, change)
             record.values["is_impossible"] = change.after
 
-    def _complete(self, record: Record, kind: str, message: str, said: bool) -> None:
-        """Add `is_impossible`; flat files whose questions never say it need not have it."""
+    def _complete(self, record: Record, kind: str, message: str, has_flags: bool) -> None:
+        """Add `is_impossible`, unless no question of a flat file has it."""
         answers = record.values.get("answers")
         if record.values.get("is_impossible") is not None or not isinstance(answers, list):
             return
         change = Change(None, not answers)
-        if said or is_nested(record):
+        if has_flags or is_nested(record):
             self.note(record, kind, "is_impossible", message, change)
         record.values["is_impossible"] = change.after
 
@@ -121,5 +120,5 @@ class Mender:
 
 
 def question(record: Record) -> dict[str, Any]:
-    """What a record has of its own: all but the context and title of its paragraph."""
+    """The record's own values, without the context and title of its paragraph."""
     return {key: value for key, value in record.values.items() if key not in SHARED}

@@ -1,9 +1,9 @@
-"""Contexts that are almost the same, found by MinHash (Broder, 1997) in linear time.
+"""Find contexts that are almost the same by MinHash (Broder, 1997), in linear time.
 
-Two contexts are near where their sets of `SHINGLE` words in a row have a Jaccard
-similarity of at least `THRESHOLD`. Of `BANDS` x `ROWS` minima of random hashes, all of
-one band agree with probability J ** ROWS; pairs that agree in a band are compared
-exactly. At the threshold one pair in 3,000 is missed.
+Two contexts are near if their sets of `SHINGLE` consecutive words have a Jaccard similarity of at
+least `THRESHOLD`. Each context has `BANDS` x `ROWS` minima of random hashes. All minima of a band
+agree with probability J ** ROWS. Pairs that agree in a band are compared exactly. At the threshold
+one pair in 3,000 is missed. Checked by hand against the definition in Broder (1997).
 """
 
 import re
@@ -26,8 +26,8 @@ _Hashes = NDArray[np.uint64]
 _Key = tuple[int, bytes]
 
 
-class Neighbours:
-    """Contexts that were added, to be asked for one that is near another."""
+class MinHashIndex:
+    """An index of contexts, which finds the nearest one to a context."""
 
     def __init__(self, contexts: Iterable[str] = ()) -> None:
         self._words: dict[str, int] = {}
@@ -40,7 +40,7 @@ class Neighbours:
             self.add(context)
 
     def add(self, context: str) -> tuple[str, float] | None:
-        """Add a context; what `nearest` says of it before."""
+        """Add a context; return what `nearest` finds before that."""
         shingles = self._shingles(context)
         keys = self._keys(shingles)
         near = self._nearest(shingles, keys)
@@ -82,7 +82,7 @@ class Neighbours:
         return known
 
     def _keys(self, shingles: _Hashes) -> list[_Key]:
-        """The bands of the signature; a shingle's hash times an odd number is a new hash."""
+        """The bands of the signature; the product of a hash and an odd number is a new hash."""
         products = shingles[:, None] * self._factors  # (shingles, BANDS * ROWS)
         products ^= products >> np.uint64(32)
         products *= np.uint64(0xD6E8FEB86659FD93)

@@ -1,4 +1,4 @@
-"""Contexts that are almost the same, in one split or across two."""
+"""Find contexts that are almost the same, in one split or across two."""
 
 from collections.abc import Iterator
 
@@ -10,13 +10,13 @@ from retune.tasks.qa.download.reading import Record
 
 
 def similar_findings(checker: Checker) -> Iterator[Finding]:
-    """Contexts of one split that are near an earlier one."""
+    """Note contexts of one split that are near an earlier one."""
     names = _names(checker)
     if len(names) < 2:
         return
-    from retune.tools.data_doctor.minhash import Neighbours
+    from retune.tools.data_doctor.minhash import MinHashIndex
 
-    known = Neighbours()
+    known = MinHashIndex()
     for context, name in names.items():
         if near := known.add(context):
             other, similarity = near
@@ -26,11 +26,11 @@ def similar_findings(checker: Checker) -> Iterator[Finding]:
 
 
 def near_findings(train: Checker, validation: Checker) -> Iterator[Finding]:
-    """Contexts of validation that are near one of train, but not the same."""
-    from retune.tools.data_doctor.minhash import Neighbours
+    """Note contexts of validation that are near one of train, but not equal."""
+    from retune.tools.data_doctor.minhash import MinHashIndex
 
     names = _names(train)
-    known = Neighbours(names)
+    known = MinHashIndex(names)
     for context, name in _names(validation).items():
         if context not in names and (near := known.nearest(context)):
             other, similarity = near

@@ -1,4 +1,4 @@
-"""The doctor's findings for people, in 80 columns, and for machines, as JSON."""
+"""Print findings as text in 80 columns or as JSON."""
 
 import json
 import textwrap
@@ -14,12 +14,12 @@ from retune.tasks.qa.download.kinds import KINDS
 from retune.tools.data_doctor.doctor import Examined
 
 WIDTH = 80
-#: How many findings of a kind are spelt out for each file, unless all are asked for.
+#: How many findings of a kind are listed for each file, unless all are requested.
 SHOWN = 3
 
 
 def as_text(examined: Sequence[Examined], *, everything: bool) -> str:
-    """Findings by file and place, then a summary by kind."""
+    """List findings by file and place, then a summary by kind."""
     lines: list[str] = []
     for one in examined:
         lines += [*_file(one, everything), ""]
@@ -28,7 +28,7 @@ def as_text(examined: Sequence[Examined], *, everything: bool) -> str:
 
 
 def as_json(examined: Sequence[Examined], code: int, checks: dict[str, bool], fixed: Any) -> str:
-    """One JSON object with sorted keys, in ASCII whatever the data has."""
+    """One JSON object with sorted keys, always in ASCII."""
     findings = [finding for one in examined for finding in one.findings]
     report = {
         "checks": checks,
@@ -61,15 +61,15 @@ def _file(one: Examined, everything: bool) -> Iterator[str]:
     yield f"{one.file}: {state}, {counted(len(one.findings), 'finding')}"
     shown: Counter[str] = Counter()
     for (where, name), members in groupby(one.findings, key=lambda f: (f.where, f.id)):
-        told = []
+        listed = []
         for finding in members:
             shown[finding.kind] += 1
             if everything or shown[finding.kind] <= SHOWN:
-                told.append(finding)
-        if told:
+                listed.append(finding)
+        if listed:
             question = f" (question {excerpt(name, 40)})" if name else ""
             yield f"  {where or 'the whole file'}{question}"
-        for finding in told:
+        for finding in listed:
             yield from _finding(finding)
     rest = sum(max(count - SHOWN, 0) for count in shown.values())
     if rest and not everything:

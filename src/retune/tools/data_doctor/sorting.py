@@ -1,4 +1,4 @@
-"""Findings in the order of their places, each once."""
+"""Sort findings by place, without duplicates."""
 
 import re
 from collections.abc import Iterable
@@ -9,9 +9,9 @@ _NUMBER = re.compile(r"(\d+)")
 
 
 def in_order(findings: Iterable[Finding]) -> list[Finding]:
-    """Sort by place, numbers by value; what is said twice about a place is said once.
+    """Sort by place, with numbers by value, and drop duplicates.
 
-    Many questions share the context, and so the faults, of their paragraph.
+    Many questions share the context of their paragraph, and so its faults.
     """
     found = {(f.where, f.kind, f.message): f for f in findings}
     return sorted(found.values(), key=lambda finding: _order(finding.where))

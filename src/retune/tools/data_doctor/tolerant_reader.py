@@ -1,4 +1,4 @@
-"""Reading on where the download stage stops: encodings and commas that are certain."""
+"""Read files that the download stage refuses for their encoding or for commas."""
 
 import codecs
 import re
@@ -28,11 +28,11 @@ _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[^\s",\[\]{}:]+|\S', re.DOTALL)
 _NO_VALUE = (None, ",", "[", "{", ":")
 
 
-def lenient_records(path: Path, file: str) -> tuple[list[Record], list[Finding]]:
-    """The records of a file, and findings about its bytes, its text and its structure.
+def tolerant_records(path: Path, file: str) -> tuple[list[Record], list[Finding]]:
+    """Return the records of a file, and findings about its bytes, text and structure.
 
     Raises:
-        UnreadableError: as `retune.tasks.qa.download.reading.read_records`, but not for a file that
+        UnreadableError: as `retune.tasks.qa.download.reading.read_records`, except for files that
             can be read after certain mends.
     """
     findings: list[Finding] = []
@@ -75,7 +75,7 @@ def _items(text: str, file: str, suffix: str, findings: list[Finding]) -> list[R
             raise
     commas = trailing_commas(text)
     letters = list(text)
-    for place in commas:  # a blank instead, so that all places stay what they are
+    for place in commas:  # a blank instead keeps all other places
         letters[place] = " "
     items = text_records("".join(letters), file, suffix)
     for place in commas:

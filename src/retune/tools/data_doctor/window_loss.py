@@ -1,6 +1,5 @@
-"""Answers that no window of the checkpoint's tokenizer holds whole."""
+"""Find answers that no window holds whole, with the pretrained encoder's tokenizer."""
 
-from itertools import islice
 from typing import Any
 
 from retune.core.params import Params
@@ -9,9 +8,8 @@ from retune.models.checkpoints import CheckpointParams, load_tokenizer, resolve
 from retune.tasks.qa.download.checking import Checker
 from retune.tasks.qa.download.kinds import KINDS
 from retune.tasks.qa.tokenize.audit import WARNING_SHARE, Audit
-from retune.tasks.qa.tokenize.tokenize import TokenizeParams, Windower
+from retune.tasks.qa.tokenize.tokenize import TokenizeParams, Windower, batches
 
-_BATCH = 1000
 _FIELDS = {
     "question_cut": "question",
     "question_trimmed": "question",
@@ -20,10 +18,10 @@ _FIELDS = {
 
 
 def window_findings(checker: Checker, squad_v2: bool) -> list[Finding]:
-    """What the windows of params.yaml lose of the sound questions of a split.
+    """Note what windows with the settings in params.yaml lose of the sound questions of a split.
 
     Raises:
-        RetuneError: for a checkpoint or lengths that allow no windows.
+        RetuneError: the tokenizer or the lengths allow no windows.
     """
     with Params() as params:
         settings = params.section("qa.tokenize", TokenizeParams)
@@ -31,13 +29,12 @@ def window_findings(checker: Checker, squad_v2: bool) -> list[Finding]:
     windower = Windower(load_tokenizer(resolve(checkpoint, "qa.checkpoint")), settings)
     notes: list[dict[str, Any]] = []
     audit = Audit("data", notes.append, None, squad_v2=squad_v2)
-    examples = iter(checker.examples)
     row = 0
-    while batch := list(islice(examples, _BATCH)):
+    for batch in batches(checker.examples):
         cut = windower.cut(batch, first_row=row)
         audit.add(batch, *cut)
         row += len(batch)
-    # That an answer has no place is the checker's to say.
+    # The checker already reports answers without a place.
     findings = [_finding(checker, **note) for note in notes if note["kind"] != "unplaced_answer"]
     if audit.unknown_share > WARNING_SHARE:
         file = checker.records[checker.examples[0].id].file

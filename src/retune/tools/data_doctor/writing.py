@@ -1,4 +1,4 @@
-"""The mended copy: canonical SQuAD JSON, with a log of every change beside it."""
+"""Write a mended copy as canonical SQuAD JSON, with a log of every change."""
 
 import json
 import re
@@ -20,7 +20,7 @@ _LEVEL = re.compile(r"/(data|paragraphs|qas)/\d+")
 def write_mended(path: Path, records: list[Record]) -> None:
     """Write records as `data` > `paragraphs` > `qas`, in their order, with all their keys.
 
-    Neighbours that share an article or a paragraph in their file, or title and context
+    MinHashIndex that share an article or a paragraph in their file, or title and context
     where it is flat, share them here.
     """
     text = _json(_document(records), str(path), indent=1)
@@ -89,7 +89,7 @@ def _extras(record: Record, level: str) -> dict[str, Any]:
 
 
 def _own(record: Record) -> dict[str, dict[str, Any]]:
-    """What the objects around a question have, by the list that leads on to it."""
+    """The values of the objects around a question, by the list that leads to it."""
     own: dict[str, dict[str, Any]] = {}
     for level, values in zip(_levels(record), record.around, strict=True):
         own[level] = own.get(level, {}) | values
@@ -119,5 +119,5 @@ def _json(value: Any, file: str, indent: int | None = None) -> str:
 
 
 def _utf8(text: str) -> bytes:
-    # Half of a surrogate pair, and nothing else, is left as the escape that JSON has for it.
+    # Only half of a surrogate pair stays as its JSON escape.
     return text.encode("utf-8", "backslashreplace")

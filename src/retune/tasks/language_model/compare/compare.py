@@ -1,7 +1,7 @@
-"""Stage `compare`: before and after training, and methods of continuing, beside each other.
+"""Stage `compare`: compare the model before and after training, and the decoding methods.
 
-Each interval is of one difference alone: of many that are 0, one in twenty leaves it out by chance.
-It says what other pairs of sentences would have changed, not what another seed of training would.
+Each interval is for one difference: of many differences that are 0, one in twenty has an interval
+without 0 by chance. It covers the choice of the pairs of sentences, not the training seed.
 """
 
 import textwrap
@@ -17,8 +17,8 @@ from retune.tasks.language_model.compare.pair_bootstrap import Difference, Drawn
 from retune.tasks.language_model.outputs.records import (
     PAIRS,
     TEXTS,
+    GeneratedText,
     ReferencePair,
-    Said,
     read_continuations,
     read_likelihoods,
     read_pairs,
@@ -48,10 +48,10 @@ def method_folders(generated: Path, methods: Iterable[str]) -> dict[str, Path]:
 
 
 def require_generate_only(variants: Mapping[str, Mapping[str, Any]]) -> None:
-    """Refuse variants that would be compared by other settings than they were scored by.
+    """Refuse variants that were scored with other settings than those of the comparison.
 
     Raises:
-        RetuneError: one changes more than how texts are continued.
+        RetuneError: a variant changes more than the decoding.
     """
     for name, changes in variants.items():
         if more := [section for section in changes if section != "generate"]:
@@ -74,18 +74,18 @@ def compare(
     """Compare both states and all `methods`; write `table` (JSON) and `csv`, and print them.
 
     Raises:
-        RetuneError: what is compared is of other texts, or of several models in one state.
+        RetuneError: the folders belong to other texts, or a state has several models.
     """
     _require_one_model_a_state(likelihoods, generated, methods)
     pairs = read_pairs(features)
     perplexities = _perplexities(features, likelihoods, pairs, params)
-    said = {
+    generations = {
         (state, method): read_continuations(generated / state / method, pairs)
         for state in STATES
         for method in methods
     }
-    figures = {place: _figures(pairs, each, params) for place, each in said.items()}
-    scores = [_scores(*place, said[place], figures[place], params) for place in said]
+    figures = {place: _figures(pairs, each, params) for place, each in generations.items()}
+    scores = [_scores(*place, generations[place], figures[place], params) for place in generations]
     written = {
         "perplexity": perplexities,
         "scores": scores,
@@ -111,7 +111,7 @@ def _require_one_model_a_state(likelihoods: Path, generated: Path, methods: Sequ
 def _perplexities(
     features: Path, likelihoods: Path, pairs: Sequence[ReferencePair], params: ScoreParams
 ) -> list[dict[str, Any]]:
-    """Of second sentences and of whole texts, the perplexity before and after, and the change."""
+    """The perplexity of second sentences and whole texts before and after, and its change."""
     ids = {PAIRS: [pair.id for pair in pairs], TEXTS: [id_ for id_, _ in read_texts(features)]}
     rows = []
     for file, name in ((PAIRS, "second sentences"), (TEXTS, "texts")):
@@ -125,8 +125,10 @@ def _perplexities(
     return rows
 
 
-def _figures(pairs: Sequence[ReferencePair], said: Sequence[Said], params: ScoreParams) -> Figures:
-    rows = [shares(*each, params) for each in zip(pairs, said, strict=True)]
+def _figures(
+    pairs: Sequence[ReferencePair], generations: Sequence[GeneratedText], params: ScoreParams
+) -> Figures:
+    rows = [shares(*each, params) for each in zip(pairs, generations, strict=True)]
     return {name: _drawn([row[name] for row in rows], params) for name in compared(params)}
 
 
@@ -135,16 +137,20 @@ def _drawn(rows: Sequence[Share], params: ScoreParams) -> Drawn:
 
 
 def _scores(
-    state: str, method: str, said: Sequence[Said], figures: Figures, params: ScoreParams
+    state: str,
+    method: str,
+    generations: Sequence[GeneratedText],
+    figures: Figures,
+    params: ScoreParams,
 ) -> dict[str, Any]:
     longest = params.longest_ngram
-    distinct = {f"distinct_{longest}": distinct_n([each.tokens for each in said], longest)}
+    distinct = {f"distinct_{longest}": distinct_n([each.tokens for each in generations], longest)}
     values = {name: each.value for name, each in figures.items()}
     return {"state": state, "method": method, **values, **distinct}
 
 
 def _between_states(figures: Methods, methods: Sequence[str]) -> list[dict[str, Any]]:
-    """By how much each figure of each method is higher after training than before."""
+    """How much higher each figure of each method is after training."""
     return [
         {"method": method, "figure": name,
          **difference(after, figures["before", method][name])._asdict()}
@@ -154,7 +160,7 @@ def _between_states(figures: Methods, methods: Sequence[str]) -> list[dict[str, 
 
 
 def _between_methods(figures: Methods, methods: Sequence[str]) -> list[dict[str, Any]]:
-    """By how much each figure of one method is higher than that of another, of the same model."""
+    """How much higher each figure of one method is than that of another, for the same model."""
     return [
         {"state": state, "one": one, "other": other, "figure": name,
          **difference(each, figures[state, other][name])._asdict()}
@@ -165,7 +171,7 @@ def _between_methods(figures: Methods, methods: Sequence[str]) -> list[dict[str,
 
 
 def _print(scores: Rows, written: Mapping[str, Rows], params: ScoreParams) -> None:
-    """The table within 80 columns, and a sentence for each change of what matters most."""
+    """Print the table in 80 columns, and a line for each of the main changes."""
     longest = params.longest_ngram
     columns = {
         **{f"rouge_{n}_f1": f"R-{n}" for n in params.orders},
@@ -180,21 +186,21 @@ def _print(scores: Rows, written: Mapping[str, Rows], params: ScoreParams) -> No
     ]
     print_table(["model", "method"], [*columns.values()], cells)
     for row in written["perplexity"]:
-        told = f"{row['before']:.2f} before, {row['after']:.2f} after"
-        _say(f"perplexity of {row['of']} {told}: {_told(row)}")
+        values = f"{row['before']:.2f} before, {row['after']:.2f} after"
+        _say(f"perplexity of {row['of']} {values}: {_difference_text(row)}")
     for row in written["states"]:
         if row["figure"] == "rouge_1_f1":
-            _say(f"{row['method']} after over before: ROUGE-1 {_told(row)}")
+            _say(f"{row['method']} after over before: ROUGE-1 {_difference_text(row)}")
     for row in written["methods"]:
         if row["figure"] == "rouge_1_f1" and row["state"] == "after":
-            _say(f"{row['one']} over {row['other']}, after: ROUGE-1 {_told(row)}")
+            _say(f"{row['one']} over {row['other']}, after: ROUGE-1 {_difference_text(row)}")
 
 
 def _cell(name: str, value: float) -> str:
     return f"{value:.1f}" if name == "tokens" else f"{value:.3f}"
 
 
-def _told(row: Mapping[str, Any]) -> str:
+def _difference_text(row: Mapping[str, Any]) -> str:
     found = Difference(*(row[name] for name in Difference._fields))
     return (
         f"{found.difference:+.3f}, {found.low:+.3f} to {found.high:+.3f} over resampled texts "

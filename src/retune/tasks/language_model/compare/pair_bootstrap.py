@@ -1,8 +1,8 @@
-"""Figures of pairs, and how far they could have come out otherwise with other pairs.
+"""Paired bootstrap of figures over pairs of sentences.
 
-A figure is the sum of what each pair adds (its part), over the sum of what it could have added (its
-whole): of a mean every whole is 1, of a perplexity it is a number of tokens. The paired bootstrap
-(Efron & Tibshirani 1993; Koehn 2004) draws the same pairs for all figures that are compared.
+A figure is the sum of the parts of all pairs over the sum of their wholes. For a mean each whole is
+1; for a perplexity it is a number of tokens. The paired bootstrap (Efron & Tibshirani 1993; Koehn
+2004) draws the same pairs for all compared figures.
 """
 
 from collections.abc import Sequence
@@ -20,18 +20,18 @@ _UNIT = 2.0**-30
 
 
 class Drawn(NamedTuple):
-    """A figure, and what it is over resampled pairs (C,)."""
+    """A figure, and its values over resampled pairs (C,)."""
 
     value: float
     others: Doubles
 
     def as_perplexity(self) -> "Drawn":
-        """Of a mean log-probability, the perplexity."""
+        """Turn a mean log-probability into a perplexity."""
         return Drawn(float(_perplexity(np.array([self.value]))[0]), _perplexity(self.others))
 
 
 class Difference(NamedTuple):
-    """By how much one figure is above another, over the same pairs."""
+    """The difference of two figures over the same pairs."""
 
     difference: float
     low: float  # of the 95 % interval
@@ -40,7 +40,7 @@ class Difference(NamedTuple):
 
 
 def drawn(rows: Sequence[Share], count: int, seed: int) -> Drawn:
-    """The figure of N pairs, and of `count` times N of them drawn with replacement."""
+    """The figure of N pairs, and of `count` resamples of N pairs, drawn with replacement."""
     table = np.rint(np.array(rows, np.float64) / _UNIT).astype(np.int64)  # (N, 2)
     parts, wholes = table.T
     sums = [resampled_sums(values, count, seed) for values in (parts, wholes)]
@@ -50,8 +50,8 @@ def drawn(rows: Sequence[Share], count: int, seed: int) -> Drawn:
 def difference(one: Drawn, other: Drawn) -> Difference:
     """`one` minus `other`, with its percentile interval.
 
-    The p-value is two-sided: twice the share of resamples in which the difference is not on its
-    side of 0, itself counted in (Davison & Hinkley 1997).
+    The p-value is two-sided: twice the share of resamples in which the difference has not the same
+    sign. The original sample counts as one of them (Davison & Hinkley 1997).
     """
     value, others = one.value - other.value, one.others - other.others
     low, high = np.percentile(others, [_TAIL, 100 - _TAIL], method="inverted_cdf")
@@ -61,7 +61,7 @@ def difference(one: Drawn, other: Drawn) -> Difference:
 
 
 def _ratio(parts: np.ndarray, wholes: np.ndarray) -> np.ndarray:
-    """0 where there is no whole."""
+    """Divide; 0 if the whole is 0."""
     return np.where(wholes == 0, 0.0, parts / np.where(wholes == 0, 1, wholes))
 
 

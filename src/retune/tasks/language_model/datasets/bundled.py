@@ -1,14 +1,10 @@
 """The corpus that comes with the package: short stories written for the project, CC0."""
 
-from importlib import resources
-from pathlib import Path
-
 from pydantic.dataclasses import dataclass
 
 from retune.core.params import STRICT
-from retune.fetch.fetching import Source, local_source
-
-FOLDER = Path(str(resources.files("retune"))) / "corpora" / "stories"
+from retune.fetch.fetching import Source
+from retune.ingest.data_sources import bundled_sources
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -17,11 +13,8 @@ class Params:
 
 
 def sources(params: Params) -> dict[str, list[Source]]:
-    """The two files of the corpus; any `RetuneError` means a broken installation."""
-    return {
-        split: [local_source(FOLDER / f"{split}.jsonl", sha256=None)]
-        for split in ("train", "validation")
-    }
+    """Both files."""
+    return bundled_sources("stories", ".jsonl")
 
 
 def field(params: Params) -> str:

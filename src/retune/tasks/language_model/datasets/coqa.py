@@ -8,8 +8,9 @@ The hub's repository has Parquet files of its conversion branch at the paths bel
 from pydantic.dataclasses import dataclass
 
 from retune.core.params import STRICT
-from retune.fetch.fetching import Source, hub_source
+from retune.fetch.fetching import Source
 from retune.fetch.hub import HubParams
+from retune.ingest.data_sources import hub_sources
 
 REPOSITORY = "stanfordnlp/coqa"
 COUNTS = {"train": 7_199, "validation": 500}
@@ -22,15 +23,10 @@ class Params(HubParams):
 
 def sources(params: Params) -> dict[str, list[Source]]:
     """The Parquet files of both splits, from the cache or the hub."""
-    sums = {"train": params.train_sha256, "validation": params.validation_sha256}
-    return {split: [_source(split, params.revision, sums[split])] for split in COUNTS}
+    pattern = "default/{split}/0000.parquet"
+    return hub_sources(REPOSITORY, pattern, params, COUNTS, task="language_model")
 
 
 def field(params: Params) -> str:
     """The column of the stories; no other is read."""
     return "story"
-
-
-def _source(split: str, revision: str, sha256: str) -> Source:
-    file = f"default/{split}/0000.parquet"
-    return hub_source(REPOSITORY, file, revision, sha256, COUNTS[split], task="language_model")

@@ -1,4 +1,4 @@
-"""The user's own files in one folder: plain text, a text each, or JSON lines of texts."""
+"""Your own files in one folder: plain text files of one text each, or JSON lines of texts."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,7 +8,7 @@ from pydantic.dataclasses import dataclass
 
 from retune.core.params import STRICT
 from retune.fetch.fetching import Source
-from retune.ingest.splits import own_sources
+from retune.ingest.data_sources import own_sources
 
 _SECTION = "language_model.datasets.files"
 _SUFFIXES = (".txt", ".jsonl")
@@ -18,9 +18,9 @@ _SUFFIXES = (".txt", ".jsonl")
 class Params:
     """Section `language_model.datasets.files`.
 
-    The files of each split are named from `folder` (itself from the project's top folder),
-    which is a dep of the download stage, so that DVC sees when one of them changes. A `.txt` file
-    is one text; in JSON lines, `text` is the name of the field that has it.
+    Paths of files start from `folder`, whose path starts from the project's top folder. The
+    download stage depends on this folder, so DVC notices every change of a file. A `.txt` file is
+    one text. In JSON lines, `text` is the name of the field that has the text.
     """
 
     folder: str
@@ -35,11 +35,11 @@ class Params:
 
 
 def sources(params: Params) -> dict[str, list[Source]]:
-    """The files; each split needs at least one."""
+    """The files of both splits."""
     splits = {"train": params.train, "validation": params.validation}
     return own_sources(Path(params.folder), splits, _SECTION)
 
 
 def field(params: Params) -> str:
-    """As the params tell it."""
+    """The name in the params."""
     return params.text

@@ -1,21 +1,20 @@
-"""Records to texts: every fault of every text found and named with its place.
+"""Check records and make texts of them; every fault of every text becomes a finding.
 
-The download stage stops at errors. What was dropped or is merely worth knowing becomes a
-note, so that nothing happens in silence.
+The download stage stops at errors. Everything that is dropped or worth knowing becomes a note.
 """
 
 from collections.abc import Iterable
 
 from retune.core.errors import excerpt
-from retune.ingest.dedup_key import sameness
+from retune.ingest.dedup_key import dedup_key
 from retune.ingest.findings import Finding
-from retune.ingest.splits import Split, faults_of_text
+from retune.ingest.text_splits import Split, faults_of_text
 from retune.tasks.language_model.download.record_files import Record
 from retune.tasks.language_model.texts.texts import Text
 
 
 def add(split: Split[Text], items: Iterable[Record | Finding]) -> None:
-    """Check what `read_records` gave for a file."""
+    """Check the items of `read_records`."""
     for item in items:
         split.read += 1
         if isinstance(item, Finding):
@@ -28,11 +27,11 @@ def add(split: Split[Text], items: Iterable[Record | Finding]) -> None:
 
 
 def duplicates(split: Split[Text]) -> dict[str, str]:
-    """All texts that stand in the split before, by id, with a message."""
+    """Texts that the split has already: their ids, with a message for each."""
     first: dict[str, Text] = {}
     found = {}
     for text in split.rows:
-        earlier = first.setdefault(sameness(text.text), text)
+        earlier = first.setdefault(dedup_key(text.text), text)
         if earlier is not text:
             found[text.id] = f"{excerpt(text.text)} stands already at {split.place(earlier)}"
     return found

@@ -1,9 +1,11 @@
-"""Beam search: the likeliest continuations among those that keep to the best K at every step.
+"""Beam search: the likeliest continuations among those that stay in the best K at every step.
 
-A search ends when no running beam can overtake the K best that came to their end. This is what
-`early_stopping="never"` is in transformers' `generate`; its other two settings end sooner:
-`True` as soon as K came to their end, `False`, the default, when the best running beam is worse
-than these at its present length. With a length penalty above 0 both may miss a better one.
+A search ends when no running beam can overtake the K best finished ones. transformers' `generate`
+does this with `early_stopping="never"`. Its other two settings end sooner: `True` when K beams are
+finished, `False`, the default, when the best running beam is worse than these at its present
+length. With a length penalty above 0 both may miss a better beam.
+
+Checked against `generate` of transformers (tests/language_model/test_decoding.py).
 """
 
 from typing import Annotated, NamedTuple
@@ -16,7 +18,7 @@ from torch import Tensor
 from retune.core.errors import RetuneError
 from retune.core.params import STRICT, Positive
 from retune.tasks.language_model.generate.decoding import Continuation, Rules, ranked
-from retune.tasks.language_model.generate.kv_cache import Stepper
+from retune.tasks.language_model.generate.kv_cache import CachedDecoder
 from retune.tasks.language_model.generate.processors import FORBIDDEN
 
 
@@ -92,7 +94,9 @@ def check_vocabulary(params: BeamParams, vocabulary: int, ends: int) -> None:
         )
 
 
-def beam_search(stepper: Stepper, rules: Rules, params: BeamParams) -> list[list[Continuation]]:
+def beam_search(
+    decoder: CachedDecoder, rules: Rules, params: BeamParams
+) -> list[list[Continuation]]:
     """The best continuations of each prompt, as far as the search finds them.
 
     Scores are sums of log-probabilities after the processors, divided for the length.
@@ -100,13 +104,13 @@ def beam_search(stepper: Stepper, rules: Rules, params: BeamParams) -> list[list
     Raises:
         RetuneError: processors leave a prompt fewer continuations than asked.
     """
-    search = _Search(stepper, rules, params)
-    logits = stepper.start()
+    search = _Search(decoder, rules, params)
+    logits = decoder.start()
     for step in range(rules.max_new_tokens):
         rows = search.advance(logits, step)
         if step + 1 == rules.max_new_tokens or not search.open.any():
             break
-        logits = stepper.next(search.running.tokens[:, :, step].flatten(), rows)
+        logits = decoder.next(search.running.tokens[:, :, step].flatten(), rows)
     best = Beams(*(part[:, : params.continuations] for part in search.finished))
     missing = (best.scores == FORBIDDEN).any(1)
     if missing.any():
@@ -118,10 +122,10 @@ def beam_search(stepper: Stepper, rules: Rules, params: BeamParams) -> list[list
 class _Search:
     """Running beams, those that came to their end, and the prompts that these may still change."""
 
-    def __init__(self, stepper: Stepper, rules: Rules, params: BeamParams) -> None:
-        self._stepper, self._rules, self._params = stepper, rules, params
-        device = stepper.tokens.device
-        prompts = len(stepper.tokens) // params.beams
+    def __init__(self, decoder: CachedDecoder, rules: Rules, params: BeamParams) -> None:
+        self._decoder, self._rules, self._params = decoder, rules, params
+        device = decoder.tokens.device
+        prompts = len(decoder.tokens) // params.beams
         self.finished = Beams.none(prompts, params.beams, rules.max_new_tokens, device)
         self.running = Beams.none(prompts, params.beams, rules.max_new_tokens, device)
         self.running.scores[:, 0] = 0.0  # at first all beams are alike: one of them goes on
@@ -146,7 +150,7 @@ class _Search:
         """The best beams one token longer, and which of the running ones each continues (B, C)."""
         own = logits.log_softmax(1)  # (R, V)
         generated = self.running.tokens[:, :, :step].flatten(0, 1)
-        scores = self._rules.processed(own, self._stepper, generated)
+        scores = self._rules.processed(own, self._decoder, generated)
         # What is not among the best of its own beam is not among the best of all.
         values, tokens = scores.topk(min(self._kept, scores.shape[1]))  # (R, C)
         totals = values + self.running.scores.view(-1, 1)

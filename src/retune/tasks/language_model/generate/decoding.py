@@ -1,4 +1,8 @@
-"""Continuations of prompts, token by token: the most likely one each time, or one that is drawn."""
+"""Continue prompts token by token, with the most likely token each time or with a sampled one.
+
+Checked against `generate` and the logits warpers of transformers
+(tests/language_model/test_decoding.py).
+"""
 
 import math
 from collections.abc import Callable, Sequence
@@ -12,13 +16,13 @@ from torch import Tensor
 
 from retune.core.errors import RetuneError
 from retune.core.params import STRICT, Positive
-from retune.tasks.language_model.generate.kv_cache import Stepper
+from retune.tasks.language_model.generate.kv_cache import CachedDecoder
 from retune.tasks.language_model.generate.processors import FORBIDDEN, History, Processor
 from retune.tasks.language_model.texts.prompts import Tokens
 
 
 class Continuation(NamedTuple):
-    """What follows a prompt; the token that ends it is its last one, where it came to an end."""
+    """What follows a prompt; the last token is the one that ends it, if it was not cut."""
 
     tokens: list[int]
     log_probabilities: list[float]  # of each token, as the model itself gives it
@@ -41,28 +45,28 @@ class Continuation(NamedTuple):
 
 
 class Rules(NamedTuple):
-    """What all ways of decoding go by."""
+    """Settings that greedy decoding, sampling and beam search share."""
 
     prompts: Sequence[int]  # the numbers of those in the batch, for messages
     max_new_tokens: int
     ends: Tensor  # the tokens that end a continuation, which may be none
     processors: Sequence[Processor]
 
-    def processed(self, scores: Tensor, stepper: Stepper, generated: Tensor) -> Tensor:
-        """What the processors make of the scores (R, V) of rows that have `generated` (R, N)."""
+    def processed(self, scores: Tensor, decoder: CachedDecoder, generated: Tensor) -> Tensor:
+        """Apply the processors to the scores (R, V) of rows that have `generated` (R, N) tokens."""
         if not self.processors:
             return scores
         scores = scores.clone()
         after = torch.ones_like(generated, dtype=torch.bool)
-        tokens = torch.cat([stepper.tokens, generated], 1)
-        real = torch.cat([stepper.real, after], 1)
+        tokens = torch.cat([decoder.tokens, generated], 1)
+        real = torch.cat([decoder.real, after], 1)
         history = History(tokens, real, generated.shape[1], self.ends)
         for processor in self.processors:
             processor(scores, history)
         return scores
 
     def no_choice(self, place: int) -> RetuneError:
-        """The error for a prompt, by its place in the batch, that cannot go on as it should."""
+        """Return the error for a prompt, by its place in the batch, that no token can continue."""
         return RetuneError(
             f"the score processors forbid every token that could follow prompt "
             f"{self.prompts[place]}; loosen them (word_block.window, ngram_block.n), ask for fewer "
@@ -72,7 +76,7 @@ class Rules(NamedTuple):
 
 @dataclass(frozen=True, config=STRICT)
 class SamplingParams:
-    """How tokens are drawn.
+    """How tokens are sampled.
 
     Args:
         temperature: by which logits are divided.
@@ -89,14 +93,14 @@ class SamplingParams:
 
 
 class Candidates(NamedTuple):
-    """The tokens of each of R rows that may be drawn, the most likely one first."""
+    """The tokens that may be sampled in each of R rows, the most likely one first."""
 
     tokens: Tensor  # (R, C)
     probabilities: Tensor  # (R, C)
 
 
 def candidates(scores: Tensor, params: SamplingParams) -> Candidates:
-    """What is left of the scores (R, V): first by temperature, then by top k, then by top p."""
+    """Filter the scores (R, V) by temperature, then by top k, then by top p."""
     count = scores.shape[1]
     if params.top_k is not None:
         count = min(params.top_k, count)
@@ -112,17 +116,17 @@ def candidates(scores: Tensor, params: SamplingParams) -> Candidates:
     return Candidates(tokens, probabilities)
 
 
-def greedy(stepper: Stepper, rules: Rules) -> list[list[Continuation]]:
-    """One continuation of each prompt, of the most likely token each time."""
-    return _extended(stepper, rules, lambda scores: scores.argmax(1))
+def greedy(decoder: CachedDecoder, rules: Rules) -> list[list[Continuation]]:
+    """Continue each prompt with the most likely token each time."""
+    return _extended(decoder, rules, lambda scores: scores.argmax(1))
 
 
 def sample(
-    stepper: Stepper, rules: Rules, params: SamplingParams, draws: Tensor
+    decoder: CachedDecoder, rules: Rules, params: SamplingParams, draws: Tensor
 ) -> list[list[Continuation]]:
-    """Continuations drawn by `draws` (R, N): as many of each prompt as it has rows, best first."""
-    steps = iter(draws.to(stepper.tokens.device).unbind(1))
-    return _extended(stepper, rules, lambda scores: drawn(candidates(scores, params), next(steps)))
+    """Sample continuations by `draws` (R, N): one for each row of a prompt, best first."""
+    steps = iter(draws.to(decoder.tokens.device).unbind(1))
+    return _extended(decoder, rules, lambda scores: drawn(candidates(scores, params), next(steps)))
 
 
 def draws_of(prompts: Sequence[Tokens], copies: int, steps: int, seed: int) -> Tensor:
@@ -153,24 +157,24 @@ def drawn(found: Candidates, draws: Tensor) -> Tensor:
 
 
 def _extended(
-    stepper: Stepper, rules: Rules, choose: Callable[[Tensor], Tensor]
+    decoder: CachedDecoder, rules: Rules, choose: Callable[[Tensor], Tensor]
 ) -> list[list[Continuation]]:
-    """Continue every row by itself; `choose` makes tokens (R) of scores (R, V), which are logits.
+    """Continue every row by itself; `choose` picks tokens (R) by scores (R, V), which are logits.
 
     Their continuations are ranked by the mean log-probability of a token.
     """
-    rows = len(stepper.tokens)
-    tokens = stepper.tokens.new_zeros(rows, rules.max_new_tokens)
+    rows = len(decoder.tokens)
+    tokens = decoder.tokens.new_zeros(rows, rules.max_new_tokens)
     logs = torch.zeros(tokens.shape, device=tokens.device)
     lengths = torch.full((rows,), rules.max_new_tokens, device=tokens.device)
-    logits = stepper.start()
+    logits = decoder.start()
     for step in range(rules.max_new_tokens):
-        scores = rules.processed(logits, stepper, tokens[:, :step])
+        scores = rules.processed(logits, decoder, tokens[:, :step])
         running = lengths > step
         if rules.processors:
             stuck = running & (scores.amax(1) == FORBIDDEN)
             if stuck.any():
-                raise rules.no_choice(int(stuck.nonzero()[0]) // stepper.copies)
+                raise rules.no_choice(int(stuck.nonzero()[0]) // decoder.copies)
             scores = torch.where(running[:, None], scores, logits)  # what has ended may be stuck
         chosen = choose(scores)
         tokens[:, step] = chosen
@@ -178,10 +182,10 @@ def _extended(
         lengths[running & torch.isin(chosen, rules.ends)] = step + 1
         if step + 1 == rules.max_new_tokens or not (lengths > step + 1).any():
             break
-        logits = stepper.next(chosen)
+        logits = decoder.next(chosen)
     within = torch.arange(rules.max_new_tokens, device=tokens.device) < lengths[:, None]
     means = logs.where(within, 0.0).sum(1) / lengths
-    return ranked(tokens, logs, lengths, means, stepper.copies)
+    return ranked(tokens, logs, lengths, means, decoder.copies)
 
 
 def ranked(

@@ -1,4 +1,4 @@
-"""Continuations of many prompts, batch by batch, by the search that params choose."""
+"""Continue many prompts, batch by batch, by the search that the params choose."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -19,26 +19,26 @@ from retune.tasks.language_model.generate.decoding import (
     greedy,
     sample,
 )
-from retune.tasks.language_model.generate.kv_cache import Stepper
+from retune.tasks.language_model.generate.kv_cache import CachedDecoder
 from retune.tasks.language_model.generate.processors import ProcessorParams
 from retune.tasks.language_model.texts.prompts import Padded, Tokens, check_tokens, vocabulary_size
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-    from retune.tasks.language_model.generate.text_generator import Speaker
+    from retune.tasks.language_model.generate.text_generator import TextGenerator
 
 
 @dataclass(frozen=True, config=STRICT)
 class GenerationParams:
-    """How prompts are continued: by beam search, by sampling, or greedily where both are null.
+    """How prompts are continued: by beam search, by sampling, or greedily if both are null.
 
     Args:
         batch_size: how many prompts are continued together.
-        max_new_tokens: where a continuation is cut that has not come to its end.
+        max_new_tokens: a continuation that has not ended is cut here.
         beam_search: its settings, or null.
         sampling: its settings, or null.
-        processors: what changes the scores of the next token.
+        processors: they change the scores of the next token.
     """
 
     batch_size: Positive
@@ -73,18 +73,18 @@ def generate(
     ends: Sequence[int],
     seed: int,
 ) -> list[list[Continuation]]:
-    """The continuations of each prompt, best first.
+    """Continue each prompt; its continuations are ranked, best first.
 
-    Prompts of similar length are taken together. What is sampled for a prompt depends on its tokens
-    and `seed`, and not on the other prompts. Computes in the precision of the model's weights.
-    If it takes long, a bar shows how far it is.
+    Prompts of similar length share a batch. The samples of a prompt depend on its tokens and
+    `seed`, not on the other prompts. The precision is that of the model's weights. Long runs show
+    a progress bar.
 
     Args:
         model: a causal language model.
         prompts: their tokens.
         params: the search and its settings.
-        ends: the tokens that end a continuation (of end of sequence), which may be none.
-        seed: of what sampling draws.
+        ends: the tokens that end a continuation; there may be none.
+        seed: of sampling.
 
     Raises:
         RetuneError: a prompt is empty, too long or not of the model's vocabulary; there are more
@@ -105,40 +105,44 @@ def generate(
             some = [prompts[number] for number in numbers]
             rules = Rules(numbers, params.max_new_tokens, stops, processors)
             batch = Padded.left(some, device)
-            stepper = Stepper(model, batch, params.copies, params.max_new_tokens)
-            continued = _continued(stepper, rules, params, some, seed)
+            decoder = CachedDecoder(model, batch, params.copies, params.max_new_tokens)
+            continued = _continued(decoder, rules, params, some, seed)
             found.update(zip(numbers, continued, strict=True))
     return [found[number] for number in range(len(prompts))]
 
 
 def best_continuations(
-    voice: "Speaker", prompts: Sequence[Tokens], params: GenerationParams, seed: int
+    generator: "TextGenerator", prompts: Sequence[Tokens], params: GenerationParams, seed: int
 ) -> list[Continuation]:
     """Return the best continuation of each prompt; arguments and errors as for `generate`."""
-    found = generate(voice.model, prompts, params, voice.ends, seed)
+    found = generate(generator.model, prompts, params, generator.ends, seed)
     return [every[0] for every in found]
 
 
 def check_ends(ends: Sequence[int], vocabulary: int) -> None:
-    """Refuse end tokens that there are not.
+    """Refuse end tokens outside the vocabulary.
 
     Raises:
-        RetuneError: one is not in the vocabulary.
+        RetuneError: there is one.
     """
     wrong = [end for end in ends if not 0 <= end < vocabulary]
     if wrong:
         raise RetuneError(
-            f"end token {wrong[0]} is not in the model's vocabulary of {vocabulary}; take that of "
-            "the tokenizer of the model's checkpoint"
+            f"end token {wrong[0]} is not in the model's vocabulary of {vocabulary}; use the one "
+            "of the model's own tokenizer"
         )
 
 
 def _continued(
-    stepper: Stepper, rules: Rules, params: GenerationParams, prompts: Sequence[Tokens], seed: int
+    decoder: CachedDecoder,
+    rules: Rules,
+    params: GenerationParams,
+    prompts: Sequence[Tokens],
+    seed: int,
 ) -> list[list[Continuation]]:
     if params.beam_search is not None:
-        return beam_search(stepper, rules, params.beam_search)
+        return beam_search(decoder, rules, params.beam_search)
     if params.sampling is not None:
         draws = draws_of(prompts, params.copies, params.max_new_tokens, seed)
-        return sample(stepper, rules, params.sampling, draws)
-    return greedy(stepper, rules)
+        return sample(decoder, rules, params.sampling, draws)
+    return greedy(decoder, rules)

@@ -1,4 +1,4 @@
-"""A causal language model that reads its prompts once, and from then on a token a step."""
+"""A causal language model with its key-value cache: it reads prompts once, then a token a step."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
-class Stepper:
-    """R rows that grow by a token a step, those of a prompt side by side.
+class CachedDecoder:
+    """R rows that grow by a token a step; the rows of a prompt are side by side.
 
-    What was read stays in the model's cache of keys and values. Use it where there are neither
-    gradients nor dropout (`retune.models.precision.evaluating`).
+    The keys and values of all tokens read stay in the model's cache. Use it without gradients and
+    dropout (`retune.models.precision.evaluating`).
 
     Args:
         model: a causal language model.
@@ -39,7 +39,7 @@ class Stepper:
         self._steps = 0
 
     def start(self) -> Tensor:
-        """Read the prompts, each of them once, and give the logits (R, V) of what comes next."""
+        """Read each prompt once, and return the logits (R, V) of the next token."""
         from transformers import Cache
 
         last = {"logits_to_keep": 1} if takes(self._model, "logits_to_keep") else {}
@@ -54,11 +54,12 @@ class Stepper:
         return logits.repeat_interleave(self.copies, 0)
 
     def next(self, tokens: Tensor, rows: Tensor | None = None) -> Tensor:
-        """Read a token (R) in each row, and give the logits (R, V) of what comes next.
+        """Read a token (R) in each row, and return the logits (R, V) of the next token.
 
         Args:
             tokens: to be read.
-            rows: which row each continues, one of its own prompt; its own where there is none.
+            rows: the row that each continues, which must be one of the same prompt. By default
+                each continues itself.
         """
         if rows is not None and not torch.equal(rows, self._order):
             self._cache.reorder_cache(rows)
@@ -85,7 +86,7 @@ class Stepper:
 
 
 def no_number() -> RetuneError:
-    """The error for a model that gives no numbers."""
+    """Return the error for a model whose probabilities are not numbers."""
     return RetuneError(
         "the model gives a probability that is no number; its weights are damaged, or its training "
         "went wrong: train it with a lower learning rate"

@@ -1,7 +1,10 @@
-"""Changes to the scores of the next token, made in place by what was said before.
+"""Score processors: they change the scores of the next token by the tokens before it.
 
-A processor is a function of scores (R, V) and the `History` of the R rows. It meets every token
-that may come next at once, and no row by itself. A score of minus infinity forbids a token.
+A processor is a function of scores (R, V) and the `History` of the R rows. It changes the scores
+in place, for all rows and tokens at once. A score of minus infinity forbids a token.
+
+Checked against the logits processors of transformers
+(tests/language_model/test_score_processors.py).
 """
 
 from collections.abc import Callable, Sequence
@@ -18,15 +21,15 @@ FORBIDDEN = -torch.inf
 
 
 class History(NamedTuple):
-    """What R rows hold so far: their prompts, padded on the left, and what came after."""
+    """The tokens of R rows so far: prompts, padded on the left, and what came after."""
 
     tokens: Tensor  # (R, T)
     real: Tensor  # (R, T), false where there is padding
     generated: int  # how many of the T come after the prompt
     ends: Tensor  # the tokens that end a continuation, which may be none
 
-    def said(self) -> Tensor:
-        """The tokens (R, T) with the last one of each row, which is real, in place of padding."""
+    def seen(self) -> Tensor:
+        """The tokens (R, T); padding is replaced by the last token of its row, which is real."""
         return torch.where(self.real, self.tokens, self.tokens[:, -1:])
 
 
@@ -41,9 +44,9 @@ class RepetitionPenalty:
 
     def __call__(self, scores: Tensor, history: History) -> None:
         """Multiply scores below 0, divide those above."""
-        said = history.said()
-        old = scores.gather(1, said)
-        scores.scatter_(1, said, torch.where(old < 0, old * self.penalty, old / self.penalty))
+        seen = history.seen()
+        old = scores.gather(1, seen)
+        scores.scatter_(1, seen, torch.where(old < 0, old * self.penalty, old / self.penalty))
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -55,7 +58,7 @@ class WordBlock:
     def __call__(self, scores: Tensor, history: History) -> None:
         """Forbid them."""
         begin = 0 if self.window is None else -self.window
-        scores.scatter_(1, history.said()[:, begin:], FORBIDDEN)
+        scores.scatter_(1, history.seen()[:, begin:], FORBIDDEN)
 
 
 @dataclass(frozen=True, config=STRICT)

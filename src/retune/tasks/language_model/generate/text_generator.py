@@ -1,4 +1,4 @@
-"""A language model and its tokenizer together: texts in, continuations of texts out."""
+"""A language model with its tokenizer: it continues texts."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from retune.tasks.language_model.generate.decoding import Continuation
 
 
-class Speaker(NamedTuple):
-    """A model that says what comes next, and the tokenizer that it was trained with."""
+class TextGenerator(NamedTuple):
+    """A causal language model and the tokenizer that it was trained with."""
 
     model: "PreTrainedModel"
     tokenizer: "PreTrainedTokenizerFast"
@@ -31,12 +31,12 @@ class Speaker(NamedTuple):
         return [int(self.tokenizer.eos_token_id)]
 
     def read(self, text: str) -> list[int]:
-        """The tokens of a text, without any around it; "<|endoftext|>" in it is text."""
+        """The tokens of a text, without special ones; "<|endoftext|>" in it is text."""
         found = self.tokenizer(text, add_special_tokens=False, split_special_tokens=True)
         return list(found["input_ids"])
 
     def decode(self, tokens: list[int]) -> str:
-        """The text of tokens, those of end of text among it, as it stands."""
+        """The text of tokens; an end-of-text token stands in it as it is."""
         return str(
             self.tokenizer.decode(
                 tokens, skip_special_tokens=False, clean_up_tokenization_spaces=False
@@ -44,23 +44,23 @@ class Speaker(NamedTuple):
         )
 
     def has_ended(self, found: "Continuation") -> bool:
-        """Whether a continuation came to its end, and was not cut."""
+        """Whether a continuation ended, and was not cut."""
         return found.tokens[-1] in self.ends
 
     def text(self, found: "Continuation") -> str:
-        """That of a continuation, without the token that ends it."""
+        """The text of a continuation, without the token that ends it."""
         return self.decode(found.tokens[:-1] if self.has_ended(found) else found.tokens)
 
     def pieces(self, prompt: Tokens, found: "Continuation") -> list[Piece]:
-        """The text of a continuation, piece by piece; the token that ends it is the last one."""
+        """The text of a continuation in pieces; the last one is the token that ends it."""
         return pieces(self.decode, prompt, found.tokens, found.probabilities)
 
 
-def speaker(model: "PreTrainedModel", tokenizer_folder: Path) -> Speaker:
-    """`model`, on the GPU where there is one, with the tokenizer in a folder.
+def load_text_generator(model: "PreTrainedModel", tokenizer_folder: Path) -> TextGenerator:
+    """Move `model` to the GPU, if there is one, and load the tokenizer in a folder.
 
     Raises:
-        RetuneError: the tokenizer is none, or has tokens that the model does not know.
+        RetuneError: the folder has no tokenizer, or one with tokens that the model lacks.
     """
     tokenizer = load_tokenizer(tokenizer_folder, DECODER_TOKENS)
     if vocabulary_size(model) < id_count(tokenizer):
@@ -69,11 +69,11 @@ def speaker(model: "PreTrainedModel", tokenizer_folder: Path) -> Speaker:
             f"{tokenizer_folder} has {id_count(tokenizer)}; use the tokenizer that the model was "
             "trained with"
         )
-    return Speaker(on_best_device(model), tokenizer)
+    return TextGenerator(on_best_device(model), tokenizer)
 
 
 def on_best_device(model: "PreTrainedModel") -> "PreTrainedModel":
-    """`model` on the GPU where there is one."""
+    """Move `model` to the GPU, if there is one."""
     module: nn.Module = model
     module.to("cuda" if torch.cuda.is_available() else "cpu")
     keep_freed_memory()

@@ -1,4 +1,4 @@
-"""Stage `start`: the model before its training, to be compared with what comes of it."""
+"""Stage `start`: write the model before its training, to compare it with the trained model."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Build(Protocol):
-    """Makes a model, with fresh weights where no checkpoint gives them."""
+    """Makes a model, with new weights where no pretrained ones are given."""
 
     def __call__(self, *, tokenizer: "PreTrainedTokenizerFast") -> "PreTrainedModel":
         """Build the model on the CPU, in float32."""
@@ -27,7 +27,7 @@ def start(features: Path, before: Path, *, build: Build, seed: int) -> str:
     """Write the model that `build` makes for the blocks of `features` to the folder `before`.
 
     Raises:
-        RetuneError: the model cannot read blocks of that size, and all that `build` raises.
+        RetuneError: the model cannot read blocks of that size, or `build` fails.
     """
     tokenizer = load_tokenizer(features / "tokenizer", DECODER_TOKENS)
     size = read_blocks(features / "train.arrow", id_count(tokenizer)).shape[1]

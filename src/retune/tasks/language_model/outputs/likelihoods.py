@@ -1,4 +1,4 @@
-"""How likely texts are found, and the perplexity that follows of it; read without torch."""
+"""Likelihoods of texts, and their perplexity; without torch."""
 
 import math
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ from retune.core.errors import RetuneError
 
 
 class Likelihood(NamedTuple):
-    """The log-probability of some tokens, and how many they are."""
+    """The log-probability of some tokens, and their number."""
 
     log_probability: float
     tokens: int
@@ -18,7 +18,7 @@ def perplexity(likelihoods: Iterable[Likelihood]) -> float:
     """The exponential of the mean negative log-probability of a token, over all tokens.
 
     Raises:
-        RetuneError: there is no token.
+        RetuneError: there are no tokens.
     """
     every = list(likelihoods)
     count = sum(each.tokens for each in every)

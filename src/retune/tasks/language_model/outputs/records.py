@@ -1,4 +1,4 @@
-"""What the tokenize, perplexity and generate stages have written: read without torch."""
+"""Read what the tokenize, perplexity and generate stages wrote, without torch."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,15 +11,15 @@ from retune.core.errors import RetuneError
 from retune.core.files import read_json_lines
 from retune.tasks.language_model.outputs.likelihoods import Likelihood
 
-#: Of the continuations, in their folder.
+#: The file of the continuations, in their folder.
 CONTINUATIONS = "continuations.jsonl"
-#: Of the likelihoods of whole texts and of second sentences, in their folder.
+#: The files of the likelihoods of whole texts and of second sentences, in their folder.
 TEXTS, PAIRS = "texts.jsonl", "pairs.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
 class ReferencePair:
-    """The first sentence of a text, and the second one that people wrote after it."""
+    """The first sentence of a text, and the second one as its author wrote it."""
 
     id: str
     prompt_tokens: list[int]
@@ -28,8 +28,8 @@ class ReferencePair:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """What a model said after a first sentence; `tokens` are without the one that ended it."""
+class GeneratedText:
+    """A model's continuation of a first sentence; `tokens` exclude the one that ended it."""
 
     text: str
     tokens: list[int]
@@ -55,7 +55,7 @@ def read_pairs(features: Path) -> list[ReferencePair]:
 
 @contextmanager
 def of_pairs(features: Path) -> Iterator[None]:
-    """Name the file of the pairs in messages, which know only their numbers, from 0."""
+    """Name the file of the pairs in messages, which number the pairs from 0."""
     try:
         yield
     except RetuneError as error:
@@ -75,18 +75,18 @@ def read_texts(features: Path) -> list[tuple[str, list[int]]]:
     return texts
 
 
-def read_continuations(folder: Path, pairs: Sequence[ReferencePair]) -> list[Said]:
-    """What was said after each of `pairs`.
+def read_continuations(folder: Path, pairs: Sequence[ReferencePair]) -> list[GeneratedText]:
+    """Read the continuation of each of `pairs`.
 
     Raises:
-        RetuneError: the continuations are those of other pairs.
+        RetuneError: the continuations belong to other pairs.
     """
     path = folder / CONTINUATIONS
     names = ("id", "text", "tokens", "log_probability", "ended")
     rows = list(_columns(path, *names))
     _require_same([row[0] for row in rows], [pair.id for pair in pairs], path, "generate")
     return [
-        Said(text, tokens[:-1] if ended else tokens, Likelihood(log, len(tokens)), ended)
+        GeneratedText(text, tokens[:-1] if ended else tokens, Likelihood(log, len(tokens)), ended)
         for _, text, tokens, log, ended in rows
     ]
 
@@ -97,10 +97,10 @@ def likelihood_rows(ids: Iterable[str], found: Iterable[Likelihood]) -> Iterator
 
 
 def read_likelihoods(path: Path, ids: Sequence[str]) -> list[Likelihood]:
-    """How likely each of the texts `ids` is.
+    """Read the likelihood of each of the texts `ids`.
 
     Raises:
-        RetuneError: the file is of other texts.
+        RetuneError: the file belongs to other texts.
     """
     rows = list(_columns(path, "id", "log_probability", "tokens"))
     _require_same([row[0] for row in rows], ids, path, "perplexity")
@@ -108,10 +108,10 @@ def read_likelihoods(path: Path, ids: Sequence[str]) -> list[Likelihood]:
 
 
 def require_one_model(folders: Mapping[str, Path]) -> None:
-    """Refuse folders of one state, by name, that were made with several models.
+    """Refuse folders (by name) that were made with different models.
 
     Raises:
-        RetuneError: two of them are of different models.
+        RetuneError: two of them have different models.
     """
     models = {name: manifests.read(path)["inputs"].get("model") for name, path in folders.items()}
     first = next(iter(models))
@@ -124,7 +124,7 @@ def require_one_model(folders: Mapping[str, Path]) -> None:
 
 
 def _columns(path: Path, *names: str) -> Iterator[list[Any]]:
-    """The values of fields in each line of a file."""
+    """Yield the values of the fields `names` in each line of a file."""
     for number, row in enumerate(read_json_lines(path), 1):
         fields = row if isinstance(row, dict) else {}
         if absent := [name for name in names if name not in fields]:

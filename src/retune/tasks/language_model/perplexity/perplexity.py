@@ -1,6 +1,6 @@
-"""Stage `perplexity`: how likely a model finds the validation texts and their second sentences.
+"""Stage `perplexity`: compute the likelihood of validation texts and their second sentences.
 
-It depends on the model alone, not on how it is made to speak, so there is one for each state.
+It depends on the model only, not on the decoding method, so there is one for each state.
 """
 
 from pathlib import Path
@@ -11,7 +11,7 @@ from pydantic.dataclasses import dataclass
 from retune.core.errors import RetuneError
 from retune.core.files import atomic_path, write_json, write_json_lines
 from retune.core.params import STRICT, Positive
-from retune.tasks.language_model.generate.text_generator import speaker
+from retune.tasks.language_model.generate.text_generator import load_text_generator
 from retune.tasks.language_model.outputs.likelihoods import perplexity
 from retune.tasks.language_model.outputs.records import (
     PAIRS,
@@ -60,23 +60,23 @@ def write_perplexities(
 ) -> str:
     """Read the validation split of `features`; write the folder `likelihoods`, and `metrics`.
 
-    A second sentence is read behind the first one, which does not count. All tokens weigh the
-    same, whichever text they are in.
+    A second sentence is read after the first one, which does not count. All tokens have the same
+    weight.
 
     Raises:
-        RetuneError: a pair is longer than the model's context, or so is the window.
+        RetuneError: a pair or the window is longer than the model's context.
     """
-    voice = speaker(model, features / "tokenizer")
+    generator = load_text_generator(model, features / "tokenizer")
     pairs, texts = read_pairs(features), read_texts(features)
     with of_pairs(features):
         sequences = [(pair.prompt_tokens, pair.continuation_tokens) for pair in pairs]
-        second = continuation_likelihoods(voice.model, sequences, params.batch_size)
+        second = continuation_likelihoods(generator.model, sequences, params.batch_size)
     try:
-        check_window(voice.model, params.window)
+        check_window(generator.model, params.window)
     except RetuneError as error:
         raise RetuneError(f"language_model.perplexity.{error}") from None
     whole = text_likelihoods(
-        voice.model, [tokens for _, tokens in texts], params.window, params.stride,
+        generator.model, [tokens for _, tokens in texts], params.window, params.stride,
         params.batch_size,
     )  # fmt: skip
     with atomic_path(likelihoods) as folder:

@@ -1,7 +1,7 @@
-"""How likely a language model finds texts: the log-probabilities of their tokens.
+"""Log-probabilities of the tokens of texts under a causal language model.
 
-A text longer than the model's context is read in windows that overlap. Each of its tokens counts
-once, with as many tokens before it as its window has.
+A text that is longer than the model's context is read in overlapping windows. Each token counts
+once; the tokens before it in its window are its context.
 """
 
 import math
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Stretch(NamedTuple):
-    """A part of a text that is read at once; its tokens from `counted` on are told."""
+    """A part of a text that is read at once; its tokens from `counted` on are predicted."""
 
     begin: int
     counted: int
@@ -32,13 +32,13 @@ class Stretch(NamedTuple):
 
 class _Piece(NamedTuple):
     tokens: Tokens
-    asked: int  # how many of the last tokens are told
+    asked: int  # how many of the last tokens are predicted
 
 
 def continuation_likelihoods(
     model: "PreTrainedModel", pairs: Sequence[tuple[Tokens, Tokens]], batch_size: int
 ) -> list[Likelihood]:
-    """How likely each continuation is, given its prompt, which itself does not count.
+    """The likelihood of each continuation, given its prompt.
 
     Raises:
         RetuneError: a prompt or a continuation is empty, or the two are too long together.
@@ -72,7 +72,7 @@ def continuation_log_probabilities(
 def text_likelihoods(
     model: "PreTrainedModel", texts: Sequence[Tokens], window: int, stride: int, batch_size: int
 ) -> list[Likelihood]:
-    """How likely each text is; all of its tokens count but the first, which follows nothing.
+    """The likelihood of each text; all tokens count except the first, which has no context.
 
     Args:
         model: a causal language model.
@@ -82,7 +82,7 @@ def text_likelihoods(
         batch_size: how many windows are read together.
 
     Raises:
-        RetuneError: a text is empty, or windows that cannot be.
+        RetuneError: a text is empty, or the windows are too long.
     """
     if not 1 <= stride < window:
         raise RetuneError(
@@ -116,9 +116,9 @@ def check_window(model: "PreTrainedModel", window: int) -> None:
 
 
 def stretches(length: int, window: int, stride: int) -> list[Stretch]:
-    """The parts of a text in which each token but the first is counted once.
+    """Yield the parts of a text in which each token except the first is counted once.
 
-    The last one is as long as the others, so that its tokens follow as many as theirs do.
+    The last part is as long as the others, so that its tokens have as much context.
     """
     found = [Stretch(0, 1, min(window, length))] if length > 1 else []
     while found and found[-1].end < length:
@@ -134,7 +134,7 @@ def _likelihood(logs: Sequence[float]) -> Likelihood:
 def _log_probabilities(
     model: "PreTrainedModel", pieces: Sequence[_Piece], batch_size: int
 ) -> list[list[float]]:
-    """The log-probability of each token that is asked for; pieces of like length together."""
+    """The log-probability of each predicted token; parts of similar length share a batch."""
     order = sorted(range(len(pieces)), key=lambda number: -len(pieces[number].tokens))
     found: dict[int, list[float]] = {}
     with evaluating(model, "fp32") as device:
@@ -152,7 +152,7 @@ def _log_probabilities(
 
 
 def _last_log_probabilities(model: "PreTrainedModel", batch: Padded, count: int) -> Tensor:
-    """Of the last `count` tokens of each row (B, count); of padding, it is any number."""
+    """Log-probabilities (B, count) of the last `count` tokens of each row; padding has any."""
     placed = {"position_ids": batch.positions()} if takes(model, "position_ids") else {}
     # The head over the vocabulary costs most: only what is asked for goes through it.
     last = {"logits_to_keep": count + 1} if takes(model, "logits_to_keep") else {}

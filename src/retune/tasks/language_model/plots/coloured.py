@@ -1,7 +1,7 @@
-"""Text whose pieces have the colour of their probability, for terminals and as HTML.
+"""Text coloured by the probability of its pieces, for terminals and as HTML.
 
-A colour is a background with dark text on it, so that it can be read on a light and on a dark
-screen alike. From red to blue they differ for the colour-blind, too.
+Colours are backgrounds of dark text, readable on light and dark screens. They range from red to
+blue, which colour-blind readers can tell apart, too.
 """
 
 import html
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 class Level(NamedTuple):
-    """The probabilities below a bound, down to that of the level before."""
+    """The probabilities below a bound, and not below the bound of the level before."""
 
     below: float
     colour: str
-    told: str
+    label: str
 
 
 #: What is not below 1 has the colour of the last one.
@@ -49,7 +49,7 @@ _STYLE = "\n".join(
 
 
 class Coloured(NamedTuple):
-    """A continuation to be shown."""
+    """A continuation to show."""
 
     heading: str
     prompt: str
@@ -63,12 +63,12 @@ def level(probability: float) -> int:
 
 
 def shown(text: str) -> str:
-    """A text without what steers a terminal; only line feeds and tabs are left as they are."""
+    """Escape what controls a terminal, except line feeds and tabs."""
     return text.translate(_CONTROLS)
 
 
 def terminal(prompt: str, pieces: Sequence[Piece]) -> "Text":
-    """A prompt, as it stands, and what follows it in colours."""
+    """A prompt without colours, and its continuation in colours."""
     from rich.text import Text
 
     text = Text(escaped(shown(prompt)))
@@ -78,19 +78,19 @@ def terminal(prompt: str, pieces: Sequence[Piece]) -> "Text":
 
 
 def terminal_legend() -> "Text":
-    """What the colours mean."""
+    """The legend of the colours."""
     from rich.text import Text
 
     text = Text("probability: ")
     for each in LEVELS:
-        text.append(f" {each.told} ", _style(each)).append(" ")
+        text.append(f" {each.label} ", _style(each)).append(" ")
     return text
 
 
 def page(title: str, texts: Sequence[Coloured]) -> str:
-    """A whole page of HTML with a legend; the pointer on a piece shows its probability."""
+    """A page of HTML with a legend; hover over a piece to see its probability."""
     legend = " ".join(
-        f'<span class="p{number}">&nbsp;{each.told}&nbsp;</span>'
+        f'<span class="p{number}">&nbsp;{each.label}&nbsp;</span>'
         for number, each in enumerate(LEVELS)
     )
     return "\n".join(

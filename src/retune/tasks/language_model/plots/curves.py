@@ -1,9 +1,9 @@
-"""What is measured of the two questions of notebook N4, over all validation pairs.
+"""Measure the two questions of notebook N4 over all validation pairs.
 
-Why is a model surer of later tokens? The curve by position sets what a search says beside what
-people wrote, of which the same model is told token by token; and it tells apart the tokens that
-only repeat what was said before. Why does a larger beam not always win? A search may lose the best
-beginning to many that look better at first; the curve by beam size tells in how many pairs.
+Why is a model surer of later tokens? The curve by position compares searched continuations with the
+references, whose tokens the same model predicts one by one. It separates tokens that only repeat
+earlier n-grams. Why does a larger beam not always win? A search may drop the best beginning for
+others that look better at first; the curve by beam size shows in how many pairs.
 """
 
 import statistics
@@ -24,8 +24,8 @@ class TokenSeen(NamedTuple):
 class PositionRow(NamedTuple):
     """The tokens at one place of all continuations; `fresh` ones repeat no n-gram.
 
-    A reference is one sentence, where a search may go on to a second one: far places have few
-    references, the long ones. The token that ends a continuation is not among these.
+    A reference is one sentence, but a continuation may have a second one. Far places therefore have
+    few references, the long ones. The token that ends a continuation is excluded.
     """
 
     beams: str  # how many, or "reference": the sentences that people wrote
@@ -55,7 +55,7 @@ class BeamsRow(NamedTuple):
 def tokens_seen(
     prompt: Tokens, tokens: Tokens, probabilities: Sequence[float], n: int
 ) -> list[TokenSeen]:
-    """The tokens after a prompt, whose own n-grams count as said before, too."""
+    """The tokens after a prompt; n-grams of the prompt count as seen before, too."""
     whole = [*prompt, *tokens]
     first = len(prompt)
     earlier = {tuple(whole[end - n : end]) for end in range(n, first + 1)}
@@ -110,7 +110,7 @@ def by_beams(found: Mapping[int, Sequence[Continuation]]) -> list[BeamsRow]:
 
 
 def _share_above(ones: Sequence[Continuation], others: Sequence[Continuation]) -> float:
-    """Where both say the same, only rounding could set one above the other."""
+    """Texts that are equal do not count, because only rounding could set one above the other."""
     pairs = zip(ones, others, strict=True)
     above = sum(
         one.tokens != other.tokens and one.mean_log_probability > other.mean_log_probability

@@ -1,7 +1,7 @@
-"""Stage `plots`: how probable each token of a continuation is, by the number of beams.
+"""Stage `plots`: the probability of each token of a continuation, by the number of beams.
 
-For the prompts of notebook N4 token by token, as tables and as coloured text; for all validation
-pairs as curves (`retune.tasks.language_model.plots.curves`).
+For the prompts of notebook N4 it is shown token by token, as tables and as coloured text. For all
+validation pairs it is shown as curves (`retune.tasks.language_model.plots.curves`).
 """
 
 import math
@@ -20,7 +20,7 @@ from retune.tasks.language_model.generate.decoding import Continuation
 from retune.tasks.language_model.generate.generation import GenerationParams, best_continuations
 from retune.tasks.language_model.generate.pieces import Piece
 from retune.tasks.language_model.generate.processors import ProcessorParams
-from retune.tasks.language_model.generate.text_generator import Speaker, speaker
+from retune.tasks.language_model.generate.text_generator import TextGenerator, load_text_generator
 from retune.tasks.language_model.outputs.records import ReferencePair, of_pairs, read_pairs
 from retune.tasks.language_model.perplexity.scores import continuation_log_probabilities
 from retune.tasks.language_model.plots.coloured import Coloured, page
@@ -42,7 +42,7 @@ Sizes = Annotated[list[Positive], Field(min_length=1)]
 
 @dataclass(frozen=True, config=STRICT)
 class PromptParams:
-    """A prompt, and with how many beams it is continued by how many tokens."""
+    """A prompt, the numbers of beams that continue it, and the number of new tokens."""
 
     text: Annotated[str, Field(pattern=r"\S")]
     beams: Sizes
@@ -75,7 +75,7 @@ class PlotsParams:
 
 
 class Shown(NamedTuple):
-    """What follows a prompt with one number of beams."""
+    """A continuation of a prompt with one number of beams."""
 
     prompt: str
     beams: int
@@ -84,7 +84,7 @@ class Shown(NamedTuple):
 
 
 class Plots(NamedTuple):
-    """Where the tables and texts are written."""
+    """Paths of the tables and texts."""
 
     token_probabilities: Path
     beams: Path
@@ -100,9 +100,9 @@ def plots(features: Path, model: "PreTrainedModel", files: Plots, params: PlotsP
     Raises:
         RetuneError: a prompt cannot be read or continued, or there are more beams than tokens.
     """
-    voice = speaker(model, features / "tokenizer")
-    shown = [each for prompt in params.prompts for each in _continued(voice, prompt, params)]
-    positions, sizes = _curves(voice, features, params)
+    generator = load_text_generator(model, features / "tokenizer")
+    shown = [each for prompt in params.prompts for each in _continued(generator, prompt, params)]
+    positions, sizes = _curves(generator, features, params)
     write_csv(
         files.token_probabilities,
         ("prompt", "beams", "position", "token", "probability"),
@@ -126,54 +126,56 @@ def plots(features: Path, model: "PreTrainedModel", files: Plots, params: PlotsP
     )
 
 
-def _continued(voice: Speaker, prompt: PromptParams, params: PlotsParams) -> Iterator[Shown]:
-    tokens = voice.read(prompt.text)
+def _continued(
+    generator: TextGenerator, prompt: PromptParams, params: PlotsParams
+) -> Iterator[Shown]:
+    tokens = generator.read(prompt.text)
     for beams in prompt.beams:
         try:
-            (found,) = _beam_search(voice, [tokens], params, beams, prompt.max_new_tokens)
+            (found,) = _beam_search(generator, [tokens], params, beams, prompt.max_new_tokens)
         except RetuneError as error:
             place = f"language_model.plots.prompts: {excerpt(prompt.text)}"
             raise RetuneError(f"{place}: {error}") from None
-        yield Shown(prompt.text, beams, found, voice.pieces(tokens, found))
+        yield Shown(prompt.text, beams, found, generator.pieces(tokens, found))
 
 
 def _beam_search(
-    voice: Speaker, prompts: Sequence[Tokens], params: PlotsParams, beams: int, most: int
+    generator: TextGenerator, prompts: Sequence[Tokens], params: PlotsParams, beams: int, most: int
 ) -> list[Continuation]:
     search = params.search(beams, most)
-    return best_continuations(voice, prompts, search, seed=0)  # a beam search draws nothing
+    return best_continuations(generator, prompts, search, seed=0)  # a beam search draws nothing
 
 
 def _curves(
-    voice: Speaker, features: Path, params: PlotsParams
+    generator: TextGenerator, features: Path, params: PlotsParams
 ) -> tuple[list[PositionRow], list[BeamsRow]]:
     pairs, most = read_pairs(features), params.pairs.max_new_tokens
     prompts = [pair.prompt_tokens for pair in pairs]
     with of_pairs(features):
-        check_tokens(voice.model, prompts, "prompt", more=most)
-        rows = by_position("reference", _references_seen(voice, pairs, params), most)
+        check_tokens(generator.model, prompts, "prompt", more=most)
+        rows = by_position("reference", _references_seen(generator, pairs, params), most)
     found = {}
     for beams in params.pairs.beams:
-        found[beams] = _beam_search(voice, prompts, params, beams, most)
-        seen = [_seen(voice, *each, params) for each in zip(prompts, found[beams], strict=True)]
+        found[beams] = _beam_search(generator, prompts, params, beams, most)
+        seen = [_seen(generator, *each, params) for each in zip(prompts, found[beams], strict=True)]
         rows += by_position(str(beams), seen, most)
     return rows, by_beams(found)
 
 
 def _seen(
-    voice: Speaker, prompt: Tokens, found: Continuation, params: PlotsParams
+    generator: TextGenerator, prompt: Tokens, found: Continuation, params: PlotsParams
 ) -> list[TokenSeen]:
-    """The tokens of a continuation without the one that ends it, which no reference has."""
-    count = len(found.tokens) - voice.has_ended(found)
+    """The tokens of a continuation, except the one that ends it, which no reference has."""
+    count = len(found.tokens) - generator.has_ended(found)
     tokens, probabilities = found.tokens[:count], found.probabilities[:count]
     return tokens_seen(prompt, tokens, probabilities, params.pairs.repeated_ngram)
 
 
 def _references_seen(
-    voice: Speaker, pairs: Sequence[ReferencePair], params: PlotsParams
+    generator: TextGenerator, pairs: Sequence[ReferencePair], params: PlotsParams
 ) -> list[list[TokenSeen]]:
     sequences = [(pair.prompt_tokens, pair.continuation_tokens) for pair in pairs]
-    logs = continuation_log_probabilities(voice.model, sequences, params.batch_size)
+    logs = continuation_log_probabilities(generator.model, sequences, params.batch_size)
     return [
         tokens_seen(prompt, after, list(map(math.exp, each)), params.pairs.repeated_ngram)
         for (prompt, after), each in zip(sequences, logs, strict=True)
@@ -181,9 +183,9 @@ def _references_seen(
 
 
 def _token_rows(shown: Shown) -> list[tuple[str, int, int, str, float]]:
-    """A row for each token; tokens that make a character together all have that character."""
-    told = [(piece.text, value) for piece in shown.pieces for value in piece.probabilities]
-    return [(shown.prompt, shown.beams, place, *row) for place, row in enumerate(told, 1)]
+    """A row for each token; tokens that together make a character all show that character."""
+    rows = [(piece.text, value) for piece in shown.pieces for value in piece.probabilities]
+    return [(shown.prompt, shown.beams, place, *row) for place, row in enumerate(rows, 1)]
 
 
 def _beams_row(shown: Shown) -> tuple[str, int, int, float, float]:

@@ -1,8 +1,8 @@
 """Overlap of n-grams between texts, and repetition within them; a text is a sequence of tokens.
 
-`rouge_n` is ROUGE-N (Lin 2004) as the package rouge-score computes it for one reference, without
-its stemmer (`retune.tasks.language_model.score.rouge_words` has its tokenizer). Figures are
-fractions, 0 where there is no n-gram.
+`rouge_n` is ROUGE-N (Lin 2004) for one reference, without a stemmer. Figures are fractions, 0 if
+there is no n-gram. `retune.tasks.language_model.score.rouge_words` has the tokenizers. Checked
+against the package rouge-score (tests/reference/make_rouge_goldens.py).
 """
 
 from collections import Counter
@@ -21,7 +21,7 @@ class Rouge(NamedTuple):
 
 
 def ngrams(tokens: Sequence[Hashable], n: int) -> Counter[tuple[Hashable, ...]]:
-    """How often there is each run of `n` tokens.
+    """Count each run of `n` tokens.
 
     Raises:
         RetuneError: n is below 1.
@@ -32,7 +32,7 @@ def ngrams(tokens: Sequence[Hashable], n: int) -> Counter[tuple[Hashable, ...]]:
 
 
 def rouge_n(reference: Sequence[Hashable], prediction: Sequence[Hashable], n: int) -> Rouge:
-    """How far the n-grams agree; one counts at most as often as the other text has it."""
+    """Overlap of n-grams; each counts at most as often as the other text has it."""
     expected, predicted = ngrams(reference, n), ngrams(prediction, n)
     common = (expected & predicted).total()
     precision, recall = _share(common, predicted.total()), _share(common, expected.total())
@@ -43,7 +43,7 @@ def mean_rouge_n(pairs: Iterable[tuple[Sequence[Hashable], Sequence[Hashable]]],
     """Each figure's mean over pairs of a reference and a prediction.
 
     Raises:
-        RetuneError: there is no pair.
+        RetuneError: there are no pairs.
     """
     every = [rouge_n(reference, prediction, n) for reference, prediction in pairs]
     if not every:
@@ -56,8 +56,8 @@ def ngram_hits(
 ) -> float:
     """The share of the reference's n-grams, for n from 1 to `longest`, that the prediction has.
 
-    Every occurrence in the reference is a hit, even if the prediction has the n-gram once. This
-    is what the notebook calls ROUGE-3. It is not ROUGE, for which one n-gram answers for one.
+    Every occurrence in the reference is a hit, even if the prediction has the n-gram only once. The
+    notebook calls this ROUGE-3. In ROUGE, each n-gram of the prediction counts for one hit.
     """
     counts = [(ngrams(reference, n), ngrams(prediction, n)) for n in range(1, longest + 1)]
     hits = sum(times for there, found in counts for each, times in there.items() if each in found)
@@ -73,7 +73,7 @@ def distinct_n(texts: Iterable[Sequence[Hashable]], n: int) -> float:
 
 
 def repetition_rate(texts: Iterable[Sequence[Hashable]], n: int) -> float:
-    """The share of n-grams that their own text has had before (Welleck et al. 2020, pooled)."""
+    """The share of n-grams that repeat one of their own text (Welleck et al. 2020, pooled)."""
     counts = [ngrams(text, n) for text in texts]
     total = sum(each.total() for each in counts)
     return _share(total - sum(map(len, counts)), total)

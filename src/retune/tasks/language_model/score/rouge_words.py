@@ -1,8 +1,8 @@
-"""From a text to the words that ROUGE compares.
+"""Split a text into the words that ROUGE compares.
 
 `rouge_score` is the tokenizer of the package rouge-score: runs of English letters and digits. It
-finds nothing in another script. `unicode` finds the words of every script. On ASCII texts the two
-give the same words, so that figures of English texts compare with those of others.
+finds nothing in another script. `unicode` finds the words of every script. On ASCII texts both
+give the same words, so that scores of English texts are comparable.
 """
 
 import re
@@ -26,7 +26,7 @@ def rouge_score_words(text: str) -> list[str]:
 def unicode_words(text: str) -> list[str]:
     """Return the runs of letters, their marks and digits in a text, with case folded.
 
-    Compatible characters are made equal (NFKC), and joiners and other invisible characters left
+    Compatible characters are made equal (NFKC). Joiners and other invisible characters are left
     out. In scripts without blanks between words each character is a word.
     """
     if text.isascii():
@@ -35,7 +35,7 @@ def unicode_words(text: str) -> list[str]:
 
 
 class _Table(dict[int, str]):
-    """What becomes of a character, for `str.translate`; filled as characters are met."""
+    """A table for `str.translate`, which computes the entry of a character when it is needed."""
 
     def __missing__(self, code: int) -> str:
         self[code] = _replacement(chr(code))

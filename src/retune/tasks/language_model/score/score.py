@@ -1,8 +1,8 @@
-"""Stage `score`: how close continuations are to what people wrote, and how repetitive.
+"""Stage `score`: compare continuations with the references, and measure their repetition.
 
-ROUGE is taken over words and over tokens, clipped. `ngram_hits` is what notebook N4 calls ROUGE-3:
-over tokens, of lengths 1 to 3 together, and not clipped. Over tokens, only the first ones of a
-continuation count (`first_tokens`, 32 in N4); over words, the whole text does.
+ROUGE is computed over words and over tokens, clipped. `ngram_hits` is what notebook N4 calls
+ROUGE-3: over tokens, for lengths 1 to 3 together, not clipped. Over tokens, only the first ones of
+a continuation count (`first_tokens`, 32 in N4). Over words, the whole text counts.
 """
 
 import math
@@ -16,8 +16,8 @@ from pydantic.dataclasses import dataclass
 from retune.core.files import write_json
 from retune.core.params import STRICT, Positive, Seed
 from retune.tasks.language_model.outputs.records import (
+    GeneratedText,
     ReferencePair,
-    Said,
     read_continuations,
     read_pairs,
 )
@@ -34,9 +34,9 @@ class ScoreParams:
             null means all.
         tokenizer: of the words that ROUGE compares
             (`retune.tasks.language_model.score.rouge_words`).
-        longest_ngram: ROUGE and repetition are of 1 to so many tokens or words.
-        resamples: of the pairs, to compare two states or methods.
-        resampling_seed: which draws them.
+        longest_ngram: ROUGE and repetition use n-grams of 1 to so many tokens or words.
+        resamples: how many are drawn of the pairs, to compare two states or methods.
+        resampling_seed: of these resamples.
     """
 
     first_tokens: Positive | None
@@ -52,7 +52,7 @@ class ScoreParams:
 
 
 class Share(NamedTuple):
-    """What one pair adds to a figure, which is the sum of the parts over that of the wholes."""
+    """One pair's share of a figure, which is the sum of parts over the sum of wholes."""
 
     part: float
     whole: float
@@ -62,13 +62,13 @@ def score(features: Path, generated: Path, metrics: Path, params: ScoreParams) -
     """Score the continuations in `generated` against the pairs of `features`; write `metrics`.
 
     Raises:
-        RetuneError: the continuations are those of other pairs.
+        RetuneError: the continuations belong to other pairs.
     """
     pairs = read_pairs(features)
-    said = read_continuations(generated, pairs)
-    figures = totals([shares(*each, params) for each in zip(pairs, said, strict=True)])
+    generations = read_continuations(generated, pairs)
+    figures = totals([shares(*each, params) for each in zip(pairs, generations, strict=True)])
     diversity = [
-        {"n": n, "distinct": distinct_n([each.tokens for each in said], n),
+        {"n": n, "distinct": distinct_n([each.tokens for each in generations], n),
          "repetition": figures[f"repetition_{n}"]}
         for n in params.orders
     ]  # fmt: skip
@@ -80,49 +80,49 @@ def score(features: Path, generated: Path, metrics: Path, params: ScoreParams) -
     headline = {name: figures[name] for name in headlines(params)}
     details = {
         "pairs": len(pairs),
-        "empty": sum(not each.tokens for each in said),
-        "ended": sum(each.ended for each in said),
+        "empty": sum(not each.tokens for each in generations),
+        "ended": sum(each.ended for each in generations),
         "mean_log_probability": figures["mean_log_probability"],
         "tokenizer": params.tokenizer,
-        **_without_words(pairs, said, params.tokenizer),
+        **_without_words(pairs, generations, params.tokenizer),
     }
     _warn(details)
     lists = {"rouge": rouge, "diversity": diversity, "details": [details]}
     write_json(metrics, {"language_model": {**headline, **lists}})
-    told = ", ".join(f"{name} {value:.3f}" for name, value in headline.items())
-    return f"{told} of {len(pairs):,} continuations"
+    figures_text = ", ".join(f"{name} {value:.3f}" for name, value in headline.items())
+    return f"{figures_text} of {len(pairs):,} continuations"
 
 
 def headlines(params: ScoreParams) -> list[str]:
-    """The figures that are columns of their own."""
+    """The figures that have a column of their own."""
     repetition = f"repetition_{params.longest_ngram}"
     return [*(f"rouge_{n}_f1" for n in params.orders), "ngram_hits", repetition, "tokens"]
 
 
 def compared(params: ScoreParams) -> list[str]:
-    """The figures that states and methods are compared by."""
+    """The figures by which states and methods are compared."""
     over_tokens = [f"token_rouge_{n}_f1" for n in params.orders]
     return [*headlines(params), *over_tokens, "ended", "mean_log_probability"]
 
 
-def shares(pair: ReferencePair, said: Said, params: ScoreParams) -> dict[str, Share]:
+def shares(pair: ReferencePair, generation: GeneratedText, params: ScoreParams) -> dict[str, Share]:
     """What a pair adds to each figure."""
-    first = said.tokens[: params.first_tokens]
+    first = generation.tokens[: params.first_tokens]
     words = TOKENIZERS[params.tokenizer]
-    found = _rouge_shares("", words(pair.continuation), words(said.text), params)
+    found = _rouge_shares("", words(pair.continuation), words(generation.text), params)
     found |= _rouge_shares("token_", pair.continuation_tokens, first, params)
     hits = ngram_hits(pair.continuation_tokens, first, params.longest_ngram)
     return found | {
         "ngram_hits": Share(hits, 1),
-        **{f"repetition_{n}": _repeated(said.tokens, n) for n in params.orders},
-        "tokens": Share(len(said.tokens), 1),
-        "ended": Share(said.ended, 1),
-        "mean_log_probability": Share(*said.likelihood),
+        **{f"repetition_{n}": _repeated(generation.tokens, n) for n in params.orders},
+        "tokens": Share(len(generation.tokens), 1),
+        "ended": Share(generation.ended, 1),
+        "mean_log_probability": Share(*generation.likelihood),
     }
 
 
 def totals(rows: Sequence[Mapping[str, Share]]) -> dict[str, float]:
-    """Each figure over all pairs; 0 where there is nothing to take it of."""
+    """Each figure over all pairs; 0 if its whole is 0."""
     found = {}
     for name in rows[0]:
         part = math.fsum(row[name].part for row in rows)
@@ -132,11 +132,14 @@ def totals(rows: Sequence[Mapping[str, Share]]) -> dict[str, float]:
 
 
 def _without_words(
-    pairs: Sequence[ReferencePair], said: Sequence[Said], tokenizer: WordTokenizer
+    pairs: Sequence[ReferencePair], generations: Sequence[GeneratedText], tokenizer: WordTokenizer
 ) -> dict[str, int]:
-    """Count the texts that are not empty, but have no word for the tokenizer."""
+    """Count texts that are not empty, but have no words for the tokenizer."""
     words = TOKENIZERS[tokenizer]
-    references, continuations = [pair.continuation for pair in pairs], [each.text for each in said]
+    references, continuations = (
+        [pair.continuation for pair in pairs],
+        [each.text for each in generations],
+    )
     return {
         "references_without_words": sum(not words(text) for text in references if text.strip()),
         "continuations_without_words": sum(
@@ -146,7 +149,7 @@ def _without_words(
 
 
 def _warn(details: Mapping[str, Any]) -> None:
-    """Say on standard error that texts have no words, and what to do about it."""
+    """Warn on standard error if texts have no words, and say what to do."""
     references, continuations = (
         details[f"{name}_without_words"] for name in ("references", "continuations")
     )
@@ -165,17 +168,17 @@ def _warn(details: Mapping[str, Any]) -> None:
 
 
 def _rouge_shares(
-    prefix: str, reference: Sequence[Hashable], told: Sequence[Hashable], params: ScoreParams
+    prefix: str, reference: Sequence[Hashable], candidate: Sequence[Hashable], params: ScoreParams
 ) -> dict[str, Share]:
     found = {}
     for n in params.orders:
-        for kind, value in rouge_n(reference, told, n)._asdict().items():
+        for kind, value in rouge_n(reference, candidate, n)._asdict().items():
             found[f"{prefix}rouge_{n}_{kind}"] = Share(value, 1)
     return found
 
 
 def _repeated(tokens: Sequence[int], n: int) -> Share:
-    """The n-grams that the text has had before, among all of its n-grams."""
+    """Repeated n-grams among all n-grams of a text."""
     counts = ngrams(tokens, n)
     return Share(counts.total() - len(counts), counts.total())
 

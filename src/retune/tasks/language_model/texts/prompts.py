@@ -1,4 +1,4 @@
-"""Sequences of token ids as a model reads them: checked, and padded on the left to one length."""
+"""Sequences of token ids, checked and padded on the left to one length."""
 
 import inspect
 from collections.abc import Sequence
@@ -46,17 +46,17 @@ def check_tokens(
     more: int = 0,
     bounded: bool = True,
 ) -> None:
-    """Refuse what `model` cannot read.
+    """Refuse sequences that `model` cannot read.
 
     Args:
-        model: which is to read them.
-        sequences: to be read.
-        name: what a sequence is called, for messages, which count from 0.
-        more: how many tokens shall follow each.
+        model: a causal language model.
+        sequences: their tokens.
+        name: what messages call a sequence; they count from 0.
+        more: how many new tokens follow each.
         bounded: whether each must be within the model's context.
 
     Raises:
-        RetuneError: a sequence is empty, too long, or holds tokens that there are not.
+        RetuneError: a sequence is empty, too long, or has tokens outside the vocabulary.
     """
     vocabulary = vocabulary_size(model)
     context = max_positions(model) if bounded else None
@@ -76,15 +76,15 @@ def check_tokens(
         if wrong:
             raise RetuneError(
                 f"{name} {number}: token {wrong[0]} is not in the model's vocabulary of "
-                f"{vocabulary}; use the tokenizer of the model's checkpoint"
+                f"{vocabulary}; use the model's own tokenizer"
             )
 
 
 def vocabulary_size(model: "PreTrainedModel") -> int:
-    """How many tokens the model knows."""
+    """The number of tokens in the model's vocabulary."""
     return int(model.config.get_text_config().vocab_size)
 
 
 def takes(model: "PreTrainedModel", argument: str) -> bool:
-    """Whether the model's forward has such an argument."""
+    """Whether the model's `forward` has this argument."""
     return argument in inspect.signature(model.forward).parameters

@@ -1,4 +1,4 @@
-"""Texts in the one canonical form: a JSON object a line, checked once."""
+"""Texts in their canonical form: one JSON object per line, checked once."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
@@ -9,7 +9,7 @@ from retune.core.files import read_json_lines, write_json_lines
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """One text, such as a story, whose id is the split's name and its row's number, from 1."""
+    """One text, such as a story; its id is the split's name and the row's number, from 1."""
 
     id: str
     text: str

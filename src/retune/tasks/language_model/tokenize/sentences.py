@@ -1,10 +1,10 @@
-"""Sentences of prose, and pairs of the first and the second one of each story.
+"""Split prose into sentences, and pair the first and the second sentence of each story.
 
-`sentences` goes by punctuation: a sentence ends at a full stop, question or exclamation mark, with
-the quotes and brackets that close there, where white space follows and no small letter begins the
-next one. In scripts without small letters any letter may begin it. The marks that other scripts
-have for nothing else (`。`, `।`, `؟`, ...) end a sentence without white space, too.
-After a quotation that ends in such a mark a name looks like a new sentence ("Go!" Mary said).
+`sentences` uses punctuation. A sentence ends at a full stop, question or exclamation mark, with the
+quotes and brackets that close there, if white space follows and the next word does not begin with a
+small letter. In scripts without small letters any letter may begin the next sentence. Marks of
+other scripts that have no other use (`。`, `।`, `؟`, ...) end a sentence even without white space.
+After a quotation with such a mark, a name looks like a new sentence ("Go!" Mary said).
 """
 
 import re
@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 
 from retune.tasks.language_model.tokenize.stories import Story
 
-#: How a story is cut; "full_stops" is the notebook's way, at each full stop and space.
+#: How a story is split; "full_stops" splits at each full stop and space, as the notebook does.
 Cut = Literal["sentences", "full_stops"]
 
 #: Chinese and Japanese; Devanagari; Arabic and Urdu; Ethiopic; Armenian; Khmer; Burmese; Tibetan.
@@ -41,22 +41,22 @@ class Pair(NamedTuple):
 
 
 class Pairs(NamedTuple):
-    """Pairs, and the places of the stories that have no second sentence."""
+    """Pairs, and the places of stories without a second sentence."""
 
     pairs: list[Pair]
     skipped: list[str]
 
 
 def sentences(text: str) -> list[str]:
-    """The sentences of a text; runs of white space, such as line breaks, become one space.
+    """Split a text into sentences; runs of white space, such as line breaks, become one space.
 
-    A blank line ends a sentence, whatever stands before it.
+    A blank line always ends a sentence.
     """
     return [found for part in _PARAGRAPH.split(text) for found in _of_paragraph(part)]
 
 
 def sentence_pairs(stories: Iterable[Story], cut: Cut) -> Pairs:
-    """The first two sentences of each story that has two."""
+    """Pair the first two sentences of each story that has two."""
     pairs, skipped = [], []
     for story in stories:
         parts = sentences(story.text) if cut == "sentences" else _between_stops(story.text)
@@ -79,7 +79,7 @@ def _of_paragraph(text: str) -> Sequence[str]:
 
 
 def _ends(before: str, mark: re.Match[str]) -> bool:
-    """Whether the sentence that is `before` a mark ends there."""
+    """Whether the text `before` a mark ends there as a sentence."""
     after = mark[1]
     if after is None:  # a mark that ends sentences alone
         return True
@@ -94,7 +94,7 @@ def _ends(before: str, mark: re.Match[str]) -> bool:
 
 
 def _between_stops(text: str) -> Sequence[str]:
-    """The parts between full stops with a space behind them; each keeps its own stop."""
+    """Split at full stops that are followed by a space; each part keeps its stop."""
     parts = [part.strip() for part in text.split(". ")]
     ended = [f"{part}." for part in parts[:-1]] + parts[-1:]
     return [part for part in ended if part.strip(".")]

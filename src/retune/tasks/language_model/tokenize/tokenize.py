@@ -1,7 +1,7 @@
-"""Stage `tokenize`: texts to blocks of tokens, and what the evaluation asks of them.
+"""Stage `tokenize`: pack texts into blocks of tokens, and prepare the evaluation.
 
-Whole texts and pairs of sentences are the validation split's: a model is not asked for what it
-has learned by heart.
+Whole texts and pairs of sentences come from the validation split, so that a model is not evaluated
+on texts that it has memorized.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,6 +17,7 @@ from tqdm import tqdm
 from retune.core.errors import RetuneError
 from retune.core.files import atomic_path, write_json, write_json_lines
 from retune.core.params import STRICT, Positive
+from retune.core.splits import SPLITS
 from retune.models.checkpoints import DECODER_TOKENS, CheckpointParams, load_tokenizer, resolve
 from retune.tasks.language_model.texts.features import write_blocks
 from retune.tasks.language_model.texts.texts import Text, read_texts
@@ -27,7 +28,6 @@ from retune.tasks.language_model.tokenize.vocabulary import learn_tokenizer
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-SPLITS = ("train", "validation")
 _BATCH = 100  # texts tokenized at a time: moves the bar, changes no output
 
 
@@ -35,12 +35,14 @@ _BATCH = 100  # texts tokenized at a time: moves the bar, changes no output
 class TokenizeParams:
     """Section `language_model.tokenize`.
 
-    The `tokenizer` is learned from the training texts, with a vocabulary of `vocabulary_size`
-    tokens, each of which is there `min_frequency` times; or it is the `checkpoint`'s, and these two
-    are not used. Texts stand one after the other, with the end-of-text token after each where
-    `end_of_text` says so, and are cut into blocks of `block_size`; of those the first
-    `train_blocks` are kept to train on (null: all). `pairs` says how validation texts are cut into
-    sentences.
+    Attributes:
+        tokenizer: `learned` from the training texts, or the one of the `checkpoint`.
+        vocabulary_size: tokens of a learned tokenizer.
+        min_frequency: how often a pair must occur to become a token of a learned tokenizer.
+        block_size: tokens of a block. Blocks are cut from the concatenated texts.
+        end_of_text: whether the end-of-text token follows each text.
+        train_blocks: how many blocks are kept to train on; null means all.
+        pairs: how validation texts are split into sentences.
     """
 
     tokenizer: Literal["learned", "checkpoint"]
@@ -60,10 +62,10 @@ def tokenize(
     params: TokenizeParams,
     checkpoint: CheckpointParams,
 ) -> str:
-    """Write the folder `features`, and what is in it to `metrics`.
+    """Write the folder `features`, and its counts to `metrics`.
 
-    That is `tokenizer`, blocks of both splits (train.arrow, validation.arrow), and the validation
-    texts' tokens (validation.jsonl) and first two sentences (pairs.jsonl).
+    The folder has the tokenizer, the blocks of both splits (train.arrow, validation.arrow), and the
+    tokens (validation.jsonl) and first two sentences (pairs.jsonl) of validation texts.
 
     Raises:
         RetuneError: a split is empty or makes no block, no text has two sentences, or there is no
@@ -95,7 +97,7 @@ def tokenize(
 
 
 class Encoder:
-    """Texts to their tokens, without special ones; "<|endoftext|>" in a text is text."""
+    """Turns texts into tokens without special ones; "<|endoftext|>" in a text is text."""
 
     def __init__(self, tokenizer: "PreTrainedTokenizerFast") -> None:
         self.end_of_text = int(tokenizer.eos_token_id)
@@ -105,7 +107,7 @@ class Encoder:
         self._backend.encode_special_tokens = True
 
     def __call__(self, texts: Sequence[Text], what: str) -> list[list[int]]:
-        """The tokens of each text, with a bar that tells `what` is done."""
+        """The tokens of each text; `what` is the title of the progress bar."""
         found: list[list[int]] = []
         with tqdm(total=len(texts), desc=what, unit=" texts") as bar:
             for begin in range(0, len(texts), _BATCH):
@@ -121,13 +123,13 @@ class Encoder:
 
 
 class PairRows(NamedTuple):
-    """The pairs as they are written, and the ids of the texts that make none."""
+    """The pairs in their written form, and the ids of texts without a pair."""
 
     rows: list[dict[str, Any]]
     skipped: list[str]
 
     def counts(self) -> dict[str, Any]:
-        """What the metrics say of them."""
+        """Their counts, for the metrics."""
         return {
             "pairs": len(self.rows),
             "prompt_tokens": sum(len(row["prompt_tokens"]) for row in self.rows),

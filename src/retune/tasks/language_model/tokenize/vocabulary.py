@@ -1,9 +1,9 @@
-"""A tokenizer of our own: pairs of bytes, learned from the training texts.
+"""Learn a byte-pair tokenizer from the training texts.
 
 Sennrich et al., Neural Machine Translation of Rare Words with Subword Units (ACL 2016), over
 bytes as in Radford et al., Language Models are Unsupervised Multitask Learners (2019). The same
-texts give the same tokenizer: of pairs that are equally frequent, the one that has been known
-for longer is joined first.
+texts give the same tokenizer: of equally frequent pairs, the one that was found first is merged
+first.
 """
 
 import json
@@ -24,15 +24,15 @@ SMALLEST = 257
 def learn_tokenizer(
     texts: Iterable[str], size: int, min_frequency: int
 ) -> "PreTrainedTokenizerFast":
-    """A tokenizer of at most `size` tokens, as GPT-2's is.
+    """Learn a tokenizer of at most `size` tokens, in the form of GPT-2's.
 
     Args:
         texts: to learn from.
-        size: of the vocabulary; texts that have fewer pairs make a smaller one.
-        min_frequency: how often a pair must be there to become a token.
+        size: of the vocabulary; texts with fewer pairs give a smaller one.
+        min_frequency: how often a pair must occur to become a token.
 
     Raises:
-        RetuneError: not even the bytes have room.
+        RetuneError: `size` is too small for all bytes.
     """
     from tokenizers import Tokenizer, models, pre_tokenizers, trainers
     from transformers import GPT2Tokenizer, PreTrainedTokenizerFast

@@ -9,9 +9,10 @@ from pydantic.dataclasses import dataclass
 from retune.core.params import STRICT
 from retune.fetch.fetching import Source
 from retune.fetch.hub import HubParams
-from retune.tasks.qa.datasets._squad import hub_sources
+from retune.ingest.data_sources import hub_sources
 
 REPOSITORY = "rajpurkar/squad"
+COUNTS = {"train": 87_599, "validation": 10_570}
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -20,5 +21,6 @@ class Params(HubParams):
 
 
 def sources(params: Params) -> dict[str, list[Source]]:
-    """The two Parquet files, from the cache or the hub."""
-    return hub_sources(REPOSITORY, "plain_text", params, questions=(87_599, 10_570))
+    """The Parquet files of both splits, from the cache or the hub."""
+    pattern = "plain_text/{split}-00000-of-00001.parquet"
+    return hub_sources(REPOSITORY, pattern, params, COUNTS, task="qa")

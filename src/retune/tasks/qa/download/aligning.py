@@ -1,13 +1,13 @@
-"""Where an answer stands in its context, and where it certainly should stand."""
+"""Find where an answer stands in its context, and where it certainly should stand."""
 
 from retune.core.errors import excerpt, listed
 from retune.tasks.qa.download import spellings
 from retune.tasks.qa.download.word_bounds import is_whole, whole_words
 from retune.tasks.qa.questions.examples import Answer
 
-#: How far, in characters, an offset may be off and still be mended by shifting it.
-REACH = 2
-#: How many whole words an answer must have that may be cut inside a word.
+#: An offset that is off by at most so many characters is mended by shifting it.
+MAX_SHIFT = 2
+#: An answer of at least so many whole words may begin or end inside a word.
 PHRASE = 2
 
 
@@ -25,12 +25,16 @@ def trimmed(answer: Answer) -> Answer:
 def realigned(context: str, answer: Answer) -> Answer | None:
     """The answer at the only place where it can stand, or None where that is not certain.
 
-    In this order: another spelling at the very offset (`retune.tasks.qa.download.spellings`: case,
-    quotes, blanks, ...); the only place within `REACH` characters, as spelt or in another spelling;
-    the only place in the context, likewise. A place that begins or ends inside a word is none,
-    however near, but for an answer of `PHRASE` whole words and more within reach. Another
-    spelling elsewhere is doubtful where the answer as spelt stands inside a word within reach.
-    The text that is given back is always the context's own.
+    The first of these rules that finds a place decides:
+
+    1. another spelling at the offset itself (`retune.tasks.qa.download.spellings`: case, quotes,
+       blanks, ...);
+    2. the only place within `MAX_SHIFT` characters, first as spelt, then in another spelling;
+    3. the only place in the context, likewise.
+
+    A place that begins or ends inside a word does not count, unless it is within `MAX_SHIFT` and
+    the answer has `PHRASE` whole words or more. If the answer as spelt stands inside a word within
+    `MAX_SHIFT`, another spelling elsewhere is not certain. The returned text is the context's own.
     """
     verbatim = [Answer(answer.text, start) for start in occurrences(context, answer.text)]
     if answer in verbatim:
@@ -48,7 +52,7 @@ def realigned(context: str, answer: Answer) -> Answer | None:
 
 
 def placed(context: str, answer: Answer, realign: bool) -> Answer | None:
-    """The answer trimmed and at its place, or None for one that is and stays misaligned.
+    """Return the answer trimmed and at its place, or None if it stays misaligned.
 
     Without `realign` only the edges of an aligned answer are mended.
     """
@@ -69,14 +73,14 @@ def occurrences(context: str, text: str, limit: int | None = None) -> list[int]:
 
 
 def misalignment(context: str, answer: Answer) -> str:
-    """The kind of a misaligned answer: one of another spelling, or one at another place."""
+    """The kind of finding for a misaligned answer: another spelling, or another place."""
     core = trimmed(answer)
     moved = realigned(context, core)
     return "not_verbatim" if moved and moved.text != core.text else "misaligned"
 
 
 def explain(context: str, answer: Answer) -> str:
-    """Why a misaligned answer is none, where its text does stand, and what would mend it."""
+    """Say what is wrong with a misaligned answer, where its text stands, and what would mend it."""
     core = trimmed(answer)
     moved = realigned(context, core)
     if moved is not None and moved.text != core.text:
@@ -93,7 +97,7 @@ def explain(context: str, answer: Answer) -> str:
 
 
 def spelt(answer: Answer, moved: Answer) -> str:
-    """In what an answer differs from the context's own text, and that text."""
+    """Name the differences between an answer and the context's own text, and quote that text."""
     names = listed(spellings.differences(answer.text, moved.text))
     return f"{names}, as {excerpt(moved.text)}"
 
@@ -110,7 +114,7 @@ def _elsewhere(context: str, answer: Answer) -> str:
 
 
 def _doubt(context: str, text: str) -> str:
-    """Where a text stands that no place is certain for."""
+    """Say where a text stands if no place is certain."""
     places = [Answer(text, start) for start in occurrences(context, text)]
     places = places or _alike(context, text)
     if not places:
@@ -123,14 +127,14 @@ def _doubt(context: str, text: str) -> str:
 
 
 def _alike(context: str, text: str) -> list[Answer]:
-    """The answers that are `text` in any spelling."""
+    """The places of `text` in any spelling."""
     found = spellings.spans(context, text)
     places = (trimmed(Answer(context[start:end], start)) for start, end in found)
     return [place for place in places if place.text]
 
 
 def _possible(context: str, answer: Answer, places: list[Answer]) -> list[Answer]:
-    """Those of `places` that do not cut words, and those of cut phrases within reach."""
+    """The places that do not cut words, and near places of phrases that are cut at an edge."""
     near = _near(answer, places)
     return [
         place
@@ -141,4 +145,4 @@ def _possible(context: str, answer: Answer, places: list[Answer]) -> list[Answer
 
 
 def _near(answer: Answer, places: list[Answer]) -> list[Answer]:
-    return [place for place in places if abs(place.start - answer.start) <= REACH]
+    return [place for place in places if abs(place.start - answer.start) <= MAX_SHIFT]

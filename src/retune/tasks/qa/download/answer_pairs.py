@@ -1,9 +1,10 @@
-"""The answers of a record as pairs of text and offset, whatever names and types they have."""
+"""Read the answers of a record as pairs of text and offset, whatever their names and types."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from retune.core.errors import excerpt
+from retune.ingest.findings import typed
 from retune.tasks.qa.download.reading import Record
 from retune.tasks.qa.download.reading_answers import (
     as_answer,
@@ -22,11 +23,12 @@ _MISSING = f"{EMPTY}, or let `retune ask --data FILE` predict it"
 
 
 class AnswerPairs:
-    """Gives the pairs of a record, and reports what is wrong or converted.
+    """Yields the pairs of a record, and reports what is wrong or converted.
 
-    `say` takes record, kind, field and message of a fault, `convert` record, field and message
-    of a value that is read in another form. With `may_lack_start` an answer needs no offset, as one
-    that is only scored.
+    Args:
+        say: takes record, kind, field and message of a fault.
+        convert: takes record, field and message of a value that is read in another form.
+        may_lack_start: answers need no offset, because they are only scored.
     """
 
     def __init__(
@@ -41,7 +43,7 @@ class AnswerPairs:
         self._may_lack_start = may_lack_start
 
     def pairs(self, record: Record) -> Iterator[tuple[str, Any, Any]]:
-        """Yield (place, text, start) for each answer; `place` has a gap for the field's name."""
+        """Yield (place, text, start) for each answer; `place` has `{}` for the field's name."""
         if "answers" not in record.values:
             self._say(record, "missing_field", "answers", why_missing(record.values, _MISSING))
             return
@@ -52,8 +54,7 @@ class AnswerPairs:
             for number, answer in enumerate(answers):
                 place = f"answers/{number}"
                 if not isinstance(answer, dict):
-                    told = f"{excerpt(answer)} ({type(answer).__name__})"
-                    message = f"{told} is not an object with `text` and `answer_start`"
+                    message = f"{typed(answer)} is not an object with `text` and `answer_start`"
                     self._say(record, "wrong_type", place, message)
                 elif answer.keys() >= _PAIR:
                     yield f"{place}/{{}}", answer["text"], answer["answer_start"]
@@ -63,7 +64,7 @@ class AnswerPairs:
             self._say(record, "wrong_type", "answers", why_no_list(record.values, EMPTY))
 
     def _renamed(self, record: Record, place: str, answer: dict[str, Any]) -> dict[str, Any] | None:
-        """An answer by the usual names, or None after an error."""
+        """Return an answer under the usual names, or None after an error."""
         plain = as_answer(answer)
         if plain is None and self._may_lack_start and isinstance(answer.get("text"), str):
             return {"text": answer["text"], "answer_start": UNPLACED}
@@ -94,7 +95,7 @@ class AnswerPairs:
                 yield f"answers/{{}}/{number}", value, start
 
     def starts(self, record: Record, place: str, given: Any) -> Iterator[Any]:
-        """The offsets that a value means; the value itself where it means none."""
+        """Yield the offsets that a value means, or the value itself if it means none."""
         several = isinstance(given, list) and len(given) > 0
         if several:
             message = "a list of offsets, read as an answer at each"

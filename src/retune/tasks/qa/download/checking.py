@@ -1,16 +1,16 @@
-"""Records to examples: every fault of every record found, named with its place and mended.
+"""Check records and make examples of them; every fault of every record becomes a finding.
 
-The download stage stops at errors; other callers may list them. What was mended, dropped
-or is merely worth knowing becomes a note, so that nothing happens in silence.
+The download stage stops at errors; other callers may list them. Everything that is mended or
+dropped, or is worth knowing, becomes a note.
 """
 
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from retune.core.errors import excerpt
-from retune.ingest.findings import Finding
+from retune.ingest.characters import control_characters
+from retune.ingest.findings import Finding, typed
 from retune.tasks.qa.download.aligning import (
     explain,
     is_aligned,
@@ -22,29 +22,32 @@ from retune.tasks.qa.download.aligning import (
 )
 from retune.tasks.qa.download.answer_pairs import EMPTY, AnswerPairs
 from retune.tasks.qa.download.converting import conversion_findings, converted
+from retune.tasks.qa.download.faults import (
+    fault_of_field,
+    fault_of_id,
+    faults_of_start,
+    faults_of_text,
+    repeated_id,
+)
 from retune.tasks.qa.download.kinds import KINDS
 from retune.tasks.qa.download.reading import Record
 from retune.tasks.qa.download.reading_json import too_deep
 from retune.tasks.qa.questions.examples import UNPLACED, Answer, Example
 
-LONGEST_ID = 512
 LONGEST_CONTEXT = 10_000_000
-
-_SURROGATE = re.compile("[\ud800-\udfff]")
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
-_CONTROL_IN_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What to do where data can be taken in more than one way.
+    """What to do with data that can be read in more than one way.
 
-    `squad_v2` lets questions have no answer; without it such a question is an error, or
-    left out if `drop_unanswerable`. `realign` moves an answer that is not at its offset
-    to the only place where it can stand (see `retune.tasks.qa.download.aligning.realigned`);
-    without it such an answer is an error. In a split that is `only_scored` answers need no place:
-    one that stays misaligned is kept without. Elsewhere `drop_unplaced` leaves a question out where
-    none of its answers has a place.
+    Attributes:
+        squad_v2: questions may have no answer. Without it such a question is an error.
+        realign: move a misaligned answer to the only place where it can stand
+            (`retune.tasks.qa.download.aligning.realigned`). Without it such an answer is an error.
+        drop_unanswerable: without `squad_v2`, leave out questions that have no answer.
+        only_scored: answers need no place; one that stays misaligned is kept without.
+        drop_unplaced: leave out a question if none of its answers has a place.
     """
 
     squad_v2: bool
@@ -75,7 +78,7 @@ class Checker:
         self._failed = self._left_out = False
 
     def add(self, items: Iterable[Record | Finding]) -> None:
-        """Check what `reading.read_records` gave for a file of this split."""
+        """Check the items of `reading.read_records` for a file of this split."""
         items = list(items)
         records, changes = converted([item for item in items if isinstance(item, Record)])
         mended = iter(records)
@@ -88,14 +91,14 @@ class Checker:
         self.close_file()
 
     def close_file(self) -> None:
-        """Add what was read in another form, a note for each form and file."""
+        """Add a note for each other form in which values of this file were read."""
         for note, count in self._converted.values():
             message = f"{note.message} ({count:,} in this file)" if count > 1 else note.message
             self.findings.append(replace(note, message=message))
         self._converted.clear()
 
     def check(self, record: Record) -> Example | None:
-        """Check one record: its example, or None where it is unsound or left out."""
+        """Check one record; return its example, or None if it is unsound or left out."""
         try:
             example = self._example(record)
         except RecursionError:
@@ -118,7 +121,7 @@ class Checker:
         return Example(name, title, context, question, tuple(answers))
 
     def _compare_copies(self, record: Record, key: tuple[str, str], answered: bool) -> None:
-        """Note a question that stands already on the same context, blanks at edges aside."""
+        """Note a question that the same context already has; blanks at the edges do not count."""
         first, with_answer = self._questions.setdefault(key, (record.id, answered))
         if first == record.id:
             return
@@ -137,12 +140,11 @@ class Checker:
         else:
             value = self._text(record, "id")
         shown = given if isinstance(given, str) else value
-        if _CONTROL.search(shown) or len(shown) > LONGEST_ID:
-            message = f"{excerpt(shown)} has control characters or over {LONGEST_ID} characters"
+        if message := fault_of_id(shown):
             self._say(record, "bad_id", "id", message)
         first = self.records.setdefault(value, record) if value else record
         if first is not record:
-            self._say(record, *_twice(first, record))
+            self._say(record, *repeated_id(first, record))
         return value
 
     def _title(self, record: Record) -> str:
@@ -158,8 +160,7 @@ class Checker:
             message = f"{len(value):,} characters; at most {LONGEST_CONTEXT:,}, so split it"
             self._say(record, "long_context", "context", message)
             return ""
-        if isinstance(value, str) and (found := _CONTROL_IN_TEXT.findall(value)):
-            message = f"{len(found)} control characters, the first {excerpt(found[0])}"
+        if isinstance(value, str) and (message := control_characters(value)):
             self._say(record, "control_characters", "context", message)
         context = self._text(record, "context")
         if context:
@@ -171,19 +172,12 @@ class Checker:
         if field not in record.values:
             self._say(record, "missing_field", field, f"no `{field}`")
             return ""
-        value = record.values[field]
-        if not isinstance(value, str):
-            message = f"{_typed(value)} is not a string; write a string"
-            self._say(record, "wrong_type", field, message)
+        value: Any = record.values[field]
+        if fault := fault_of_field(value, field, may_be_blank=may_be_blank):
+            kind, message = fault
+            self._say(record, kind, field, message)
             return ""
-        if not value.strip() and not may_be_blank:
-            self._say(record, "empty_field", field, f"the {field} is empty")
-        elif not value.isascii() and (match := _SURROGATE.search(value)):
-            message = f"half of a surrogate pair, {excerpt(match[0])}, at offset {match.start()}"
-            self._say(record, "lone_surrogate", field, message)
-        else:
-            return value
-        return ""
+        return str(value)
 
     def _answers(self, record: Record, context: str) -> list[Answer]:
         kept: list[Answer] = []
@@ -201,7 +195,8 @@ class Checker:
                         kept.append(answer)
                     elif self._may_be_unplaced(context, answer):
                         kept.append(Answer(answer.text, UNPLACED))
-                        self._say_unplaced(record, place, value)
+                        message = f"{excerpt(value)} has no certain place; only EM and F1 count it"
+                        self._say(record, "unplaced_answer", place.format("answer_start"), message)
                     else:
                         kind, why = misalignment(context, answer), self._why(context, answer)
                         lost.append((place.format("answer_start"), kind, why))
@@ -212,24 +207,20 @@ class Checker:
         return kept
 
     def _why(self, context: str, answer: Answer) -> str:
-        """What is wrong with a misaligned answer, and each way out."""
+        """Say what is wrong with a misaligned answer, and each remedy."""
         why = explain(context, answer)
         if self.rules.only_scored and realigned(context, trimmed(answer)) is None:
             why += "; `qa.download.realign: true` would let it count for EM and F1 without a place"
         return why
 
-    def _say_unplaced(self, record: Record, place: str, text: str) -> None:
-        message = f"{excerpt(text)} has no certain place; it counts for EM and F1 only"
-        self._say(record, "unplaced_answer", place.format("answer_start"), message)
-
     def _may_be_unplaced(self, context: str, answer: Answer) -> bool:
-        """Whether a misaligned answer is kept for the score; one to be moved is not."""
+        """Whether a misaligned answer is kept, for the score only."""
         if not self.rules.only_scored:
             return False
         return self.rules.realign or answer.start < 0 or answer.text.strip() not in context
 
     def _lose(self, record: Record, place: str, kind: str, message: str, others: bool) -> None:
-        """Leave an answer out where rules allow it, alone or with its question, or refuse it."""
+        """Refuse an answer, or leave it out, alone or with its question, if the rules allow it."""
         is_empty = kind == "empty_answer"
         if (others and self.rules.realign) or self._left_out:
             kind = "dropped_empty_answer" if is_empty else "dropped_answer"
@@ -244,13 +235,13 @@ class Checker:
         self._say(record, kind, place, message)
 
     def _is_sound(self, record: Record, place: str, value: Any, start: Any) -> bool:
-        faults = [*_faults_of_text(value), *_faults_of_start(start)]
+        faults = [*faults_of_text(value), *faults_of_start(start)]
         for kind, field, message in faults:
             self._say(record, kind, place.format(field), message)
         return not faults
 
     def _mended(self, record: Record, place: str, context: str, answer: Answer) -> Answer:
-        """The answer trimmed, and moved where that is asked for and certain."""
+        """Return the answer trimmed, and moved if the rules ask for it and its place is certain."""
         mended = placed(context, answer, self.rules.realign)
         if mended is None:
             return answer
@@ -261,21 +252,21 @@ class Checker:
                 message += f"; other {spelt(core, mended)}"
             self._say(record, "realigned", place.format("answer_start"), message)
         if core != answer:
-            message = f"white space at an edge of {excerpt(answer.text)} taken away"
+            message = f"white space at an edge of {excerpt(answer.text)} removed"
             self._say(record, "trimmed", place.format("text"), message)
         return mended
 
     def _check_flag(self, record: Record) -> None:
         impossible = record.values.get("is_impossible")
         if impossible is not None and not isinstance(impossible, bool):
-            message = f"{_typed(impossible)} is neither true nor false"
+            message = f"{typed(impossible)} is neither true nor false"
             self._say(record, "wrong_type", "is_impossible", message)
 
     def _may_be_without(self, record: Record, answers: list[Answer]) -> bool:
-        """Whether the question is to be kept, as far as having no answer goes."""
+        """Whether the question may be kept, judged by whether it has an answer."""
         impossible = record.values.get("is_impossible")
         if impossible and answers:
-            message = "is_impossible is true but there are answers; take one of the two away"
+            message = "is_impossible is true but there are answers; remove one of the two"
             self._say(record, "impossible_with_answers", "is_impossible", message)
         elif impossible is False and not answers:
             message = "no answer, though is_impossible is false; make it true or add the answer"
@@ -293,7 +284,7 @@ class Checker:
         return False
 
     def _convert(self, record: Record, field: str, message: str) -> None:
-        """Count what is read in another form, to be told once for each file."""
+        """Count what is read in another form; `close_file` reports it once for each file."""
         key = record.file, message
         note, count = self._converted.get(key) or (
             Finding("converted", "note", record.file, record.place(field), record.id, message),
@@ -306,40 +297,3 @@ class Checker:
         self._failed |= severity == "error"
         place = record.place(field)
         self.findings.append(Finding(kind, severity, record.file, place, record.id, message))
-
-
-#: Another way out for an id that stands twice.
-_REPEATED = ", or set `qa.download.repeated_ids: first` or `last`"
-
-
-def _twice(first: Record, record: Record) -> tuple[str, str, str]:
-    """(kind, field, message) of an id that another question has already."""
-    here, there = record.values["id"], first.values["id"]
-    place = f"{first.file}: {first.where}"
-    if type(here) is not type(there):
-        message = f"the ids {_typed(here)} here and {_typed(there)} at {place} are one as text"
-        return "duplicate_id", "id", f"{message}; change one"
-    if first.values == record.values:
-        message = f"the id stands already at {place} with the same content; delete one{_REPEATED}"
-        return "duplicate_id_same", "id", message
-    message = f"the id stands already at {place} on other content; change one{_REPEATED}"
-    return "duplicate_id", "id", message
-
-
-def _faults_of_text(value: Any) -> Iterator[tuple[str, str, str]]:
-    """(kind, field, message) of each fault of an answer's text."""
-    if not isinstance(value, str):
-        yield "wrong_type", "text", f"the text {_typed(value)} is not a string"
-    elif not value.isascii() and _SURROGATE.search(value):
-        yield "lone_surrogate", "text", f"half of a surrogate pair in {excerpt(value)}"
-
-
-def _faults_of_start(start: Any) -> Iterator[tuple[str, str, str]]:
-    """(kind, field, message) of each fault of an answer's offset."""
-    if type(start) is not int:
-        message = f"the answer_start {_typed(start)} is not an integer; write it as one"
-        yield "wrong_type", "answer_start", message
-
-
-def _typed(value: Any) -> str:
-    return f"{excerpt(value)} ({type(value).__name__})"

@@ -1,4 +1,4 @@
-"""Records whose offsets count in another unit than the code point, converted together."""
+"""Convert records whose offsets count other units than code points."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ from retune.tasks.qa.questions.examples import Answer
 
 @dataclass(frozen=True, slots=True)
 class Converted:
-    """One answer that is converted: where it stands in its file, and what it was and is."""
+    """A converted answer: its place in the file, and the answer before and after."""
 
     record: Record
     place: str
@@ -26,24 +26,24 @@ class Converted:
 
     @property
     def message(self) -> str:
-        """What happens to this answer, and why."""
+        """Describe the conversion and its reason."""
         moved = f"moved from offset {self.before.start} to {self.after.start}"
         return f"{excerpt(self.before.text)} {moved}; {self.conversion}"
 
     def finding(self, kind: str, message: str, change: Change | None = None) -> Finding:
-        """What is to be said at the answer's place."""
+        """A finding at the place of the answer."""
         record, severity = self.record, KINDS[kind].severity
         place = record.place(self.place.format("answer_start"))
         return Finding(kind, severity, record.file, place, record.id, message, change)
 
 
 def converted(records: Sequence[Record]) -> tuple[list[Record], list[Converted]]:
-    """Convert the answers of one file where a unit explains their offsets.
+    """Convert the answers of one file if a unit explains their offsets.
 
     Returns:
-        The records, new ones where something changes, and what changes, in their order.
+        The records, with new ones for those that change, and the converted answers, in order.
     """
-    if all(map(_is_sound, records)):  # as nearly always, and much faster
+    if all(map(_is_sound, records)):  # the usual case, and much faster
         return list(records), []
     places = [(number, *found) for number, record in enumerate(records) for found in _spots(record)]
     changes = {
@@ -61,7 +61,7 @@ def converted(records: Sequence[Record]) -> tuple[list[Record], list[Converted]]
 
 
 def conversion_findings(changes: list[Converted], realign: bool) -> Iterator[Finding]:
-    """A note for each answer that download converts, or, without `realign`, an error a unit."""
+    """Yield a note for each converted answer, or an error for each unit without `realign`."""
     if realign:
         for one in changes:
             yield one.finding("realigned", one.message)
@@ -75,7 +75,7 @@ def conversion_findings(changes: list[Converted], realign: bool) -> Iterator[Fin
 
 
 def _is_sound(record: Record) -> bool:
-    """Whether every answer stands at its offset."""
+    """Whether every answer is at its offset."""
     context = record.values.get("context")
     return all(
         isinstance(context, str)
@@ -87,7 +87,7 @@ def _is_sound(record: Record) -> bool:
 
 
 def _spots(record: Record) -> Iterator[tuple[int, Spot]]:
-    """Each answer that has a text and an offset, with its number; -1 is a place in no unit."""
+    """Yield the number and spot of each answer with a text and an offset of 0 or more."""
     context, answers = record.values.get("context"), record.values.get("answers")
     if not isinstance(context, str):
         return
@@ -111,7 +111,7 @@ def _pairs(answers: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def _with(record: Record, number: int, answer: Answer) -> Record:
-    """The record with another answer at `number`, its offset of the type that it was."""
+    """Replace answer `number` of a record; the type of its offset stays."""
     answers = record.values["answers"]
     if isinstance(answers, list):
         new: Any = [*answers]
@@ -133,7 +133,7 @@ def _written(given: dict[str, Any], answer: Answer) -> dict[str, Any]:
 
 
 def _place(record: Record, number: int) -> str:
-    """The pointer of an answer below its question, with a gap for the field."""
+    """The pointer of an answer below its question, with `{}` for the field."""
     answers = record.values["answers"]
     if isinstance(answers, list):
         return f"answers/{number}/{{}}"

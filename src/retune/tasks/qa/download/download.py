@@ -1,32 +1,27 @@
-"""The download stage: verified source files to one checked, canonical form.
-
-Everything is read and checked before limits are applied, so that a run on 1 % of the
-data meets the same errors as a run on all of it.
-"""
+"""Stage `download` of question answering: source files to checked questions."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator
 from pydantic.dataclasses import dataclass
 
-from retune.core.errors import RetuneError
-from retune.core.files import atomic_path, write_json, write_json_lines
 from retune.core.params import STRICT
+from retune.core.splits import SPLITS
 from retune.fetch.fetching import Source
-from retune.ingest.findings import Finding, count_kinds, raise_errors
-from retune.ingest.subsample import LimitParams, closing_line, limited
+from retune.ingest.canonical import Checked, Form, ReadSplit, write_canonical
+from retune.ingest.findings import Finding
+from retune.ingest.subsample import LimitParams
 from retune.tasks.qa.download.checking import Checker, Rules
 from retune.tasks.qa.download.leaking import find_leaks
 from retune.tasks.qa.download.reading import Record, read_records
 from retune.tasks.qa.questions.examples import Example, write_examples
 
-SPLITS = ("train", "validation")
-
 
 def _of_realign(value: Any) -> Any:
-    """Refuse other values in one sentence, which pydantic would do in one for each type."""
+    """Refuse other values with one message; pydantic would give one for each allowed type."""
     if value != "drop" and not isinstance(value, bool):
         raise ValueError("input should be a valid boolean, or drop")
     return value
@@ -36,13 +31,14 @@ def _of_realign(value: Any) -> Any:
 class DownloadParams(LimitParams):
     """Section `qa.download`.
 
-    `realign` moves misaligned answers whose place is certain, and leaves out misaligned and empty
-    ones beside good answers. With `drop` it also leaves out training questions that have only
-    misaligned answers. Answers of the validation split need no place. `unanswerable` is for
-    questions without an answer in a run with `qa.squad_v2: false`; `shared_contexts` is for
-    contexts of train that stand in validation too. Ids in both are always an error.
-    `repeated_ids` is for an id that one split has several times: the first or the last question
-    that has it is kept.
+    `realign: true` moves misaligned answers whose place is certain. If a question has other good
+    answers, it leaves out the misaligned and empty ones. `realign: drop` also leaves out training
+    questions whose answers are all misaligned. Answers of the validation split need no place.
+
+    `unanswerable` is about questions without an answer in a run with `qa.squad_v2: false`.
+    `shared_contexts` is about contexts in both splits; ids in both are always an error.
+    `repeated_ids` is about an id that one split has several times: `first` and `last` keep the
+    first or the last question with this id.
     """
 
     realign: Annotated[bool | Literal["drop"], BeforeValidator(_of_realign)]
@@ -59,78 +55,52 @@ def download(
     params: DownloadParams,
     squad_v2: bool,
 ) -> str:
-    """Read, check and limit the source files of both splits, and write them to `raw`.
+    """Write the checked questions of both splits; see `retune.ingest.canonical.write_canonical`.
 
-    The folder `raw` gets train.jsonl, validation.jsonl and findings.jsonl, whole or not
-    at all; `metrics` gets the counts.
-
-    Returns:
-        The closing line.
-
-    Raises:
-        RetuneError: for a file that cannot be read, and once for all errors in the data.
+    `squad_v2` allows questions without an answer.
     """
-    report = []
-    with atomic_path(raw) as folder:
-        folder.mkdir()  # before the work, so that a read-only disk is known at once
-        checkers = _checked(sources, params, squad_v2)
-        for split in SPLITS:
-            limit = params.limits[split]
-            kept = limited(checkers[split].examples, limit, params.sample_seed)
-            if not kept:
-                raise RetuneError(f"{split}: no question is left; see limits and `unanswerable`")
-            write_examples(folder / f"{split}.jsonl", kept)
-            files = [{"name": source.name, "sha256": source.sha256} for source in sources[split]]
-            counts = _counts(kept, checkers[split])
-            report.append({"split": split, "files": files, "limit": limit, **counts})
-        rows = (_row(split, f) for split in SPLITS for f in checkers[split].findings)
-        write_json_lines(folder / "findings.jsonl", rows)
-    write_json(metrics, {"qa": {"download": report}})
-    return closing_line(report, "questions", "questions")
+    form = Form(
+        task="qa",
+        metric="download",
+        unit="questions",
+        noun="question",
+        read=read_records,
+        check=partial(_checked, params, squad_v2),
+        write=write_examples,
+        counts=_counts,
+        finding_fields=("file", "where", "id", "kind"),
+    )
+    return write_canonical(raw, metrics, form=form, sources=sources, params=params)
 
 
 def _checked(
-    sources: Mapping[str, Sequence[Source]], params: DownloadParams, squad_v2: bool
-) -> dict[str, Checker]:
-    """Both splits, sound: any error in either of them has been raised."""
-    drop = params.unanswerable == "drop"
-    checkers = {
-        split: Checker(
-            Rules(
-                squad_v2,
-                bool(params.realign),
-                drop,
-                only_scored=split == "validation",
-                drop_unplaced=params.realign == "drop",
-            )
-        )
-        for split in SPLITS
-    }
+    params: DownloadParams, squad_v2: bool, read: ReadSplit[Record]
+) -> dict[str, Checked[Example]]:
+    checkers = {}
     for split in SPLITS:
-        items = [item for source in sources[split] for item in _read(source)]
-        checkers[split].add(_one_of_each_id(items, params.repeated_ids))
-    train, validation = checkers["train"], checkers["validation"]
-    validation.findings += find_leaks(train, validation, params.shared_contexts == "allow")
-    raise_errors(train.findings + validation.findings)
-    return checkers
-
-
-def _read(source: Source) -> list[Record | Finding]:
-    items = read_records(source.path, source.name, source.sha256)
-    count = sum(isinstance(item, Record) for item in items)
-    if source.questions not in (None, count):
-        raise RetuneError(
-            f"{source.name}: {count:,} questions, but this data set has "
-            f"{source.questions:,}; the file is not the one it should be"
+        rules = Rules(
+            squad_v2,
+            bool(params.realign),
+            params.unanswerable == "drop",
+            only_scored=split == "validation",
+            drop_unplaced=params.realign == "drop",
         )
-    return items
+        checkers[split] = Checker(rules)
+        checkers[split].add(_one_of_each_id(read(split), params.repeated_ids))
+    validation = checkers["validation"]
+    allowed = params.shared_contexts == "allow"
+    validation.findings += find_leaks(checkers["train"], validation, allowed)
+    return {
+        split: Checked(checker.examples, checker.findings, len(checker.records))
+        for split, checker in checkers.items()
+    }
 
 
 def _one_of_each_id(
     items: list[Record | Finding], rule: Literal["error", "first", "last"]
 ) -> Iterator[Record | Finding]:
-    """Yield `items` in their order, with a note in place of each record that `rule` leaves out."""
-    if rule == "error":  # the checker's to find
+    """Yield `items` in their order; a note replaces each record that `rule` leaves out."""
+    if rule == "error":  # the checker finds it
         yield from items
         return
     kept: dict[str, Record] = {}
@@ -146,26 +116,12 @@ def _one_of_each_id(
             yield Finding("repeated_id", "note", item.file, item.place("id"), item.id, message)
 
 
-def _counts(kept: list[Example], checker: Checker) -> dict[str, Any]:
+def _counts(kept: list[Example]) -> dict[str, int]:
     answerable = sum(bool(example.answers) for example in kept)
     return {
-        "questions_read": len(checker.records),
-        "questions": len(kept),
         "contexts": len({example.context for example in kept}),
         "articles": len({example.title for example in kept if example.title}),
         "answerable": answerable,
         "unanswerable": len(kept) - answerable,
         "answers": sum(len(example.answers) for example in kept),
-        "findings": count_kinds(checker.findings),
-    }
-
-
-def _row(split: str, finding: Finding) -> dict[str, str]:
-    return {
-        "split": split,
-        "file": finding.file,
-        "where": finding.where,
-        "id": finding.id,
-        "kind": finding.kind,
-        "detail": finding.message,
     }

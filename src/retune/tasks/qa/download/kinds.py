@@ -1,4 +1,4 @@
-"""Every kind of finding there is, in one table: what it means and what mends it."""
+"""The table of all kinds of findings: what each means and what mends it."""
 
 from dataclasses import dataclass
 
@@ -9,9 +9,9 @@ from retune.ingest.findings import Severity
 class Kind:
     """A kind of finding.
 
-    The download stage refuses data with an `error`; it reads on past a `note`. `mend` is
-    what `retune doctor --fix` does about it where that is certain, "" where it never is;
-    `remedy` is what is left to a person.
+    The download stage refuses data with an `error` and accepts a `note`. `mend` is what
+    `retune doctor --fix` does if the mend is certain, "" if it never is. `remedy` is what a person
+    can do.
     """
 
     severity: Severity

@@ -1,4 +1,4 @@
-"""What the validation split shares with the train split, and so cannot measure."""
+"""Find what the validation split shares with the train split."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from retune.tasks.qa.download.checking import Checker
 
 
 def find_leaks(train: Checker, validation: Checker, allow_contexts: bool) -> list[Finding]:
-    """Ids in both splits, which are errors, and contexts in both, errors unless allowed."""
+    """Return findings for ids in both splits, and for contexts in both, errors unless allowed."""
     order = {name: number for number, name in enumerate(validation.records)}
     findings = [*_shared_ids(train, validation)]
     findings += _shared_contexts(train, validation, "note" if allow_contexts else "error")
@@ -37,6 +37,6 @@ def _shared_contexts(
             f"also in train (question {excerpt(known[context])})"
         )
         if severity == "error":
-            message += "; take it out of one, or set `qa.download.shared_contexts: allow`"
+            message += "; remove it from one, or set `qa.download.shared_contexts: allow`"
         place = record.place("context")
         yield Finding("shared_context", severity, record.file, place, record.id, message)

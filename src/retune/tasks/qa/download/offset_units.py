@@ -1,10 +1,10 @@
-"""The unit that the offsets of a file count in, where it is not the code point.
+"""Find the unit that the offsets of a file count, if it is not the code point.
 
 Annotation tools count UTF-16 code units or UTF-8 bytes, or positions in another form of the text:
-with other line ends, with blanks collapsed, with HTML entities unescaped or escaped. One answer
-never decides: a unit must fit all answers of a file together, or else of a passage (`_Fit.is_sure`
-has the rule). Then all of them are converted, those included that by chance stand where the wrong
-offset points.
+with other line ends, with collapsed blanks, with HTML entities unescaped or escaped. One answer
+never decides: a unit must fit all answers of a file together, or else all of a passage
+(`_Fit.is_sure` has the rule). Then all answers are converted, even those that happen to be at their
+wrong offset.
 """
 
 import html
@@ -18,9 +18,9 @@ from retune.tasks.qa.download.rewriting import Chain, Step, replacing
 from retune.tasks.qa.download.spellings import BLANKS, ENTITY
 from retune.tasks.qa.questions.examples import Answer
 
-#: At least so many different answers, with so many characters together, must speak for a unit.
+#: A unit needs at least so many different answers, with so many characters together.
 _ANSWERS, _CHARACTERS = 2, 4
-#: Of the answers that a unit moves, at most this share may stand nowhere by any unit.
+#: Of the answers that a unit moves, at most this share may fit no unit.
 _UNRELATED = 0.1
 
 
@@ -43,7 +43,7 @@ _STEPS: dict[str, Step] = {
     "& < > \" ' escaped as HTML entities, &#x27;": _escaping({'"': "&quot;", "'": "&#x27;"}),
 }
 _LF, _CRLF, _LEADING, _COLLAPSED, _UNESCAPED, *_ESCAPED = _STEPS
-#: Forms of a text in which positions are counted: the steps that lead to them, the simplest first.
+#: Forms of a text in which positions are counted, as the steps that make them, simplest first.
 _FORMS: list[tuple[str, ...]] = [
     *((), (_LF,), (_CRLF,), (_LEADING,), (_COLLAPSED,), (_LEADING, _COLLAPSED), (_UNESCAPED,)),
     *((_UNESCAPED, _LF), (_UNESCAPED, _COLLAPSED), (_UNESCAPED, _LEADING, _COLLAPSED)),
@@ -57,7 +57,7 @@ _ENCODINGS = {_UTF_16: ("utf-16-le", 2), _UTF_8: ("utf-8", 1)}
 
 
 class Unit(NamedTuple):
-    """What offsets count, and what is done to the text before."""
+    """What offsets count, and how the text is changed before."""
 
     counted: str
     form: tuple[str, ...]
@@ -67,7 +67,7 @@ class Unit(NamedTuple):
 
 
 class Spot(NamedTuple):
-    """An answer as its file gives it, and the context that it should stand in."""
+    """An answer as in its file, and the context that it should be in."""
 
     context: str
     answer: Answer
@@ -79,11 +79,11 @@ _Passages = Mapping[str, Mapping[int, Spot]]
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """A unit that is not the code point, and the answers that it moves.
+    """A unit other than the code point, and the answers that it moves.
 
-    `moved` has the number of each spot that changes, with the answer at its place; `fits` of
-    `answers` stand where the unit says, `alone` where the code point does. `passages` is their
-    number, or 0 where the unit is that of the whole file.
+    `moved` has the number of each spot that changes, with its new answer. Of all `answers`, `fits`
+    fit the unit and `alone` fit code points. `passages` is the number of passages, or 0 if the unit
+    is that of the whole file.
     """
 
     unit: Unit
@@ -102,9 +102,9 @@ class Conversion:
 
 
 def conversions(spots: Sequence[Spot]) -> list[Conversion]:
-    """The units that explain what is misaligned among the answers of one file, if any do.
+    """Find the units that explain the misaligned answers of one file.
 
-    One for the whole file, and one for each unit that single passages count in.
+    There may be one for the whole file, and others for single passages.
     """
     if all(is_aligned(*spot) for spot in spots):
         return []
@@ -126,7 +126,7 @@ def _of_passages(passages: _Passages) -> list[Conversion]:
                 found.append(fit)
             else:
                 rest[context] = spots
-    # One answer is enough for a unit that other passages count in.
+    # One answer is enough for a unit that other passages use.
     if known := {fit.unit for fit in found}:
         found += [fit for one in rest.items() if (fit := _best(dict([one]), known))]
     found.sort(key=lambda fit: fit.unit)
@@ -148,7 +148,7 @@ def _conversion(fits: Sequence["_Fit"], passages: int) -> Conversion:
 
 
 class _Form:
-    """A context in one form, with places in it by each way of counting."""
+    """A context in one form, in which each unit can be counted."""
 
     def __init__(self, context: str, form: tuple[str, ...]) -> None:
         self._steps = [_STEPS[name] for name in form]
@@ -157,7 +157,7 @@ class _Form:
         self._encoded: dict[str, bytes] = {}
 
     def is_plain(self, counted: str) -> bool:
-        """Whether places here are those of the code points of the context."""
+        """Whether positions here are the same as code points of the context."""
         if self._chain.text != self._context or counted == _FROM_ONE:
             return False
         return (
@@ -167,13 +167,13 @@ class _Form:
         )
 
     def place(self, counted: str, start: int) -> tuple[int, int] | None:
-        """The offset, in this form and in the context, of the character that `start` means."""
+        """The offset of the character at `start`, in this form and in the context."""
         index = self._index(counted, start)
         place = None if index is None else self._chain.place(index)
         return None if index is None or place is None else (index, place)
 
     def answer(self, index: int, start: int, text: str) -> Answer | None:
-        """The answer as the context has it at a place, or None where it has another text."""
+        """The context's own text of an answer at a place, or None if the text there is another."""
         wanted = Chain(text, self._steps).text
         is_there = wanted and self._chain.text.startswith(wanted, index)
         if is_there and (span := self._chain.span(index, index + len(wanted))):
@@ -199,10 +199,15 @@ class _Form:
 class _Fit:
     """How well a unit fits the answers of some passages.
 
-    `places` has what becomes of each answer of the contexts where the unit makes a difference;
-    `fitting` those that stand there, `witnesses` those that stand nowhere else; `moved` counts
-    those whose offset changes, `lost` those among them that do not fit. `against` says that one
-    stands where the code point says, and not where the unit does.
+    Attributes:
+        unit: what offsets may count.
+        passages: the spots of each context.
+        places: the new answers of contexts for which the unit makes a difference.
+        fitting: those that fit the unit.
+        witnesses: those that fit no other unit.
+        moved: how many offsets change.
+        lost: how many of these do not fit.
+        against: whether an answer fits code points and not the unit.
     """
 
     unit: Unit
@@ -215,7 +220,7 @@ class _Fit:
     against: bool = False
 
     def add(self, form: _Form, spots: Mapping[int, Spot]) -> None:
-        """Take in the answers of one context."""
+        """Add the answers of one context."""
         if not form.is_plain(self.unit.counted):
             for number, spot in spots.items():
                 self._add(form, number, spot.answer, is_aligned(*spot))

@@ -1,8 +1,8 @@
-"""Data files to records: one question each, as the file gives it, with its place.
+"""Read data files into records of one question each, with its place.
 
-The form is told by the content: nested JSON as SQuAD 1.1 and 2.0 have it (`data` >
-`paragraphs` > `qas`), flat JSON (a list of questions, with or without a `data` field),
-JSON lines, and Parquet; only CSV and TSV are told by the suffix of the name.
+The content tells the form: nested JSON as in SQuAD 1.1 and 2.0 (`data` > `paragraphs` > `qas`),
+flat JSON (a list of questions, with or without a `data` field), JSON lines, or Parquet. Only CSV
+and TSV are recognized by the suffix of the name.
 """
 
 from collections.abc import Iterable, Iterator
@@ -11,27 +11,27 @@ from pathlib import Path
 from typing import Any
 
 from retune.core.errors import excerpt
-from retune.core.plain_files import opened, read_bytes
+from retune.core.plain_files import opened
 from retune.ingest.findings import Change, Finding
-from retune.ingest.text_files import UnreadableError, decoded
+from retune.ingest.text_files import UnreadableError, read_text
 from retune.ingest.text_tables import DELIMITERS
 from retune.tasks.qa.download.reading_answers import COLUMNS, are_answers, gathered
 from retune.tasks.qa.download.reading_forms import published_form
 from retune.tasks.qa.download.reading_json import read_json, too_deep
 from retune.tasks.qa.download.reading_tables import read_csv, read_parquet
 
-_LOOKS = 3  # lines of JSON lines by which a published form is told
+_LOOKS = 3  # lines of JSON lines that are compared with published forms
 _QUESTION_KEYS = {"id", "context", "question", "answers"}
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One question as its file gives it; only that it is an object has been checked.
+    """One question as in its file; the only check so far is that it is an object.
 
-    `values` may hold anything under `id`, `title`, `context`, `question`, `answers` and
-    `is_impossible`. What a paragraph or an article gave is named in `inherited`, with
-    the place of the giver. `around` has the objects around the question, the outermost
-    first, each without the list that leads to it.
+    `values` may have anything under `id`, `title`, `context`, `question`, `answers` and
+    `is_impossible`. `inherited` has the fields that come from a paragraph or an article, with its
+    place. `around` has the objects around the question, outermost first, each without the list
+    that leads to it.
     """
 
     file: str
@@ -46,7 +46,7 @@ class Record:
 
     @property
     def id(self) -> str:
-        """The id for messages, printable whatever the file has there."""
+        """The id for messages; printable, whatever the file has."""
         value = self.values.get("id", "")
         text = value if isinstance(value, str) else repr(value)
         return text.encode("utf-8", "backslashreplace").decode("utf-8")
@@ -55,23 +55,23 @@ class Record:
 def read_records(
     path: Path, file: str, sha256: str | None = None, *, answers: bool = True
 ) -> list[Record | Finding]:
-    """Read a file of any supported form, in its order, faults of its structure among it.
+    """Read a file of any supported form in its order; faults of its structure are findings.
 
     Args:
         path: the file to read.
-        file: its name, for its suffix and to show in findings and errors; `path` is another one
-            where the file lies in a cache.
-        sha256: the sum that the file must have when it is read, where it is known.
-        answers: whether a table needs columns for them.
+        file: its name, for its suffix, findings and errors. `path` differs from it for a file in a
+            cache.
+        sha256: the expected sum of the file, where it is known.
+        answers: whether a table needs columns for answers.
 
     Raises:
-        UnreadableError: if nothing can be told about the questions: broken JSON, another
-            encoding than UTF-8, an unknown form, no question at all.
+        UnreadableError: the file is broken JSON, has another encoding than UTF-8, an unknown form,
+            or no questions.
     """
     suffix = Path(file).suffix
     if is_parquet(path, suffix):
         return parquet_records(path, file, sha256, answers=answers)
-    return text_records(decoded(read_bytes(path, sha256), file), file, suffix, answers=answers)
+    return text_records(read_text(path, file, sha256), file, suffix, answers=answers)
 
 
 def is_parquet(path: Path, suffix: str) -> bool:
@@ -113,7 +113,7 @@ def _some(found: Iterable[Record | Finding], file: str) -> list[Record | Finding
 
 
 def _with_answers(items: Iterable[Record | Finding]) -> Iterator[Record | Finding]:
-    """The items, answers that stand under other names as `answers`; in the end, which names."""
+    """Yield the items, with answers of other names as `answers`, then a note for these names."""
     first: dict[tuple[str, ...], Record] = {}
     for item in items:
         if isinstance(item, Finding) or are_answers(item.values.get("answers")):
@@ -177,7 +177,7 @@ def _is_item(value: Any) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Given:
-    """What the objects around an item give to its questions."""
+    """What the questions of an item inherit from the objects around it."""
 
     values: dict[str, Any]
     places: dict[str, str]
@@ -186,7 +186,7 @@ class _Given:
     def inside(
         self, value: dict[str, Any], where: str, key: str, shared: Iterable[str]
     ) -> "_Given":
-        """What the items of the list `value[key]` are given."""
+        """What the items of the list `value[key]` inherit."""
         fields = [field for field in shared if field in value]
         own = {name: item for name, item in value.items() if name != key}
         return _Given(

@@ -1,4 +1,4 @@
-"""Answers under other names and in other types, read where they have one meaning only."""
+"""Read answers with other names and types, if they have only one meaning."""
 
 import re
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ TEXTS = ("answer_text", "answer", "text", "answers_text", "answers.text", "answe
 STARTS = (
     "answer_start", "answer_starts", "answers_start", "answers.answer_start", "start",
 )  # fmt: skip
-#: The two that are documented, so that nothing need be said about them.
+#: The two documented names, which need no note.
 COLUMNS = ("answer_text", "answer_start")
 
 _WHOLE = re.compile(r"\s*(-?\d{1,19})(?:[.,]0*)?\s*", re.ASCII)
@@ -24,16 +24,16 @@ _EXAMPLE = 'answers: [{"text": "...", "answer_start": 0}]'
 
 
 def are_answers(value: Any) -> bool:
-    """Whether a value can be the `answers` of a question as it is."""
+    """Whether a value can be the `answers` of a question without changes."""
     if type(value) is list:
         return not value or type(value[0]) is not str
     return type(value) is dict
 
 
 def gathered(values: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]] | None:
-    """The fields of a question with its answers in `answers`, and the fields that held them.
+    """Return the fields of a question with its answers in `answers`, and their original fields.
 
-    None where there are none, or where two fields may hold the same.
+    None if there are no answers, or if two fields may hold the same ones.
     """
     if values.get("answers", "") is None:  # as good as absent
         values = {name: value for name, value in values.items() if name != "answers"}
@@ -46,13 +46,13 @@ def gathered(values: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]] |
 
 
 def as_answer(value: dict[str, Any]) -> dict[str, Any] | None:
-    """An answer whose text and offset stand under other names, by the usual ones, or None."""
+    """Return an answer with other names for text and offset under the usual names, or None."""
     found = _names(value)
     return None if found is None else {"text": value[found[0]], "answer_start": value[found[1]]}
 
 
 def whole_number(value: Any) -> int | None:
-    """The integer that a text or a float means, such as "20", 20.0 or "20,0"; None if none."""
+    """Return the integer in a text or float, such as "20", 20.0 or "20,0"; None if none."""
     if isinstance(value, str):
         match = _WHOLE.fullmatch(value)
         return int(match[1]) if match else None
@@ -62,7 +62,7 @@ def whole_number(value: Any) -> int | None:
 
 
 def start_cell(cell: str) -> Any:
-    """The offset, or the list of them, in a cell of a table; None in an empty one."""
+    """Return the offset or list of offsets in a cell of a table; None if it is empty."""
     if not cell.strip():
         return None
     digits = cell.removeprefix("-")
@@ -72,7 +72,7 @@ def start_cell(cell: str) -> Any:
 
 
 def value_cell(cell: str) -> Any:
-    """The list or object that a cell holds, or its text where it holds neither."""
+    """Return the list or object in a cell, or its text if it has neither."""
     if cell.lstrip().startswith(("[", "{", "(", "array(", "np.array(")):
         try:
             return parse_cell(cell)
@@ -82,12 +82,12 @@ def value_cell(cell: str) -> Any:
 
 
 def why_missing(values: dict[str, Any], what: str) -> str:
-    """What to say of a question that has no `answers`; `what` is advice on a true lack."""
+    """The message for a question without `answers`; `what` is advice if it really has none."""
     return f"no `answers`{_elsewhere(values) or f'; {what}'}"
 
 
 def why_no_list(values: dict[str, Any], what: str) -> str:
-    """What to say of a question whose `answers` are no list; `what` is as above."""
+    """The message for a question whose `answers` are not a list; `what` as in `why_missing`."""
     answers = values["answers"]
     kind = f"{excerpt(answers)} ({type(answers).__name__}) is not a list of answers"
     if _is_blank(answers):
@@ -96,14 +96,14 @@ def why_no_list(values: dict[str, Any], what: str) -> str:
 
 
 def why_incomplete(answer: dict[str, Any]) -> str:
-    """What to say of an answer without text or offset, by the keys that it has."""
+    """The message for an answer without text or offset, which names its keys."""
     missing = [name for name in ("answer_start", "text") if name not in answer]
     lack = " and no ".join(f"`{name}`" for name in missing)
     return f"no {lack}; its keys are {excerpt(list(answer))}, and an answer needs both"
 
 
 def _elsewhere(values: dict[str, Any]) -> str:
-    """Where the answers seem to stand, and how to write them, or ""."""
+    """Say where the answers seem to be and how to write them, or ""."""
     names = [name for name in values if _LIKE_AN_ANSWER.search(str(name))]
     likely = [name for name in names if name != "answers" and not _is_blank(values[name])]
     if not likely:
@@ -113,7 +113,7 @@ def _elsewhere(values: dict[str, Any]) -> str:
 
 
 def _container(values: dict[str, Any]) -> tuple[Any, tuple[str, ...]] | None:
-    """The value of `answers` or `answer` where it holds all by itself."""
+    """The value of `answers` or `answer`, if it has texts and offsets."""
     name = "answers" if "answers" in values else "answer"
     value = values.get(name)
     if isinstance(value, str):
@@ -122,7 +122,7 @@ def _container(values: dict[str, Any]) -> tuple[Any, tuple[str, ...]] | None:
 
 
 def _pair(values: dict[str, Any]) -> tuple[Any, tuple[str, ...]] | None:
-    """The answers of a field of texts and a field of offsets."""
+    """The answers in a field of texts and a field of offsets."""
     names = _names(values)
     if names is None:
         return None

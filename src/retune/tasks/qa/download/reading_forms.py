@@ -1,11 +1,11 @@
-"""Published forms that are not read, told by their keys, with the way to a form that is read."""
+"""Recognize published forms that are not supported, and say how to convert them."""
 
 import re
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-#: (keys that tell a form, what it is and how to convert it)
+#: (keys of a form, its name and how to convert it)
 _FORMS: list[tuple[set[str], str]] = [
     (
         {"context_text", "query_text"},
@@ -62,12 +62,12 @@ _LABELLED = (
 _LABELS = {"label", "labels", "sentiment", "polarity", "stars", "rating"}
 _OF_QUESTIONS = {"question", "context", "answers", "answer", "qas", "paragraphs"}
 _LABEL = re.compile(r"\s*(?:[-+]?\d(?:\.0*)?|true|false|positive|negative)\s*", re.IGNORECASE)
-_LOOKS = 200  # objects that are looked at
+_LOOKS = 200  # objects that are examined
 _DEPTH = 6
 
 
 def published_form(value: Any) -> str:
-    """What `value`, a file of JSON or the first line of one, is instead of questions, or ""."""
+    """Name the form of `value`, a JSON file or its first line, if it has no questions; else ""."""
     keys: set[str] = set()
     for names in islice(_keys(value, _DEPTH), _LOOKS):
         keys |= names
@@ -75,7 +75,7 @@ def published_form(value: Any) -> str:
 
 
 def form_of_columns(names: Sequence[str]) -> str:
-    """What a table with these cells in its first row is instead of questions, or ""."""
+    """Name the form of a table by its first row, if it has no questions; else ""."""
     return _named(set(names)) or (
         _LABELLED if len(names) == 2 and any(map(_LABEL.fullmatch, names)) else ""
     )
@@ -91,7 +91,7 @@ def _named(keys: set[str]) -> str:
 
 
 def _keys(value: Any, depth: int) -> Iterator[set[str]]:
-    """The keys of the objects on the way down along first items."""
+    """Yield the keys of objects, going down along first items."""
     if isinstance(value, list):
         if value and depth:
             yield from _keys(value[0], depth - 1)

@@ -1,4 +1,4 @@
-"""JSON and JSON lines, read strictly: what two readers could take in two ways is an error."""
+"""Read JSON and JSON lines strictly: anything ambiguous is an error."""
 
 import json
 from collections.abc import Iterator
@@ -47,7 +47,7 @@ def _read_lines(text: str, file: str) -> Iterator[tuple[str, Any]]:
 
 
 def _decode(text: str, start: int, file: str, line: int = 1, count: int = 0) -> tuple[Any, int]:
-    """The value at `start`, and its end; `line` and `count` are what came before the text."""
+    """The value at `start` and its end; `line` and `count` are those before the text."""
     try:
         return DECODER.raw_decode(text, start)
     except json.JSONDecodeError as error:
@@ -79,7 +79,7 @@ def _syntax(text: str, error: json.JSONDecodeError, count: int) -> tuple[str, st
 
 
 def _whole_questions(text: str, end: int) -> int:
-    """How many objects with the key "question" are closed before `end`."""
+    """Count the objects with the key "question" that are closed before `end`."""
     count, last = text.count(_QUESTION, 0, end), text.rfind(_QUESTION, 0, end)
     depth = 0
     for token in TOKEN.finditer(text, last, end) if count else ():

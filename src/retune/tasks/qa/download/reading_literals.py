@@ -1,4 +1,7 @@
-"""Cells of tables that hold a value: JSON, or what Python and numpy print; nothing is run."""
+"""Parse cells of tables with JSON, or with values as Python and numpy print them.
+
+No code is run.
+"""
 
 import ast
 import io
@@ -15,10 +18,10 @@ _VALUES = (tokenize.STRING, tokenize.NUMBER)
 
 
 def parse_cell(text: str) -> Any:
-    """The value of JSON, or of a Python literal with numpy's arrays in it.
+    """Parse JSON, or a Python literal with numpy arrays.
 
     Raises:
-        ValueError: it is neither.
+        ValueError: the text is neither.
     """
     try:
         return parse_json(text)
@@ -27,10 +30,10 @@ def parse_cell(text: str) -> Any:
 
 
 def parse_literal(text: str) -> Any:
-    """The value of a Python literal, numpy's arrays as lists; a name or a call is refused.
+    """Parse a Python literal; numpy arrays become lists, other names and calls are refused.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the text is not such a literal.
     """
     try:
         with warnings.catch_warnings(action="ignore"):  # of escapes that Python does not know
@@ -41,7 +44,7 @@ def parse_literal(text: str) -> Any:
 
 
 def _parted(text: str) -> str:
-    """Commas between neighbours, which numpy leaves out and Python would join (`'a' 'b'`)."""
+    """Add the commas that numpy leaves out; Python would join neighbours (`'a' 'b'`)."""
     tokens = list(tokenize.generate_tokens(io.StringIO(text).readline))
     tokens = [token for token in tokens if token.type not in (tokenize.NL, tokenize.NEWLINE)]
     lines = io.StringIO(text).readlines()  # as the tokenizer counts them

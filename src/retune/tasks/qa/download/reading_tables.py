@@ -1,13 +1,13 @@
-"""CSV and Parquet: a question a row, with its answers in one column or in two."""
+"""Read CSV and Parquet: one question per row, with its answers in one column or two."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from retune.core.errors import excerpt, listed
-from retune.core.plain_files import read_bytes
 from retune.ingest.findings import Finding
 from retune.ingest.text_files import UnreadableError
+from retune.ingest.text_rows import parquet_file
 from retune.ingest.text_tables import Table
 from retune.tasks.qa.download.reading_answers import STARTS, TEXTS, start_cell, value_cell
 from retune.tasks.qa.download.reading_forms import form_of_columns
@@ -15,8 +15,6 @@ from retune.tasks.qa.download.reading_literals import parse_cell
 
 _NEEDED = ["id", "context", "question"]
 _TRUTH = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
-_ROOMY = 2**26  # bytes that a Parquet file may always unpack to
-_RATIO = 100  # and by how much it may grow beyond
 
 
 def read_csv(
@@ -24,10 +22,10 @@ def read_csv(
 ) -> Iterator[tuple[str, Any] | Finding]:
     """Yield `(where, value)` for each row below the header, `value` as in flat JSON.
 
-    Without `answers` no column of them is needed.
+    Without `answers`, the table needs no columns for them.
 
     Raises:
-        UnreadableError: for a header without the columns that are needed, or broken quotes.
+        UnreadableError: the header lacks a column, or quotes are broken.
     """
     table = Table(text, file, suffix, set(_NEEDED).issubset)
     names: list[str] = []
@@ -50,42 +48,18 @@ def read_parquet(
 ) -> Iterator[tuple[str, Any]]:
     """Yield `(where, value)` for each row, `value` as in flat JSON.
 
-    Without `answers` no column of them is needed.
+    Without `answers`, the table needs no columns for them.
 
     Raises:
-        UnreadableError: for a damaged file, or one without the columns that are needed.
+        UnreadableError: the file is damaged or lacks a column.
     """
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    data = read_bytes(path, sha256)
-    try:
-        with parquet.ParquetFile(pa.BufferReader(data)) as table:
-            _check_columns(table.schema_arrow.names, file, answers)
-            _check_size(table.metadata, len(data), file)
-            number = 0
-            for batch in table.iter_batches():
-                for row in batch.to_pylist():
-                    yield f"row {number}:", row
-                    number += 1
-    except pa.ArrowMemoryError:
-        raise
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        why = f"not a readable Parquet file ({reason})"
-        raise UnreadableError("invalid_parquet", file, why) from None
-
-
-def _check_size(metadata: Any, packed: int, file: str) -> None:
-    """Refuse a file that would fill the memory: compression does so much with blanks only."""
-    groups = range(metadata.num_row_groups)
-    unpacked = sum(metadata.row_group(group).total_byte_size for group in groups)
-    if unpacked > max(_ROOMY, _RATIO * packed):
-        why = (
-            f"{packed:,} bytes that unpack to {unpacked:,}, over {_RATIO} times as many, which "
-            "no text does; unpack it yourself if you trust it"
-        )
-        raise UnreadableError("invalid_parquet", file, why)
+    with parquet_file(path, file, sha256) as table:
+        _check_columns(table.schema_arrow.names, file, answers)
+        number = 0
+        for batch in table.iter_batches():
+            for row in batch.to_pylist():
+                yield f"row {number}:", row
+                number += 1
 
 
 def _check_columns(names: Sequence[str], file: str, answers: bool) -> None:

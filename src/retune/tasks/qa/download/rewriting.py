@@ -1,4 +1,4 @@
-"""A text rewritten piece by piece, with the way back to the places of the original."""
+"""Rewrite texts, and map places of the new text back to the original."""
 
 import re
 from bisect import bisect_right
@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Rewritten:
-    """A text and the places of the original that its parts come from.
+    """A text, and the places of its parts in the original.
 
-    The text falls into parts that were copied or replaced, in turn: `seams` has where each
-    part begins in `text`, `places` where it begins in the original. The first is copied.
+    Parts are copied and replaced in turn; the first is copied. `seams` has the beginning of each
+    part in `text`, `places` its beginning in the original.
     """
 
     text: str
@@ -19,7 +19,7 @@ class Rewritten:
     places: list[int]
 
     def span(self, start: int, end: int) -> tuple[int, int] | None:
-        """The original's span of `text[start:end]`, not empty; None where it cuts a replacement."""
+        """The original span of `text[start:end]`; None if it is empty or cuts a replacement."""
         begin = self.place(start)
         if begin is None or not start < end <= len(self.text):
             return None
@@ -29,7 +29,7 @@ class Rewritten:
         return (begin, self.places[last + 1]) if end == self.seams[last + 1] else None
 
     def place(self, start: int) -> int | None:
-        """Where the character at `start` of the text begins in the original; None inside a part."""
+        """The original place of the character at `start`; None inside a replacement."""
         if not 0 <= start < len(self.text):
             return None
         part = self._part(start)
@@ -50,10 +50,10 @@ Step = Callable[[str], Rewritten]
 
 
 class Chain:
-    """A text rewritten by one step after the other.
+    """A text that several steps rewrite, one after the other.
 
     Attributes:
-        text: what the last step gave.
+        text: the result of the last step.
     """
 
     def __init__(self, text: str, steps: Iterable[Step]) -> None:
@@ -64,14 +64,14 @@ class Chain:
             self.text = self._links[-1].text
 
     def span(self, start: int, end: int) -> tuple[int, int] | None:
-        """The original's span of `text[start:end]`, or None; see `Rewritten.span`."""
+        """The original span of `text[start:end]`, or None; see `Rewritten.span`."""
         span: tuple[int, int] | None = (start, end)
         for link in reversed(self._links):
             span = span and link.span(*span)
         return span
 
     def place(self, start: int) -> int | None:
-        """Where the character at `start` begins in the original; see `Rewritten.place`."""
+        """The original place of the character at `start`; see `Rewritten.place`."""
         place: int | None = start
         for link in reversed(self._links):
             place = None if place is None else link.place(place)
@@ -79,7 +79,7 @@ class Chain:
 
 
 def replacing(pattern: str, replace: Callable[[str], str]) -> Step:
-    """The step that replaces each match of `pattern`."""
+    """Return the step that replaces each match of `pattern`."""
     compiled = re.compile(pattern)
     return lambda text: _rewritten(text, compiled, replace)
 

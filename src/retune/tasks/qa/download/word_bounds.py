@@ -1,4 +1,4 @@
-"""Where words begin and end, in scripts with and without blanks between them."""
+"""Find word boundaries, in scripts with and without blanks between words."""
 
 import re
 import unicodedata
@@ -15,8 +15,8 @@ _INSIDE, _NEAR = "\u00ad\u200c\u200d\u2060", 8
 def is_whole(context: str, start: int, end: int) -> bool:
     """Whether `context[start:end]` neither begins nor ends inside a word.
 
-    In scripts without blanks a word may begin and end at any character, and Korean particles
-    may follow the word that they belong to.
+    In scripts without blanks a word may begin and end at any character. Korean particles may follow
+    their word.
     """
     if _joined(context, start):
         return False
@@ -24,7 +24,7 @@ def is_whole(context: str, start: int, end: int) -> bool:
 
 
 def whole_words(context: str, start: int, end: int) -> int:
-    """How many words, parted by blanks, are in `context[start:end]` from edge to edge."""
+    """Count the whole words, separated by blanks, in `context[start:end]`."""
     cut = _joined(context, start) + _joined(context, end)
     return len(context[start:end].split()) - cut
 
@@ -43,7 +43,7 @@ def _joined(context: str, place: int) -> bool:
 
 
 def _is_spaced(character: str) -> bool:
-    """Whether it is of a word, in a script that has blanks between words."""
+    """Whether a character belongs to a word, in a script with blanks between words."""
     if UNSPACED.match(character):
         return False
     return character.isalnum() or unicodedata.category(character).startswith("M")

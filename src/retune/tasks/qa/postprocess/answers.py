@@ -1,4 +1,4 @@
-"""What is read off the logits of a question: its answer, its n-best list, and their counts."""
+"""The answer to a question with its n-best list, and counts over many questions."""
 
 import dataclasses
 from typing import Any, NamedTuple
@@ -7,7 +7,7 @@ from retune.core.errors import listed
 
 
 class RankedAnswer(NamedTuple):
-    """The answer to one question with its n-best list, from the best candidate on.
+    """The answer to one question with its n-best list, best candidate first.
 
     Lists of K values, an entry a candidate; start and end are characters of the context. In
     a SQuAD 2.0 run the null answer is one more candidate: "", without offsets and logits, at
@@ -49,13 +49,13 @@ class RankedAnswer(NamedTuple):
         ]
 
     def line(self) -> dict[str, Any]:
-        """What stands in `nbest.jsonl`."""
+        """The line of this answer in `nbest.jsonl`."""
         return {"candidates": self.candidates, "id": self.id, "null_score": self.null_score}
 
 
 @dataclasses.dataclass(slots=True)
 class Counts:
-    """How many answers there are, and which questions could not be answered rightly.
+    """Counts of answers, and the questions that could not be answered correctly.
 
     `without_tokens` are the ids of questions without any token of the context, `too_long`
     those whose reference answers all have more tokens than an answer may have.
@@ -67,7 +67,7 @@ class Counts:
     too_long: list[str] = dataclasses.field(default_factory=list)
 
     def add(self, answer: RankedAnswer) -> None:
-        """Take in the answer to one more question."""
+        """Add the answer to one more question."""
         self.answers += 1
         self.empty += not answer.text
         if not answer.has_span:
@@ -82,7 +82,7 @@ class Counts:
         return f"{text}; no token of the context for {listed(lost)}" if lost else text
 
     def report(self) -> dict[str, Any]:
-        """What stands in `report.json`."""
+        """The content of `report.json`."""
         return dataclasses.asdict(self)
 
 
@@ -94,6 +94,6 @@ class Answers:
     counts: Counts = dataclasses.field(default_factory=Counts)
 
     def add(self, answer: RankedAnswer) -> None:
-        """Take in the answer to one more question."""
+        """Add the answer to one more question."""
         self.texts[answer.id] = answer.text
         self.counts.add(answer)

@@ -1,4 +1,4 @@
-"""The logits of a split's windows on disk, as the predict stage writes them."""
+"""Read the logits of a split's windows, which the predict stage writes."""
 
 import tokenize  # by which numpy reads an old file's header
 from collections.abc import Iterator, Mapping
@@ -19,7 +19,7 @@ def read_parts(features: Path, logits: Path) -> Iterator[tuple[Windows, Floats]]
     """The windows of a file of features with their logits, in chunks: see `ranked_in_parts`.
 
     Raises:
-        RetuneError: where the logits were not made from these windows.
+        RetuneError: the logits do not belong to these windows.
     """
     from retune.tasks.qa.windows.features import count_windows, feature_batches
 
@@ -34,10 +34,10 @@ def read_parts(features: Path, logits: Path) -> Iterator[tuple[Windows, Floats]]
 
 
 def read_logits(folder: Path, expected: Mapping[str, int]) -> np.memmap[Any, np.dtype[np.float32]]:
-    """Open what the predict stage wrote as a memory map, shape (tokens, 2).
+    """Open logits as a memory map, shape (tokens, 2).
 
     Raises:
-        RetuneError: where it was not made from as many windows and tokens as `expected`.
+        RetuneError: their numbers of windows and tokens are not the `expected` ones.
     """
     counts = read_json(folder / "windows.json")
     if counts != expected:

@@ -1,7 +1,6 @@
-"""Stage `postprocess`: from the logits of windows to an answer for every question.
+"""Stage `postprocess`: find the answer to every question in the logits of its windows.
 
-`ranked_answers` is the one way to read answers: the stage, the evaluation during
-training and `retune ask` all use it.
+The stage, the evaluation during training and `retune ask` all use `ranked_answers`.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,8 +21,8 @@ from retune.tasks.qa.postprocess.answers import Answers, Counts, RankedAnswer
 from retune.tasks.qa.postprocess.logits import read_parts
 from retune.tasks.qa.postprocess.spans import Candidates, Floats, chunks, find_spans, probabilities
 from retune.tasks.qa.questions.examples import Passage, read_passages
+from retune.tasks.qa.windows.answer_lengths import note_long_answers
 from retune.tasks.qa.windows.characters import whole_characters
-from retune.tasks.qa.windows.reach import out_of_reach
 from retune.tasks.qa.windows.windows import Windows, changes
 
 
@@ -31,8 +30,8 @@ from retune.tasks.qa.windows.windows import Windows, changes
 class PostprocessParams:
     """Section `qa.postprocess`.
 
-    `max_answer_length` counts tokens. In a SQuAD 2.0 run the answer is "" where the null
-    score lies more than `null_threshold` above the score of the best span.
+    `max_answer_length` counts tokens. In a SQuAD 2.0 run the answer is "" if the null
+    score is more than `null_threshold` above the score of the best span.
     """
 
     n_best: Positive
@@ -54,7 +53,7 @@ def postprocess(
     keep_freed_memory()
     counts = Counts()
     parts = read_parts(features / "validation.arrow", logits)
-    parts = out_of_reach(golds, parts, params.max_answer_length, counts.too_long)
+    parts = note_long_answers(golds, parts, params.max_answer_length, counts.too_long)
     with atomic_path(predictions) as folder, json_lines_writer(folder / "nbest.jsonl") as write:
 
         def texts() -> Iterator[tuple[str, str]]:
@@ -125,8 +124,8 @@ def ranked_in_parts(
         squad_v2: whether questions may be unanswerable.
 
     Raises:
-        RetuneError: where windows, logits and questions do not belong together, or a logit
-            is not finite.
+        RetuneError: windows, logits and questions do not belong together, or a logit is not
+            finite.
     """
     rest = enumerate(examples)
     skipped: list[str] = []
@@ -172,7 +171,7 @@ def _ranked(
 def _matching(
     rest: Iterator[tuple[int, Passage]], rows: NDArray[np.int64], skipped: list[str]
 ) -> Iterator[Passage]:
-    """Take the examples `rows` from `rest`; the ids of others on the way go to `skipped`."""
+    """Take the examples `rows` from `rest`; the ids of those between go to `skipped`."""
     for row in rows.tolist():
         for index, example in rest:
             if index == row:

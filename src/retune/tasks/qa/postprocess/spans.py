@@ -4,6 +4,8 @@ Shapes: W windows, N questions, C context tokens of the longest window, K best s
 ends) of a window. A span's score is the sum of its start and end logit, as in BERT
 (Devlin et al. 2019). Nothing depends on the order in which a sort leaves equal values,
 which differs between processors: ties go to the lowest position.
+
+Checked against the question-answering pipeline of transformers (tests/qa/test_spans.py).
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -49,9 +51,9 @@ class Candidates:
 
 
 class _Context(NamedTuple):
-    """Context tokens of each window, C >= 1 columns of logits, filled up behind each row.
+    """Context tokens of each window, C >= 1 columns of logits, padded behind each row.
 
-    The filling has logit -inf and characters of its own: it never wins, never repeats a token.
+    Padding has the logit -inf and characters of its own, so it never wins or repeats a token.
     """
 
     start_logit: Floats  # (W, C)
@@ -103,8 +105,8 @@ def find_spans(windows: Windows, logits: Floats, n_best: int, max_answer_length:
     In each window the `n_best` best starts are combined with the `n_best` best ends of its
     context tokens; a pair counts if it has 1 to `max_answer_length` tokens and at least one
     character. Pairs with the same characters, in one window or in several, are one span with
-    the best of their scores. Where a question has no such pair, all spans of its windows are
-    searched; it is left without a span only if its context has no token.
+    the best of their scores. If a question has no such pair, all spans of its windows are
+    searched. It has no span only if its context has no token.
 
     Args:
         windows: at least one window, of whole questions (see `chunks`).
@@ -222,9 +224,9 @@ def _all_pairs(context: _Context, n_best: int, longest: int) -> _Spans:
 def _sum(start_logit: Floats, end_logit: Floats) -> Floats:
     """Half of each score, in float32.
 
-    Single precision is half the size of exact sums, and no half sum overflows. Halves are exact
-    and rounding never turns the order of two sums, it only makes ties: with all that equal the
-    last one wanted, the best exact scores are kept.
+    Single precision is half the size of exact sums, and no half sum overflows. Halves are exact.
+    Rounding never reverses the order of two sums; it only makes ties. All sums that equal the last
+    wanted one are kept, so the best exact scores are among them.
     """
     half = np.float32(0.5)
     total: Floats = half * start_logit + half * end_logit
@@ -232,7 +234,7 @@ def _sum(start_logit: Floats, end_logit: Floats) -> Floats:
 
 
 def _chars(context: _Context, chars: Ints, columns: Longs, logit: Floats) -> Ints:
-    """Characters `chars` of the tokens in some columns, whose logits say what is filling."""
+    """Characters `chars` of the tokens in some columns, whose logits mark padding."""
     token = np.minimum(context.first + columns, len(chars) - 1)
     return np.where(logit > -np.inf, chars[token], (-1 - columns).astype(np.int32))
 
@@ -261,7 +263,7 @@ def _best_entries(score: Floats, limit: Longs) -> tuple[Longs, ...]:
 
 
 def _copies(chars: Ints) -> Longs:
-    """How often the most frequent value of each row stands in it, shape (W,).
+    """How often the most frequent value of each row occurs, shape (W,).
 
     A span of characters has at most (copies of starts) x (copies of ends) pairs of tokens: so
     many times more pairs have to be kept until duplicates are merged.

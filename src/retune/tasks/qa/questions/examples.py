@@ -1,9 +1,9 @@
-"""Questions in the project's one canonical form: a JSON object a line, checked once.
+"""Questions in their canonical form: one JSON object per line, checked once.
 
 The form is SQuAD's, flattened: `id`, `title`, `context`, `question`, and `answers`
 with `text` and `answer_start` (a character offset into the context). A question
 without answers is unanswerable. In a split that is only scored an answer may be `UNPLACED`:
-it counts for EM and F1, and no window is labelled with it.
+EM and F1 count it, but it labels no window.
 """
 
 from collections.abc import Iterable, Iterator
@@ -47,24 +47,24 @@ class Example:
 
     @property
     def spans(self) -> list[tuple[int, int]]:
-        """First character of each placed reference answer, and the one behind its last."""
+        """Start and end (exclusive) of each placed reference answer, in characters."""
         return [(answer.start, answer.end) for answer in self.answers if answer.start != UNPLACED]
 
 
 class Passage(Protocol):
-    """What answers are read from; an `Example` is one."""
+    """A context in which a question is answered; an `Example` is one."""
 
     @property
     def id(self) -> str:
-        """Of the question."""
+        """The id of the question."""
 
     @property
     def context(self) -> str:
-        """Where its answer stands."""
+        """The text that has the answer."""
 
 
 class AnsweredPassage(NamedTuple):
-    """A passage with its reference answers, as they stand in the file."""
+    """A passage with its reference answers, as in the file."""
 
     id: str
     context: str
@@ -72,7 +72,7 @@ class AnsweredPassage(NamedTuple):
 
     @property
     def spans(self) -> list[tuple[int, int]]:
-        """First character of each placed reference answer, and the one behind its last."""
+        """Start and end (exclusive) of each placed reference answer, in characters."""
         pairs = zip(self.answers["answer_start"], self.answers["text"], strict=True)
         return [(start, start + len(text)) for start, text in pairs if start != UNPLACED]
 
@@ -88,7 +88,7 @@ def read_examples(path: Path) -> Iterator[Example]:
 
 
 def read_passages(path: Path) -> Iterator[AnsweredPassage]:
-    """What answers are read from, and compared with: less to make of a line than an example."""
+    """Yield passages with their reference answers; this is faster than `read_examples`."""
     rows = read_json_lines(path)
     return (AnsweredPassage(row["id"], row["context"], row["answers"]) for row in rows)
 

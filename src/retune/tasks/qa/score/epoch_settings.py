@@ -1,8 +1,8 @@
-"""Settings by which training chooses its best epoch, beside those that the answers are scored by.
+"""Compare the settings that choose the best epoch with those that score the answers.
 
-`qa.train.evaluation` stands alone, so that a change of `qa.postprocess` or `qa.score` trains
-nothing again. A YAML anchor that ties the two does not follow `dvc exp run -S`, nor
-`retune sweep`, which set one place.
+`qa.train.evaluation` is a section of its own, so that a change of `qa.postprocess` or `qa.score`
+does not train again. A YAML anchor cannot tie the two: `dvc exp run -S` and `retune sweep` change
+only one of the places.
 """
 
 import sys
@@ -23,9 +23,9 @@ def warn_of_other_settings(params: Mapping[str, Any]) -> None:
 
 
 def epoch_warning(params: Mapping[str, Any]) -> str | None:
-    """Return a sentence where `params`, those of a file, choose the epoch by other settings.
+    """Return a warning if the `params` of a file choose the epoch by other settings.
 
-    What is missing or wrongly typed is not spoken of: the stages that read it refuse it.
+    Missing and wrongly typed settings are ignored, because the stages that read them refuse them.
     """
     squad_v2 = _at(params, "qa", "squad_v2")
     different = []
@@ -45,7 +45,7 @@ def epoch_warning(params: Mapping[str, Any]) -> str | None:
 
 
 def _at(value: Any, *keys: str) -> Any:
-    """Return what stands at nested keys, None where there is no such place."""
+    """Return the value at nested keys, or None if there is none."""
     for key in keys:
         value = value.get(key) if isinstance(value, Mapping) else None
     return value

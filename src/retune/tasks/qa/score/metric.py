@@ -1,8 +1,8 @@
 """The SQuAD scores as an `evaluate.Metric` that needs no network.
 
 `evaluate.load("squad")` fetches a script from the hub; this class computes the same
-figures from `retune.tasks.qa.score.score`. Importing it takes seconds, for `evaluate` imports
-torch.
+figures from `retune.tasks.qa.score.score`. Importing it takes seconds, because `evaluate`
+imports torch.
 """
 
 import dataclasses
@@ -142,11 +142,11 @@ def best_threshold(
     answered: NDArray[np.bool_],
     probabilities: NDArray[np.float64],
 ) -> tuple[float, float]:
-    """The highest score that a threshold on the probability of no answer gives, and the threshold.
+    """Return the best threshold on the probability of no answer, and its score.
 
-    As the SQuAD 2.0 script has it: from the threshold at which every question is left
-    unanswered, questions are answered one by one in the order of their probabilities, equal
-    ones in the order given. Where leaving all unanswered is best, the threshold is 0.
+    This follows the SQuAD 2.0 script. First every question is left unanswered. Then questions are
+    answered one by one in the order of their probabilities; ties keep the given order. If it is
+    best to leave all unanswered, the threshold is 0.
 
     Args:
         scores: shape (N,), of the answers, from 0 to 1.
@@ -166,7 +166,7 @@ def best_threshold(
 
 
 def _with_threshold(scores: Scores, unanswered: NDArray[np.int64]) -> Scores:
-    """The scores where the questions with these numbers are left unanswered."""
+    """The scores if the questions with these numbers are left unanswered."""
     exact, f1s = scores.exact.copy(), scores.f1s.copy()
     exact[unanswered] = f1s[unanswered] = ~scores.has_answer[unanswered]
     return dataclasses.replace(scores, exact=exact, f1s=f1s)

@@ -1,9 +1,9 @@
-"""From a text to the tokens that exact match and F1 compare.
+"""Normalizers: they turn a text into the tokens that exact match and F1 compare.
 
 `squad` is the definition of the SQuAD paper (Rajpurkar et al. 2016) and its scoring
 scripts: lower case, without ASCII punctuation and the English articles, split at white
-space. It gives wrong pictures elsewhere: other languages keep their articles and their
-punctuation, and a Chinese answer is one token, so that F1 is all or nothing.
+space. It misleads in other languages: they keep their articles and their punctuation, and a
+Chinese answer is one token, so that its F1 is 0 or 1.
 
 `plain` is for any language with spaces: compatible characters made equal (NFKC), case
 folded, without the punctuation of any script and without invisible format characters,
@@ -43,7 +43,7 @@ def characters(text: str) -> list[str]:
 
 
 class _Table(dict[int, str | None]):
-    """What becomes of a character, for `str.translate`; filled as characters are met."""
+    """A table for `str.translate`, which computes the entry of a character when it is needed."""
 
     def __init__(self, *, split: bool) -> None:
         super().__init__()

@@ -87,7 +87,7 @@ def score(
 
 
 def _read_predictions(path: Path) -> dict[str, str]:
-    """The answers by question id; an id that stands twice, of which one would win, is refused."""
+    """Read the answers by question id; an id that is not unique is refused."""
     value = read_json(path)
     if not isinstance(value, dict):
         raise RetuneError(
@@ -113,7 +113,7 @@ def evaluate_answers(
         normalizer: a name in `retune.tasks.qa.score.normalizers.NORMALIZERS`.
 
     Raises:
-        RetuneError: where ids or types of the two sides do not fit.
+        RetuneError: ids or types of gold answers and predictions do not match.
     """
     ids = tuple(id_ for id_, _ in gold)
     _require_ids(ids, predictions)
@@ -168,7 +168,7 @@ def reference_tokens(
 def best_of(
     prediction: Sequence[str], references: Sequence[Sequence[str]], *, squad_v2: bool
 ) -> tuple[float, float]:
-    """Exact match and F1 of an answer's tokens, the best over those of its references."""
+    """Exact match and F1 of an answer's tokens: the best over its references."""
     return (
         float(any(exact_match(prediction, reference) for reference in references)),
         max(f1(prediction, reference, squad_v2=squad_v2) for reference in references),

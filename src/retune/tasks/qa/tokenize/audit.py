@@ -1,9 +1,8 @@
-"""What the windows of a split lose, counted before any model is trained.
+"""Count what the windows of a split lose, before any model is trained.
 
-The ceiling is the EM and F1 of a reader that always picks the best span of tokens that
-its windows offer: answers that are cut by every window, or that begin inside a token,
-keep it below 100. The ceiling "as read" is that of a reader whose answers have at most
-`max_answer_length` tokens.
+The ceiling is the EM and F1 of a reader that always picks the best span of tokens in its windows.
+It is below 100 if every window cuts an answer, or if an answer begins inside a token. The ceiling
+"as read" is for a reader whose answers have at most `max_answer_length` tokens.
 """
 
 from collections import Counter, defaultdict
@@ -18,7 +17,7 @@ from retune.tasks.qa.questions.examples import Answer, Example
 from retune.tasks.qa.score.normalizers import NORMALIZERS
 from retune.tasks.qa.score.score import Normalizer
 from retune.tasks.qa.tokenize.ceiling import Ceiling, TokenChars, span_text
-from retune.tasks.qa.windows.reach import shortest_answers
+from retune.tasks.qa.windows.answer_lengths import shortest_answers
 from retune.tasks.qa.windows.windows import Features, Longs, changes
 
 _Label = tuple[int, int] | None  # characters [first, behind the last) in the context
@@ -29,10 +28,10 @@ _EXAMPLES = 3  # of what is unknown
 
 
 class Audit:
-    """Adds up what happens to the questions of one split.
+    """Counts what the windows lose of the questions of one split.
 
     Attributes:
-        counts: of questions, windows, tokens and of each kind of loss.
+        counts: numbers of questions, windows, tokens and each kind of loss.
         ids: the questions with each kind of loss.
         longest_lost: tokens of the longest answer that no window holds whole.
         unknown: some of the texts that the tokenizer does not know.
@@ -47,10 +46,15 @@ class Audit:
         squad_v2: bool,
         longest: int | None = None,
     ) -> None:
-        """Audit `split`; with a `normalizer` widened labels as scored and, but in train, a ceiling.
+        """Audit `split`.
 
-        `write_note` gets a line for each question that loses something. With `longest`, the most
-        tokens that an answer may have, longer ones are counted, and there is a ceiling as read.
+        Args:
+            split: its name.
+            write_note: takes a line for each question that loses something.
+            normalizer: for comparing widened labels and, except in train, for the ceiling.
+            squad_v2: whether questions may have no answer.
+            longest: the most tokens that an answer may have. Longer answers are counted, and
+                there is a ceiling as read.
         """
         self.split = split
         self.counts: Counter[str] = Counter()
@@ -84,7 +88,7 @@ class Audit:
         unknown_tokens: Longs,
         unknown: Sequence[str],
     ) -> None:
-        """Count N questions with all their windows; the rest as in `tokenize.Cut`."""
+        """Count N questions with all their windows; see `tokenize.Cut` for the arguments."""
         bounds = np.flatnonzero(changes(windows.example, end=True))
         self.counts.update(questions=len(examples), windows=len(windows), tokens=windows.tokens)
         self.counts["text_tokens"] += int(text_tokens.sum())
@@ -112,7 +116,7 @@ class Audit:
             self._check_lengths(examples, windows, bounds, self._longest)
 
     def require_known(self, limit: float) -> None:
-        """Refuse a split that a model could mostly not read.
+        """Refuse a split of mostly unknown tokens.
 
         Raises:
             RetuneError: the share of unknown tokens is above `limit`.
@@ -124,7 +128,7 @@ class Audit:
             )
 
     def summary(self) -> dict[str, Any]:
-        """Counts, and for an evaluation split the ceilings in percent."""
+        """Return the counts, and for an evaluation split the ceilings in percent."""
         questions = self.counts["questions"]
         names = ["questions", "answers", "windows", "tokens", "unknown_tokens", *KINDS, *COUNTED]
         rows: dict[str, Any] = {"split": self.split} | {name: self.counts[name] for name in names}
@@ -138,7 +142,7 @@ class Audit:
         return rows
 
     def sentence(self) -> str:
-        """The headline of `summary`, for people."""
+        """Return the headline of `summary` as text."""
         counts = self.counts
         parts = [f"{self.split}: {counts['questions']:,} questions, {counts['windows']:,} windows"]
         if lost := counts["answer_in_no_window"]:
@@ -154,7 +158,7 @@ class Audit:
         return ", ".join(parts)
 
     def unknown_sentence(self) -> str:
-        """How much the tokenizer does not know, with some of it."""
+        """Describe how much the tokenizer does not know, with examples."""
         such = f", such as {', '.join(map(excerpt, self.unknown))}" if self.unknown else ""
         return f"{self.unknown_share:.1%} of the tokens are unknown to the tokenizer{such}"
 

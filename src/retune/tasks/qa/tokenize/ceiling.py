@@ -1,8 +1,8 @@
-"""The best EM and F1 that the windows of a question offer, found by search.
+"""Search for the best EM and F1 that the windows of a question offer.
 
-Where no window offers a reference answer word for word, every span inside the words of a
-reference is scored, and every span of up to 30 tokens. Spans with too few words to beat the
-best one so far are skipped, which changes no result.
+If no window has a reference answer word for word, every span inside the words of a reference is
+scored, and every span of up to 30 tokens. Spans with too few words to beat the best one so far are
+skipped, which does not change the result.
 """
 
 import itertools
@@ -26,7 +26,7 @@ class Ceiling:
     def __init__(
         self, normalizer: Normalizer, *, squad_v2: bool, longest: int | None = None
     ) -> None:
-        """Of a reader whose answers have up to `longest` tokens; None: any number."""
+        """Set the most tokens that an answer may have; None means any number."""
         self._normalizer = normalizer
         self._squad_v2 = squad_v2
         self._longest = longest
@@ -38,8 +38,8 @@ class Ceiling:
     ) -> None:
         """Add a question; `windows` gives the context tokens of its windows.
 
-        `offered` is the number of tokens of a label that is a reference answer word for word,
-        0 where there is nothing to find, and None where the answer has to be searched.
+        `offered` is the number of tokens of a label that is a reference answer word for word. It
+        is 0 if there is nothing to find, and None if the answer has to be searched.
         """
         exact_match, f1 = 1.0, 1.0
         if offered is None or offered > (self._longest or offered):
@@ -98,7 +98,7 @@ class _Search:
                     break
 
     def _needed(self) -> float:
-        """How many words a span must have to be better: F1 is at most 2n / (n + shortest)."""
+        """The words that a better span needs: F1 is at most 2n / (n + shortest)."""
         f1 = self._best[1]
         return f1 * self._shortest / (2 - f1)
 
@@ -122,7 +122,7 @@ def _touching(places: Sequence[tuple[int, int]], windows: list[TokenChars]) -> I
 
 
 def span_text(context: str, start: int, end: int) -> str:
-    """The text of a span, which as in postprocess does not end between a letter and its accent."""
+    """The text of a span; as in postprocess, it does not end between a letter and its accent."""
     while end < len(context) and is_mark(context[end]):
         end += 1
     return context[start:end]

@@ -1,9 +1,8 @@
-"""Stage `tokenize`: questions and contexts to windows of token ids, with an audit.
+"""Stage `tokenize`: cut questions and contexts into windows of token ids, and audit them.
 
-The windows serve every model that shares the tokenizer. Train windows carry the tokens
-of the first reference answer, or the CLS position where the window does not hold all of
-it; evaluation windows carry that too (for the validation loss), and the characters of
-each token.
+Every model that shares the tokenizer can use the windows. The label of a window is the first and
+last token of the first reference answer. It is the CLS position if the window does not hold the
+whole answer. Windows also have the characters of each token.
 """
 
 import itertools
@@ -18,6 +17,7 @@ from tqdm import tqdm
 from retune.core.errors import RetuneError, listed
 from retune.core.files import atomic_path, json_lines_writer, write_json
 from retune.core.params import STRICT, Fraction, NotNegative, Positive
+from retune.core.splits import SPLITS
 from retune.tasks.qa.questions.examples import Example, read_examples
 from retune.tasks.qa.score.score import ScoreParams
 from retune.tasks.qa.tokenize.audit import Audit
@@ -40,18 +40,20 @@ if TYPE_CHECKING:
 
 _BATCH = 1000  # examples tokenized at a time: bounds memory, changes no output
 _UNKNOWN = 100  # unknown tokens of a batch whose texts are looked at
-SPLITS = ("train", "validation")
 
 
 @dataclass(frozen=True, config=STRICT)
 class TokenizeParams:
     """Section `qa.tokenize`. All lengths are in tokens.
 
-    `doc_stride` is the overlap of neighbouring windows, as in BERT's SQuAD code, not the
-    distance between their starts. Questions are cut to `max_question_length`. `windows`:
-    "all", or "first" to truncate long contexts instead. `max_lost_answers`: the share of a
-    split's answers, from 0 to 1, that may stand whole in no window. `max_unknown_tokens`: the
-    share of the tokens of questions and contexts that may be unknown to the tokenizer.
+    Attributes:
+        max_length: of a window.
+        doc_stride: the overlap of neighbouring windows, as in BERT's SQuAD code, not the distance
+            between their starts.
+        max_question_length: longer questions are cut.
+        windows: `all`, or `first` to truncate long contexts.
+        max_lost_answers: the share of a split's answers, from 0 to 1, that no window may hold.
+        max_unknown_tokens: the share of tokens that the tokenizer may not know.
     """
 
     max_length: Positive
@@ -75,13 +77,12 @@ def tokenize(
 ) -> str:
     """Write `features` (a folder: an Arrow file a split, the tokenizer) and the audit.
 
-    `longest` is the most tokens that an answer may have when it is read; it changes the audit
-    only.
+    `longest` is the most tokens that a predicted answer may have; it only changes the audit.
 
     Raises:
-        RetuneError: where the windows that `params` asks for cannot exist or lose too many
-            answers, a split is empty, or the tokenizer keeps nothing of a train context, or
-            knows too few of a split's tokens.
+        RetuneError: the windows that `params` asks for cannot exist or lose too many answers, a
+            split is empty, or the tokenizer keeps nothing of a train context or knows too few
+            tokens.
     """
     windower = Windower(tokenizer, params)
     audits = []
@@ -117,7 +118,7 @@ def _write_split(path: Path, writer: WindowWriter, windower: "Windower", audit: 
 
 
 def _require_reachable(audit: Audit, params: TokenizeParams) -> None:
-    """Refuse a split whose windows would teach or measure something else than its answers."""
+    """Refuse a split whose windows hold too few of its answers."""
     if audit.split == "train" and (empty := audit.ids["context_without_tokens"]):
         raise RetuneError(
             f"train: the tokenizer keeps nothing of the context of {listed(empty)}, such as "
@@ -140,7 +141,7 @@ def _require_reachable(audit: Audit, params: TokenizeParams) -> None:
 
 
 def batches(examples: Iterable[Example]) -> Iterator[list[Example]]:
-    """The examples in lists that are tokenized, stored and predicted at a time."""
+    """Yield the examples in lists, which are tokenized and stored together."""
     examples = iter(examples)
     return iter(lambda: list(itertools.islice(examples, _BATCH)), [])
 
@@ -169,7 +170,7 @@ class Windower:
         self._backend.encode_special_tokens = True
         self.template = _template(tokenizer)
         self._unknown_id = tokenizer.unk_token_id
-        # Byte pairs without an unknown token leave out what they do not know.
+        # Byte-pair models without an unknown token leave out what they do not know.
         self._leaves_out = getattr(self._backend.model, "unk_token", "") is None
         self._lengths = Lengths(
             params.max_length,
@@ -218,13 +219,13 @@ class Windower:
         return [texts[row][start:end] for row, start, end in places]
 
     def kept_of(self, question: str) -> str:
-        """What is left of a question after it is cut to `max_question_length`."""
+        """Return a question cut to `max_question_length`."""
         question = question.strip()
         offsets = self._backend.encode(question, add_special_tokens=False).offsets
         return question[: offsets[: self.params.max_question_length][-1][1]]
 
     def _ids(self, texts: list[str]) -> Tokens:
-        """Token ids of texts; all tokens are said to have no characters."""
+        """Token ids of texts, without the characters of the tokens."""
         encodings = self._backend.encode_batch_fast(texts, add_special_tokens=False)
         ids, bounds = _flat_ids(encodings)
         return Tokens(ids, np.zeros_like(ids), np.zeros_like(ids), bounds)
@@ -248,7 +249,7 @@ def _flat_ids(encodings: list["Encoding"]) -> tuple[Ints, Longs]:
 
 
 def _template(tokenizer: "PreTrainedTokenizerFast") -> Template:
-    """Read off a tokenizer's own pair which special tokens stand where."""
+    """Find out where a tokenizer puts special tokens, from a pair that it encodes."""
     pair = tokenizer.backend_tokenizer.encode("a", "a")
     ids, sequence = np.array(pair.ids, np.int32), pair.sequence_ids
     question = [i for i, s in enumerate(sequence) if s == 0]

@@ -1,7 +1,7 @@
-"""Where characters of a context begin and end, beyond what a tokenizer says.
+"""Correct the characters that a tokenizer assigns to its tokens.
 
-Tokens are moved so that an answer that is cut at them neither begins with white space nor
-ends inside a character of several code points.
+With the corrected offsets an answer neither begins with white space nor ends inside a character of
+several code points.
 """
 
 import unicodedata
@@ -16,11 +16,11 @@ from retune.tasks.qa.windows.windows import Ints, Longs, Tokens, Windows
 
 
 def trim_offsets(text: str, start: Ints, end: Ints) -> Ints:
-    """Token starts moved past white space that a tokenizer counts as part of a token.
+    """Move token starts past white space that a tokenizer counts as part of a token.
 
     Some tokenizers (SentencePiece kinds) let a token's offsets begin at the space before
-    the word; an answer cut at such an offset would begin with a space. A token of white
-    space only is left without characters, so that it is no answer.
+    the word; an answer cut at such an offset would begin with a space. A token of only white
+    space gets no characters, so that it cannot be an answer.
     """
     space = is_one_of(_white_space(), text)
     trimmed: Ints = np.minimum(next_other(space)[start], end, dtype=np.int32, casting="unsafe")
@@ -28,7 +28,7 @@ def trim_offsets(text: str, start: Ints, end: Ints) -> Ints:
 
 
 def unread_characters(texts: Sequence[str], tokens: Tokens) -> Longs:
-    """How many characters of each text, white space aside, are in no token, shape (texts,)."""
+    """Count the characters of each text, except white space, that are in no token, (texts,)."""
     begin = np.cumsum([0, *map(len, texts)])[:-1]
     shift = np.repeat(begin, tokens.counts)
     start, end = tokens.start + shift, tokens.end + shift
@@ -66,7 +66,7 @@ def whole_characters(windows: Windows, contexts: Sequence[str]) -> Windows:
 
 
 def is_one_of(wanted: NDArray[np.bool_], text: str) -> NDArray[np.bool_]:
-    """For each character of `text` what the table `wanted` holds at its code; False behind."""
+    """Look up each character of `text` in the table `wanted`; False for codes behind it."""
     codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
     return np.take(wanted, codes, mode="clip")
 
@@ -87,7 +87,7 @@ def is_mark(character: str) -> bool:
 
 
 def _table(wanted: Callable[[str], object], size: int) -> NDArray[np.bool_]:
-    """A table of the characters that are wanted, by their codes; its last entry is False."""
+    """A table of the wanted characters, by their codes; its last entry is False."""
     return np.fromiter((bool(wanted(chr(code))) for code in range(size)), np.bool_, size)
 
 

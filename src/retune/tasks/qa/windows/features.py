@@ -1,8 +1,7 @@
-"""The windows of a split on disk: an Arrow stream, unpadded, read through a memory map.
+"""The windows of a split on disk: an unpadded Arrow stream with a window in each row.
 
-A row is a window. `read_rows` gives the rows as a `datasets.Dataset` for models;
-`read_windows` gives the columns that span search needs as plain arrays; `feature_batches`
-gives all columns, part by part.
+`read_rows` returns the rows as a `datasets.Dataset` for models. `read_windows` returns the columns
+that span search needs as plain arrays. `feature_batches` yields all columns, part by part.
 """
 
 from collections.abc import Iterator
@@ -14,7 +13,13 @@ import numpy as np
 import pyarrow as pa
 
 from retune.core.errors import RetuneError
-from retune.core.files import atomic_path
+from retune.core.feature_files import (
+    AGAIN,
+    explained,
+    feature_reader,
+    feature_writer,
+    require_columns,
+)
 from retune.tasks.qa.windows.windows import Features, Windows
 
 if TYPE_CHECKING:
@@ -36,8 +41,8 @@ _SCHEMA = pa.schema(
         "end_position": pa.int32(),  # last token of the answer, or CLS
     }
 )
-
-
+#: Its columns, for messages.
+_COLUMNS = ", ".join(_SCHEMA.names)
 #: Columns whose name in the file is not that of the attribute.
 _ATTRIBUTES = {"length": "lengths"}
 
@@ -61,8 +66,8 @@ class WindowWriter:
 
 @contextmanager
 def window_writer(path: Path) -> Iterator[WindowWriter]:
-    """Open `path` for windows; the file appears when the block ends well."""
-    with atomic_path(path) as temporary, pa.ipc.new_stream(str(temporary), _SCHEMA) as stream:
+    """Open `path` for windows; the file appears when the block ends without an error."""
+    with feature_writer(path, _SCHEMA) as stream:
         yield WindowWriter(stream)
 
 
@@ -70,21 +75,21 @@ def read_rows(path: Path) -> "Dataset":
     """The windows as a memory-mapped `datasets.Dataset` whose rows hold numpy arrays.
 
     Raises:
-        RetuneError: where the file is absent or damaged, or a label is no place in its window.
+        RetuneError: the file is absent or damaged, or a label is outside its context.
     """
     from datasets import Dataset
 
-    with _readable(path):
+    with explained(path):
         rows = Dataset.from_file(str(path))
-        _check_columns(rows.data.schema)
+    require_columns(rows.data.schema, _SCHEMA.equals, _COLUMNS, path)
     _require_labels(rows.data, path)
     return rows.with_format("numpy")
 
 
 def _require_labels(table: pa.Table, path: Path) -> None:
-    """A label is the CLS token twice, or first and last of some of the context's tokens.
+    """Refuse labels that are neither CLS twice nor a span of the context's tokens.
 
-    What lies elsewhere would count for nothing in the loss, in silence.
+    The loss would ignore them silently.
     """
     start, end, cls, low, high = (
         _column(table, name)
@@ -95,17 +100,16 @@ def _require_labels(table: pa.Table, path: Path) -> None:
     if len(wrong):
         row = int(wrong[0])
         raise RetuneError(
-            f"{path}: window {row}: its answer is said to be the tokens {start[row]} to "
-            f"{end[row]}, but its context has the tokens {low[row]} to {high[row] - 1}; run "
-            "`dvc repro tokenize --force`"
+            f"{path}: window {row}: its label is the tokens {start[row]} to "
+            f"{end[row]}, but its context has the tokens {low[row]} to {high[row] - 1}; "
+            f"{AGAIN}"
         )
 
 
 def read_windows(path: Path) -> Windows:
     """The columns that span search needs, as flat arrays."""
-    with _readable(path), pa.memory_map(str(path)) as file:
-        table = pa.ipc.open_stream(file).read_all()
-        _check_columns(table.schema)
+    with feature_reader(path, _SCHEMA.equals, _COLUMNS, mapped=True) as stream:
+        table = stream.read_all()
     return Windows(
         example=_column(table, "example"),
         lengths=_column(table, "length"),
@@ -117,7 +121,7 @@ def read_windows(path: Path) -> Windows:
     )
 
 
-# pyarrow's own ways from and to numpy import pandas, which takes longer than reading.
+# pyarrow's own conversions from and to numpy import pandas, which takes longer than reading.
 
 
 def _array(values: np.ndarray[Any, Any]) -> pa.Array:
@@ -126,7 +130,7 @@ def _array(values: np.ndarray[Any, Any]) -> pa.Array:
 
 
 def _numbers(column: pa.Array) -> np.ndarray[Any, Any]:
-    """The integers of a column, without copying; of lists those of all rows."""
+    """The integers of a column without copying; for lists, those of all rows in one array."""
     values = column.flatten() if column.type == _INTS else column
     dtype = values.type.to_pandas_dtype()
     data = values.buffers()[1]
@@ -143,13 +147,11 @@ def _flat(table: pa.Table, name: str) -> np.ndarray:
 
 
 def feature_batches(path: Path) -> Iterator[Features]:
-    """All columns, some hundreds of whole questions at a time, in constant memory.
+    """Yield all columns, some hundreds of whole questions at a time, in constant memory.
 
-    Not through a memory map: the pages of a map count as the process's own until it ends.
+    No memory map is used, because its pages count as the process's own until it ends.
     """
-    with _readable(path), pa.OSFile(str(path)) as file:
-        batches = pa.ipc.open_stream(file)
-        _check_columns(batches.schema)
+    with feature_reader(path, _SCHEMA.equals, _COLUMNS) as batches:
         for batch in batches:
             yield Features(
                 **{_ATTRIBUTES.get(name, name): _numbers(batch[name]) for name in _SCHEMA.names}
@@ -157,24 +159,9 @@ def feature_batches(path: Path) -> Iterator[Features]:
 
 
 def count_windows(path: Path) -> dict[str, int]:
-    """How many `windows` and `tokens` the file has."""
+    """Count the `windows` and `tokens` of the file."""
     counts = {"windows": 0, "tokens": 0}
     for windows in feature_batches(path):
         counts["windows"] += len(windows)
         counts["tokens"] += windows.tokens
     return counts
-
-
-def _check_columns(schema: pa.Schema) -> None:
-    if not schema.equals(_SCHEMA):
-        raise ValueError(f"its columns are {', '.join(schema.names)}")
-
-
-@contextmanager
-def _readable(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except FileNotFoundError:
-        raise RetuneError(f"{path}: no such file; run the tokenize stage first") from None
-    except ValueError as error:  # ArrowInvalid is one; the others are of a garbled schema
-        raise RetuneError(f"{path}: damaged ({error}); run `dvc repro tokenize --force`") from None

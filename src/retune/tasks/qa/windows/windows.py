@@ -1,12 +1,13 @@
-"""Cutting a tokenized context into overlapping windows and placing answers in them.
+"""Cut tokenized contexts into overlapping windows, and place answers in them.
 
-A window is one input of the model: special tokens, the question, and as much of the
-context as fits. Neighbouring windows of a question share `overlap` context tokens (the
-`doc_stride` of BERT's SQuAD code; fast tokenizers call it `stride`), so that an answer
-cut by one window's end stands whole in the next.
+A window is one input of the model: special tokens, the question, and as much of the context as
+fits. Neighbouring windows of a question share `overlap` context tokens (the `doc_stride` of BERT's
+SQuAD code; fast tokenizers call it `stride`). An answer that the end of one window cuts is
+therefore whole in the next.
 
-Everything here is a pure function of arrays; `retune.tasks.qa.tokenize.tokenize` does the reading,
-the tokenizer calls and the writing.
+Everything here is a pure function of arrays. `retune.tasks.qa.tokenize.tokenize` reads, calls the
+tokenizer and writes. Checked against the overflowing tokens of transformers' fast tokenizers
+(tests/qa/test_tokenize.py).
 """
 
 from dataclasses import dataclass
@@ -52,7 +53,7 @@ class Windows:
 
 @dataclass(frozen=True, slots=True)
 class Features(Windows):
-    """Windows with all that a model needs of them: the columns of a file of features."""
+    """Windows with everything that a model needs: the columns of a file of features."""
 
     input_ids: Ints  # (tokens of all windows,)
     token_type_ids: Ints  # (tokens of all windows,)
@@ -99,7 +100,7 @@ class Template:
 
 
 class Lengths(NamedTuple):
-    """How many tokens windows have; `overlap` is that of neighbours."""
+    """The lengths of windows, in tokens; `overlap` is the overlap of neighbours."""
 
     window: int
     question: int
@@ -116,9 +117,9 @@ def cut_windows(
     Args:
         questions: their tokens; `start` and `end` are not used.
         contexts: tokens of their contexts.
-        context: which of the contexts is that of each question, shape (N,).
+        context: the number of each question's context, shape (N,).
         answers: first character of each question's answer and the one behind its last, shape
-            (N, 2); -1 where there is none.
+            (N, 2); -1 if there is none.
         template: the special tokens of a window.
         lengths: see `Lengths`; there is room for more than the overlap.
         first_row: row of the first question in its split.
@@ -239,7 +240,7 @@ def ranges(first: Longs, count: NDArray[np.integer[Any]]) -> Longs:
 
 
 def changes(values: NDArray[Any], *, end: bool = False) -> NDArray[np.bool_]:
-    """Where a value differs from the one before it; the first does, and the `end` if asked for."""
+    """The places where a value differs from the one before; with `end`, also the length."""
     changes = np.ones(len(values) + end, np.bool_)
     np.not_equal(values[1:], values[:-1], out=changes[1 : len(values)])
     return changes

@@ -1,8 +1,7 @@
-"""The augment stage: the training sentences, and behind them what was made of them.
+"""Stage `augment`: add new rows, made from training sentences, to the training sentences.
 
-Whatever made a candidate, it is taken only if it says something new: neither what its sentence
-or another row of train says, nor anything that stands in validation, of which nothing but that
-is read.
+A candidate is taken only if its text is new: it must differ from its own sentence, from all other
+rows of train, and from all texts of validation. Nothing else is read from validation.
 """
 
 from collections import Counter
@@ -11,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from retune.core.files import atomic_path, write_json
-from retune.ingest.dedup_key import sameness
+from retune.ingest.dedup_key import dedup_key
 from retune.tasks.sentiment.texts.examples import Example, read_examples, write_examples
 
-#: What can become of a candidate; an empty one is what its method could not make.
+#: What can happen to a candidate; `empty` means that its method could not make one.
 _FATES = ("taken", "empty", "unchanged", "duplicate", "in_validation")
 
 
@@ -25,15 +24,15 @@ def augment(
     *,
     made: Callable[[Sequence[Example]], Iterable[Example]],
 ) -> str:
-    """Write to `augmented` the train.jsonl of `raw`, and behind it what `made` makes of its rows.
+    """Write train.jsonl of `raw` to `augmented`, followed by new rows that `made` makes of it.
 
-    `metrics` gets the counts of what was made, taken and left out.
+    `metrics` gets the counts of candidates, taken and left out.
 
     Returns:
         The closing line.
     """
     train = list(read_examples(raw / "train.jsonl"))
-    validation = {sameness(example.text) for example in read_examples(raw / "validation.jsonl")}
+    validation = {dedup_key(example.text) for example in read_examples(raw / "validation.jsonl")}
     counts: Counter[tuple[str, str]] = Counter()
     with atomic_path(augmented) as folder:
         folder.mkdir()
@@ -52,11 +51,11 @@ def _taken(
     validation: set[str],
     counts: Counter[tuple[str, str]],
 ) -> Iterator[Example]:
-    """The candidates that are taken; `counts` is told, by method, what became of each."""
-    known = {sameness(example.text) for example in train}
-    sources = {example.id: sameness(example.text) for example in train}
+    """Yield the candidates that are taken; `counts` counts, by method, what happened to each."""
+    known = {dedup_key(example.text) for example in train}
+    sources = {example.id: dedup_key(example.text) for example in train}
     for candidate in candidates:
-        text, fate = sameness(candidate.text), "taken"
+        text, fate = dedup_key(candidate.text), "taken"
         if not text:
             fate = "empty"
         elif text == sources[candidate.source or ""]:

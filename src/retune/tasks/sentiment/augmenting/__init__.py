@@ -1,6 +1,6 @@
-"""Ways to make more of few sentences: a module each, with `Params` and `augmented`.
+"""Methods of data augmentation: a module each, with `Params` and `augmented`.
 
 `augmented(examples, params)` yields candidates, each with the id of its sentence as `source`,
-its label, and what made it as `method`. Which of them are taken is for
-`retune.tasks.sentiment.augment.augment` to say, for all ways alike.
+its label, and the name of the method as `method`. `retune.tasks.sentiment.augment.augment` decides
+which of them are taken, by the same rules for all methods.
 """

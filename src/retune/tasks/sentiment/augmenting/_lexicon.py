@@ -11,14 +11,14 @@ Phrase = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Lexicon:
-    """What may stand for what.
+    """Replacements for words and phrases.
 
     Attributes:
-        synonyms: of a word, all of one polarity with it.
+        synonyms: of each word; all have its polarity.
         polar: the words that praise or blame, headwords and synonyms.
-        dispensable: adjectives and adverbs that do neither; most sentences stand without them.
+        dispensable: adjectives and adverbs without polarity that a sentence can lose.
         paraphrases: of a phrase of two words or more.
-        negations: words and phrases that turn what follows.
+        negations: words and phrases that negate what follows.
     """
 
     synonyms: Mapping[str, tuple[str, ...]]

@@ -1,7 +1,7 @@
-"""A sentence as words that may be changed and words that must not.
+"""Sentences, with the words that rules may change and the words that they must not.
 
-A label hangs on more than words of praise and blame: on negations and what they turn, on words
-that weaken, and on which side of a "but" a clause stands. All of these stay where they are.
+A label depends on more than words of praise and blame: on negations and their scope, on words that
+weaken, and on the side of a "but" on which a clause stands. None of these may change.
 """
 
 import re
@@ -45,12 +45,12 @@ class Token:
 
     @property
     def key(self) -> str:
-        """For looking it up."""
+        """The form in which it is looked up."""
         return self.text.lower().replace("\u2019", "'")
 
 
 class Sentence:
-    """The tokens of a text, and which of them are free to be changed.
+    """The tokens of a text, and which of them may be changed.
 
     Attributes:
         text: as it was given.
@@ -79,9 +79,9 @@ class Sentence:
         return parts
 
     def phrases(self, phrases: Mapping[Phrase, str]) -> list[tuple[int, int, str]]:
-        """First and one behind last of each run of free words that is a phrase, and what it has.
+        """Yield start, end (exclusive) and entry of each run of free words that is a phrase.
 
-        From left to right, the longest first, none within another.
+        Phrases are found from left to right, longest first, and do not overlap.
         """
         found, free, start = [], set(self.free), 0
         while start < len(self.keys):
@@ -93,9 +93,9 @@ class Sentence:
         return found
 
     def changed(self, replacements: Mapping[int, tuple[int, str]]) -> str:
-        """The text with tokens replaced: by first token, one behind the last, and the new text.
+        """Replace tokens, each run given by start, end (exclusive) and its new text.
 
-        Where the new text is empty, the white space before goes as well.
+        If the new text is empty, the white space before it is removed, too.
         """
         parts, at = [], 0
         for first, (end, new) in sorted(replacements.items()):
@@ -121,7 +121,7 @@ class Sentence:
         return fixed
 
     def _has_verb(self, number: int) -> bool:
-        """Whether a negation has its verb in itself ("wasn't") and not before it ("was not")."""
+        """Whether a negation contains its verb ("wasn't"), unlike "not" in "was not"."""
         return self.keys[number].endswith("n't") and self.keys[number] != "n't"
 
     def _negation(self, number: int, negations: Set[Phrase]) -> int:
@@ -130,6 +130,6 @@ class Sentence:
         return self._longest(number, negations)
 
     def _longest(self, start: int, phrases: Set[Phrase]) -> int:
-        """How many tokens from `start` on are the longest of the phrases; 0 for none."""
+        """The length of the longest phrase that begins at `start`; 0 if there is none."""
         lengths = range(min(LONGEST, len(self.keys) - start), 0, -1)
         return next((n for n in lengths if tuple(self.keys[start : start + n]) in phrases), 0)

@@ -1,4 +1,4 @@
-"""Texts from one language to another by MarianMT checkpoints, each text once."""
+"""Translate texts with MarianMT models; each text is translated once."""
 
 import hashlib
 import re
@@ -40,7 +40,7 @@ _TARGET = re.compile(r">>[^<>]+<<")
 
 @dataclass(frozen=True, slots=True)
 class Decoding:
-    """How translations are searched; one beam is greedy. `max_length` is in tokens."""
+    """Settings of the search; one beam is greedy search. `max_length` is in tokens."""
 
     beams: int
     batch_size: int
@@ -50,10 +50,10 @@ class Decoding:
 def translated(
     texts: Iterable[str], checkpoint: CheckpointParams, section: str, decoding: Decoding
 ) -> dict[str, str]:
-    """The translation of each text: from the user's cache, or else by the checkpoint.
+    """Return the translation of each text, from the user's cache or else by the model.
 
-    It is "" where a text, or what the model says of it, is longer than `max_length`, for half a
-    sentence may have another label, and where a text has a special token of the model in it.
+    It is "" if a text or its translation is longer than `max_length`, because half a sentence may
+    have another label. It is also "" if a text contains a special token of the model.
 
     Args:
         texts: to translate.
@@ -67,7 +67,7 @@ def translated(
     """
     path = _cache_file(checkpoint, section, decoding)
     known = _kept(path)
-    # Neighbours of one length are padded little; the order does not depend on the data set's.
+    # MinHashIndex of one length are padded little; the order does not depend on the data set's.
     missing = sorted({*texts} - known.keys(), key=lambda text: (len(text), text))
     if missing:
         translator = _Translator(resolve(checkpoint, section), section, decoding)
@@ -80,17 +80,17 @@ def translated(
 
 
 def _cache_file(checkpoint: CheckpointParams, section: str, decoding: Decoding) -> Path:
-    """The file of what decides a translation; batches do not."""
-    told = [checkpoint.revision, str(decoding.beams), str(decoding.max_length)]
+    """The cache file, named by everything that decides a translation; batches do not."""
+    parts = [checkpoint.revision, str(decoding.beams), str(decoding.max_length)]
     if not is_commit(checkpoint.revision):  # it tells the weights alone
         folder = resolve(checkpoint, section)
-        told += [f"{name} {sha256(folder / name)}" for name in _FILES if (folder / name).is_file()]
-    digest = hashlib.sha256(" ".join(told).encode()).hexdigest()
+        parts += [f"{name} {sha256(folder / name)}" for name in _FILES if (folder / name).is_file()]
+    digest = hashlib.sha256(" ".join(parts).encode()).hexdigest()
     return cache_folder() / "translations" / f"{digest}.jsonl"
 
 
 def _kept(path: Path) -> dict[str, str]:
-    """Translations that were made before."""
+    """Read the translations of earlier runs."""
     if not path.exists():
         return {}
     try:
@@ -177,7 +177,7 @@ def _tokenizer(folder: Path, section: str) -> "PreTrainedTokenizerBase":
 
 
 def _target(tokenizer: "PreTrainedTokenizerBase", folder: Path, section: str) -> str:
-    """What stands before each text to name the language to translate into; "" where nothing."""
+    """The prefix that names the target language; "" if the model needs none."""
     codes = sorted(filter(_TARGET.fullmatch, tokenizer.get_vocab()))
     if len(codes) > 1:  # without a code such a model says something of any language
         raise RetuneError(
@@ -201,7 +201,7 @@ def _fast(folder: Path, _: str) -> "PreTrainedTokenizerBase":
 
 
 def _sentencepiece(folder: Path, section: str) -> "PreTrainedTokenizerBase":
-    """Marian's own tokenizer, as most of its checkpoints on the hub bring it."""
+    """Load Marian's own tokenizer, which most of its models on the hub have."""
     settings = folder / "tokenizer_config.json"
     needed = list(_SENTENCEPIECE_FILES)
     if settings.is_file() and read_json(settings).get("separate_vocabs"):

@@ -1,10 +1,10 @@
-"""Augmentation by back-translation: into another language and back, as notebook N4 did.
+"""Augmentation by back-translation into another language and back, as in notebook N4.
 
-Each pivot language is two MarianMT checkpoints, pinned as any other, of one language into one.
+Each pivot language needs two MarianMT models, pinned like other models, for one language each.
 The tokenizer is read from tokenizer.json or, where `sentencepiece` is installed, from the
-SentencePiece files that most of them have on the hub. What was translated once is kept in the
-user's cache (RETUNE_CACHE) under the revision of the checkpoint, and of a folder its tokenizer, so
-that a second run translates nothing.
+SentencePiece files that most of them have on the hub. Translations are kept in the user's cache
+(RETUNE_CACHE) under the revision of the model, so that a second run translates nothing. For a model
+in a folder its tokenizer counts, too.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,7 +24,7 @@ _Language = Annotated[str, Field(pattern=r"^[a-z]+(_[a-z]+)*$")]
 
 @dataclass(frozen=True, config=STRICT)
 class Pivot:
-    """The checkpoints that translate into a language and out of it."""
+    """The models that translate into a language and out of it."""
 
     there: CheckpointParams
     back: CheckpointParams
@@ -34,9 +34,9 @@ class Pivot:
 class Params:
     """Section `sentiment.augment.methods.back_translation`.
 
-    One candidate a sentence comes of each of the `pivots`, by name of their language. `beams`
-    is 1 for greedy search. Sentences and translations of more than `max_length` tokens, the end
-    included, are left out, and counted as empty.
+    Each of the `pivots`, named by language, makes one candidate per sentence. `beams: 1` is greedy
+    search. Sentences and translations of more than `max_length` tokens, the end included, are left
+    out and counted as empty.
     """
 
     pivots: Annotated[dict[_Language, Pivot], Field(min_length=1)]
@@ -46,7 +46,7 @@ class Params:
 
 
 def augmented(examples: Sequence[Example], params: Params) -> Iterator[Example]:
-    """What each sentence becomes by way of each language; "" where nothing came back."""
+    """Yield each sentence as each language returns it; "" if there is no translation."""
     decoding = Decoding(params.beams, params.batch_size, params.max_length)
     for language, pivot in params.pivots.items():
         place = f"{_SECTION}.{language}"

@@ -1,11 +1,12 @@
 """Augmentation by rules over the bundled lexicon: offline, and the same for the same seed.
 
-Four rules in the manner of Wei and Zou (2019), bound so that they keep the label: synonyms,
-paraphrases, dropout of words, and swaps of words. None of them touches a negation or what it
-turns, a contrast or a modifier (see `_sentences`); only synonyms, of their own polarity, stand
-for words of praise and blame, which are neither dropped nor moved; only words that judge nothing
-are dropped, and of the lexicon's none but adjectives and adverbs; and words move within their
-clause alone, so that what follows a "but" goes on following it.
+The four rules follow Wei and Zou (2019): synonyms, paraphrases, dropout of words, and swaps of
+words. These restrictions keep the label:
+
+- no rule touches a negation or its scope, a contrast or a modifier (see `_sentences`);
+- words of praise and blame may become synonyms of the same polarity, but are not dropped or moved;
+- only words without polarity are dropped, and of the lexicon only adjectives and adverbs;
+- words move within their clause, so that a clause after a "but" keeps its words.
 """
 
 import random
@@ -41,9 +42,9 @@ _T = TypeVar("_T")
 class Params:
     """Section `sentiment.augment.methods.rules`.
 
-    How many candidates each rule makes of each sentence, and the `share` of the words (or
-    phrases) open to it that one candidate changes: at least one. Which they are depends on
-    `seed`, the rule and the sentence's id, and on no other sentence.
+    Each rule has a number of candidates per sentence. `share` is the share of the possible words or
+    phrases that a candidate changes, at least one. The choice depends on `seed`, the rule and the
+    sentence's id, and on no other sentence.
     """
 
     seed: Seed
@@ -59,7 +60,7 @@ class Params:
 
 
 def augmented(examples: Sequence[Example], params: Params) -> Iterator[Example]:
-    """The candidates of each rule for each sentence; unchanged where a rule finds no place."""
+    """Yield the candidates of each rule for each sentence; unchanged if the rule finds no place."""
     lexicon = bundled()
     for example in examples:
         sentence = Sentence(example.text, lexicon.negations)
@@ -74,7 +75,7 @@ def augmented(examples: Sequence[Example], params: Params) -> Iterator[Example]:
 def replace_synonyms(
     sentence: Sentence, lexicon: Lexicon, draw: random.Random, share: float
 ) -> str:
-    """Put synonyms in the place of words."""
+    """Replace words by synonyms."""
     choices = {n: _synonyms(sentence, lexicon, n) for n in sentence.free}
     drawn = _drawn([n for n, names in choices.items() if names], draw, share)
     return sentence.changed(
@@ -83,7 +84,7 @@ def replace_synonyms(
 
 
 def paraphrase(sentence: Sentence, lexicon: Lexicon, draw: random.Random, share: float) -> str:
-    """Put other phrases in the place of phrases."""
+    """Replace phrases by other phrases."""
     drawn = _drawn(sentence.phrases(lexicon.paraphrases), draw, share)
     return sentence.changed(
         {first: (end, _as_written(sentence, first, new)) for first, end, new in drawn}
@@ -91,7 +92,7 @@ def paraphrase(sentence: Sentence, lexicon: Lexicon, draw: random.Random, share:
 
 
 def drop_words(sentence: Sentence, lexicon: Lexicon, draw: random.Random, share: float) -> str:
-    """Leave light and dispensable words out, where enough remain."""
+    """Drop light and dispensable words, if enough words remain."""
     light = _LIGHT | lexicon.dispensable
     drawn = _drawn(
         [n for n in _movable(sentence, lexicon) if sentence.keys[n] in light], draw, share
@@ -102,7 +103,7 @@ def drop_words(sentence: Sentence, lexicon: Lexicon, draw: random.Random, share:
 
 
 def swap_words(sentence: Sentence, lexicon: Lexicon, draw: random.Random, share: float) -> str:
-    """Let words of one clause change places."""
+    """Swap words of one clause."""
     clauses: dict[int, list[int]] = {}
     for n in _movable(sentence, lexicon):
         clauses.setdefault(sentence.clauses[n], []).append(n)
@@ -127,18 +128,18 @@ RULES: Mapping[str, Callable[[Sentence, Lexicon, random.Random, float], str]] = 
 
 
 def _drawn(items: Sequence[_T], draw: random.Random, share: float) -> list[_T]:
-    """A share of the items, one at least where there is any."""
+    """Draw a share of the items, at least one if there are any."""
     size = max(1, round(share * len(items)))
     return draw.sample(items, size) if items else []
 
 
 def _movable(sentence: Sentence, lexicon: Lexicon) -> list[int]:
-    """Words that may go or move: not the first, whose capital would move with it."""
+    """Words that may be dropped or moved; not the first one, whose capital would move along."""
     return [n for n in sentence.free if n > 0 and sentence.keys[n] not in lexicon.polar]
 
 
 def _synonyms(sentence: Sentence, lexicon: Lexicon, n: int) -> list[str]:
-    """What may stand for word `n`: nothing for a name, and what fits an article before it."""
+    """Synonyms of word `n` that fit the article before it; a name has none."""
     token = sentence.tokens[n]
     if n > 0 and token.text[0].isupper():
         return []
@@ -149,6 +150,6 @@ def _synonyms(sentence: Sentence, lexicon: Lexicon, n: int) -> list[str]:
 
 
 def _as_written(sentence: Sentence, n: int, new: str) -> str:
-    """With a capital where the sentence begins with one."""
+    """Capitalize the new text if the sentence begins with a capital."""
     is_capital = n == 0 and sentence.tokens[0].text[0].isupper()
     return new[0].upper() + new[1:] if is_capital else new

@@ -21,7 +21,13 @@ from retune.stats.bootstrap import resampled_sums
 from retune.stats.seed_spread import Gap, Variant, gaps, interval_half_width, warnings
 from retune.tables.metrics_files import figures_of
 from retune.tables.terminal_tables import print_table
-from retune.tasks.sentiment.score.score import SCORES, Confusion, ScoreParams, spread_row, told
+from retune.tasks.sentiment.score.score import (
+    SCORES,
+    Confusion,
+    ScoreParams,
+    interval_text,
+    spread_row,
+)
 from retune.tasks.sentiment.texts.outputs import Gold, answers, read_gold, read_seeds, seed_folders
 
 Runs = Mapping[int, Doubles]  # by seed, P(positive) of every text
@@ -99,7 +105,7 @@ def compare(
     write_csv(csv, *_flat(variants, spent))
     _print(variants, spent, found, tests)
     best = variants[0]
-    return f"{best.name} is first, with accuracy {_told(best, 'accuracy')}"
+    return f"{best.name} is first, with accuracy {_mean_text(best, 'accuracy')}"
 
 
 def sentence_test(
@@ -172,13 +178,13 @@ def _print(
     for variant in variants:
         costs = spent[variant.name]
         size = [costs.parameters / 1e6, costs.model_bytes / 1e6, costs.train_seconds]
-        scores = [_told(variant, key) for key in SCORES]
+        scores = [_mean_text(variant, key) for key in SCORES]
         rows.append([variant.name, *scores, *(f"{value:,.1f}" for value in size)])
     print_table(["variant"], [*SCORES.values(), "M weights", "MB", "s"], rows)
     by_names = {(gap.better, gap.worse): gap for gap in found if gap.key == "accuracy"}
     for test in tests:
         gap = by_names.get((test.better, test.worse), by_names.get((test.worse, test.better)))
-        seeds = "" if gap is None else f" {told(gap.mean, gap.half_width)} over seeds,"
+        seeds = "" if gap is None else f" {interval_text(gap.mean, gap.half_width)} over seeds,"
         _say(
             f"{test.better} over {test.worse}: accuracy{seeds} {test.low:+.2f} to "
             f"{test.high:+.2f} over resampled sentences (p = {test.p_value:.3g})"
@@ -191,6 +197,6 @@ def _say(sentence: str) -> None:
     print(textwrap.fill(sentence, 80, subsequent_indent="  "))
 
 
-def _told(variant: Variant, score: str) -> str:
+def _mean_text(variant: Variant, score: str) -> str:
     values = list(variant.values[score].values())
-    return told(variant.mean(score), interval_half_width(values))
+    return interval_text(variant.mean(score), interval_half_width(values))

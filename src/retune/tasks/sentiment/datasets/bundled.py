@@ -1,15 +1,11 @@
 """The corpus that comes with the package: opinions written for the project, CC0."""
 
-from importlib import resources
-from pathlib import Path
-
 from pydantic.dataclasses import dataclass
 
 from retune.core.params import STRICT
-from retune.fetch.fetching import Source, local_source
+from retune.fetch.fetching import Source
+from retune.ingest.data_sources import bundled_sources
 from retune.tasks.sentiment.download.rows import Layout
-
-FOLDER = Path(str(resources.files("retune"))) / "corpora" / "opinions"
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -18,11 +14,8 @@ class Params:
 
 
 def sources(params: Params) -> dict[str, list[Source]]:
-    """The two files of the corpus; any `RetuneError` means a broken installation."""
-    return {
-        split: [local_source(FOLDER / f"{split}.tsv", sha256=None)]
-        for split in ("train", "validation")
-    }
+    """Both files."""
+    return bundled_sources("opinions", ".tsv")
 
 
 def layout(params: Params) -> Layout:

@@ -1,4 +1,4 @@
-"""The user's own files: TSV, CSV, JSON lines or Parquet in one folder, any number a split."""
+"""Your own files: TSV, CSV, JSON lines or Parquet in one folder, any number per split."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -8,7 +8,7 @@ from pydantic.dataclasses import dataclass
 
 from retune.core.params import STRICT, Positive
 from retune.fetch.fetching import Source
-from retune.ingest.splits import own_sources
+from retune.ingest.data_sources import own_sources
 from retune.tasks.sentiment.download.labels import label_text
 from retune.tasks.sentiment.download.rows import Layout
 from retune.tasks.sentiment.texts.examples import LABELS
@@ -21,11 +21,11 @@ _SUFFIXES = (".tsv", ".csv", ".jsonl", ".parquet")
 class Params:
     """Section `sentiment.datasets.files`.
 
-    The files of each split are named from `folder` (itself from the project's top folder),
-    which is a dep of the download stage, so that DVC sees when one of them changes. `text` and
-    `label` are columns by name or, in TSV and CSV, by number from 1; tables without a `header`
-    have numbers only, and JSON lines only names. `labels` says which label means what: the rows of
-    one that means `drop` are left out. Labels may be text, numbers or booleans; 1.0 is 1.
+    Paths of files start from `folder`, whose path starts from the project's top folder. The
+    download stage depends on this folder, so DVC notices every change of a file. `text` and `label`
+    are names of columns or, in TSV and CSV, numbers from 1. Tables without a `header` only have
+    numbers; JSON lines only have names. `labels` gives the meaning of each label; rows whose label
+    means `drop` are left out. Labels may be text, numbers or booleans; 1.0 is 1.
     """
 
     folder: str
@@ -39,7 +39,7 @@ class Params:
     @field_validator("labels", mode="before")
     @classmethod
     def _as_text(cls, labels: Any) -> Any:
-        """The table with text as keys: to YAML, `true` and `1` are none."""
+        """Turn the labels into text; in YAML, `true` and `1` are not."""
         if not isinstance(labels, dict):
             return labels
         named = [(label_text(label), meaning) for label, meaning in labels.items()]
@@ -69,11 +69,11 @@ class Params:
 
 
 def sources(params: Params) -> dict[str, list[Source]]:
-    """The files; each split needs at least one."""
+    """The files of both splits."""
     splits = {"train": params.train, "validation": params.validation}
     return own_sources(Path(params.folder), splits, _SECTION)
 
 
 def layout(params: Params) -> Layout:
-    """As the params tell it."""
+    """The layout in the params."""
     return Layout(params.header, params.text, params.label, params.labels)

@@ -7,8 +7,9 @@ Socher et al., Recursive Deep Models for Semantic Compositionality Over a Sentim
 from pydantic.dataclasses import dataclass
 
 from retune.core.params import STRICT
-from retune.fetch.fetching import Source, hub_source
+from retune.fetch.fetching import Source
 from retune.fetch.hub import HubParams
+from retune.ingest.data_sources import hub_sources
 from retune.tasks.sentiment.download.rows import Layout
 
 REPOSITORY = "nyu-mll/glue"
@@ -22,15 +23,10 @@ class Params(HubParams):
 
 def sources(params: Params) -> dict[str, list[Source]]:
     """The Parquet files of train and validation, from the cache or the hub."""
-    sums = {"train": params.train_sha256, "validation": params.validation_sha256}
-    return {split: [_source(split, params.revision, sums[split])] for split in COUNTS}
+    pattern = "sst2/{split}-00000-of-00001.parquet"
+    return hub_sources(REPOSITORY, pattern, params, COUNTS, task="sentiment")
 
 
 def layout(params: Params) -> Layout:
     """Columns `sentence` and `label`, labels 0 and 1."""
     return Layout(True, "sentence", "label", {"0": "negative", "1": "positive"})
-
-
-def _source(split: str, revision: str, sha256: str) -> Source:
-    file = f"sst2/{split}-00000-of-00001.parquet"
-    return hub_source(REPOSITORY, file, revision, sha256, COUNTS[split], task="sentiment")

@@ -1,16 +1,15 @@
-"""Rows to examples: every fault of every row found and named with its place.
+"""Check rows and make examples of them; every fault of every row becomes a finding.
 
-The download stage stops at errors. What was dropped or is merely worth knowing becomes a
-note, so that nothing happens in silence.
+The download stage stops at errors. Everything that is dropped or worth knowing becomes a note.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 from retune.core.errors import excerpt, listed
-from retune.ingest.dedup_key import sameness
-from retune.ingest.findings import Finding
-from retune.ingest.splits import Split, error, faults_of_text
+from retune.ingest.dedup_key import dedup_key
+from retune.ingest.findings import Finding, typed
+from retune.ingest.text_splits import Split, error, faults_of_text
 from retune.tasks.sentiment.download.labels import DROP, label_text, meanings
 from retune.tasks.sentiment.download.rows import Record
 from retune.tasks.sentiment.download.treebank import TreebankTokens, plain_text
@@ -25,7 +24,7 @@ def add(
     labels: Mapping[str, str],
     treebank_tokens: TreebankTokens,
 ) -> None:
-    """Check what `read_records` gave for a file whose labels mean `labels`."""
+    """Check the items of `read_records` for files whose labels mean `labels`."""
     meaning_of = meanings(labels)
     for item in items:
         if isinstance(item, Finding):
@@ -51,7 +50,7 @@ def add(
 
 
 def contradictions(split: Split[Example]) -> dict[str, str]:
-    """All rows whose text stands in the split under both labels, by id, with a message."""
+    """Rows whose text has both labels in the split: their ids, with a message for each."""
     groups = _groups(split.rows)
     found = {}
     for group in groups.values():
@@ -66,7 +65,7 @@ def contradictions(split: Split[Example]) -> dict[str, str]:
 
 
 def duplicates(split: Split[Example]) -> dict[str, str]:
-    """All rows whose text and label stand in the split before, by id, with a message."""
+    """Rows whose text and label an earlier row has: their ids, with a message for each."""
     found = {}
     for group in _groups(split.rows).values():
         first: dict[int, Example] = {}
@@ -91,22 +90,21 @@ def _joined(record: Record, text: str) -> Finding:
 def _groups(examples: Iterable[Example]) -> dict[str, list[Example]]:
     groups: dict[str, list[Example]] = defaultdict(list)
     for example in examples:
-        groups[sameness(example.text)].append(example)
+        groups[dedup_key(example.text)].append(example)
     return groups
 
 
 def _faults_of_label(record: Record, labels: Mapping[str, str]) -> Iterable[Finding]:
-    """What is wrong with a label that means nothing."""
+    """Yield what is wrong with a label that has no meaning."""
     value, text = record.label, label_text(record.label)
     allowed = listed([excerpt(label) for label in labels])
     is_fraction = isinstance(value, float) and not value.is_integer()
     if text is None or is_fraction:
-        told = f"{excerpt(value)} ({type(value).__name__})"
-        message = f"the label {told} is neither a string nor an integer"
+        message = f"the label {typed(value)} is neither a string nor an integer"
         yield error(record.file, record.where, "wrong_type", f"{message}; allowed: {allowed}")
         return
-    told = f"no label {excerpt(text)}; allowed: {allowed}"
+    message = f"no label {excerpt(text)}; allowed: {allowed}"
     if text == _WITHHELD:
-        told += " (-1 marks a label that is withheld, as in a test split; take another split)"
-    told += f"; `labels` of the data set can map it to {', '.join(LABELS)} or {DROP}"
-    yield error(record.file, record.where, "unknown_label", told)
+        message += " (-1 marks a label that is withheld, as in a test split; take another split)"
+    message += f"; `labels` of the data set can map it to {', '.join(LABELS)} or {DROP}"
+    yield error(record.file, record.where, "unknown_label", message)

@@ -1,27 +1,27 @@
-"""What the labels of a file mean, whatever type and spelling its writer gave them."""
+"""Find out what the labels of a file mean, whatever their type and spelling."""
 
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-#: What a label means whose rows are left out.
+#: The meaning of labels whose rows are left out.
 DROP = "drop"
 
 _WHOLE = re.compile(r"([-+]?\d+)\.0*")
 
 
 def label_text(value: Any) -> str | None:
-    """The text of a label: of a string, a number or a boolean; None of anything else."""
+    """Return a string, number or boolean as text, and None for anything else."""
     if isinstance(value, bool):
         return str(value).lower()
     return str(value) if isinstance(value, str | int | float) else None
 
 
 def meanings(labels: Mapping[str, str]) -> Callable[[Any], str | None]:
-    """The function that tells what a label means by the table `labels`, None if nothing.
+    """Return a function that looks up the meaning of a label in `labels`; None if it has none.
 
-    A label that the table does not have as it stands is looked up as a number or as a boolean:
-    1.0 is 1, and TRUE is true.
+    A label that is not in the table is also looked up as a number or boolean: 1.0 is 1, and TRUE is
+    true.
     """
     plain = {_plain(label): meaning for label, meaning in labels.items()}
 

@@ -1,27 +1,27 @@
-"""Tokens of the Penn Treebank to plain text, as people write it and encoders have read it.
+"""Turn tokens of the Penn Treebank into plain text, the form in which encoders are pretrained.
 
-SST-2 consists of such tokens: "(A) film that doesn't bore" stands there as "-lrb- a -rrb- film that
-does n't bore". Marcus et al., Building a Large Annotated Corpus of English (1993). Where white
-space was before is not always to be known: an ellipsis is put to the word before it.
+SST-2 has such tokens: "(A) film that doesn't bore" is "-lrb- a -rrb- film that does n't bore".
+Marcus et al., Building a Large Annotated Corpus of English (1993). The original white space is not
+always known: an ellipsis is joined to the word before it.
 """
 
 import re
 from typing import Literal
 
-#: What to do about such tokens.
+#: What to do with such tokens.
 TreebankTokens = Literal["keep", "join"]
 
 _SPELLING = {
     "-lrb-": "(", "-rrb-": ")", "-lsb-": "[", "-rsb-": "]", "-lcb-": "{", "-rcb-": "}",
     "``": '"', "''": '"', "`": "'",
 }  # fmt: skip
-#: What is joined to the token behind it, and what to the token before.
+#: Tokens that are joined to the next token, and tokens that are joined to the one before.
 _OPENING = re.compile(r"``?|-l[rsc]b-|[(\[{$#]", re.IGNORECASE)
 _CLOSING = re.compile(r"''?|-r[rsc]b-|[)\]}%]|[.,:;?!]+|n't|'(s|re|ve|ll|d|m)", re.IGNORECASE)
 
 
 def plain_text(text: str) -> str:
-    """`text` with its tokens spelled and put together as people do; words stay as they are."""
+    """Spell and join the tokens of `text` as people do; words do not change."""
     result, is_open = "", True
     for token in filter(None, text.split(" ")):
         space = "" if is_open or _CLOSING.fullmatch(token) else " "

@@ -1,4 +1,4 @@
-"""Stage `probe`: what the models of all seeds of a variant understand of the probe sets."""
+"""Stage `probe`: test the models of all seeds of a variant with probe sets."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -16,8 +16,8 @@ from retune.tasks.sentiment.predict.predict import (
     on_best_device,
     probabilities_of_ids,
 )
-from retune.tasks.sentiment.probe.probes import Probe, ProbeParams, pass_rates, rates_of_one_answer
-from retune.tasks.sentiment.score.score import told
+from retune.tasks.sentiment.probe.probes import Probe, ProbeParams, constant_baseline, pass_rates
+from retune.tasks.sentiment.score.score import interval_text
 from retune.tasks.sentiment.tokenize.tokenize import Reader, TokenizeParams, reader
 
 if TYPE_CHECKING:
@@ -34,11 +34,11 @@ def probe(
     lengths: TokenizeParams,
     prediction: PredictParams,
 ) -> str:
-    """Ask the models in `folders`, by seed; write pass rates with their spread to `metrics`.
+    """Probe the models in `folders`, by seed; write pass rates with their spread to `metrics`.
 
-    Beside each rate stands that of a model that gives one answer to all. First stands the rate of
-    the minimum functionality tests, of which such a model passes half; of the others it passes
-    every invariance and every `up` and `down`.
+    Each rate is shown next to a constant-prediction baseline. The rate of the minimum functionality
+    tests comes first: the baseline passes half of them, but every invariance test and every `up`
+    and `down`.
     """
     runs = {}
     for seed, folder in folders.items():
@@ -48,7 +48,7 @@ def probe(
         ask = partial(probabilities, network, read, collate, prediction)
         runs[seed] = pass_rates(probes, ask, params.tolerance)
     rates = {seed: run["rate"] for seed, run in runs.items()}
-    floor = rates_of_one_answer(probes, params.tolerance)
+    floor = constant_baseline(probes, params.tolerance)
     groups = {
         kinds: [
             _group(place, name, {seed: run[kinds] for seed, run in runs.items()})
@@ -68,8 +68,8 @@ def probe(
     half_width = interval_half_width(list(rates.values()))
     kinds = ", ".join(f"{row['kind']} {row['mean']:.1f}" for row in groups["kinds"])
     return (
-        f"{told(mean, half_width)} % of {len(probes)} probes pass ({kinds}); one answer to all "
-        f"passes {floor['rate']:.2f} %"
+        f"{interval_text(mean, half_width)} % of {len(probes)} probes pass ({kinds}); one answer "
+        f"to all passes {floor['rate']:.2f} %"
     )
 
 

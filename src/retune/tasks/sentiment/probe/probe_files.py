@@ -1,8 +1,8 @@
-"""Probes on disk: in a folder, a file for each capability and templates with what fills them.
+"""Probes on disk: a folder with a file for each capability, and templates with their slots.
 
-All are tab-separated and begin with a line of column names. `<capability>.tsv` has `COLUMNS`, a
-probe a line. `templates.tsv` has the capability before them, and its texts hold slots such as
-`{thing}`. `slots.tsv` has a slot and its values, with `|` between them.
+All files are tab-separated and begin with a line of column names. `<capability>.tsv` has `COLUMNS`,
+one probe per line. `templates.tsv` has a column for the capability before them, and its texts have
+slots such as `{thing}`. `slots.tsv` has a slot and its values, separated by `|`.
 """
 
 import re
@@ -27,10 +27,10 @@ _SLOT = re.compile(r"\{(\w+)\}")
 
 
 def read_probes(folder: Path) -> list[Probe]:
-    """Return the probes in a folder, by capability; behind the bundled ones are notebook N3's.
+    """Read the probes in a folder, by capability; notebook N3's follow the bundled ones.
 
     Raises:
-        RetuneError: there is no such folder or no probe in it, or a file is not as it must be.
+        RetuneError: there is no such folder or no probe in it, or a file has faults.
     """
     if not folder.is_dir():
         raise RetuneError(
@@ -49,10 +49,10 @@ def read_probes(folder: Path) -> list[Probe]:
 
 
 def filled(template: Sequence[str], slots: Mapping[str, Sequence[str]]) -> Iterator[list[str]]:
-    """Return a row for each value of the `slots`, which have equally many: the n-th has their n-th.
+    """Fill a template: row n has the n-th value of each slot. All slots have as many values.
 
-    `{word}` stands for a value of the slot `word`, `{Word}` and `{WORD}` for the same with one
-    capital and in capitals.
+    `{word}` is replaced by the value of the slot `word`, `{Word}` by the capitalized value, and
+    `{WORD}` by the value in capitals.
     """
     for number in range(len(next(iter(slots.values())))):
         chosen = {slot: values[number] for slot, values in slots.items()}

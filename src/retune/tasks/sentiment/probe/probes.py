@@ -1,8 +1,8 @@
-"""Probes of what a classifier has understood, in the terms of CheckList (Ribeiro et al. 2020).
+"""Probes of a classifier, in the terms of CheckList (Ribeiro et al. 2020).
 
 A minimum functionality test (MFT) has a sentence and its label. An invariance test (INV) has a
-change that means nothing, a directional one (DIR) a change that moves the sentiment up or down,
-or turns it. A capability is what a set of probes is about, such as negation.
+change that must not matter. A directional test (DIR) has a change that moves the sentiment up or
+down, or flips it. A capability is the subject of a set of probes, such as negation.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -24,9 +24,9 @@ Probabilities = Callable[[Sequence[str]], Sequence[float]]
 class ProbeParams:
     """Section `sentiment.probe`.
 
-    By up to `tolerance` P(positive) may move where it should stay, though the label changes,
-    and move the wrong way where it should go up or down. The probes are the files in `folder`
-    (`retune.tasks.sentiment.probe.probe_files`), which is a dep of the stage.
+    P(positive) may change by up to `tolerance` in an invariance test, even if the label changes,
+    and move that far in the wrong direction in a directional test. `folder` has the files of the
+    probes (`retune.tasks.sentiment.probe.probe_files`); the stage depends on it.
     """
 
     folder: str
@@ -63,7 +63,7 @@ class Probe:
                 return labels[0] == int(label)
 
 
-#: What notebook N3 tried by hand: negation, moved words, and one sentence in three cases.
+#: The probes of notebook N3: negation, moved words, and one sentence in three cases.
 NOTEBOOK_N3 = (
     Probe("notebook_n3", "MFT", "not a bad movie", "", "1"),
     Probe("notebook_n3", "INV", "not a bad movie", "NOT A BAD MOVIE", "same"),
@@ -77,11 +77,11 @@ NOTEBOOK_N3 = (
 def pass_rates(
     probes: Sequence[Probe], probabilities_of: Probabilities, tolerance: float
 ) -> dict[str, Any]:
-    """How many probes pass, in all, by kind and by capability, and which do not.
+    """Count the probes that pass, in all, by kind and by capability, and list the others.
 
     Returns:
-        `passed`, `total` and `rate` (in percent), likewise lists of them under `kinds` and
-        `capabilities`, and under `failures` every probe that fails, with its P(positive).
+        `passed`, `total` and `rate` (in percent), the same by kind and capability under `kinds` and
+        `capabilities`, and every failed probe with its P(positive) under `failures`.
     """
     texts = sorted({text for p in probes for text in (p.sentence, p.changed) if text})
     known = dict(zip(texts, probabilities_of(texts), strict=True))
@@ -104,11 +104,11 @@ def pass_rates(
     }
 
 
-def rates_of_one_answer(probes: Sequence[Probe], tolerance: float) -> dict[str, Any]:
-    """`pass_rates` of a model that says the same of every text: of two, the one that passes more.
+def constant_baseline(probes: Sequence[Probe], tolerance: float) -> dict[str, Any]:
+    """`pass_rates` of the better of two models that predict one label for every text.
 
-    It passes every invariance test and every `up` and `down`, so that only what a model passes
-    beyond this shows that it has understood something.
+    This baseline passes every invariance test and every `up` and `down`. A model shows
+    understanding only by passing more.
     """
 
     def rates(probability: float) -> dict[str, Any]:
@@ -134,8 +134,8 @@ def _rate(passed: Sequence[bool]) -> dict[str, Any]:
 
 
 def _failure(probe: Probe, before: float, after: float) -> dict[str, Any]:
-    told = {"capability": probe.capability, "kind": probe.kind, "expected": probe.expected}
+    fields = {"capability": probe.capability, "kind": probe.kind, "expected": probe.expected}
     texts: dict[str, Any] = {"sentence": probe.sentence, "positive": before}
     if probe.changed:
         texts |= {"changed": probe.changed, "changed_positive": after}
-    return told | texts
+    return fields | texts

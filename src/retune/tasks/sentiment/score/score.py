@@ -1,8 +1,8 @@
-"""Stage `score`: how good one variant's answers are over all seeds, and how far to trust them.
+"""Stage `score`: score one variant over all seeds, and measure its calibration.
 
-A seed's figures are those of one run over all validation texts. The mean, deviation and interval
-are over the seeds; nothing is averaged over texts and seeds together. Only the two plots pool: in
-them each text counts once a seed. The ensemble is what the models of all seeds say together.
+Each seed's figures are computed over all validation texts. Mean, deviation and interval are over
+the seeds; nothing is averaged over texts and seeds together. Only the two plots pool: each text
+counts once per seed. The ensemble averages the probabilities of all seeds.
 """
 
 import statistics
@@ -29,8 +29,8 @@ SCORES = {"accuracy": "accuracy", "f1": "F1", "macro_f1": "macro F1"}
 class ScoreParams:
     """Section `sentiment.score`.
 
-    `bins` are those of the reliability curve, of equal width. Two variants are compared over
-    `resamples` of the texts, drawn by `resampling_seed`.
+    The reliability curve has `bins` of equal width. Two variants are compared over `resamples` of
+    the texts, drawn by `resampling_seed`.
     """
 
     bins: Positive
@@ -39,7 +39,7 @@ class ScoreParams:
 
 
 class Confusion(NamedTuple):
-    """How many texts there are of each label and answer."""
+    """Counts of texts by label and answer."""
 
     true_negatives: int
     false_positives: int
@@ -48,11 +48,11 @@ class Confusion(NamedTuple):
 
     @classmethod
     def of(cls, labels: NDArray[np.int64], answered: NDArray[np.int64]) -> "Confusion":
-        """Of the labels and answers (N,) of N texts."""
+        """Count the labels and answers (N,) of N texts."""
         return cls(*np.bincount(2 * labels + answered, minlength=4).tolist())
 
     def figures(self) -> dict[str, float]:
-        """The `SCORES`, in percent; a label that neither stands nor is answered has F1 0."""
+        """The `SCORES`, in percent; a label that never occurs and is never predicted has F1 0."""
         right = self.true_negatives + self.true_positives
         wrong = self.false_negatives + self.false_positives
         f1s = [_f1(count, wrong) for count in (self.true_negatives, self.true_positives)]
@@ -86,7 +86,7 @@ def score(
     """Score the runs of `seeds` in `predictions`; write the metrics and the tables of both plots.
 
     Raises:
-        RetuneError: a seed's predictions are of other texts, or of another seed's model.
+        RetuneError: the predictions of a seed belong to other texts or to another seed's model.
     """
     gold = read_gold(raw)
     runs = read_seeds(seed_folders(predictions, seeds), gold)
@@ -104,9 +104,9 @@ def score(
     }
     write_json(metrics, {"sentiment": {**headline, **details}})
     _write_plots(confusion, reliability, gold, runs, params.bins)
-    told = ", ".join(f"{SCORES[key]} {_told(by_score[key])}" for key in SCORES)
+    scores_text = ", ".join(f"{SCORES[key]} {_mean_text(by_score[key])}" for key in SCORES)
     return (
-        f"{told} over {len(gold.ids):,} texts and {len(seeds)} seeds; accuracy "
+        f"{scores_text} over {len(gold.ids):,} texts and {len(seeds)} seeds; accuracy "
         f"{together['accuracy']:.2f} as an ensemble"
     )
 
@@ -124,12 +124,12 @@ def run_figures(gold: Gold, positive: Doubles, bins: int) -> dict[str, float]:
 
 
 def ensemble_figures(gold: Gold, runs: Mapping[int, Doubles], bins: int) -> dict[str, float]:
-    """`run_figures` of the mean probability over the seeds: one answer by all models."""
+    """`run_figures` of the mean probability over the seeds."""
     return run_figures(gold, np.mean(list(runs.values()), axis=0), bins)
 
 
 def reliability_curve(labels: NDArray[np.int64], positive: Doubles, bins: int) -> list[Bin]:
-    """Of N texts, the bins that hold any; a probability of 1 is in the last."""
+    """The bins that have any of N texts; a probability of 1 is in the last bin."""
     places = np.minimum((positive * bins).astype(np.int64), bins - 1)
     curve = []
     for place in range(bins):
@@ -151,14 +151,14 @@ def spread_row(score: str, by_seed: Mapping[int, float]) -> dict[str, Any]:
     }
 
 
-def told(mean: float, half_width: float | None) -> str:
-    """A mean and its interval, for people."""
+def interval_text(mean: float, half_width: float | None) -> str:
+    """A mean and its interval as text."""
     return f"{mean:.2f}" if half_width is None else f"{mean:.2f} ± {half_width:.2f}"
 
 
-def _told(by_seed: Mapping[int, float]) -> str:
+def _mean_text(by_seed: Mapping[int, float]) -> str:
     values = list(by_seed.values())
-    return told(statistics.fmean(values), interval_half_width(values))
+    return interval_text(statistics.fmean(values), interval_half_width(values))
 
 
 def _write_plots(
@@ -173,8 +173,8 @@ def _write_plots(
 
 
 def _f1(right: int, wrong: int) -> float:
-    """F1 of a label in percent, with `right` texts of it answered so, and all `wrong` answers.
+    """F1 of a label in percent, from its `right` answers and all `wrong` answers.
 
-    An answer that is wrong for one of two labels is so for the other.
+    With two labels, an answer that is wrong for one is wrong for the other.
     """
     return 100.0 * 2 * right / (2 * right + wrong) if right or wrong else 0.0

@@ -1,8 +1,7 @@
-"""Sentences with their sentiment in the one canonical form: a JSON object a line, checked once.
+"""Labelled sentences in their canonical form: one JSON object per line, checked once.
 
-A label is the number of its name in `LABELS`. Rows that augmentation made carry the id of
-the sentence that they were made of in `source`, and what made them in `method`; both are
-null for the data set's own.
+A label is the number of its name in `LABELS`. Rows of augmentation have the id of their original
+sentence in `source` and the name of the method in `method`. Both are null for rows of the data set.
 """
 
 from collections.abc import Iterable, Iterator
@@ -11,9 +10,9 @@ from pathlib import Path
 
 from retune.core.files import read_json_lines, write_json_lines
 
-#: By number: a model's logits stand in this order.
+#: By number, which is also the order of the logits.
 LABELS = ("negative", "positive")
-#: Above it P(positive) stands for the second of them.
+#: P(positive) above this means the second label.
 THRESHOLD = 0.5
 
 

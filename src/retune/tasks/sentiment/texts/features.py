@@ -1,6 +1,6 @@
-"""The texts of a split as a model reads them, on disk: an Arrow stream, unpadded.
+"""The tokenized texts of a split on disk: an unpadded Arrow stream.
 
-A row is a text: its token ids with the special ones, and its label.
+A row has the token ids of a text, with special tokens, and its label.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from retune.core.errors import RetuneError
-from retune.core.files import atomic_path
+from retune.core.feature_files import AGAIN, feature_writer, read_features
 from retune.tasks.sentiment.texts.examples import LABELS
 
 _SCHEMA = pa.schema({"input_ids": pa.list_(pa.int32()), "label": pa.int8()})
@@ -29,7 +29,7 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True)
 class Rows:
-    """N texts, with their tokens one behind the other; a sequence of `Row`."""
+    """N texts whose tokens are concatenated; a sequence of `Row`."""
 
     input_ids: NDArray[np.int32]  # (tokens of all texts,)
     bounds: NDArray[np.int64]  # (N + 1,) where each text begins, and the last ends
@@ -37,7 +37,7 @@ class Rows:
 
     @classmethod
     def without_labels(cls, input_ids: Sequence[Sequence[int]]) -> "Rows":
-        """Texts, by their tokens, that have no label, which get 0."""
+        """Make rows of tokens without labels; all labels are 0."""
         bounds = np.cumsum([0, *map(len, input_ids)])
         flat = np.array([token for ids in input_ids for token in ids], np.int32)
         return cls(flat, bounds, np.zeros(len(input_ids), np.int8))
@@ -70,8 +70,8 @@ class RowWriter:
 
 @contextmanager
 def row_writer(path: Path) -> Iterator[RowWriter]:
-    """Open `path` for texts; the file appears when the block ends well."""
-    with atomic_path(path) as temporary, pa.ipc.new_stream(str(temporary), _SCHEMA) as stream:
+    """Open `path` for texts; the file appears when the block ends without an error."""
+    with feature_writer(path, _SCHEMA) as stream:
         yield RowWriter(stream)
 
 
@@ -79,29 +79,15 @@ def read_rows(path: Path) -> Rows:
     """The texts that `row_writer` wrote.
 
     Raises:
-        RetuneError: where the file is absent or damaged, has no text, or a label is unknown.
+        RetuneError: the file is absent or damaged, has no rows, or has an unknown label.
     """
-    again = "run the tokenize stage again (`dvc repro --force`)"
-    try:
-        with pa.OSFile(str(path)) as file:
-            table = pa.ipc.open_stream(file).read_all()
-    except FileNotFoundError:
-        raise RetuneError(f"{path}: no such file; run the tokenize stage first") from None
-    except (pa.ArrowInvalid, OSError) as error:  # the latter where the end is cut off
-        raise RetuneError(f"{path}: damaged ({error}); {again}") from None
-    if not table.schema.equals(_SCHEMA):
-        raise RetuneError(
-            f"{path}: its columns are {', '.join(table.schema.names)}, not "
-            f"{', '.join(_SCHEMA.names)}; {again}"
-        )
-    if not len(table):
-        raise RetuneError(f"{path}: has no text; {again}")
+    table = read_features(path, _SCHEMA.equals, ", ".join(_SCHEMA.names))
     ids, labels = table["input_ids"].combine_chunks(), table["label"].to_numpy()
     unknown = np.flatnonzero((labels < 0) | (labels >= len(LABELS)))
     if len(unknown):
         row = int(unknown[0])
         raise RetuneError(
-            f"{path}: row {row}: the label {labels[row]} is none of 0 to {len(LABELS) - 1}; {again}"
+            f"{path}: row {row}: the label {labels[row]} is none of 0 to {len(LABELS) - 1}; {AGAIN}"
         )
     lengths = ids.value_lengths().to_numpy()
     bounds = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])

@@ -1,4 +1,4 @@
-"""What a model says of texts, and what they are: read without torch."""
+"""Read predictions and gold labels, without torch."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from retune.core.files import read_json_lines
 from retune.core.numerics import Doubles, exp
 from retune.tasks.sentiment.texts.examples import THRESHOLD, read_examples
 
-#: Of the predictions, in their folder.
+#: The file of the predictions, in their folder.
 FILE = "predictions.jsonl"
 
 
@@ -26,7 +26,7 @@ class Gold:
 
 
 def positive_probabilities(logits: Doubles) -> Doubles:
-    """The softmax's second column (N,) of logits (N, 2), to the same bits everywhere."""
+    """The second column (N,) of the softmax of logits (N, 2), with the same bits everywhere."""
     difference = logits[:, 1] - logits[:, 0]
     small = exp(-np.abs(difference))
     positive: Doubles = np.where(difference > 0, 1.0, small) / (1.0 + small)
@@ -34,12 +34,12 @@ def positive_probabilities(logits: Doubles) -> Doubles:
 
 
 def answers(positive: Doubles) -> NDArray[np.int64]:
-    """The labels (N,) that probabilities (N,) of being positive stand for."""
+    """The labels (N,) for probabilities (N,) of being positive."""
     return (positive > THRESHOLD).astype(np.int64)
 
 
 def read_gold(raw: Path) -> Gold:
-    """Ids and labels of the validation texts in `raw`."""
+    """Read ids and labels of the validation texts in `raw`."""
     pairs = [(example.id, example.label) for example in read_examples(raw / "validation.jsonl")]
     if not pairs:
         raise RetuneError(f"{raw}: no validation text; check sentiment.download")
@@ -47,20 +47,20 @@ def read_gold(raw: Path) -> Gold:
 
 
 def read_seeds(folders: Mapping[int, Path], gold: Gold) -> dict[int, Doubles]:
-    """By seed, the probabilities (N,) that the texts of `gold` are positive.
+    """Read, by seed, the probabilities (N,) that the texts of `gold` are positive.
 
     Raises:
-        RetuneError: a folder has other texts, or two are of one and the same model.
+        RetuneError: a folder has other texts, or two folders belong to the same model.
     """
     _require_own_models(folders)
     return {seed: _read(folder / FILE, gold) for seed, folder in folders.items()}
 
 
 def seed_folders(folder: Path, seeds: list[int]) -> dict[int, Path]:
-    """The folder of each seed in that of a variant.
+    """The folder of each seed in the folder of a variant.
 
     Raises:
-        RetuneError: there is no seed, or one stands twice.
+        RetuneError: there is no seed, or one is named twice.
     """
     if not seeds or len(set(seeds)) < len(seeds):
         raise RetuneError(
@@ -93,7 +93,7 @@ def _read(path: Path, gold: Gold) -> Doubles:
 
 
 def _require_own_models(folders: Mapping[int, Path]) -> None:
-    """A run that counts twice would make the spread too small."""
+    """Refuse a model that counts twice, which would make the spread too small."""
     seeds: dict[str, list[str]] = {}
     for seed, folder in folders.items():
         model = manifests.read(folder)["inputs"]["model"]

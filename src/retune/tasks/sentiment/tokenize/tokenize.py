@@ -1,4 +1,4 @@
-"""Stage `tokenize`: texts to token ids, cut where they are too long, with what was cut counted."""
+"""Stage `tokenize`: turn texts into token ids, and count those that had to be cut."""
 
 import itertools
 from collections.abc import Iterable
@@ -25,7 +25,7 @@ _BATCH = 1000  # texts tokenized at a time: bounds memory, changes no output
 class TokenizeParams:
     """Section `sentiment.tokenize`.
 
-    Of a text of more than `max_length` tokens, with the special ones, the first are kept.
+    Texts are cut to `max_length` tokens, special ones included.
     """
 
     max_length: Positive
@@ -40,9 +40,9 @@ def tokenize(
     tokenizer: "PreTrainedTokenizerFast",
     params: TokenizeParams,
 ) -> str:
-    """Write `features` (a folder: an Arrow file a split, the tokenizer) and what they are.
+    """Write `features` (a folder with an Arrow file per split and the tokenizer) and their counts.
 
-    The train split is that of `augmented`, the validation split that of `raw`.
+    The train split is read from `augmented`, the validation split from `raw`.
 
     Raises:
         RetuneError: `max_length` leaves no room or is more than the tokenizer is made for, a
@@ -66,7 +66,7 @@ def tokenize(
 
 @dataclass
 class Counts:
-    """What the texts of a split came to."""
+    """Counts of the texts of a split."""
 
     split: str
     texts: int = 0
@@ -100,12 +100,12 @@ class Counts:
 
 
 class Reader:
-    """Makes token ids of texts, with one tokenizer and one greatest length."""
+    """Turns texts into token ids, with one tokenizer and one maximum length."""
 
     def __init__(self, tokenizer: "PreTrainedTokenizerFast", max_length: int) -> None:
         self._backend = tokenizer.backend_tokenizer
         self._backend.no_padding()
-        # tokenizers puts the special tokens around what it has cut.
+        # The special tokens are added after the cut.
         self._backend.enable_truncation(max_length)
         # "[SEP]" in a text is text, and must not end it.
         self._backend.encode_special_tokens = True
@@ -118,7 +118,7 @@ class Reader:
 
 
 def reader(tokenizer: "PreTrainedTokenizerFast", params: TokenizeParams) -> Reader:
-    """The reader that `params` asks for.
+    """Make the reader that `params` asks for.
 
     Raises:
         RetuneError: `max_length` leaves no room, or is more than the tokenizer is made for.
@@ -161,7 +161,7 @@ def _batches(examples: Iterable[Example]) -> Iterable[list[Example]]:
 
 
 def _require_tokens(train: Counts, path: Path) -> None:
-    """A text of which nothing is left teaches a label for nothing."""
+    """Refuse training texts without tokens: their labels would have no input."""
     if train.without_tokens:
         raise RetuneError(
             f"{path}: the tokenizer keeps nothing of the text of {listed(train.without_tokens)}, "

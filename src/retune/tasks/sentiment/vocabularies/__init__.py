@@ -1,6 +1,6 @@
 """Tokenizers by name: a module each, with `Params` and `tokenizer(params, checkpoint, texts)`.
 
-`checkpoint` is the section `sentiment.checkpoint`, and `texts` are the texts of the train split.
+`checkpoint` is the section `sentiment.checkpoint`; `texts` are the texts of the train split.
 """
 
 from retune.core.errors import RetuneError

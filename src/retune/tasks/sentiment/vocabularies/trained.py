@@ -1,8 +1,8 @@
-"""Byte pairs of the train texts (Sennrich et al. 2016, over bytes), with or without upper case.
+"""A byte-pair vocabulary trained on the train texts (Sennrich et al. 2016), cased or uncased.
 
-For models without a pretrained encoder. Two vocabularies that differ in `cased` alone show what
-upper case is to a model. Word pieces would not do: `tokenizers` numbers pieces inside words
-in the order of a hash table, so that each training gives another vocabulary.
+It is for models without a pretrained encoder. Two vocabularies that only differ in `cased` show
+what upper case contributes. WordPiece is not used, because `tokenizers` numbers its pieces in the
+order of a hash table, so that each training gives another vocabulary.
 """
 
 from collections.abc import Iterable
@@ -26,8 +26,8 @@ _LONGEST = 1_000_000
 class Params:
     """Section `sentiment.vocabularies.trained`.
 
-    `size` pieces, of which every byte is one; fewer where the texts have no more pairs. Without
-    `cased` texts are read in lower case and without accents, as by BERT's uncased checkpoints.
+    `size` is the number of pieces, each byte included; short texts give fewer. Without `cased`,
+    texts are lowercased and lose their accents, as in BERT's uncased models.
     """
 
     size: Annotated[int, Field(ge=256 + len(_SPECIALS))]
@@ -37,7 +37,7 @@ class Params:
 def tokenizer(
     params: Params, checkpoint: CheckpointParams, texts: Iterable[str]
 ) -> "PreTrainedTokenizerFast":
-    """A tokenizer trained on `texts`, the same one for the same texts; not of `checkpoint`."""
+    """Train a tokenizer on `texts`; the same texts give the same one. `checkpoint` is not used."""
     del checkpoint
     from tokenizers import (
         Tokenizer,

@@ -1,4 +1,4 @@
-"""Which reference answers have more tokens than an answer may have."""
+"""Find reference answers that have more tokens than an answer may have."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -21,13 +21,13 @@ class Answered(Protocol):
         """First character of each reference answer, and the one behind its last."""
 
 
-def out_of_reach(
+def note_long_answers(
     examples: Iterable[AnsweredPassage], parts: Iterable[Part], longest: int, lost: list[str]
 ) -> Iterator[Part]:
-    """Pass on `parts`, and add to `lost` the questions that no span can answer word for word.
+    """Yield `parts`, and add to `lost` the questions that no allowed span can answer exactly.
 
-    These are the ids of questions whose reference answers all have more than `longest`
-    tokens. `examples` are those of the parts, in the same order.
+    These are questions whose reference answers all have more than `longest` tokens. `examples` are
+    the questions of the parts, in the same order.
     """
     examples = iter(examples)
     for windows, logits in parts:
@@ -39,10 +39,10 @@ def out_of_reach(
 
 
 def shortest_answers(questions: Sequence[Answered], windows: Windows, bounds: Longs) -> Longs:
-    """Tokens of the shortest answer of each of N questions, 0 where there is none, shape (N,).
+    """Tokens of the shortest answer of each of N questions, 0 if there is none, shape (N,).
 
-    Of an answer that no window holds whole those of its longest part count. Question i has
-    the windows [bounds[i], bounds[i + 1]).
+    If no window holds an answer whole, its longest part counts. Question i has the windows
+    [bounds[i], bounds[i + 1]).
     """
     rows = [(row, *span) for row, question in enumerate(questions) for span in question.spans]
     found = np.zeros(len(questions), np.int64)

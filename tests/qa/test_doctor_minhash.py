@@ -1,6 +1,6 @@
 import random
 
-from retune.tools.data_doctor.minhash import Neighbours
+from retune.tools.data_doctor.minhash import MinHashIndex
 
 WORDS = [f"word{n}" for n in range(2000)]
 
@@ -12,7 +12,7 @@ def contexts(count: int, length: int = 80) -> list[list[str]]:
 
 def test_a_context_with_a_few_other_words_is_near_and_with_many_is_not() -> None:
     texts = contexts(300)
-    known = Neighbours(map(" ".join, texts))
+    known = MinHashIndex(map(" ".join, texts))
     for words in texts:
         few = [word if place not in {9, 40} else "new" for place, word in enumerate(words)]
         near = known.nearest(" ".join(few))
@@ -24,19 +24,19 @@ def test_a_context_with_a_few_other_words_is_near_and_with_many_is_not() -> None
 
 
 def test_case_and_punctuation_do_not_tell_contexts_apart() -> None:
-    known = Neighbours(["The Rhine is long; very long."])
+    known = MinHashIndex(["The Rhine is long; very long."])
     assert known.nearest("the RHINE is long: very long") == ("The Rhine is long; very long.", 1.0)
 
 
 def test_scripts_without_spaces_are_compared_by_letter() -> None:
     context = "一二三四五六七八九十百千万零年月日时分秒"
-    near = Neighbours([context]).nearest(context + "东")
+    near = MinHashIndex([context]).nearest(context + "东")
     assert near is not None
     assert near[0] == context
 
 
 def test_short_and_empty_contexts_are_compared_too() -> None:
-    known = Neighbours(["abc", "!"])
+    known = MinHashIndex(["abc", "!"])
     assert known.nearest("abc") == ("abc", 1.0)
     assert known.nearest("abd") is None
     assert known.nearest("?") == ("!", 1.0)
@@ -44,6 +44,6 @@ def test_short_and_empty_contexts_are_compared_too() -> None:
 
 def test_many_contexts_that_share_all_are_found_without_comparing_them_all() -> None:
     same = " ".join(WORDS[:80])
-    known = Neighbours(f"{same} {number}" for number in range(500))
+    known = MinHashIndex(f"{same} {number}" for number in range(500))
     assert known.nearest(same) is not None
     assert max(map(len, known._buckets.values())) <= 4
