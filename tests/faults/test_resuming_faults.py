@@ -20,8 +20,8 @@ from retune.core.errors import RetuneError
 from retune.core.manifests import seal
 from retune.tasks.qa.models import bilstm_attention, transformer_encoder
 from retune.tasks.qa.train.evaluation import Evaluation
-from retune.tasks.qa.train.train import SpanTrainer
 from retune.training.resume import Checkpoints, run_key
+from retune.training.trainer import JointTrainer
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def train_killed(data: Path, folder: Path, kill: tuple[int, type, str], **case: 
         run(data, folder, resumable=True, **case)
 
 
-STEP, SAVE = (SpanTrainer, "training_step"), (SpanTrainer, "_save_rng_state")
+STEP, SAVE = (JointTrainer, "training_step"), (JointTrainer, "_save_rng_state")
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_killed_in_a_step(
         pytest.param((1, *SAVE), None, id="T02 killed in the first save"),
         pytest.param((3, *SAVE), 2, id="T02 killed in a save"),
         pytest.param((4, *SAVE), 3, id="T02 killed in the save of an epoch"),
-        pytest.param((3, SpanTrainer, "_save_state"), 2, id="T02 killed at the end of a save"),
+        pytest.param((3, JointTrainer, "_save_state"), 2, id="T02 killed at the end of a save"),
         pytest.param((1, Evaluation, "__call__"), 3, id="T10 killed in an evaluation"),
         pytest.param((2, Evaluation, "__call__"), 7, id="T10 killed in a later evaluation"),
         pytest.param((1, Checkpoints, "remove"), 12, id="T01 killed after all is written"),
@@ -148,16 +148,16 @@ def test_killed_again_and_again(
 def script_scores(monkeypatch: pytest.MonkeyPatch, f1s: list[float]) -> None:
     """Let the evaluation after epoch n report the n-th F1, in whichever process it is."""
 
-    def score(trainer: SpanTrainer) -> dict[str, float]:
+    def score(trainer: JointTrainer) -> dict[str, float]:
         return {"loss": 1.0, "exact_match": 0.0, "f1": f1s[round(trainer.state.epoch or 0) - 1]}
 
-    original = SpanTrainer.evaluate
+    original = JointTrainer.evaluate
 
-    def evaluate(self: SpanTrainer, *arguments: Any, **options: Any) -> dict[str, float]:
+    def evaluate(self: JointTrainer, *arguments: Any, **options: Any) -> dict[str, float]:
         self.score = lambda: score(self)  # type: ignore[assignment]
         return original(self, *arguments, **options)
 
-    monkeypatch.setattr(SpanTrainer, "evaluate", evaluate)
+    monkeypatch.setattr(JointTrainer, "evaluate", evaluate)
 
 
 @pytest.mark.parametrize(
@@ -327,15 +327,15 @@ def test_a_full_disk_leaves_the_checkpoint_before(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    original = SpanTrainer._save_scaler
+    original = JointTrainer._save_scaler
 
-    def fill(self: SpanTrainer, folder: str) -> None:
+    def fill(self: JointTrainer, folder: str) -> None:
         if self.state.global_step == 3:
             raise error
         original(self, folder)
 
     with monkeypatch.context() as patch, pytest.raises(RetuneError) as raised:
-        patch.setattr(SpanTrainer, "_save_scaler", fill)
+        patch.setattr(JointTrainer, "_save_scaler", fill)
         run(data, tmp_path, resumable=True, **CASES["dropout"])
     assert "cannot write the checkpoint of step 3" in str(raised.value)
     assert "MB are free there. Make room and run again" in str(raised.value)

@@ -24,10 +24,11 @@ from retune.tasks.sentiment.predict.batches import Collator
 from retune.tasks.sentiment.predict.predict import PredictParams, logits_of, predict
 from retune.tasks.sentiment.texts.features import Rows, read_rows
 from retune.tasks.sentiment.texts.outputs import positive_probabilities
-from retune.tasks.sentiment.train.train import Evaluation, LabelTrainer
+from retune.tasks.sentiment.train.train import Evaluation
 from retune.training.distributed import Share
 from retune.training.resume import Checkpoints
 from retune.training.seeding import seed_everything
+from retune.training.trainer import JointTrainer
 
 
 @pytest.fixture(
@@ -102,7 +103,7 @@ def test_a_killed_training_goes_on_to_the_same_bytes(
 ) -> None:  # fmt: skip
     monkeypatch.setenv("RETUNE_CHECKPOINT_SECONDS", "0")
     call, method = kill
-    owner: Any = Checkpoints if method == "remove" else LabelTrainer
+    owner: Any = Checkpoints if method == "remove" else JointTrainer
     with killed_at(call, owner, method):
         run(data, tmp_path, **settings, resumable=True)
     # A run with another seed never goes on from these checkpoints.

@@ -110,11 +110,12 @@ def is_bundle(model: PreTrainedModel) -> bool:
 
 
 def publish(
-    checkpoint: Path, target: Path, base: CheckpointParams, tokenizer: "PreTrainedTokenizerFast"
-) -> None:
+    checkpoint: Path, target: Path, tokenizer: "PreTrainedTokenizerFast", base: CheckpointParams
+) -> Path:
     """Make a bundle of `checkpoint`, which `save_pretrained` wrote of a model with parts.
 
-    Its weights are not looked at: see `retune.training.arguments.require_finite`.
+    Returns:
+        the file that has the weights, which are not checked.
     """
     config = read_json(checkpoint / "config.json")
     below = {"name": base.name, "revision": base.revision, "sha256": weights_sum(base)}
@@ -126,6 +127,7 @@ def publish(
         write_json(folder / "config.json", config)
         shutil.copyfile(checkpoint / WEIGHTS, folder / FILE)
         tokenizer.save_pretrained(folder)
+    return target / FILE
 
 
 def weights_sum(base: CheckpointParams) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from safetensors import safe_open
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import (
     AutoConfig,
     AutoModelForQuestionAnswering,
@@ -143,6 +143,27 @@ def load_encoder_embeddings(folder: Path) -> Tensor:
     )
 
 
+def initial_embeddings(folder: Path, vocabulary_size: int, *, pretrained: bool) -> Tensor | None:
+    """The embeddings (V, H) of the encoder in `folder`, if they are wanted.
+
+    Raises:
+        RetuneError: they are absent, or fewer than the `vocabulary_size` ids.
+    """
+    if not pretrained:
+        return None
+    words = load_encoder_embeddings(folder)
+    require_vocabulary(words.shape[0], vocabulary_size, folder)
+    return words
+
+
+@torch.no_grad()
+def fill(embedding: nn.Embedding, words: Tensor | None, *, freeze: bool = False) -> None:
+    """Put `words`, if any, into a fresh embedding, and freeze it if asked to."""
+    if words is not None:
+        embedding.weight.copy_(words)
+    embedding.weight.requires_grad_(not freeze)
+
+
 def load_trained(auto_class: Any, folder: Path) -> PreTrainedModel:
     """The trained model of `auto_class` in `folder`, float32, in evaluation mode (no dropout).
 
@@ -170,7 +191,7 @@ def load_trained(auto_class: Any, folder: Path) -> PreTrainedModel:
         if differing:  # transformers draws what is missing at random
             raise RetuneError(
                 f"{folder}: config.json and {WEIGHTS} differ in {listed(differing, 3)}; they "
-                "do not belong together: run the train stage"
+                "do not belong together: run the stage that writes it"
             )
         require_readable(model.eval())
     whole: PreTrainedModel = model

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from retune.core.errors import RetuneError
+
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
@@ -12,6 +14,20 @@ def max_positions(model: "PreTrainedModel") -> int | None:
     if size is None or size < 0:  # XLNet, whose positions are relative, says -1
         return None
     return size - first_position(model)
+
+
+def require_positions(model: "PreTrainedModel", length: int, setting: str) -> None:
+    """Check that `model` can read inputs of `length` tokens, which a `setting` allows.
+
+    Raises:
+        RetuneError: it has fewer positions.
+    """
+    positions = max_positions(model)
+    if positions is not None and length > positions:
+        raise RetuneError(
+            f"{setting}: {length} tokens are more than the {positions} positions of the model; "
+            "lower it"
+        )
 
 
 def first_position(model: "PreTrainedModel") -> int:

@@ -18,16 +18,27 @@ def id_count(tokenizer: "PreTrainedTokenizerFast") -> int:
     return max(len(tokenizer), 1 + max(tokenizer.get_vocab().values(), default=-1))
 
 
-def require_vocabulary(rows: int, vocabulary_size: int, folder: Path) -> None:
+def require_vocabulary(
+    rows: int,
+    vocabulary_size: int,
+    model: Path | str,
+    remedy: str = "the two do not belong together",
+) -> None:
     """Check that `rows` embeddings are enough for the tokenizer's `vocabulary_size` ids.
+
+    Args:
+        rows: embeddings of the model.
+        vocabulary_size: `id_count` of the tokenizer.
+        model: its folder or name, for the message.
+        remedy: the end of the message.
 
     Raises:
         RetuneError: some ids would have no embedding.
     """
     if rows < vocabulary_size:
         raise RetuneError(
-            f"{folder} has embeddings for {rows} tokens, but its tokenizer has "
-            f"{vocabulary_size}; the two do not belong together"
+            f"{model} has embeddings for {rows} tokens, but its tokenizer has {vocabulary_size}; "
+            f"{remedy}"
         )
 
 
