@@ -203,7 +203,7 @@ def test_a_killed_training_goes_on_to_the_same_bytes(
         run(data, tmp_path, resumable=True)
     capsys.readouterr()
     assert outputs(run(data, tmp_path, resumable=True)) == unbroken[task]
-    assert ("going on from step" in capsys.readouterr().err) == (kill != (1, "training_step"))
+    assert ("resuming from step" in capsys.readouterr().err) == (kill != (1, "training_step"))
 
 
 @pytest.mark.parametrize("task", list(RUNS))

@@ -108,7 +108,7 @@ def test_killed_in_a_step(
 
 
 @pytest.mark.parametrize(
-    ("kill", "goes_on_from"),
+    ("kill", "resumes_from"),
     [
         pytest.param((1, *SAVE), None, id="T02 killed in the first save"),
         pytest.param((3, *SAVE), 2, id="T02 killed in a save"),
@@ -121,7 +121,7 @@ def test_killed_in_a_step(
 )
 def test_killed_elsewhere(
     kill: tuple[int, type, str],
-    goes_on_from: int | None,
+    resumes_from: int | None,
     data: Path,
     tmp_path: Path,
     unbroken: Callable[[str], dict[str, str]],
@@ -131,10 +131,10 @@ def test_killed_elsewhere(
     capsys.readouterr()
     assert outputs(run(data, tmp_path, resumable=True, **CASES["dropout"])) == unbroken("dropout")
     said = capsys.readouterr().err
-    if goes_on_from is None:
-        assert "going on from" not in said
+    if resumes_from is None:
+        assert "resuming from" not in said
     else:
-        assert f"going on from step {goes_on_from}\n" in said
+        assert f"resuming from step {resumes_from}\n" in said
 
 
 def test_killed_again_and_again(
@@ -254,7 +254,7 @@ def test_another_training_does_not_go_on(
         run(data, tmp_path, resumable=True, **(CASES["dropout"] | changes))
     assert "going on" not in capsys.readouterr().err
     run(data, tmp_path, resumable=True, **CASES["dropout"])  # the first one still can
-    assert "going on from step 5" in capsys.readouterr().err
+    assert "resuming from step 5" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("task", ["qa", "sentiment"])
@@ -342,7 +342,7 @@ def test_a_full_disk_leaves_the_checkpoint_before(
     assert [path.name for path in tmp_path.glob("checkpoints/*/*")] == ["checkpoint-2"]
     capsys.readouterr()
     assert outputs(run(data, tmp_path, resumable=True, **CASES["dropout"])) == unbroken("dropout")
-    assert "going on from step 2" in capsys.readouterr().err
+    assert "resuming from step 2" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("file", [pytest.param("metrics.json", id="T02 killed in DVCLive's log")])

@@ -282,5 +282,5 @@ def test_the_stopwatch_leaves_pauses_out() -> None:
     times = iter([0.0, 10.0, 25.0, 40.0])
     watch = Stopwatch(100.0, lambda: next(times))
     watch.pause()
-    watch.go_on()
+    watch.resume()
     assert watch.seconds == 125.0

@@ -112,10 +112,10 @@ def test_a_killed_training_goes_on_to_the_same_bytes(
         shutil.copytree(tmp_path / "checkpoints", copy / "checkpoints")
         capsys.readouterr()
         run(data, copy, **settings, resumable=True, seed=2)
-        assert "going on from step" not in capsys.readouterr().err
+        assert "resuming from step" not in capsys.readouterr().err
     capsys.readouterr()
     assert outputs(run(data, tmp_path, **settings, resumable=True)) == unbroken
-    assert ("going on from step" in capsys.readouterr().err) == (kill != (1, "training_step"))
+    assert ("resuming from step" in capsys.readouterr().err) == (kill != (1, "training_step"))
 
 
 def test_training_stops_and_the_best_epoch_by_accuracy_is_kept(

@@ -128,7 +128,9 @@ def fit(
     end = trainer.train_to_the_end(setup.begun)
     if not setup.arguments.should_save:
         return ""
-    checkpoint = _best(setup.checkpoints[end.best_step], task)
+    checkpoint = setup.checkpoints[end.best_step]
+    for extension in task.extensions:
+        checkpoint = extension.published(checkpoint)
     require_finite(load_file(checkpoint / WEIGHTS), params.section)
     weights = publish(checkpoint, results.model, task.tokenizer)
     sizes = {**trainer.sizes, **(costs or {}), weights_key: weights.stat().st_size}
@@ -139,13 +141,6 @@ def fit(
     setup.checkpoints.remove()
     unit = task.unit.replace("_", " ")
     return f"best epoch {row['epoch']:.0f}: {told}; {speed:.1f} {unit}/s"
-
-
-def _best(checkpoint: Path, task: Task) -> Path:
-    """The folder in the best checkpoint that has the weights to publish."""
-    for extension in task.extensions:
-        checkpoint = extension.published(checkpoint)
-    return checkpoint
 
 
 def _report(

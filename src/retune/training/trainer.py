@@ -226,7 +226,7 @@ class JointTrainer(ResumableTrainer):
         self.control = self.callback_handler.on_evaluate(
             self.args, self.state, self.control, metrics
         )
-        self.stopwatch.go_on()
+        self.stopwatch.resume()
         return metrics
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:

@@ -4,7 +4,7 @@ Every word gets a tag (Tjong Kim Sang & De Meulder 2003, CoNLL). The epoch with 
 entities is kept. The adapter's bundle includes its head.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
@@ -126,26 +126,36 @@ def train_entities(
         unit="sentence_parts", best_metric="f1", padded=True,
     )  # fmt: skip
 
-    def conclude(_before: Scores, _best: Scores) -> str:
-        model.load_state_dict(load_file(results.model / bundles.FILE), strict=False)
-        loss, scores = evaluation(Share())
-        counts = [_counts(split, reader) for split, reader in
-                  zip((train, validation), readers, strict=True)]  # fmt: skip
-        details = dict(zip(("train", "validation"), counts, strict=True))
-        write_json(metrics, _report(loss, scores, details | repetitions(train, validation)))
-        for place in (place for reader in readers for place in reader.without_pieces[:1]):
-            say(f"{place}: nothing for the tokenizer; read as unknown")
-        overall = scores.overall
-        return (
-            f"precision {overall.precision:.2f}, recall {overall.recall:.2f}, F1 {overall.f1:.2f}"
-        )
-
+    counts = [_counts(split, reader) for split, reader in
+              zip((train, validation), readers, strict=True)]  # fmt: skip
+    details: dict[str, Any] = dict(zip(("train", "validation"), counts, strict=True))
+    details |= repetitions(train, validation)
     if settings is not None:
         settings = {**settings, "files": [s.sha256 for split in sources for s in split]}
     return fit(
         task, results, params, seed, settings, reads=[language] if language else [],
-        publish=partial(bundles.publish, base=base), weights_key="bundle_bytes", conclude=conclude,
+        publish=partial(bundles.publish, base=base), weights_key="bundle_bytes",
+        conclude=partial(_conclude, results.model, metrics, evaluation, details),
     )  # fmt: skip
+
+
+def _conclude(
+    bundle: Path,
+    metrics: Path,
+    evaluation: "Tagging",
+    details: Mapping[str, Any],
+    _before: Scores,
+    _best: Scores,
+) -> str:
+    """Score the published adapter, write the metrics, and return the scores in words."""
+    evaluation.model.load_state_dict(load_file(bundle / bundles.FILE), strict=False)
+    loss, scores = evaluation(Share())
+    write_json(metrics, _report(loss, scores, details))
+    for split in ("train", "validation"):
+        for place in details[split]["places_without_pieces"][:1]:
+            say(f"{place}: nothing for the tokenizer; read as unknown")
+    overall = scores.overall
+    return f"precision {overall.precision:.2f}, recall {overall.recall:.2f}, F1 {overall.f1:.2f}"
 
 
 def _counts(sentences: Sequence[Sentence], reader: WordReader) -> dict[str, Any]:
@@ -204,7 +214,7 @@ class Tagging:
         sentences: Sequence[Sentence],
         parts: Sequence[Part],
         tags: Sequence[str],
-        collate: Any,
+        collate: Callable[[Sequence[Part]], Batch],
         params: EntitiesParams,
     ) -> None:
         self.model, self.sentences, self.parts = model, sentences, parts
@@ -235,8 +245,7 @@ class Tagging:
         size = self.params.eval_batch_size
 
         def collate(rows: Sequence[int]) -> Batch:
-            batch: Batch = self.collate([parts[row] for row in rows])
-            return batch
+            return self.collate([parts[row] for row in rows])
 
         with evaluating(self.model, self.params.precision) as device:
             for rows, batch in batches(order, size, collate, device):
