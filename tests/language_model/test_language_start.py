@@ -70,7 +70,7 @@ def test_same_seed_same_bytes_and_another_seed_others(data: Path, tmp_path: Path
 
 
 def test_a_model_that_cannot_read_a_block_is_refused(data: Path, tmp_path: Path) -> None:
-    message = r"tokenize\.block_size: blocks of 16 tokens are more than the 15 positions of the mod"
+    message = r"tokenize\.block_size: 16 tokens are more than the 15 positions of the mod"
     with pytest.raises(RetuneError, match=message):
         begin(data, tmp_path / "model", positions=15)
     assert not (tmp_path / "model").exists()

@@ -15,7 +15,7 @@ Batch = dict[str, Any]
 
 
 def padded_length(length: int, most: int | None, step: int = LENGTH_STEP) -> int:
-    """The next multiple of `step`, but not more than `most`."""
+    """`length` rounded up to a multiple of `step`, but at most `most`."""
     size = -(-length // step) * step
     return min(size, most or size)
 

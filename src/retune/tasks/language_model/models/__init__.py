@@ -1,4 +1,4 @@
-"""Models that tell the next token of (B, T) tokens, one file each.
+"""Models that predict the next token of (B, T) tokens, one file each.
 
 To add one, write `language_model/models/<name>.py` with
 

@@ -67,7 +67,7 @@ class EntitiesParams(OptimizationParams):
     """Section `adapters.entities`.
 
     `train` and `validation` are CoNLL files. Each is the name of a file in `folder`, which is a dep
-    of the stage, or a list of such files and URLs with their SHA-256. Sentences of more than
+    of the stage, or a list of such files and of URLs with their SHA-256. Sentences of more than
     `max_length` tokens are cut between words. `dropout` replaces every dropout probability of the
     encoder; null keeps its own.
     """
@@ -169,7 +169,7 @@ def _sources(folder: Path, files: Sequence[File]) -> list[Source]:
 
 
 def _sentences(sources: Sequence[Source]) -> list[Sentence]:
-    """Return the sentences of a split's files, which still have their sums after reading."""
+    """Read the sentences of a split's files, and check that the files did not change."""
     states = summed(source.path for source in sources)
     sentences = [found for source in sources for found in read_sentences(source.path)]
     require_unchanged(states)

@@ -1,7 +1,7 @@
 """Stage `predict`: start and end logits of every evaluation window, part by part.
 
-`logits.npy` has shape (tokens of all windows, 2), float32, window after window in the
-order of the features, padding left out; `windows.json` counts both.
+`logits.npy` has shape (tokens of all windows, 2), float32, without padding and in the order of the
+features; `windows.json` counts windows and tokens.
 """
 
 from collections.abc import Callable, Sequence
@@ -75,12 +75,11 @@ def predict_part(
 ) -> NDArray[np.float32]:
     """Start and end logits of the windows in `part`, shape (tokens, 2).
 
-    Windows of similar length are taken together; where a window's logits stand depends on
-    its place in `part` only. `on_batch` receives start logits (B, T), end logits (B, T) and
-    the batch.
+    Batches have windows of similar length; the result is in the order of `part`. `on_batch`
+    receives start logits (B, T), end logits (B, T) and the batch.
 
     Raises:
-        RetuneError: where a logit is not finite.
+        RetuneError: a logit is not finite.
     """
     output = np.empty((part.tokens, 2), np.float32)
     bounds = part.window_tokens().tolist()
@@ -105,7 +104,7 @@ def predict_part(
 
 
 def window_rows(part: Features, rows: Sequence[int]) -> list[dict[str, Any]]:
-    """The windows `rows` of `part`, as `Collator` takes them."""
+    """The windows `rows` of `part` for a `Collator`."""
     bounds = part.window_tokens()
     return [
         {
@@ -119,12 +118,12 @@ def window_rows(part: Features, rows: Sequence[int]) -> list[dict[str, Any]]:
 
 
 def _header(tokens: int) -> dict[str, Any]:
-    """What a .npy file says of itself: float32, shape (tokens, 2)."""
+    """The header of a .npy file: float32, shape (tokens, 2)."""
     return {"descr": "<f4", "fortran_order": False, "shape": (tokens, 2)}
 
 
 def _place(part: Features, first: int, token: int) -> str:
-    """Where a token of `part` stands, whose first window has the number `first`."""
+    """The window and the line of a token of `part`, whose first window has number `first`."""
     window = int(np.searchsorted(part.window_tokens(), token, side="right")) - 1
     line = part.example[window] + 1
     return f"window {first + window}, of the question in line {line} of validation.jsonl"

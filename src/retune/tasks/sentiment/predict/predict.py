@@ -1,7 +1,7 @@
 """Stage `predict`: the logits of every validation text and its probability of being positive.
 
-A line of `predictions.jsonl` is a text, in the order of the raw data: `id`, `logits` (of the
-labels, in the order of `LABELS`) and `positive`, the softmax's probability.
+A line of `predictions.jsonl` is a text, in the order of the raw data. It has `id`, `logits` (in the
+order of `LABELS`) and `positive`, the softmax's probability.
 """
 
 from collections.abc import Sequence
@@ -41,11 +41,11 @@ class PredictParams:
 def predict(
     raw: Path, features: Path, model: "PreTrainedModel", predictions: Path, params: PredictParams
 ) -> str:
-    """Write what `model` says of the validation texts to the folder `predictions`.
+    """Write the predictions of `model` for the validation texts to the folder `predictions`.
 
     Raises:
         RetuneError: features and raw data differ in their texts, the model is for another
-            tokenizer, or a logit is no number.
+            tokenizer, or a logit is not finite.
     """
     from retune.models.checkpoints import load_tokenizer
 
@@ -81,7 +81,7 @@ def probabilities_of_ids(
     params: PredictParams,
     input_ids: Sequence[Sequence[int]],
 ) -> list[float]:
-    """P(positive) of each text, of which the token ids are given."""
+    """P(positive) of each text, given its token ids."""
     rows = Rows.without_labels(input_ids)
     logits = logits_of(model, rows, collate, params, quiet=True)
     return positive_probabilities(logits).tolist()  # type: ignore[no-any-return]
@@ -96,12 +96,12 @@ def logits_of(
     *,
     quiet: bool = False,
 ) -> Doubles:
-    """The logits (N, 2) of the texts `numbers` of `rows`, or of all; exactly those of float32.
+    """The logits (N, 2), computed in float32, of the texts `numbers` of `rows`, or of all.
 
-    Texts of similar length are taken together; unless `quiet`, a bar shows how far it is.
+    Batches have texts of similar length. A bar shows the progress unless `quiet`.
 
     Raises:
-        RetuneError: where a logit is not finite.
+        RetuneError: a logit is not finite.
     """
     chosen = np.asarray(range(len(rows)) if numbers is None else numbers, np.int64)
     logits = np.empty((len(chosen), len(LABELS)), np.float32)
