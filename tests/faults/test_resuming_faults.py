@@ -20,7 +20,8 @@ from retune.core.errors import RetuneError
 from retune.core.manifests import seal
 from retune.tasks.qa.models import bilstm_attention, transformer_encoder
 from retune.tasks.qa.train.evaluation import Evaluation
-from retune.training.resume import Checkpoints, run_key
+from retune.training.resume import Checkpoints
+from retune.training.run_key import run_key
 from retune.training.trainer import JointTrainer
 
 
@@ -262,7 +263,7 @@ def test_the_key_is_of_the_code_that_the_stage_uses_and_of_no_command(task: str)
     """An edit of the report or of another variant leaves the checkpoints of a killed training."""
     code = (
         f"import json, stages.{task}.train, retune.tasks.{task}.models.lstm\n"
-        "from retune.training.resume import code_files\n"
+        "from retune.training.run_key import code_files\n"
         "print(json.dumps([str(path) for path in code_files()]))"
     )
     done = subprocess.run(
@@ -286,7 +287,7 @@ def test_other_data_or_code_make_another_key(
     change: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(data / "raw", tmp_path / "raw")
-    monkeypatch.setattr("retune.training.resume.code_files", lambda: [tmp_path / "x.py"])
+    monkeypatch.setattr("retune.training.run_key.code_files", lambda: [tmp_path / "x.py"])
     (tmp_path / "x.py").write_text("one")
     key = run_key({"seed": 1}, tmp_path / "raw")
     assert key == run_key({"seed": 1}, tmp_path / "raw")

@@ -123,9 +123,9 @@ def spread(by_seed: Mapping[int, float]) -> dict[str, float | None]:
 
 
 def warnings(variants: Sequence[Variant], headings: Mapping[str, str]) -> list[str]:
-    """A warning for each gap that the noise of seeds may explain, and for unknown noise.
+    """A sentence for each gap that the noise of seeds may explain, and where it is unknown.
 
-    `headings` names the compared scores.
+    `headings` names the scores that are compared.
     """
     found = gaps(variants, headings)
     sentences = [
@@ -143,7 +143,7 @@ def warnings(variants: Sequence[Variant], headings: Mapping[str, str]) -> list[s
 
 
 def digits(key: str) -> int:
-    """The number of digits that a figure is shown with after the decimal point."""
+    """Return how many digits of a figure are shown after the decimal point."""
     return 4 if key in FRACTIONS else 2
 
 

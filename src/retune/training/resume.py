@@ -5,8 +5,6 @@ named by everything that the training depends on, so that no other training find
 appears by rename after its manifest is written; an incomplete one is never used.
 """
 
-import hashlib
-import json
 import os
 import re
 import shutil
@@ -26,7 +24,7 @@ from transformers.trainer_callback import ExportableState
 
 from retune.core import manifests
 from retune.core.errors import RetuneError
-from retune.core.files import flush, flush_entry, remove, sha256
+from retune.core.files import flush, flush_entry, remove
 from retune.core.terminal_text import say
 from retune.training.arguments import Stopwatch
 from retune.training.distributed import Share
@@ -34,43 +32,7 @@ from retune.training.distributed import Share
 SETTING = "RETUNE_CHECKPOINT_SECONDS"
 _SECONDS = 120.0
 
-#: Folders of a task that hold modules for params to choose among.
-_CHOICES = ("models", "datasets", "augmenting", "vocabularies")
 _TORCH_FULL = re.compile("unexpected pos|PytorchStreamWriter|file write failed|No space left")
-
-
-def run_key(settings: Mapping[str, Any], *folders: Path) -> str:
-    """Hash what identifies a training: `settings`, the sealed `folders` that it reads, and code."""
-    everything = {
-        "code": [(path.name, sha256(path)) for path in code_files()],
-        "data": [manifests.digest(folder) for folder in folders],
-        "settings": settings,
-    }
-    text = json.dumps(everything, sort_keys=True)
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
-
-
-def code_files() -> list[Path]:
-    """The running stage script, and all modules of the rooms that it has imported from.
-
-    Of modules that params choose among, only the imported ones count, so that an edit of one
-    variant leaves the checkpoints of the others usable.
-    """
-    loaded = [
-        Path(module.__file__)
-        for name, module in sys.modules.items()
-        if name.startswith("retune.") and module.__file__ is not None
-    ]
-    files = {file for file in loaded if _is_chosen_by_params(file)}
-    rooms = {file.parent for file in set(loaded) - files}
-    script = sys.modules["__main__"].__spec__
-    if script is not None and script.name.startswith("stages.") and script.origin is not None:
-        files.add(Path(script.origin))
-    return sorted(files.union(*(room.glob("*.py") for room in rooms)))
-
-
-def _is_chosen_by_params(file: Path) -> bool:
-    return file.parts[-4] == "tasks" and file.parent.name in _CHOICES
 
 
 class Checkpoints:

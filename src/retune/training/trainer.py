@@ -33,7 +33,8 @@ from retune.training.arguments import (
 from retune.training.distributed import JointBatches, Share
 from retune.training.extension import Extension
 from retune.training.launch import SETTING
-from retune.training.resume import Checkpoint, Checkpoints, ResumableTrainer, run_key
+from retune.training.resume import Checkpoint, Checkpoints, ResumableTrainer
+from retune.training.run_key import run_key
 from retune.training.seeding import random_state_kept, seed_everything
 
 if TYPE_CHECKING:
