@@ -16,7 +16,7 @@ from retune.core.errors import RetuneError
 from retune.models.batches import batches
 from retune.training.extension import Extension
 from retune.training.fit import Results, build_seeded, fit
-from retune.training.trainer import Task
+from retune.training.trainer import TrainingTask
 
 
 class ToyConfig(PretrainedConfig):
@@ -75,12 +75,12 @@ def loss(model: nn.Module, batch: Any, joint: Tensor) -> Tensor:
     return (model(batch["input_ids"]) - 2 * batch["input_ids"]).square().sum() / joint
 
 
-def task(model: Any, epochs: list[int], extension: Extension) -> Task:
+def task(model: Any, epochs: list[int], extension: Extension) -> TrainingTask:
     def collate(rows: Any, epoch: int) -> Any:
         epochs.append(epoch)
         return {"input_ids": torch.tensor([[float(row)] for row in rows])}
 
-    return Task(
+    return TrainingTask(
         model, tiny.wordpiece(), rows=range(1, 5), lengths=[1] * 4, collate=collate, loss=loss,
         count=lambda batch: torch.tensor(len(batch["input_ids"])), unit="whole_numbers",
         evaluate=lambda _: {"loss": float((model.scale.weight - 2).abs().item())},

@@ -17,7 +17,7 @@ from retune.models.tokenizer_checks import id_count, require_vocabulary
 from retune.training.arguments import Curves, OptimizationParams, require_finite
 from retune.training.resume import Checkpoint
 from retune.training.seeding import seed_everything
-from retune.training.trainer import JointTrainer, Setup, Task
+from retune.training.trainer import JointTrainer, Setup, TrainingTask
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -83,7 +83,7 @@ def publish_model(checkpoint: Path, target: Path, tokenizer: "PreTrainedTokenize
 
 
 def fit(
-    task: Task,
+    task: TrainingTask,
     results: Results,
     params: OptimizationParams,
     seed: int,
@@ -144,7 +144,7 @@ def fit(
 
 
 def _report(
-    results: Results, task: Task, setup: Setup, end: Checkpoint, sizes: Mapping[str, int]
+    results: Results, task: TrainingTask, setup: Setup, end: Checkpoint, sizes: Mapping[str, int]
 ) -> tuple[Curves, float]:
     """Write curves, costs and times; return the curves, and the rows trained on in a second."""
     curves = Curves.of(end.state.log_history)

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Task:
+class TrainingTask:
     """What a task brings to its training.
 
     Attributes:
@@ -91,7 +91,7 @@ class Setup(NamedTuple):
     @classmethod
     def of(
         cls,
-        task: Task,
+        task: TrainingTask,
         params: OptimizationParams,
         seed: int,
         folder: Path,
@@ -126,7 +126,7 @@ class JointTrainer(ResumableTrainer):
         RetuneError: ZeRO-3 with a frozen encoder, or an extension that cannot work here.
     """
 
-    def __init__(self, task: Task, setup: Setup) -> None:
+    def __init__(self, task: TrainingTask, setup: Setup) -> None:
         model = task.model
         model.config.name_or_path = ""  # outputs must not name paths of this machine
         keep_freed_memory()

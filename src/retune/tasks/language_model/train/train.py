@@ -24,7 +24,7 @@ from retune.tasks.language_model.texts.features import read_blocks
 from retune.training.arguments import OptimizationParams
 from retune.training.distributed import Share
 from retune.training.fit import Results, Scores, build_seeded, fit
-from retune.training.trainer import Task
+from retune.training.trainer import TrainingTask
 
 _SPLITS = ("train", "validation")
 
@@ -61,7 +61,7 @@ def train(
     model = build_seeded(
         partial(load, before), seed, tokenizer, size, "language_model.tokenize.block_size"
     )
-    task = Task(
+    task = TrainingTask(
         model, tokenizer, rows=range(count), lengths=[size] * count, unit="blocks",
         collate=partial(block_batch, torch.from_numpy(blocks)), loss=part_loss, count=token_count,
         evaluate=Evaluation(model, validation, params), best_metric="loss", padded=False,

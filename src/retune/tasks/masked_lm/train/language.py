@@ -40,7 +40,7 @@ from retune.tasks.qa.questions.examples import read_examples
 from retune.training.arguments import OptimizationParams
 from retune.training.distributed import Share
 from retune.training.fit import Results, Scores, build_seeded, fit
-from retune.training.trainer import Task
+from retune.training.trainer import TrainingTask
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -99,7 +99,7 @@ def train_language(
     masker = Masker(tokenizer, params.masked, seed)
     evaluation = Guessing(model, evaluated, masker, params)
     count, size = blocks.ids.shape
-    task = Task(
+    task = TrainingTask(
         model, tokenizer, rows=range(count), lengths=[size] * count, unit="blocks",
         collate=partial(masked_batch, masker, blocks, of_no_block(tokenizer)),
         loss=lambda wrapped, inputs, joint: mean_loss(*guesses(model, wrapped, inputs), joint),

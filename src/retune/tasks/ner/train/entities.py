@@ -43,7 +43,7 @@ from retune.tasks.ner.train.entity_f1 import EntityScores, entity_scores
 from retune.training.arguments import OptimizationParams
 from retune.training.distributed import Share
 from retune.training.fit import Results, Scores, build_seeded, fit
-from retune.training.trainer import Task
+from retune.training.trainer import TrainingTask
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -119,7 +119,7 @@ def train_entities(
         rectangle, pad_token_id=int(tokenizer.pad_token_id), max_length=params.max_length
     )
     evaluation = Tagging(model, validation, evaluated, tags, collate, params)
-    task = Task(
+    task = TrainingTask(
         model, tokenizer, rows=parts, lengths=[len(part.input_ids) for part in parts],
         collate=lambda rows, _epoch: collate(rows), loss=part_loss,
         count=lambda batch: label_count(batch["labels"]), evaluate=evaluation.figures,

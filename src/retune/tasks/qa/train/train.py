@@ -27,7 +27,7 @@ from retune.tasks.qa.train.padding import require_readable
 from retune.tasks.qa.windows.features import read_rows
 from retune.training.arguments import OptimizationParams
 from retune.training.fit import Build, Results, Scores, build_seeded, fit, publish_model
-from retune.training.trainer import Task
+from retune.training.trainer import TrainingTask
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -71,7 +71,7 @@ def train(
     require_readable(model, collator, rows[int(lengths.argmax())])
     prediction = PredictParams(params.eval_batch_size, params.precision)
     evaluation = Evaluation(raw, features, prediction, params.evaluation, squad_v2)
-    task = Task(
+    task = TrainingTask(
         model, tokenizer, rows=rows, lengths=lengths.tolist(), unit="windows",
         collate=partial(collated, collator), loss=part_loss, count=answer_counts,
         evaluate=partial(evaluation, model, collator), best_metric="f1",

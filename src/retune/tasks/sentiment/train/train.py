@@ -30,7 +30,7 @@ from retune.training.distributed import Share
 from retune.training.ema import WeightAverage
 from retune.training.extension import Extension
 from retune.training.fit import Build, Results, Scores, build_seeded, fit
-from retune.training.trainer import Task
+from retune.training.trainer import TrainingTask
 
 _SPLITS = ("train", "validation")
 
@@ -138,7 +138,7 @@ def train(
     collate = Collator.for_model(model, tokenizer)
     prediction = PredictParams(params.eval_batch_size, params.precision)
     weights = params.weights_of(rows.labels)
-    task = Task(
+    task = TrainingTask(
         model, tokenizer, rows=rows, lengths=rows.lengths.tolist(), unit="texts",
         collate=lambda texts, _epoch: collate(texts), loss=partial(part_loss, weights),
         count=lambda batch: label_count(batch["labels"], weights),
