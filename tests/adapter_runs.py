@@ -14,7 +14,7 @@ from retune.models.checkpoints import CheckpointParams
 from retune.tasks.masked_lm.train.language import LanguageParams, train_language
 from retune.tasks.ner.train.entities import EntitiesParams, train_entities
 from retune.tasks.qa.questions.examples import Answer, Example, write_examples
-from retune.training.frozen import Results
+from retune.training.fit import Results
 
 OPTIMIZATION: dict[str, Any] = {
     "lr": 1e-2, "epochs": 3, "batch_size": 2, "gradient_accumulation": 1, "warmup_ratio": 0.1,

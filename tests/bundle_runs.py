@@ -72,7 +72,7 @@ def made(encoder: Path, parts: Parts, auto: Any = QA, seed: int = 5) -> PreTrain
 def stored(model: PreTrainedModel, encoder: Path, folder: Path) -> Path:
     work = folder.with_name(f"{folder.name}-checkpoint")
     model.save_pretrained(work)
-    publish(work, folder, pin(encoder), tiny.wordpiece())
+    publish(work, folder, tiny.wordpiece(), pin(encoder))
     return folder
 
 

@@ -70,7 +70,7 @@ def test_a_bundle_names_the_pin_of_pickled_weights_and_loads_by_it(
     encoder = encoders / "bert"
     base = replace(pin(encoder), pickle_sha256="0" * 64)
     made(encoder, PARTS["pfeiffer"]).save_pretrained(tmp_path / "work")
-    publish(tmp_path / "work", tmp_path / "bundle", base, tiny.wordpiece())
+    publish(tmp_path / "work", tmp_path / "bundle", tiny.wordpiece(), base)
     asked: list[CheckpointParams] = []
     monkeypatch.setattr("retune.adapters.bundles.locate", lambda p, _: asked.append(p) or encoder)
     load(tmp_path / "bundle", QA)
@@ -99,7 +99,7 @@ def test_weights_as_deepspeed_gives_them_make_a_bundle_too(
                 weight.copy_(weight.to(dtype))
     weights = {name: weight.to(dtype, copy=True) for name, weight in model.state_dict().items()}
     model.save_pretrained(tmp_path / "work", state_dict=weights)
-    publish(tmp_path / "work", tmp_path / "bundle", pin(encoder), tiny.wordpiece())
+    publish(tmp_path / "work", tmp_path / "bundle", tiny.wordpiece(), pin(encoder))
     own = {f"bert.{name}" for name in load_file(encoder / "model.safetensors")}
     kept = set(load_file(tmp_path / "bundle/bundle.safetensors"))
     assert not kept & own

@@ -84,8 +84,8 @@ def test_training_goes_on_once_there_is_room(
         command("train"),
     )
     assert "cannot write the checkpoint of step 2" in output
-    assert "Make room and run again, which goes on from the checkpoint before" in output
-    assert "going on from step 1" in output
+    assert "Make room and run again to resume from the checkpoint before" in output
+    assert "resuming from step 1" in output
     assert "best epoch" in output
 
 

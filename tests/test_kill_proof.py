@@ -164,7 +164,7 @@ def test_an_interrupt_is_one_sentence_and_leaves_a_clean_state(project: Project)
         assert "Traceback" not in output
         assert not list((project.folder / "data/qa").glob(".*"))
     shutil.rmtree(project.folder / ".dvc/cache")
-    assert "going on from step" in project.run("dvc", "repro", "--no-run-cache")
+    assert "resuming from step" in project.run("dvc", "repro", "--no-run-cache")
     assert sums(project) == expected
 
 

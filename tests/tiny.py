@@ -151,5 +151,5 @@ def write_bundle(folder: Path, encoder: Path, name: str, **changes: Any) -> Path
     target = folder.absolute()
     with tempfile.TemporaryDirectory() as work, contextlib.chdir(encoder.parent):
         model.save_pretrained(work)
-        publish(Path(work), target, CheckpointParams(f"./{encoder.name}", pin), wordpiece())
+        publish(Path(work), target, wordpiece(), CheckpointParams(f"./{encoder.name}", pin))
     return folder

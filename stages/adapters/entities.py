@@ -6,7 +6,7 @@ from retune.core.params import Params, Seed
 from retune.core.signature import In, Report, Trained
 from retune.models.checkpoints import CheckpointParams
 from retune.tasks.ner.train.entities import EntitiesParams, train_entities
-from retune.training.frozen import Results
+from retune.training.fit import Results
 from retune.training.launch import run_launched
 
 

@@ -16,7 +16,6 @@ from retune.models.losses import NO_LABEL
 from retune.tasks.masked_lm.train.masked_blocks import EVALUATION, Masker, pack, read_texts
 from retune.tasks.ner.texts.conll import Sentence
 from retune.tasks.ner.texts.word_pieces import WordReader, rectangle
-from retune.tasks.ner.train.entities import TagTrainer
 
 TOKENIZERS = {"pieces": tiny.wordpiece, "bytes": tiny.byte_level}
 LABELS = {"O": 0, "B-PER": 1}
@@ -185,7 +184,8 @@ def test_what_cannot_be_trained_is_refused(
 def test_a_loss_that_is_no_number_is_told_with_the_section_to_change(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(TagTrainer, "loss_share", lambda *_: torch.tensor(float("nan")))
+    nan = torch.tensor(float("nan"))
+    monkeypatch.setattr("retune.tasks.ner.train.entities.part_loss", lambda *_: nan)
     with pytest.raises(
         RetuneError, match=r"the loss is nan at step 1 .* lower adapters\.entities\.lr"
     ):

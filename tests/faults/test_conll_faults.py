@@ -165,7 +165,7 @@ def test_a_word_without_pieces_is_refused_where_nothing_stands_for_it(
         tokenizer.unk_token = None
         return tokenizer
 
-    monkeypatch.setattr("retune.training.frozen.load_tokenizer", without)
+    monkeypatch.setattr("retune.tasks.ner.train.entities.load_tokenizer", without)
     with pytest.raises(RetuneError, match=r"x\.conll:3: the tokenizer keeps nothing of the word"):
         trained(data, tmp_path, word)
     assert not (tmp_path / "run").exists()

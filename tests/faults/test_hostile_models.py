@@ -210,7 +210,9 @@ def test_a_trained_model_has_all_of_its_weights_and_no_others(
     folder: Path, changes: dict[str, int]
 ) -> None:
     edit(folder / "config.json", lambda config: config.update(changes))
-    with pytest.raises(RetuneError, match=r"differ in bert\.encoder\.layer\..*run the train stage"):
+    with pytest.raises(
+        RetuneError, match=r"differ in bert\.encoder\.layer\..*run the stage that writes it"
+    ):
         load("bert", folder)
 
 

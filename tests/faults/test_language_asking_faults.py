@@ -103,7 +103,7 @@ def shown(text: str) -> dict[str, Any]:
              "variants: no 'tall'; allowed: beams, greedy"),
         case("M36 windows longer than the context", "perplexity",
              {"perplexity": {"window": 500, "stride": 64, "batch_size": 8}},
-             "window: 500 tokens are more than the 400 of the model's context; lower it"),
+             "window: 500 tokens are more than the 400 positions of the model; lower it"),
         case("M36 windows with nothing in common", "perplexity",
              {"perplexity": {"window": 64, "stride": 64, "batch_size": 8}},
              "a stride of 64 leaves windows of 64 tokens nothing in common; lower it"),

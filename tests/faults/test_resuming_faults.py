@@ -20,8 +20,9 @@ from retune.core.errors import RetuneError
 from retune.core.manifests import seal
 from retune.tasks.qa.models import bilstm_attention, transformer_encoder
 from retune.tasks.qa.train.evaluation import Evaluation
-from retune.tasks.qa.train.train import SpanTrainer
-from retune.training.resume import Checkpoints, run_key
+from retune.training.resume import Checkpoints
+from retune.training.run_key import run_key
+from retune.training.trainer import JointTrainer
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +80,7 @@ def train_killed(data: Path, folder: Path, kill: tuple[int, type, str], **case: 
         run(data, folder, resumable=True, **case)
 
 
-STEP, SAVE = (SpanTrainer, "training_step"), (SpanTrainer, "_save_rng_state")
+STEP, SAVE = (JointTrainer, "training_step"), (JointTrainer, "_save_rng_state")
 
 
 @pytest.mark.parametrize(
@@ -108,12 +109,12 @@ def test_killed_in_a_step(
 
 
 @pytest.mark.parametrize(
-    ("kill", "goes_on_from"),
+    ("kill", "resumes_from"),
     [
         pytest.param((1, *SAVE), None, id="T02 killed in the first save"),
         pytest.param((3, *SAVE), 2, id="T02 killed in a save"),
         pytest.param((4, *SAVE), 3, id="T02 killed in the save of an epoch"),
-        pytest.param((3, SpanTrainer, "_save_state"), 2, id="T02 killed at the end of a save"),
+        pytest.param((3, JointTrainer, "_save_state"), 2, id="T02 killed at the end of a save"),
         pytest.param((1, Evaluation, "__call__"), 3, id="T10 killed in an evaluation"),
         pytest.param((2, Evaluation, "__call__"), 7, id="T10 killed in a later evaluation"),
         pytest.param((1, Checkpoints, "remove"), 12, id="T01 killed after all is written"),
@@ -121,7 +122,7 @@ def test_killed_in_a_step(
 )
 def test_killed_elsewhere(
     kill: tuple[int, type, str],
-    goes_on_from: int | None,
+    resumes_from: int | None,
     data: Path,
     tmp_path: Path,
     unbroken: Callable[[str], dict[str, str]],
@@ -131,10 +132,10 @@ def test_killed_elsewhere(
     capsys.readouterr()
     assert outputs(run(data, tmp_path, resumable=True, **CASES["dropout"])) == unbroken("dropout")
     said = capsys.readouterr().err
-    if goes_on_from is None:
-        assert "going on from" not in said
+    if resumes_from is None:
+        assert "resuming from" not in said
     else:
-        assert f"going on from step {goes_on_from}\n" in said
+        assert f"resuming from step {resumes_from}\n" in said
 
 
 def test_killed_again_and_again(
@@ -148,16 +149,16 @@ def test_killed_again_and_again(
 def script_scores(monkeypatch: pytest.MonkeyPatch, f1s: list[float]) -> None:
     """Let the evaluation after epoch n report the n-th F1, in whichever process it is."""
 
-    def score(trainer: SpanTrainer) -> dict[str, float]:
+    def score(trainer: JointTrainer) -> dict[str, float]:
         return {"loss": 1.0, "exact_match": 0.0, "f1": f1s[round(trainer.state.epoch or 0) - 1]}
 
-    original = SpanTrainer.evaluate
+    original = JointTrainer.evaluate
 
-    def evaluate(self: SpanTrainer, *arguments: Any, **options: Any) -> dict[str, float]:
+    def evaluate(self: JointTrainer, *arguments: Any, **options: Any) -> dict[str, float]:
         self.score = lambda: score(self)  # type: ignore[assignment]
         return original(self, *arguments, **options)
 
-    monkeypatch.setattr(SpanTrainer, "evaluate", evaluate)
+    monkeypatch.setattr(JointTrainer, "evaluate", evaluate)
 
 
 @pytest.mark.parametrize(
@@ -254,7 +255,7 @@ def test_another_training_does_not_go_on(
         run(data, tmp_path, resumable=True, **(CASES["dropout"] | changes))
     assert "going on" not in capsys.readouterr().err
     run(data, tmp_path, resumable=True, **CASES["dropout"])  # the first one still can
-    assert "going on from step 5" in capsys.readouterr().err
+    assert "resuming from step 5" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("task", ["qa", "sentiment"])
@@ -262,7 +263,7 @@ def test_the_key_is_of_the_code_that_the_stage_uses_and_of_no_command(task: str)
     """An edit of the report or of another variant leaves the checkpoints of a killed training."""
     code = (
         f"import json, stages.{task}.train, retune.tasks.{task}.models.lstm\n"
-        "from retune.training.resume import code_files\n"
+        "from retune.training.run_key import code_files\n"
         "print(json.dumps([str(path) for path in code_files()]))"
     )
     done = subprocess.run(
@@ -286,7 +287,7 @@ def test_other_data_or_code_make_another_key(
     change: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(data / "raw", tmp_path / "raw")
-    monkeypatch.setattr("retune.training.resume.code_files", lambda: [tmp_path / "x.py"])
+    monkeypatch.setattr("retune.training.run_key.code_files", lambda: [tmp_path / "x.py"])
     (tmp_path / "x.py").write_text("one")
     key = run_key({"seed": 1}, tmp_path / "raw")
     assert key == run_key({"seed": 1}, tmp_path / "raw")
@@ -327,22 +328,22 @@ def test_a_full_disk_leaves_the_checkpoint_before(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    original = SpanTrainer._save_scaler
+    original = JointTrainer._save_scaler
 
-    def fill(self: SpanTrainer, folder: str) -> None:
+    def fill(self: JointTrainer, folder: str) -> None:
         if self.state.global_step == 3:
             raise error
         original(self, folder)
 
     with monkeypatch.context() as patch, pytest.raises(RetuneError) as raised:
-        patch.setattr(SpanTrainer, "_save_scaler", fill)
+        patch.setattr(JointTrainer, "_save_scaler", fill)
         run(data, tmp_path, resumable=True, **CASES["dropout"])
     assert "cannot write the checkpoint of step 3" in str(raised.value)
     assert "MB are free there. Make room and run again" in str(raised.value)
     assert [path.name for path in tmp_path.glob("checkpoints/*/*")] == ["checkpoint-2"]
     capsys.readouterr()
     assert outputs(run(data, tmp_path, resumable=True, **CASES["dropout"])) == unbroken("dropout")
-    assert "going on from step 2" in capsys.readouterr().err
+    assert "resuming from step 2" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("file", [pytest.param("metrics.json", id="T02 killed in DVCLive's log")])

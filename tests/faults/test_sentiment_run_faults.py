@@ -29,7 +29,8 @@ from retune.tasks.sentiment.texts.examples import Example, write_examples
 from retune.tasks.sentiment.texts.features import read_rows, row_writer
 from retune.tasks.sentiment.texts.outputs import read_gold, read_seeds, seed_folders
 from retune.tasks.sentiment.tokenize.tokenize import TokenizeParams, tokenize
-from retune.tasks.sentiment.train.train import LabelTrainer, TrainParams
+from retune.tasks.sentiment.train.train import TrainParams
+from retune.training.trainer import JointTrainer
 
 
 def case(name: str, *values: Any) -> Any:
@@ -217,7 +218,7 @@ def test_predictions_that_do_not_belong_together_are_refused(
 
 _EPSILON, _DECAY = {"adversarial_epsilon": 0.5}, {"ema_decay": 0.9}
 _DEEPSPEED = (
-    (LabelTrainer, "is_deepspeed_enabled"),
+    (JointTrainer, "is_deepspeed_enabled"),
     property(lambda trainer: hasattr(trainer, "score"), lambda *_: None),  # once made
 )
 

@@ -23,8 +23,8 @@ from retune.core.files import locked, sha256
 from retune.tasks.qa.models import bert, bilstm_attention, lstm, transformer
 from retune.tasks.qa.predict.reader import load
 from retune.tasks.qa.train.evaluation import Evaluation
-from retune.tasks.qa.train.train import SpanTrainer
 from retune.training.resume import ResumableTrainer
+from retune.training.trainer import JointTrainer
 
 ROOT = Path(__file__).resolve().parents[2]
 NAN = float("nan")
@@ -39,14 +39,14 @@ def spoiled_loss(*_: Any) -> torch.Tensor:
     return torch.tensor(NAN)
 
 
-def spoiled_gradient(self: SpanTrainer, model: torch.nn.Module, *rest: Any) -> torch.Tensor:
+def spoiled_gradient(self: JointTrainer, model: torch.nn.Module, *rest: Any) -> torch.Tensor:
     loss = ResumableTrainer.training_step(self, model, *rest)
     next(model.parameters()).grad.fill_(NAN)  # type: ignore[union-attr]
     return loss
 
 
 def spoiled_save(weight: float) -> Callable[..., None]:
-    def save(self: SpanTrainer, *rest: Any) -> None:
+    def save(self: JointTrainer, *rest: Any) -> None:
         with torch.no_grad():
             self.model.get_parameter("qa_outputs.bias").fill_(weight)
         ResumableTrainer._save_checkpoint(self, *rest)
@@ -58,25 +58,25 @@ def spoiled_save(weight: float) -> Callable[..., None]:
     ("place", "spoiled", "said"),
     [
         pytest.param(
-            "evaluation.span_loss",
+            "tasks.qa.train.evaluation.span_loss",
             spoiled_loss,
             r"the loss is nan at step 1 \(learning rate .*\); lower qa.train.lr",
             id="T05 the loss is no number",
         ),
         pytest.param(
-            "train.SpanTrainer.training_step",
+            "training.trainer.JointTrainer.training_step",
             spoiled_gradient,
             r"the loss is nan at step 2 \(learning rate .*\); lower qa.train.lr",
             id="T05 a gradient is no number",
         ),
         pytest.param(
-            "train.SpanTrainer._save_checkpoint",
+            "training.trainer.JointTrainer._save_checkpoint",
             spoiled_save(NAN),
             r"weight qa_outputs.bias is not finite after training; lower qa.train.lr",
             id="T05 a weight is no number",
         ),
         pytest.param(
-            "train.SpanTrainer._save_checkpoint",
+            "training.trainer.JointTrainer._save_checkpoint",
             spoiled_save(float("inf")),
             r"weight qa_outputs.bias is not finite after training; lower qa.train.lr",
             id="T05 a weight is infinite",
@@ -91,7 +91,7 @@ def test_a_number_that_is_none_stops_the_run_and_publishes_nothing(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(f"retune.tasks.qa.train.{place}", spoiled)
+    monkeypatch.setattr(f"retune.{place}", spoiled)
     with pytest.raises(RetuneError, match=said):
         run(data, tmp_path, epochs=1)
     assert not (tmp_path / "model").exists()
@@ -189,7 +189,7 @@ def test_memory_that_ran_out_is_a_sentence(
     def fill(*_: Any, **__: Any) -> torch.Tensor:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 
-    monkeypatch.setattr(SpanTrainer, "compute_loss", fill)
+    monkeypatch.setattr(JointTrainer, "compute_loss", fill)
     with pytest.raises(RetuneError, match=r"memory ran out in step 1, with .*x.* tokens; lower "):
         run(data, tmp_path, batch_size=batch)
 

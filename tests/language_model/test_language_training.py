@@ -22,13 +22,13 @@ from retune.tasks.language_model import models
 from retune.tasks.language_model.perplexity.scores import text_likelihoods
 from retune.tasks.language_model.texts.features import read_blocks
 from retune.tasks.language_model.train.train import (
-    BlockTrainer,
     Evaluation,
     TrainParams,
     next_token_loss,
 )
 from retune.training.distributed import Share
 from retune.training.resume import Checkpoints
+from retune.training.trainer import JointTrainer
 
 
 @pytest.fixture(scope="module")
@@ -156,7 +156,7 @@ def test_a_killed_training_goes_on_to_the_same_bytes(
 ) -> None:  # fmt: skip
     monkeypatch.setenv("RETUNE_CHECKPOINT_SECONDS", "0")
     call, method = kill
-    owner: Any = Checkpoints if method == "remove" else BlockTrainer
+    owner: Any = Checkpoints if method == "remove" else JointTrainer
     with killed_at(call, owner, method):
         run(data, tmp_path, resumable=True)
     # A run with another seed never goes on from these checkpoints.
@@ -165,10 +165,10 @@ def test_a_killed_training_goes_on_to_the_same_bytes(
         shutil.copytree(tmp_path / "checkpoints", copy / "checkpoints")
         capsys.readouterr()
         run(data, copy, resumable=True, seed=2)
-        assert "going on from step" not in capsys.readouterr().err
+        assert "resuming from step" not in capsys.readouterr().err
     capsys.readouterr()
     assert outputs(run(data, tmp_path, resumable=True)) == unbroken
-    assert ("going on from step" in capsys.readouterr().err) == (kill != (1, "training_step"))
+    assert ("resuming from step" in capsys.readouterr().err) == (kill != (1, "training_step"))
 
 
 def test_training_stops_and_the_best_epoch_by_loss_is_kept(

@@ -135,7 +135,7 @@ def published(model: PreTrainedModel, checkpoint: Path, folder: Path) -> Path:
     if not bundles.is_bundle(model):
         return saved(model, folder)
     base = CheckpointParams(str(checkpoint), sha256(checkpoint / "model.safetensors"))
-    bundles.publish(saved(model, folder / "work"), folder / "model", base, tiny.wordpiece())
+    bundles.publish(saved(model, folder / "work"), folder / "model", tiny.wordpiece(), base)
     return folder / "model"
 
 

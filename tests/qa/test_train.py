@@ -193,7 +193,7 @@ def test_windows_longer_than_the_model_are_refused(data: Path, tmp_path: Path) -
                        intermediate_size=8, max_position_embeddings=16)
         )  # fmt: skip
 
-    with pytest.raises(RetuneError, match=r"max_length: windows are up to \d+ .* has 16 positions"):
+    with pytest.raises(RetuneError, match=r"max_length: \d+ tokens are more than the 16 positions"):
         train(
             data / "raw", data / "features", tmp_path / "m", tmp_path / "c", tmp_path / "k.json",
             tmp_path / "t.json", build=short, base=base(data), params=settings(), seed=1,
@@ -282,5 +282,5 @@ def test_the_stopwatch_leaves_pauses_out() -> None:
     times = iter([0.0, 10.0, 25.0, 40.0])
     watch = Stopwatch(100.0, lambda: next(times))
     watch.pause()
-    watch.go_on()
+    watch.resume()
     assert watch.seconds == 125.0

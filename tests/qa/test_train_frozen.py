@@ -22,7 +22,7 @@ from retune.tasks.qa.postprocess.postprocess import PostprocessParams, postproce
 from retune.tasks.qa.predict.predict import PredictParams, predict
 from retune.tasks.qa.predict.reader import load
 from retune.tasks.qa.score.score import ScoreParams, score
-from retune.tasks.qa.train.train import SpanTrainer
+from retune.training.trainer import JointTrainer
 
 ROOT = Path(__file__).resolve().parents[2]
 PREDICT = PredictParams(4, "fp32")
@@ -37,10 +37,10 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_frozen_weights_get_no_gradient_and_no_state_and_stay(
     name: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    step, seen = SpanTrainer.training_step, []
+    step, seen = JointTrainer.training_step, []
     before: dict[str, torch.Tensor] = {}
 
-    def looked_at(self: SpanTrainer, *arguments: Any) -> torch.Tensor:
+    def looked_at(self: JointTrainer, *arguments: Any) -> torch.Tensor:
         weights = dict(self.model.named_parameters())
         before.update({n: w.clone() for n, w in weights.items() if n not in before})
         loss = step(self, *arguments)
@@ -48,7 +48,7 @@ def test_frozen_weights_get_no_gradient_and_no_state_and_stay(
         seen.append(self)
         return loss
 
-    monkeypatch.setattr(SpanTrainer, "training_step", looked_at)
+    monkeypatch.setattr(JointTrainer, "training_step", looked_at)
     run(data, tmp_path, **FROZEN[name])
     trainer = seen[-1]
     weights = dict(trainer.model.named_parameters())
@@ -150,13 +150,13 @@ def test_an_adapter_learns_which_questions_have_no_answer(tmp_path: Path) -> Non
 def test_a_fresh_process_reads_the_bundle_to_the_same_bits(
     name: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    end, seen = SpanTrainer.train_to_the_end, []
+    end, seen = JointTrainer.train_to_the_end, []
 
-    def noted(self: SpanTrainer, *arguments: Any) -> Any:
+    def noted(self: JointTrainer, *arguments: Any) -> Any:
         seen.append(self)
         return end(self, *arguments)
 
-    monkeypatch.setattr(SpanTrainer, "train_to_the_end", noted)
+    monkeypatch.setattr(JointTrainer, "train_to_the_end", noted)
     run(data, tmp_path, epochs=1, lr=1e-2, **FROZEN[name])
     predict(data / "features", seen[0].inner, tmp_path / "here", PREDICT)
     seal(tmp_path / "model", {"inputs": {}, "params": {}})

@@ -108,9 +108,7 @@ def _with(callback: TrainerCallback, *arguments: Any, **options: Any) -> list[An
 
 def draw_dropout(data: Path, folder: Path) -> None:
     """Begin a training with dropout, and note what the process would draw."""
-    with patch(
-        "retune.tasks.qa.train.train.SpanTrainer.train", lambda self, **_: note(self, folder)
-    ):
+    with patch("retune.training.trainer.JointTrainer.train", lambda self, **_: note(self, folder)):
         run(data, folder, dropout=0.5)
 
 

@@ -24,10 +24,11 @@ from retune.tasks.sentiment.predict.batches import Collator
 from retune.tasks.sentiment.predict.predict import PredictParams, logits_of, predict
 from retune.tasks.sentiment.texts.features import Rows, read_rows
 from retune.tasks.sentiment.texts.outputs import positive_probabilities
-from retune.tasks.sentiment.train.train import Evaluation, LabelTrainer
+from retune.tasks.sentiment.train.train import Evaluation
 from retune.training.distributed import Share
 from retune.training.resume import Checkpoints
 from retune.training.seeding import seed_everything
+from retune.training.trainer import JointTrainer
 
 
 @pytest.fixture(
@@ -102,7 +103,7 @@ def test_a_killed_training_goes_on_to_the_same_bytes(
 ) -> None:  # fmt: skip
     monkeypatch.setenv("RETUNE_CHECKPOINT_SECONDS", "0")
     call, method = kill
-    owner: Any = Checkpoints if method == "remove" else LabelTrainer
+    owner: Any = Checkpoints if method == "remove" else JointTrainer
     with killed_at(call, owner, method):
         run(data, tmp_path, **settings, resumable=True)
     # A run with another seed never goes on from these checkpoints.
@@ -111,10 +112,10 @@ def test_a_killed_training_goes_on_to_the_same_bytes(
         shutil.copytree(tmp_path / "checkpoints", copy / "checkpoints")
         capsys.readouterr()
         run(data, copy, **settings, resumable=True, seed=2)
-        assert "going on from step" not in capsys.readouterr().err
+        assert "resuming from step" not in capsys.readouterr().err
     capsys.readouterr()
     assert outputs(run(data, tmp_path, **settings, resumable=True)) == unbroken
-    assert ("going on from step" in capsys.readouterr().err) == (kill != (1, "training_step"))
+    assert ("resuming from step" in capsys.readouterr().err) == (kill != (1, "training_step"))
 
 
 def test_training_stops_and_the_best_epoch_by_accuracy_is_kept(
@@ -161,7 +162,7 @@ def test_predictions_of_what_does_not_belong_together_are_refused(
     with pytest.raises(RetuneError, match=r"has 8 validation texts, but .* has 7"):
         predict(raw, data / "features", model, tmp_path / "p", params)
     model.config.vocab_size = 3
-    with pytest.raises(RetuneError, match="embeddings for 3 tokens, but the tokenizer"):
+    with pytest.raises(RetuneError, match="embeddings for 3 tokens, but its tokenizer"):
         predict(data / "raw", data / "features", model, tmp_path / "p", params)
     assert not (tmp_path / "p").exists()
 
@@ -178,7 +179,7 @@ def test_a_logit_that_is_no_number_is_named(data: Path, tmp_path: Path) -> None:
 def test_texts_longer_than_the_encoder_reads_are_refused(tmp_path: Path) -> None:
     data = write_data(tmp_path, [("home " * 200, 1)])
     write_features(data, max_length=150)
-    with pytest.raises(RetuneError, match=r"max_length: texts are up to 150 tokens .* 128 posit"):
+    with pytest.raises(RetuneError, match=r"max_length: 150 tokens are more than the 128 posit"):
         run(data, tmp_path / "run", model="bert")
 
 

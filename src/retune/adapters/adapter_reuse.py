@@ -1,4 +1,4 @@
-"""Adapters out of other bundles: below a stack, or to be fused. They are frozen there."""
+"""Adapters from other bundles, frozen below a stack or in a fusion."""
 
 from pathlib import Path
 from typing import Annotated, NamedTuple
@@ -24,7 +24,7 @@ from retune.core.files import read_json, sha256
 from retune.core.params import STRICT
 from retune.models.checkpoints import WEIGHTS
 
-#: What an adapter below a stack or a fusion is called there.
+#: The name of an adapter below a stack or a fusion.
 LANGUAGE = "language"
 
 
@@ -32,7 +32,7 @@ LANGUAGE = "language"
 class BundleParams:
     """A bundle in params: its folder, and the SHA-256 of its bundle.safetensors.
 
-    Where that is null, DVC must watch the folder. A manifest in there is believed either way.
+    If the sum is null, DVC must watch the folder. A manifest in the folder is checked either way.
     """
 
     path: Annotated[str, Field(min_length=1)]
@@ -49,16 +49,16 @@ class StoredAdapter(NamedTuple):
 
     @property
     def language(self) -> str | None:
-        """The adapter that it was trained on top of, if any."""
+        """The adapter below it in training, if any."""
         first = self.composition[0]
         return first if len(self.composition) > 1 and isinstance(first, str) else None
 
 
 def bundle_folder(params: BundleParams) -> Path:
-    """The folder that `params` name, verified where they pin it.
+    """The folder that `params` name, verified if they pin it.
 
     Raises:
-        RetuneError: no bundle is there, another one than the pinned, or not what was sealed.
+        RetuneError: it has no bundle, another than the pinned one, or one changed after sealing.
     """
     folder = Path(params.path)
     described(folder)
@@ -76,10 +76,10 @@ def bundle_folder(params: BundleParams) -> Path:
 
 
 def adapter_params(folder: Path) -> StoredAdapter:
-    """The last adapter of the bundle `folder`: that of a stack which stands on a language.
+    """The last adapter of the bundle `folder`, which may be stacked on a language's.
 
     Raises:
-        RetuneError: the bundle has no adapter of its own: it is LoRA's, or ends in a fusion.
+        RetuneError: the bundle has LoRA's matrices, or ends in a fusion.
     """
     parts, base = described(folder)
     if not isinstance(parts, AdapterParts):
@@ -97,7 +97,7 @@ def adapter_params(folder: Path) -> StoredAdapter:
 def insert_on(
     model: PreTrainedModel, language: Path | None, name: str, params: AdapterParams, *, base: Path
 ) -> None:
-    """Put a fresh adapter `name` into `model`, on top of that of the bundle `language` if any.
+    """Add a fresh adapter `name` to `model`, on top of that of the bundle `language`, if any.
 
     Raises:
         RetuneError: as for `retune.adapters.bundles.insert` and `load_adapter`.
@@ -113,17 +113,17 @@ def insert_on(
 def load_adapter(model: PreTrainedModel, folder: Path, name: str, *, base: Path) -> None:
     """Copy the last adapter of the bundle `folder` into the adapter `name` of `model`; freeze it.
 
-    The configuration of `model` then tells the bundle's SHA-256 under `bundle`, `sources`.
+    The configuration of `model` then has the bundle's SHA-256 under `bundle`, `sources`.
 
     Args:
-        model: a model with parts (`retune.adapters.bundles.insert`).
+        model: with parts (`retune.adapters.bundles.insert`).
         folder: the other bundle.
-        name: an adapter of `model` with the params that `adapter_params` tells.
-        base: the folder of the encoder that `model` was made of.
+        name: an adapter of `model` with the params from `adapter_params`.
+        base: the folder of the encoder of `model`.
 
     Raises:
-        RetuneError: the adapter was trained on another encoder or is for another hidden size, or
-            its layers are not those of the adapter `name`.
+        RetuneError: the adapter was trained on another encoder, or has another hidden size or
+            other layers than the adapter `name`.
     """
     stored = adapter_params(folder)
     size = read_json(folder / "config.json").get("hidden_size")

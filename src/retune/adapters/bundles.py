@@ -1,9 +1,9 @@
-"""Bundles: what was trained on a frozen encoder, without the encoder.
+"""Bundles: the weights trained on a frozen encoder, without the encoder.
 
-`insert` freezes a model's encoder and puts adapters (`retune.adapters.layers`) or LoRA's matrices
-(Hu et al. 2021) into it. A bundle's folder has what differs from the encoder, in
-`bundle.safetensors`, and says in config.json under `bundle` what was put in, and on which base.
-There is no model.safetensors, so that nothing takes a bundle for a whole model.
+`insert` freezes a model's encoder and adds adapters (`retune.adapters.layers`) or LoRA's matrices
+(Hu et al. 2021) to it. A bundle's folder holds the added weights in `bundle.safetensors`; its
+config.json describes them and their base under `bundle`. It has no model.safetensors, so that no
+reader mistakes it for a whole model.
 """
 
 import json
@@ -44,7 +44,7 @@ def _plain(name: str) -> str:
 
 @dataclass(frozen=True, config=STRICT)
 class AdapterParts:
-    """Adapters by name, and what a token goes through: names, and lists of names that are fused."""
+    """Adapters by name, and their order: names, and lists of names that are fused."""
 
     adapters: dict[Annotated[str, AfterValidator(_plain)], AdapterParams]
     composition: Annotated[
@@ -54,7 +54,7 @@ class AdapterParts:
 
 @dataclass(frozen=True, config=STRICT)
 class LoraParts:
-    """LoRA: `alpha / rank` times a product of two matrices is added to each of some layers.
+    """LoRA: `alpha / rank` times the product of two matrices is added to each target layer.
 
     `targets` are endings of the names of linear layers in the encoder.
     """
@@ -71,7 +71,7 @@ _KINDS: dict[str, type[Any]] = {"adapters": AdapterParts, "lora": LoraParts}
 
 @dataclass(frozen=True, config=STRICT)
 class Base:
-    """The encoder below a bundle: how it is named, and the SHA-256 of its weights."""
+    """The encoder of a bundle: its name and the SHA-256 of its weights."""
 
     name: str
     revision: str
@@ -80,12 +80,12 @@ class Base:
 
 
 def insert(model: PreTrainedModel, parts: Parts) -> None:
-    """Freeze the encoder of `model` and put fresh `parts` into it; the head is left to train.
+    """Freeze the encoder of `model` and add fresh `parts` to it; the head stays trainable.
 
-    From here on, checkpoints hold what is not the encoder's own.
+    Checkpoints then leave out the encoder's own weights.
 
     Raises:
-        RetuneError: another architecture, or parts that do not fit.
+        RetuneError: the architecture has no place for them, or the parts do not fit.
     """
     check_family(model.config.model_type)
     own = {id(weight) for weight in model.base_model.state_dict(keep_vars=True).values()}
@@ -105,16 +105,17 @@ def insert(model: PreTrainedModel, parts: Parts) -> None:
 
 
 def is_bundle(model: PreTrainedModel) -> bool:
-    """Whether parts were put into `model`."""
+    """Whether `model` has parts from `insert`."""
     return hasattr(model.config, "bundle")
 
 
 def publish(
-    checkpoint: Path, target: Path, base: CheckpointParams, tokenizer: "PreTrainedTokenizerFast"
-) -> None:
+    checkpoint: Path, target: Path, tokenizer: "PreTrainedTokenizerFast", base: CheckpointParams
+) -> Path:
     """Make a bundle of `checkpoint`, which `save_pretrained` wrote of a model with parts.
 
-    Its weights are not looked at: see `retune.training.arguments.require_finite`.
+    Returns:
+        the file that has the weights, which are not checked.
     """
     config = read_json(checkpoint / "config.json")
     below = {"name": base.name, "revision": base.revision, "sha256": weights_sum(base)}
@@ -126,12 +127,13 @@ def publish(
         write_json(folder / "config.json", config)
         shutil.copyfile(checkpoint / WEIGHTS, folder / FILE)
         tokenizer.save_pretrained(folder)
+    return target / FILE
 
 
 def weights_sum(base: CheckpointParams) -> str:
     """SHA-256 of the weights of a pinned encoder."""
     weights = resolve(base) / WEIGHTS
-    # A long revision is that sum, which has just been compared.
+    # A revision of 64 digits is that sum, which has just been compared.
     return base.revision if len(base.revision) == 64 else sha256(weights)
 
 
@@ -139,7 +141,7 @@ def load(folder: Path, auto_class: Any) -> PreTrainedModel:
     """The model of `auto_class` whose bundle is in `folder`, float32 and in evaluation mode.
 
     Raises:
-        RetuneError: the bundle is damaged, or its base is missing or another one.
+        RetuneError: the bundle is damaged, or its base is missing or differs.
     """
     parts, base = described(folder)
     checkpoint = _checkpoint_below(folder, base)
@@ -157,10 +159,10 @@ def load(folder: Path, auto_class: Any) -> PreTrainedModel:
 
 
 def described(folder: Path) -> tuple[Parts, Base]:
-    """What config.json in the bundle `folder` says of its parts and of its base.
+    """The parts and the base that config.json in the bundle `folder` describes.
 
     Raises:
-        RetuneError: there is no bundle, or its description is none.
+        RetuneError: there is no bundle, or its description is invalid.
     """
     path = folder / "config.json"
     if not (folder / FILE).is_file() or not path.is_file():
@@ -187,7 +189,7 @@ def bundle_weights(folder: Path) -> dict[str, Tensor]:
 
 
 def inserted(model: nn.Module) -> Iterator[tuple[list[str], Tensor]]:
-    """The weights of `model` that are not its encoder's own, with all names that each has."""
+    """The added weights of `model`, each with all its names."""
     own: Any = model._keys_to_ignore_on_save
     names: dict[int, list[str]] = {}
     weights = model.state_dict(keep_vars=True)
@@ -259,7 +261,7 @@ def _require_like(folder: Path, checkpoint: Path) -> None:
 
 @contextmanager
 def _about(folder: Path) -> Iterator[None]:
-    """Let a sentence begin with the bundle that it is about."""
+    """Prefix messages with the bundle."""
     try:
         yield
     except RetuneError as error:
@@ -268,7 +270,7 @@ def _about(folder: Path) -> Iterator[None]:
 
 
 def _fill(model: nn.Module, weights: Mapping[str, Tensor], folder: Path) -> None:
-    """Give every inserted weight its value, from a file that has these and no others."""
+    """Copy the weights of a file, which must be exactly the added ones, into `model`."""
     places = list(inserted(model))
     known = {name for names, _ in places for name in names}
     missing = [names[0] for names, _ in places if not weights.keys() & set(names)]
@@ -281,7 +283,7 @@ def _fill(model: nn.Module, weights: Mapping[str, Tensor], folder: Path) -> None
 
 
 def copy(value: Tensor, place: Tensor, name: str, folder: Path) -> None:
-    """Copy a weight of the bundle `folder` to its place, which has its shape."""
+    """Copy a weight of the bundle `folder` to its place, which must have the same shape."""
     if value.shape != place.shape:
         raise RetuneError(
             f"{folder / FILE}: {name} has shape {tuple(value.shape)}, expected "

@@ -1,4 +1,4 @@
-"""Small trained layers inside a frozen encoder: bottleneck adapters, stacks, fusion.
+"""Small trained layers in a frozen encoder: bottleneck adapters, stacks, fusion.
 
 - bottleneck adapters after the attention and the feed-forward part of a layer (Houlsby et al.
   2019) or after the feed-forward part alone (Pfeiffer et al. 2020, MAD-X);
@@ -7,10 +7,10 @@
 - AdapterFusion (Pfeiffer et al. 2021): attention of each token over several adapters.
 
 An encoder of the BERT family ends each half of a layer with a module of `dense`, `dropout` and
-`LayerNorm`; `adapt` puts an `AdaptedOutput` in its place, under the same names, so that the
-encoder's own weights keep theirs.
+`LayerNorm`. `adapt` replaces it by an `AdaptedOutput` with the same names, so that the encoder's
+weights keep theirs.
 
-Shapes: B windows, T tokens, H hidden size, D size of the bottleneck, K adapters that are fused.
+Shapes: B windows, T tokens, H hidden size, D bottleneck size, K fused adapters.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ from retune.core.params import STRICT, Positive
 
 #: Architectures (`model_type`) whose layers end as `adapt` expects.
 FAMILIES = ("bert", "camembert", "roberta", "xlm-roberta")
-#: What follows what: names of adapters, and tuples of names that are fused.
+#: The order of adapters: names, and tuples of names that are fused.
 Composition = Sequence[str | tuple[str, ...]]
 #: The halves of a layer.
 Place = Literal["attention", "output"]
@@ -47,9 +47,9 @@ def _known(activation: str) -> str:
 class AdapterParams:
     """One adapter in every layer.
 
-    The bottleneck has H // `reduction` units. In the last layer stands the whole adapter, only
-    the one after its attention (of `houlsby`), or none (MAD-X 2.0, Pfeiffer et al. 2021b).
-    `invertible_reduction` is that of the invertible layers; null: there are none.
+    The bottleneck has H // `reduction` units. The last layer has the whole adapter, only the part
+    after its attention (of `houlsby`), or none (MAD-X 2.0, Pfeiffer et al. 2021b).
+    `invertible_reduction` is the reduction of the invertible layers; null means no such layers.
     """
 
     method: Literal["pfeiffer", "houlsby"]
@@ -59,7 +59,7 @@ class AdapterParams:
     invertible_reduction: Annotated[int, Field(ge=1)] | None
 
     def stands(self, place: Place, *, last: bool) -> bool:
-        """Whether it has a bottleneck at the `place` ("attention", "output") of a layer."""
+        """Whether a layer has a bottleneck at the `place` ("attention", "output")."""
         here = place == "output" or self.method == "houlsby"
         if not last or self.last_layer == "whole":
             return here
@@ -67,7 +67,7 @@ class AdapterParams:
 
 
 class Bottleneck(nn.Module):
-    """What an adapter adds: (..., H) to (..., H) through D units."""
+    """The bottleneck of an adapter: (..., H) to (..., H) through D units."""
 
     def __init__(self, hidden_size: int, params: AdapterParams) -> None:
         super().__init__()
@@ -77,12 +77,12 @@ class Bottleneck(nn.Module):
         self.up = nn.Linear(size, hidden_size)
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """Apply both projections; the sum with `hidden` is the caller's."""
+        """Apply both projections; the caller adds the result to `hidden`."""
         return cast(Tensor, self.up(self.non_linearity(self.down(hidden))))
 
 
 class Fusion(nn.Module):
-    """Attention of a token over what the adapters say of it (equations 3 and 4 of the paper)."""
+    """Attention of a token over the outputs of adapters (equations 3 and 4 of the paper)."""
 
     def __init__(self, hidden_size: int, dropout: float) -> None:
         super().__init__()
@@ -92,13 +92,13 @@ class Fusion(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, hidden: Tensor, added: Tensor) -> Tensor:
-        """Mix what adapters add, (..., K, H), as the token's state `hidden`, (..., H), asks for."""
+        """Mix the outputs `added` (..., K, H) of adapters by the token's state (..., H)."""
         scores = (self.key(added) @ self.query(hidden).unsqueeze(-1)).squeeze(-1)
         weights = self.dropout(scores).softmax(-1)
         return cast(Tensor, (weights.unsqueeze(-2) @ self.value(added)).squeeze(-2))
 
     def penalty(self) -> Tensor:
-        """How far the values are from the identity, for the loss."""
+        """The distance of the values from the identity, for the loss."""
         weight = self.value.weight
         identity = torch.eye(len(weight), dtype=weight.dtype, device=weight.device)
         return _PENALTY * (weight - identity).pow(2).sum()
@@ -115,13 +115,13 @@ class Invertible(nn.Module):
         self.middle = first
 
     def forward(self, embedding: Tensor) -> Tensor:
-        """Embeddings (..., H) of the encoder to those of the language."""
+        """Map embeddings (..., H) of the encoder to those of the language."""
         first, second = embedding[..., : self.middle], embedding[..., self.middle :]
         first = first + self.first(second)
         return torch.cat([first, second + self.second(first)], dim=-1)
 
     def inverse(self, embedding: Tensor) -> Tensor:
-        """The way back."""
+        """Invert `forward`."""
         first, second = embedding[..., : self.middle], embedding[..., self.middle :]
         second = second - self.second(first)
         return torch.cat([first - self.first(second), second], dim=-1)
@@ -132,7 +132,7 @@ class AdaptedOutput(nn.Module):
 
     Args:
         output: the encoder's own module.
-        parts: the adapters that stand here; those of one part are fused where it has several.
+        parts: the adapters at this place; several adapters of one part are fused.
         params: of the adapters, by name.
     """
 
@@ -155,11 +155,11 @@ class AdaptedOutput(nn.Module):
         for part in parts:
             if len(part) > 1:
                 self.fusions[_joined(part)] = Fusion(size, self.dropout.p)
-        # Pfeiffer's adapter reads what the layer would give without it, Houlsby's what is below.
+        # Pfeiffer's adapter reads the layer's output without it, Houlsby's the projection.
         self.normalized = params[parts[-1][-1]].method == "pfeiffer"
 
     def forward(self, hidden_states: Tensor, input_tensor: Tensor) -> Tensor:
-        """As the encoder's own: (B, T, inner size) and the residual (B, T, H) to (B, T, H)."""
+        """Map (B, T, inner size) and the residual (B, T, H) to (B, T, H), like the original."""
         hidden: Tensor = self.dropout(self.dense(hidden_states))
         for part in self.composition:
             read = self.LayerNorm(hidden + input_tensor) if self.normalized else hidden
@@ -174,15 +174,15 @@ class AdaptedOutput(nn.Module):
 def adapt(
     model: PreTrainedModel, params: Mapping[str, AdapterParams], composition: Composition
 ) -> None:
-    """Put fresh adapters into `model`, which is frozen but for its head.
+    """Add fresh adapters to `model`, and freeze its encoder.
 
     Args:
         model: any model with an encoder of the `FAMILIES`.
         params: of the adapters in `composition`, by name.
-        composition: what a token's state goes through, in each layer where it stands.
+        composition: the order of the adapters in each layer.
 
     Raises:
-        RetuneError: another architecture, or a fusion that is none.
+        RetuneError: the architecture is another one, or adapters cannot be fused.
     """
     check_family(model.config.model_type)
     parts = [(part,) if isinstance(part, str) else tuple(part) for part in composition]
@@ -202,7 +202,7 @@ def adapt(
 
 
 def check_family(model_type: str) -> None:
-    """Refuse an encoder into which adapters cannot be put."""
+    """Check that adapters can be added to an encoder."""
     if model_type not in FAMILIES:
         raise RetuneError(
             f"adapters cannot be put into a model of type {excerpt(model_type)}; choose a "
@@ -211,7 +211,7 @@ def check_family(model_type: str) -> None:
 
 
 def fusion_penalty(model: nn.Module) -> Tensor | float:
-    """The part of the loss that keeps the values of all fusions that are trained near identity."""
+    """The penalty that keeps the values of trained fusions near the identity."""
     fusions = (module for module in model.modules() if isinstance(module, Fusion))
     return sum(fusion.penalty() for fusion in fusions if fusion.value.weight.requires_grad)
 
@@ -233,7 +233,7 @@ def _check_parts(parts: Sequence[tuple[str, ...]], params: Mapping[str, AdapterP
 
 
 def _add_invertible(model: PreTrainedModel, name: str, params: AdapterParams) -> None:
-    """Put the first adapter's invertible layers around the encoder, if it has any."""
+    """Add the first adapter's invertible layers around the encoder, if it has any."""
     if params.invertible_reduction is None:
         return
     encoder: Any = model.base_model
@@ -248,7 +248,7 @@ def _add_invertible(model: PreTrainedModel, name: str, params: AdapterParams) ->
 
 
 def _start(module: nn.Module) -> None:
-    """Draw fresh weights of what is added; the encoder's own are left alone."""
+    """Draw the added weights; the encoder's own stay."""
     own: list[nn.Module] = [module]
     if isinstance(module, AdaptedOutput):
         own = [module.adapters, module.fusions]

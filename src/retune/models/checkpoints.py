@@ -22,7 +22,6 @@ from retune.core.plain_files import home_expanded, sha256
 from retune.models import hub_snapshots, pickled_weights
 from retune.models.config_safety import check_configuration, explained
 from retune.models.tokenizer_checks import require_sound
-from retune.models.tokenizer_checks import require_vocabulary as require_vocabulary  # noqa: PLC0414 (for all readers)
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 WEIGHTS = pickled_weights.WEIGHTS
 PICKLED = pickled_weights.PICKLED
 
-#: Special tokens that tasks need: of an encoder, and of a decoder, which ends texts.
+#: Special tokens that tasks need of an encoder, and of a decoder, which ends texts.
 ENCODER_TOKENS = ("cls_token", "sep_token", "pad_token")
 DECODER_TOKENS = ("eos_token",)
 _FAMILIES = {
@@ -41,7 +40,7 @@ _FAMILIES = {
 _PACKAGE = "package:"
 _HUB_NAME = re.compile(r"(?!\.)[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)?")
 _TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model")
-#: What a checkpoint has besides its weights.
+#: The files of a checkpoint besides its weights.
 _FILES = (
     "config.json",
     "tokenizer_config.json",
@@ -64,7 +63,7 @@ def _pinned(revision: str) -> str:
 
 
 def is_commit(revision: str) -> bool:
-    """Whether a revision is a commit of the hub, which pins all files, or a sum of the weights."""
+    """Whether a revision is a commit of the hub, which pins all files, not a sum of weights."""
     return len(revision) == 40
 
 
@@ -74,9 +73,9 @@ class CheckpointParams:
 
     `name` is `package:<module>` (an installed package with the files in its folder
     `model/`), the path of a folder, or a hub id `owner/name`. `revision` is the SHA-256
-    of model.safetensors for the first two and a commit for a hub id. `pickle_sha256` is that of
-    pytorch_model.bin, where there is nothing else: it allows the conversion to model.safetensors.
-    A commit of the hub pins it, too, so it may be null there.
+    of model.safetensors for the first two and a commit for a hub id. `pickle_sha256` is the sum of
+    pytorch_model.bin; it allows the conversion of a checkpoint that has nothing else. It may be
+    null for a hub id, because a commit pins that file, too.
     """
 
     name: Annotated[str, Field(min_length=1)]
@@ -87,8 +86,8 @@ class CheckpointParams:
 def resolve(params: CheckpointParams, section: str = "checkpoint") -> Path:
     """The local folder with the checkpoint's files, verified.
 
-    The network is used only for a hub id that is not whole in the local hub cache. `section` is
-    where `params` were read, for messages.
+    The network is used only for a hub id that is not complete in the local hub cache. `section`
+    names the params in messages.
 
     Raises:
         RetuneError: the checkpoint is absent, incomplete, or not the pinned one.
@@ -101,7 +100,7 @@ def resolve(params: CheckpointParams, section: str = "checkpoint") -> Path:
 
 
 def locate(params: CheckpointParams, section: str = "checkpoint") -> Path:
-    """As `resolve`, but the sum of a folder's or package's weights is not compared."""
+    """Like `resolve`, without comparing the sum of a folder's or package's weights."""
     with _said_of(section):
         folder = _found(params)
     check_configuration(folder)
@@ -111,16 +110,16 @@ def locate(params: CheckpointParams, section: str = "checkpoint") -> Path:
 def load_tokenizer(
     folder: Path, needed: tuple[str, ...] = ENCODER_TOKENS
 ) -> "PreTrainedTokenizerFast":
-    """The fast tokenizer in `folder`, which has the special tokens that are `needed`.
+    """The fast tokenizer in `folder`, with the special tokens `needed`.
 
     Raises:
-        RetuneError: there is none, or it lacks what the task needs.
+        RetuneError: there is none, or it lacks such a token.
     """
     from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
     quiet_transformers()
     if not any(path for pattern in _TOKENIZER_FILES for path in folder.glob(pattern)):
-        # transformers would make an empty vocabulary instead of saying so.
+        # transformers would make an empty vocabulary.
         raise RetuneError(f"{folder} has no tokenizer; save one there, too")
     check_configuration(folder)
     with explained(f"cannot read the tokenizer in {folder}"):
@@ -153,7 +152,7 @@ def quiet_transformers() -> None:
 
 @contextmanager
 def _said_of(section: str) -> Iterator[None]:
-    """Let a sentence about a field of `CheckpointParams` begin with where that was read."""
+    """Prefix messages about a field of `CheckpointParams` with its section."""
     try:
         yield
     except RetuneError as error:
@@ -177,7 +176,7 @@ def _found(params: CheckpointParams) -> Path:
 
 
 def _hub_checkpoint(params: CheckpointParams) -> Path:
-    """The folder of a hub id: weights that the commit has as safetensors go before pickled ones."""
+    """The folder of a hub id; safetensors are preferred to pickled weights."""
     cached = hub_snapshots.cached(params.name, params.revision, _FILES)
     if cached is None or not (cached / WEIGHTS).is_file():
         if cached is not None and (kept := _kept_conversion(cached, params)):
@@ -195,13 +194,13 @@ def _hub_checkpoint(params: CheckpointParams) -> Path:
 
 
 def _kept_conversion(snapshot: Path, params: CheckpointParams) -> Path | None:
-    """What was made of a snapshot with pickled weights at an earlier call."""
+    """The earlier conversion of a snapshot with pickled weights."""
     pin = params.pickle_sha256 or hub_snapshots.blob_sum(snapshot / PICKLED)
     return pickled_weights.kept(pin, _beside_weights(snapshot)) if pin else None
 
 
 def _converted(folder: Path, pin: str | None) -> Path:
-    """A folder with the weights of `folder`, which are pickled, as safetensors."""
+    """A folder with the pickled weights of `folder` as safetensors."""
     if pin is None:
         raise pickled_weights.unpinned(folder / PICKLED)
     return pickled_weights.convert(folder, pin, _beside_weights(folder))
@@ -212,8 +211,8 @@ def _beside_weights(folder: Path) -> list[Path]:
 
 
 def _means_folder(params: CheckpointParams) -> bool:
-    # A name that can only be a path must never become a request to the hub; a SHA-256
-    # as revision tells that `models/mine` is meant as a folder even while it is missing.
+    # A name that can only be a path must never become a request to the hub. A SHA-256 as revision
+    # means that `models/mine` is a folder, even if it is missing.
     return (
         _HUB_NAME.fullmatch(params.name) is None
         or not is_commit(params.revision)

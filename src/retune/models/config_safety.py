@@ -1,7 +1,7 @@
-"""What the JSON files of a model or checkpoint may say: sizes and names, never code.
+"""The JSON files of a model or checkpoint may name sizes and labels, never code.
 
-transformers makes every key of config.json an attribute of the configuration, and takes some
-of them for directions to code or weights elsewhere. Such keys are refused before it reads them.
+transformers makes every key of config.json an attribute of the configuration, and follows some of
+them to code or weights elsewhere. Such keys are refused before it reads them.
 """
 
 import re
@@ -21,7 +21,7 @@ _DIRECTIONS = re.compile(
     r"auto_map|trust_remote_code|custom_pipelines|\w*implementation\w*|transformers_weights"
     r"|quantization_config|compression_config"
 )
-#: Of the keys with an underscore, which are transformers' own, those that direct nothing.
+#: The harmless keys with an underscore; transformers keeps such keys for itself.
 _HARMLESS = {"_name_or_path", "_commit_hash", "_num_labels", "_attn_implementation_autoset"}
 _LABELS = {"id2label", "label2id"}  # their keys are the user's words
 _DEPTH = 20
@@ -59,10 +59,10 @@ def check_configuration(folder: Path) -> None:
 
 @contextmanager
 def explained(what: str, remedy: str = "") -> Iterator[None]:
-    """Turn an error of transformers into a sentence that begins with `what`.
+    """Turn an error of transformers into a message that begins with `what`.
 
-    It checks few of the values in a JSON file: a wrong one comes out as any exception
-    whatever (TypeError, KeyError, AttributeError, ImportError and its own).
+    transformers checks few of the values in a JSON file. A wrong one can raise any exception:
+    TypeError, KeyError, AttributeError, ImportError, or its own.
     """
     try:
         yield
@@ -86,7 +86,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _require_few_labels(content: dict[str, Any], path: Path) -> None:
-    """Transformers makes a name for each label as it reads the number of them."""
+    """Limit the labels, because transformers makes a name for each when it reads `num_labels`."""
     count = content.get("num_labels")
     if isinstance(count, int) and count > _MOST_LABELS:
         raise RetuneError(
@@ -95,7 +95,7 @@ def _require_few_labels(content: dict[str, Any], path: Path) -> None:
 
 
 def _refused(value: Any, is_private: bool, depth: int = 0) -> Iterator[str]:
-    """The refused keys of objects within objects; nothing sound is nested deeply."""
+    """Yield the refused keys at all depths; valid files are not nested deeply."""
     if depth > _DEPTH:
         yield "a value nested too deeply"
     elif isinstance(value, list):

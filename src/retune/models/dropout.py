@@ -1,10 +1,10 @@
 """Dropout (Srivastava et al. 2014) with cheap random bits on the CPU.
 
-PyTorch draws a number for each element, which is a quarter to a half of a training step on a
-CPU. Here a generator of numpy's (SFC64) draws 64 bits at a time, which serve four elements.
-Its seed comes from torch's generator, so that whoever seeds, saves or restores torch's state
-does the same for dropout. The rate is exact to 2^-17; kept elements are divided by the rate at
-which they are really kept, so that the mean stays.
+PyTorch draws a number for each element, which takes a quarter to a half of a training step on a
+CPU. Here a generator of numpy's (SFC64) draws 64 bits at a time, for four elements. Its seed comes
+from torch's generator, so that seeding, saving or restoring torch's state covers dropout. The rate
+is exact to 2^-17. Kept elements are divided by the rate at which they are really kept, which
+preserves the mean.
 """
 
 from typing import Any, cast

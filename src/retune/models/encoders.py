@@ -1,4 +1,4 @@
-"""Pretrained encoders with the head of a task, whole or refused."""
+"""Pretrained encoders with the head of a task, complete or refused."""
 
 import re
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from safetensors import safe_open
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import (
     AutoConfig,
     AutoModelForQuestionAnswering,
@@ -23,15 +23,15 @@ from retune.models.tokenizer_checks import require_vocabulary
 
 #: In the names of a configuration's dropout probabilities; GPT-2's are `resid_pdrop` and the like.
 _DROPOUT = re.compile("dropout|pdrop$")
-#: How tensor names of word-piece embeddings end, the most telling first.
+#: Endings of the names of word-piece embeddings, the most specific first.
 _EMBEDDINGS = ("word_embeddings.weight", "tok_embeddings.weight", "embed_tokens.weight")
 
 
 def span_model(checkpoint: Path, dropout: float | None, vocabulary_size: int) -> PreTrainedModel:
     """The encoder in the folder `checkpoint` with a head from H to 2 logits.
 
-    The head is fresh unless the checkpoint was fine-tuned on question answering and
-    brings one. The encoder's own padding token stays.
+    The head is fresh unless the checkpoint has one, from fine-tuning on question answering. The
+    encoder keeps its padding token.
 
     Raises:
         RetuneError: transformers cannot read the folder as such a model, weights of the
@@ -55,26 +55,26 @@ def encoder_config(checkpoint: Path, dropout: float | None, **changes: Any) -> P
             checkpoint, local_files_only=True, trust_remote_code=False, **changes
         )
     if getattr(config, "chunk_size_feed_forward", 0):
-        config.chunk_size_feed_forward = 0  # it saves memory, and fails for most lengths of a text
+        config.chunk_size_feed_forward = 0  # fails for most lengths of a text
     if dropout is not None:
         for name, value in config.to_dict().items():
             if _DROPOUT.search(name) and isinstance(value, float):
                 setattr(config, name, dropout)
     if getattr(config, "attention_type", None) == "block_sparse":
-        # BigBird leaves sparse attention for good at the first short batch, so that its logits
-        # would depend on the order of the batches.
+        # BigBird gives up sparse attention at the first short batch, so that its logits would
+        # depend on the order of the batches.
         config.attention_type = "original_full"
     return config
 
 
 def load_encoder(auto_class: Any, checkpoint: Path, config: PretrainedConfig) -> PreTrainedModel:
-    """The model that `auto_class` makes of `config`, its encoder the one in `checkpoint`.
+    """The model of `auto_class` for `config`, with the encoder in `checkpoint`.
 
-    Its head is fresh where the checkpoint brings none, or one of other sizes.
+    The head is fresh if the checkpoint has none, or one of other sizes.
 
     Raises:
-        RetuneError: transformers cannot read the folder so, or weights of the encoder are missing
-            or of other sizes.
+        RetuneError: transformers cannot read the folder as such a model, or weights of the encoder
+            are missing or have other sizes.
     """
     return load_encoder_and_missing(auto_class, checkpoint, config)[0]
 
@@ -82,7 +82,7 @@ def load_encoder(auto_class: Any, checkpoint: Path, config: PretrainedConfig) ->
 def load_encoder_and_missing(
     auto_class: Any, checkpoint: Path, config: PretrainedConfig
 ) -> tuple[PreTrainedModel, list[str]]:
-    """As `load_encoder`, and which weights of the head are fresh, by name."""
+    """Like `load_encoder`, with the names of the head's fresh weights."""
     with _explained(checkpoint):
         require_fitting_sizes(checkpoint / WEIGHTS, config, auto_class)
         model, report = auto_class.from_pretrained(
@@ -96,8 +96,8 @@ def load_encoder_and_missing(
             output_loading_info=True,
         )
     require_unchanged(summed([checkpoint / WEIGHTS]))
-    # transformers fills what a file lacks, or has in other sizes, with random numbers: right for
-    # the head only.
+    # transformers draws weights that a file lacks, or has in other sizes, at random. Only the head
+    # may have such.
     resized = {key for key, *_ in report["mismatched_keys"]}
     fresh = sorted({*report["missing_keys"]} | resized)
     told = [
@@ -116,7 +116,7 @@ def load_encoder_and_missing(
 
 
 def _is_of_the_encoder(model: PreTrainedModel, key: str) -> bool:
-    """Whether a weight is the encoder's; T5's has no prefix of its own."""
+    """Whether a weight belongs to the encoder; T5's has no prefix."""
     if model.base_model is not model:
         return key.startswith(f"{model.base_model_prefix}.")
     return key.partition(".")[0] in ("shared", "encoder", "decoder")
@@ -126,7 +126,7 @@ def load_encoder_embeddings(folder: Path) -> Tensor:
     """The word-piece embedding matrix (V, H) of the encoder in `folder`, as float32.
 
     Raises:
-        RetuneError: no tensor of the checkpoint has a name known for such a matrix.
+        RetuneError: no tensor of the checkpoint has a known name.
     """
     weights = folder / WEIGHTS
     with explained(f"cannot read {weights}"), safe_open(weights, framework="pt") as tensors:
@@ -141,6 +141,27 @@ def load_encoder_embeddings(folder: Path) -> Tensor:
         f"{folder / WEIGHTS} has no word-piece embeddings (a tensor whose name ends in "
         f"{', '.join(_EMBEDDINGS)}); set `pretrained_embeddings: false`"
     )
+
+
+def initial_embeddings(folder: Path, vocabulary_size: int, *, pretrained: bool) -> Tensor | None:
+    """The embeddings (V, H) of the encoder in `folder`, if they are wanted.
+
+    Raises:
+        RetuneError: they are absent, or fewer than the `vocabulary_size` ids.
+    """
+    if not pretrained:
+        return None
+    words = load_encoder_embeddings(folder)
+    require_vocabulary(words.shape[0], vocabulary_size, folder)
+    return words
+
+
+@torch.no_grad()
+def fill(embedding: nn.Embedding, words: Tensor | None, *, freeze: bool = False) -> None:
+    """Put `words`, if any, into a fresh embedding, and freeze it if asked to."""
+    if words is not None:
+        embedding.weight.copy_(words)
+    embedding.weight.requires_grad_(not freeze)
 
 
 def load_trained(auto_class: Any, folder: Path) -> PreTrainedModel:
@@ -170,7 +191,7 @@ def load_trained(auto_class: Any, folder: Path) -> PreTrainedModel:
         if differing:  # transformers draws what is missing at random
             raise RetuneError(
                 f"{folder}: config.json and {WEIGHTS} differ in {listed(differing, 3)}; they "
-                "do not belong together: run the train stage"
+                "do not belong together: run the stage that writes it"
             )
         require_readable(model.eval())
     whole: PreTrainedModel = model

@@ -1,7 +1,7 @@
-"""Checkpoints of the Hugging Face hub: one commit's files, as its cache holds them.
+"""Checkpoints of the Hugging Face hub: the files of a commit in the local cache.
 
-A commit pins all files. In the hub's cache a large one is a link to a blob that is named by its
-SHA-256, which the hub tells for each file of a commit.
+A commit pins all files. In the cache, a large file is a link to a blob that is named by its
+SHA-256.
 """
 
 import re
@@ -19,7 +19,7 @@ def cached(name: str, revision: str, files: Sequence[str]) -> Path | None:
     Args:
         name: such as `google-bert/bert-base-uncased`.
         revision: a commit.
-        files: what is needed besides weights, as patterns.
+        files: patterns of the files that are needed besides weights.
     """
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
@@ -55,8 +55,8 @@ def download(name: str, revision: str, files: Sequence[str]) -> Path:
 
     patterns = [*files, WEIGHTS]
     try:
-        # Asked first because this request is not repeated: without a network the
-        # download below would go on trying for half a minute.
+        # This request is not repeated; without a network, the download below would try for half a
+        # minute.
         HfApi().model_info(name, revision=revision, timeout=8)
         folder = Path(snapshot_download(name, revision=revision, allow_patterns=patterns))
         if not (folder / WEIGHTS).is_file():
@@ -79,13 +79,13 @@ def download(name: str, revision: str, files: Sequence[str]) -> Path:
 
 
 def blob_sum(path: Path) -> str | None:
-    """Return the SHA-256 by which the cache calls a large file; None for a small one."""
+    """Return the SHA-256 that names a large file in the cache; None for a small file."""
     name = path.resolve().name
     return name if re.fullmatch(r"[0-9a-f]{64}", name) else None
 
 
 def verify_blob(path: Path) -> None:
-    """Compare a file of the cache with the sum that is its name, where that is one.
+    """Compare a file of the cache with the sum in its name, if it has one.
 
     Raises:
         RetuneError: they differ.

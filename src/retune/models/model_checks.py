@@ -1,7 +1,7 @@
-"""Checks of a model folder: its sizes before a model is built, one small input afterwards.
+"""Checks of a model folder: sizes before the model is built, and a small input afterwards.
 
-transformers builds whatever config.json describes, and fails in the first batch where a value is
-of a wrong kind. Both end here with a message, before any work is done.
+transformers builds whatever config.json describes; a value of a wrong kind fails in the first
+batch. These checks give a message before any work is done.
 """
 
 import inspect
@@ -27,13 +27,13 @@ _TOKENS = 7  # an odd number, which shows whether parts of a text must have one 
 
 
 def require_fitting_sizes(weights: Path, config: PretrainedConfig, auto_class: Any) -> None:
-    """Check that a file of weights is about as large as the model that `config` describes.
+    """Check that the model that `config` describes is about as large as a file of weights.
 
     Raises:
-        RetuneError: the model would be far larger, or have far more layers.
+        RetuneError: it would be far larger, or have far more layers.
     """
     shapes = _shapes(weights)
-    if not shapes:  # damaged, as safetensors will say better
+    if not shapes:  # damaged; safetensors has a better message
         return
     _require_layers(weights, config.to_dict(), shapes)
     with torch.device("meta"), torch.random.fork_rng(devices=[]):
@@ -49,13 +49,13 @@ def require_fitting_sizes(weights: Path, config: PretrainedConfig, auto_class: A
 
 
 def require_readable(model: PreTrainedModel) -> None:
-    """Give `model` one short text, so that a wrong value in its configuration shows."""
+    """Run `model` on a short text, so that a wrong value in its configuration shows."""
     if hasattr(model.base_model, "set_attention_type"):
-        return  # BigBird would use another attention from then on
+        return  # BigBird would then keep another attention
     ids = torch.zeros(1, _TOKENS, dtype=torch.long, device=model.device)
     inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
     if "token_type_ids" in inspect.signature(model.forward).parameters:
-        inputs["token_type_ids"] = ids  # which a reader may need
+        inputs["token_type_ids"] = ids  # which some models need
     was_training = model.training
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         model.eval()(**inputs)
@@ -75,7 +75,7 @@ def _require_layers(weights: Path, config: dict[str, Any], shapes: dict[str, Any
 
 
 def _shapes(weights: Path) -> dict[str, list[int]]:
-    """The shape of each tensor by name, from the header; none where that is damaged."""
+    """The shape of each tensor by name, from the header; empty if that is damaged."""
     with opened(weights) as file:
         length = int.from_bytes(file.read(8), "little")
         header = file.read(length) if length <= _LONGEST_HEADER else b""

@@ -36,11 +36,11 @@ _ADVICE = "choose a checkpoint with model.safetensors"
 
 
 def kept(expected: str, files: Sequence[Path]) -> Path | None:
-    """Return what `convert` made of the same files before, verified; None where that is nothing."""
+    """Return the verified result of an earlier `convert` of the same files, if there is one."""
     target = _target(expected, files)
     try:
         manifests.read(target)
-    except RetuneError:  # absent or damaged, and made anew either way
+    except RetuneError:  # absent or damaged
         return None
     return target
 

@@ -26,7 +26,7 @@ def resolved_precision(precision: Precision) -> str:
 
 
 def chosen_precision(precision: Precision, setting: str) -> str:
-    """Return the number format of this machine and why it was chosen, for messages.
+    """The number format on this machine and the reason for it, for messages.
 
     `setting` is the dotted name of the params key that holds `precision`.
     """
@@ -46,7 +46,7 @@ def chosen_precision(precision: Precision, setting: str) -> str:
 
 @contextmanager
 def evaluating(model: nn.Module, precision: Precision) -> Iterator[torch.device]:
-    """Use `model` in the block without dropout and gradients, in `precision`; gives its device."""
+    """Run `model` in `precision` without dropout and gradients; yields its device."""
     device = next(model.parameters()).device
     dtype = _DTYPES[resolved_precision(precision)]
     model.eval()

@@ -1,14 +1,14 @@
-"""LSTMs (Hochreiter & Schmidhuber 1997) that run in whatever precision the processor can."""
+"""LSTMs (Hochreiter & Schmidhuber 1997) in any precision that the processor supports."""
 
 import torch
 from torch import Tensor, nn
 
 
 class LSTM(nn.LSTM):
-    """`torch.nn.LSTM` over right-padded rows; bfloat16 only where the kernels have it.
+    """`torch.nn.LSTM` over right-padded rows; bfloat16 only if the kernels have it.
 
-    On a CPU the kernel for whole rectangles trains several times as fast as the one for
-    packed sequences, and reading in one direction nothing real depends on padding behind it.
+    On a CPU the kernel for whole rectangles trains several times as fast as the one for packed
+    sequences. In one direction, no real token depends on the padding behind it.
     """
 
     def states(self, vectors: Tensor) -> Tensor:

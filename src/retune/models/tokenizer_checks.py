@@ -10,33 +10,44 @@ if TYPE_CHECKING:
 
 _SAMPLE = "A b\u00e9 1, \u4e00."
 _LONGEST_PADDING = 1_000_000  # tokens
-_SPARE = 10_000  # ids that a vocabulary may leave out, and as many as it has
+_SPARE = 10_000  # unused ids that a vocabulary may have, besides as many as its tokens
 
 
 def id_count(tokenizer: "PreTrainedTokenizerFast") -> int:
-    """How many embeddings the ids of a tokenizer need: more than tokens where ids are left out."""
+    """The number of embeddings that a tokenizer's ids need, unused ids included."""
     return max(len(tokenizer), 1 + max(tokenizer.get_vocab().values(), default=-1))
 
 
-def require_vocabulary(rows: int, vocabulary_size: int, folder: Path) -> None:
+def require_vocabulary(
+    rows: int,
+    vocabulary_size: int,
+    model: Path | str,
+    remedy: str = "the two do not belong together",
+) -> None:
     """Check that `rows` embeddings are enough for the tokenizer's `vocabulary_size` ids.
+
+    Args:
+        rows: embeddings of the model.
+        vocabulary_size: `id_count` of the tokenizer.
+        model: its folder or name, for the message.
+        remedy: the end of the message.
 
     Raises:
         RetuneError: some ids would have no embedding.
     """
     if rows < vocabulary_size:
         raise RetuneError(
-            f"{folder} has embeddings for {rows} tokens, but its tokenizer has "
-            f"{vocabulary_size}; the two do not belong together"
+            f"{model} has embeddings for {rows} tokens, but its tokenizer has {vocabulary_size}; "
+            f"{remedy}"
         )
 
 
 def require_sound(tokenizer: "PreTrainedTokenizerFast") -> None:
-    """Check what transformers takes over unseen: lengths, ids, and that a text can be read.
+    """Check what transformers does not: lengths, ids, and that a text can be read.
 
     Raises:
-        RetuneError: a length is no number, or an id is beyond the vocabulary.
-        Exception: what the parts in tokenizer.json raise when they read a text.
+        RetuneError: a length is not a number, or an id is beyond the vocabulary.
+        Exception: anything that the parts in tokenizer.json raise when they read a text.
     """
     longest = tokenizer.model_max_length
     if isinstance(longest, bool) or not isinstance(longest, int | float) or not longest >= 1:
@@ -53,7 +64,7 @@ def require_sound(tokenizer: "PreTrainedTokenizerFast") -> None:
     backend = tokenizer.backend_tokenizer
     padding = backend.padding or {}
     longest_padding = max(padding.get(key) or 0 for key in ("length", "pad_to_multiple_of"))
-    if longest_padding > _LONGEST_PADDING:  # for which the library would end the process
+    if longest_padding > _LONGEST_PADDING:  # the library would end the process
         raise RetuneError(
             f"{tokenizer.name_or_path}: tokenizer.json pads each text to {longest_padding:,} "
             "tokens; set `padding` there to null"

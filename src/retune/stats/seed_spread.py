@@ -1,8 +1,8 @@
-"""What other seeds would change: the spread of a figure over seeds, and gaps against that spread.
+"""The spread of a figure over seeds, and gaps between variants against that spread.
 
 A figure of one run is one draw: initial weights, order and dropout differ with the seed
-(Reimers and Gurevych, "Reporting Score Distributions Makes a Difference", EMNLP 2017). What
-the data would add, other questions drawn from the same source, no number of seeds shows.
+(Reimers and Gurevych, "Reporting Score Distributions Makes a Difference", EMNLP 2017). Seeds do not
+show the effect of other questions from the same source.
 """
 
 import math
@@ -22,13 +22,13 @@ Verdict = Literal["above", "below", "unknown"]
 
 @dataclass(frozen=True)
 class Variant:
-    """One set of parameters, and the figures that it had with each seed.
+    """One set of parameters, and its figures with each seed.
 
     Attributes:
         name: of its experiments, without the seed.
         model: the name of its model.
         values: figure by seed, by the figure's dotted name.
-        data: what it was scored on; only variants with the same are compared.
+        data: that it was scored on; only variants with the same data are compared.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Variant:
 
     @property
     def seeds(self) -> list[int]:
-        """The seeds that it has figures of."""
+        """The seeds with figures."""
         return sorted({seed for values in self.values.values() for seed in values})
 
     def mean(self, key: str) -> float:
@@ -48,14 +48,14 @@ class Variant:
 
 @dataclass(frozen=True)
 class Gap:
-    """How far one variant is above another by a score, in the score's unit.
+    """The difference between two variants in a score, in the score's unit.
 
     Attributes:
         key: dotted name of the score.
         better: name of the variant above.
         worse: name of the variant below.
         seeds: how many seeds both have.
-        mean: of the differences, paired by seed; of both means where no seed is in common.
+        mean: of the differences, paired by seed; without common seeds, the difference of the means.
         half_width: of the interval around `mean`; None with fewer than three common seeds.
     """
 
@@ -68,16 +68,16 @@ class Gap:
 
     @property
     def verdict(self) -> Verdict:
-        """Whether the gap is more than the noise of seeds: does the interval leave out 0?"""
+        """Whether the gap exceeds the noise of seeds, so that its interval excludes 0."""
         if self.half_width is None:
             return "unknown"
         return "above" if self.mean > self.half_width else "below"
 
 
 def gaps(variants: Sequence[Variant], scores: Iterable[str]) -> list[Gap]:
-    """The gap of each pair of variants by each score, the better one first.
+    """The gap of each pair of variants in each score, the better one first.
 
-    Variants that were scored on different data have none.
+    Variants that were scored on different data are not compared.
     """
     return [
         _gap(key, one, other)
@@ -88,9 +88,9 @@ def gaps(variants: Sequence[Variant], scores: Iterable[str]) -> list[Gap]:
 
 
 def t_quantile(degrees: int) -> float:
-    """How many standard errors the 95 % t interval reaches to each side.
+    """The half-width of the 95 % t interval in standard errors.
 
-    That is where both tails of Student's t together are 5 %: the regularized incomplete beta
+    Both tails of Student's t together are then 5 %. They are the regularized incomplete beta
     function I(x; n/2, 1/2) at x = n / (n + t^2), with n degrees of freedom (Abramowitz and
     Stegun, Handbook of Mathematical Functions, 26.7.1).
     """
@@ -104,14 +104,14 @@ def t_quantile(degrees: int) -> float:
 
 
 def interval_half_width(values: Sequence[float]) -> float | None:
-    """Of the 95 % t interval around the mean of a figure's values; None of fewer than three."""
+    """The half-width of the 95 % t interval of the mean; None for fewer than three values."""
     if len(values) < ENOUGH:
         return None
     return t_quantile(len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
 
 
 def spread(by_seed: Mapping[int, float]) -> dict[str, float | None]:
-    """Mean, standard deviation (n - 1), least and most; one value has no deviation."""
+    """Mean, standard deviation (n - 1; none for one value), minimum and maximum."""
     values = list(by_seed.values())
     return {
         "mean": statistics.fmean(values),
@@ -152,8 +152,8 @@ def _gap(key: str, one: Variant, other: Variant) -> Gap:
     """The gap with its paired t interval: of the differences seed by seed, mean ± t s / √n.
 
     Student, "The Probable Error of a Mean", Biometrika 1908; Montgomery, Design and Analysis
-    of Experiments, on paired comparisons. The interval is taken for each pair alone: where
-    many variants are compared, one gap in twenty leaves it by chance.
+    of Experiments, on paired comparisons. Each pair has its own interval: among many compared
+    variants, one gap in twenty lies outside by chance.
     """
     mine, others = one.values[key], other.values[key]
     common = sorted(mine.keys() & others.keys())

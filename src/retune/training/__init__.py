@@ -1,4 +1,4 @@
 """One training for all tasks: joint batches, checkpoints, processes, curves and costs.
 
-This room imports `core`, `models` and `adapters`.
+This room imports `core` and `models`.
 """

@@ -1,4 +1,4 @@
-"""What the training of every task shares: settings, progress, curves and costs."""
+"""Settings, callbacks, curves and environment of a training."""
 
 import os
 import time
@@ -34,16 +34,16 @@ KERNEL_VARIABLES = (
 
 @dataclass(frozen=True, config=STRICT)
 class OptimizationParams:
-    """How a model is trained, whatever the task.
+    """The optimization of a model in any task.
 
-    AdamW (Loshchilov & Hutter 2019) with weight decay on neither biases nor norms, linear
-    warm-up over `warmup_ratio` of the steps, then linear decay to 0, and gradients clipped
-    at `max_grad_norm` (0: not). The checkpoint of the best epoch is kept; training stops after
-    `patience` epochs without a better one (null: never). `precision` "auto" is bf16 where
-    the hardware multiplies it natively, else fp32.
+    The optimizer is AdamW (Loshchilov & Hutter 2019), without weight decay on biases and norms. The
+    learning rate warms up linearly over `warmup_ratio` of the steps, then decays linearly to 0.
+    Gradients are clipped at `max_grad_norm` (0: not clipped). The checkpoint of the best epoch is
+    kept; training stops after `patience` epochs without a better one (null: never). `precision`
+    "auto" is bf16 if the hardware multiplies it natively, else fp32.
     """
 
-    #: Of the params file, for messages.
+    #: The section in params.yaml, for messages.
     section: ClassVar[str]
 
     lr: LearningRate
@@ -61,7 +61,7 @@ class OptimizationParams:
 
 
 def cannot_use(setting: str, value: float, why: str, remedy: str) -> RetuneError:
-    """The error of a `setting` (its dotted name) that is above 0 where it must be 0."""
+    """The error of a `setting` (a dotted name) whose `value` must be 0 here."""
     name = setting.rpartition(".")[2]
     return RetuneError(
         f"{setting} is {value} (in params.yaml or by the variant), but {why}; set {name} to 0, or "
@@ -74,11 +74,9 @@ def training_arguments(
 ) -> TrainingArguments:
     """The `Trainer` arguments for `params`; checkpoints go to `work`.
 
-    The best checkpoint is the one with the highest `best_metric` of an evaluation, or the
-    lowest "loss". `padded` tells whether the model pays for padding; then "auto" makes batches
-    of similar length.
-    In a launch (`retune.training.launch`) the processes find each other here, and share out each
-    batch.
+    The best checkpoint has the highest `best_metric` of an evaluation, or the lowest "loss". With
+    `padded` batches, `group_by_length` "auto" groups rows of similar length. The processes of a
+    launch (`retune.training.launch`) connect here; they share out each batch.
 
     Raises:
         RetuneError: fp16 on a CPU, or a batch that the processes cannot share evenly.
@@ -90,7 +88,7 @@ def training_arguments(
             "a CPU choose auto, bf16 or fp32"
         )
     grouped = _grouped(params, padded=padded)
-    # Else a launch would decide, where params.yaml says fp32.
+    # Otherwise a launch would choose the precision where params.yaml says fp32.
     os.environ["ACCELERATE_MIXED_PRECISION"] = "no" if precision == "fp32" else precision
     # TensorBoard's folder can only be named by the environment in transformers 5.
     os.environ["TENSORBOARD_LOGGING_DIR"] = str(logs / "tensorboard")
@@ -112,7 +110,7 @@ def training_arguments(
         remove_unused_columns=False,
         eval_strategy="epoch",
         save_strategy="epoch",  # and as `CheckpointRhythm` asks
-        restore_callback_states_from_checkpoint=True,  # what early stopping has counted
+        restore_callback_states_from_checkpoint=True,  # the count of early stopping
         metric_for_best_model=best_metric,
         greater_is_better=best_metric != "loss",
         logging_strategy="steps",
@@ -125,7 +123,7 @@ def training_arguments(
         use_cpu=not torch.cuda.is_available(),
         dataloader_pin_memory=torch.cuda.is_available(),
         disable_tqdm=True,
-        ddp_find_unused_parameters=True,  # such as an encoder's pooler, which nothing asks
+        ddp_find_unused_parameters=True,  # such as an encoder's pooler
     )
     arguments.per_device_train_batch_size = _even_share(params, arguments.world_size)
     return arguments
@@ -134,14 +132,11 @@ def training_arguments(
 def training_callbacks(
     params: OptimizationParams, arguments: TrainingArguments, logs: Path
 ) -> list[Any]:
-    """Early stopping where `params` asks for it; of the first process, bar and log."""
+    """Early stopping, if `params` ask for it; in the first process also bar and logs."""
     from dvclive.live import Live
 
     class LocalLive(Live):
-        """DVCLive that keeps to the machine.
-
-        For Studio, in use or not, it would read params.yaml and all curves at each row.
-        """
+        """DVCLive without Studio, for which it reads params.yaml and all curves at each row."""
 
         def post_data_to_studio(self) -> None:
             """Send nothing."""
@@ -150,8 +145,8 @@ def training_callbacks(
     if params.patience is not None:
         callbacks.append(EarlyStoppingCallback(early_stopping_patience=params.patience))
     if arguments.should_log:
-        # DVCLive left alone writes a dvc.yaml at the top and makes experiments of its own. It does
-        # not go on with the log of a killed run, which may be torn.
+        # By default DVCLive writes a dvc.yaml at the top and makes its own experiments. It does not
+        # resume the log of a killed run, which may be torn.
         live = LocalLive(dir=str(logs / "dvclive"), dvcyaml=None, save_dvc_exp=False, report=None)
         precision = chosen_precision(params.precision, f"{params.section}.precision")
         callbacks += [Progress(precision), DVCLiveCallback(live=live)]
@@ -166,7 +161,7 @@ class Curves(NamedTuple):
 
     @classmethod
     def of(cls, log: Sequence[Mapping[str, float]]) -> "Curves":
-        """Of what `Trainer` has logged (`TrainerState.log_history`)."""
+        """The curves in the log of `Trainer` (`TrainerState.log_history`)."""
         train, validation = [], []
         for entry in log:
             row = {"step": entry["step"], "epoch": entry["epoch"]}
@@ -184,7 +179,7 @@ class Curves(NamedTuple):
 
 
 class Stopwatch:
-    """Seconds of training, evaluations left out, from `before` on."""
+    """Measures seconds of training without evaluations, in addition to `before`."""
 
     def __init__(self, before: float = 0.0, clock: Callable[[], float] = time.perf_counter) -> None:
         self._clock = clock
@@ -195,20 +190,20 @@ class Stopwatch:
         """Stop counting."""
         self._pause = self._clock()
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         """Count again."""
         self._paused += self._clock() - self._pause
 
     @property
     def seconds(self) -> float:
-        """Seconds since the start, less the pauses."""
+        """Seconds since the start without the pauses."""
         return self._clock() - self._begin - self._paused
 
 
 def environment(precision: str, processes: int) -> list[str]:
-    """What bytes and times depend on: libraries, processor, processes, threads, precision.
+    """The processor, processes, threads of a process, precision, libraries and kernel variables.
 
-    Threads are those of a process. Variables that choose other kernels stand at the end.
+    Bytes and times depend on them.
     """
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else _processor()
     libraries = [f"{name} {version(name)}" for name in _LIBRARIES]
@@ -219,13 +214,17 @@ def environment(precision: str, processes: int) -> list[str]:
 
 
 def distributed_launch(arguments: TrainingArguments) -> dict[str, str]:
-    """How processes share a training: what decides the form of a checkpoint, and its bytes."""
+    """How processes share a training; the form and the bytes of a checkpoint depend on it."""
     settings = {name: value for name, value in os.environ.items() if name.startswith("ACCELERATE_")}
     return settings | {"type": str(arguments.distributed_state.distributed_type)}
 
 
 def require_finite(weights: Mapping[str, torch.Tensor], section: str) -> None:
-    """Refuse weights of which one is not a number."""
+    """Check trained weights.
+
+    Raises:
+        RetuneError: one is not finite; lower the learning rate in `section`.
+    """
     for name, weight in weights.items():
         if not torch.isfinite(weight).all():
             raise RetuneError(

@@ -1,7 +1,7 @@
-"""Several processes that train one model: what each of them takes of the work.
+"""The share of several processes in the training of one model.
 
-All walk through the same batches in the same order, and each takes its share of every batch,
-so that a run does the same steps however many they are.
+All processes go through the same batches in the same order and take their share of each, so that
+the steps do not depend on the number of processes.
 """
 
 import math
@@ -23,32 +23,31 @@ class Share:
     count: int = 1
 
     def run_of(self, items: int) -> range:
-        """The run of `items` that is this process's; runs differ in length by one at most."""
+        """This process's run of `items`; the lengths of the runs differ by one at most."""
         begin, end = (items * place // self.count for place in (self.index, self.index + 1))
         return range(begin, end)
 
     def gathered(self, value: Any) -> list[Any]:
-        """The `value` of every process, in their order, in every process."""
+        """The values of all processes in their order, the same list in each process."""
         values: list[Any] = gather_object([value]) if self.count > 1 else [value]
         return values
 
 
 class JointBatches(Sampler[list[int]]):
-    """Of batches that all processes draw alike, the windows of this one.
+    """Draws joint batches, the same in all processes, and yields a process's share of each.
 
-    The order of an epoch depends on `seed` and the epoch alone: neither on the number of
-    processes nor on what else draws random numbers. The last batch is what is left, so that a
-    process may get no window of it.
+    The order of an epoch depends on `seed` and the epoch alone, not on the number of processes nor
+    on other random draws. The last batch may be smaller, and a process may have no row of it.
 
     Args:
-        lengths: of all windows, in tokens.
-        batch_size: windows of a joint batch.
+        lengths: of all rows, in tokens.
+        batch_size: rows of a joint batch.
         seed: of the order.
-        share: which of the windows.
-        grouped: whether the windows of a batch are alike in length.
+        share: of this process.
+        grouped: whether the rows of a batch have similar lengths.
 
     Attributes:
-        epoch: the one that is drawn, from 0.
+        epoch: to draw, from 0.
     """
 
     def __init__(
@@ -62,7 +61,7 @@ class JointBatches(Sampler[list[int]]):
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch, from 0, that is drawn next."""
+        """Set the epoch to draw next, from 0."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -80,8 +79,8 @@ class JointBatches(Sampler[list[int]]):
     def _of_like_length(self, generator: torch.Generator) -> list[list[int]]:
         grouped = get_length_grouped_indices(self._lengths, self._batch_size, generator=generator)
         batches = self._cut([int(index) for index in grouped])
-        # They come from long to short, time and again, which a model would follow. The longest
-        # window stays in the first, so that memory that does not suffice is known at once.
+        # Groups come from long to short again and again, which would bias a model. The first batch
+        # stays, because it has the longest row: a lack of memory then shows at once.
         first, middle, last = batches[:1], batches[1:-1], batches[1:][-1:]
         drawn = torch.randperm(len(middle), generator=generator).tolist()
         return [*first, *(middle[number] for number in drawn), *last]

@@ -1,109 +1,91 @@
-"""An exponential moving average (EMA) of a training's weights, evaluated and kept in their place.
+"""An exponential moving average (EMA) of the weights, evaluated and published instead of them.
 
-Late steps walk around a point that is better than where the last of them ends. An average of the
-weights lies nearer to it (Polyak & Juditsky 1992, who average equally); of one that fades, the
-first steps weigh nothing in the end.
+Late steps walk around a point that is better than the last of them. An average of the weights lies
+nearer to it (Polyak & Juditsky 1992, who weigh all steps equally); with an exponential one, the
+first steps do not count in the end.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import TrainerControl, TrainerState, TrainingArguments
 
 from retune.training.arguments import cannot_use
+from retune.training.extension import Extension
 from retune.training.launch import SETTING
-from retune.training.trainer import JointTrainer
 
-_AVERAGE = "average"  # of a checkpoint, the folder of the average
+if TYPE_CHECKING:
+    from retune.training.trainer import JointTrainer
+
+_AVERAGE = "average"  # the folder of the average in a checkpoint
 
 
-class AveragingTrainer(JointTrainer):
-    """`JointTrainer` that evaluates and keeps the average of the weights, if asked.
+class WeightAverage(Extension):
+    """Evaluates and publishes the average of the weights.
 
     Args:
-        parts: as for `JointTrainer`.
-        ema_decay: share of the average that a step leaves as it was; in step n, from 1, at most
-            (1 + n) / (10 + n), for the average begins at weights from before the first step. 0:
-            the weights themselves are kept.
-
-    Raises:
-        RetuneError: the weights are DeepSpeed's.
+        decay: the share of the average that a step keeps. In step n, from 1, it is at most
+            (1 + n) / (10 + n), because the average begins at the weights before the first step.
     """
 
-    def __init__(self, *parts: Any, ema_decay: float) -> None:
-        super().__init__(*parts)
-        self.ema_decay = ema_decay
-        if not ema_decay:
-            return
-        if self.is_deepspeed_enabled:
+    def __init__(self, decay: float) -> None:
+        self.decay = decay
+
+    def attach(self, trainer: "JointTrainer") -> None:
+        """Begin the average.
+
+        Raises:
+            RetuneError: DeepSpeed holds the weights.
+        """
+        if trainer.is_deepspeed_enabled:
             raise cannot_use(
-                f"{self.section}.ema_decay",
-                ema_decay,
+                f"{trainer.section}.ema_decay",
+                self.decay,
                 f"{SETTING} asks for DeepSpeed, which has weights of its own",
                 "launch without DeepSpeed",
             )
-        self.average = [weight.detach().clone() for weight in self.inner.parameters()]
-        self.add_callback(_EachStep(self))
-
-    def to_publish(self, checkpoint: Path) -> Path:
-        """The folder of the weights in `checkpoint` that stand for the training."""
-        return checkpoint / _AVERAGE if self.ema_decay else checkpoint
+        self.model = trainer.inner
+        self.average = [weight.detach().clone() for weight in self.model.parameters()]
 
     @torch.no_grad()
-    def update_average(self, step: int) -> None:
-        """Take in the weights after `step`, which counts from 1."""
-        decay = min(self.ema_decay, (1 + step) / (10 + step))
-        for average, weight in zip(self.average, self.inner.parameters(), strict=True):
-            average.lerp_(weight, 1 - decay)
-
-    def evaluate(self, *arguments: Any, **options: Any) -> dict[str, float]:
-        """As `JointTrainer` does, but the average."""
-        with self._averaged():
-            return super().evaluate(*arguments, **options)
-
-    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
-        """As `Trainer` does, and the average."""
-        super().save_model(output_dir, _internal_call)
-        if self.ema_decay and self.args.should_save:
-            with self._averaged():
-                folder = Path(output_dir or str(self.args.output_dir))
-                self.inner.save_pretrained(self.to_publish(folder))
-
-    def _load_from_checkpoint(self, folder: str, model: nn.Module | None = None) -> None:
-        super()._load_from_checkpoint(folder, model)
-        if self.ema_decay:
-            with self._averaged():
-                super()._load_from_checkpoint(str(self.to_publish(Path(folder))), model)
-
-    @contextmanager
-    def _averaged(self) -> Iterator[None]:
-        """Have the average for weights in the block; what is done to them is done to it."""
-        if not self.ema_decay:
-            yield
-            return
-        self._exchange()
-        try:
-            yield
-        finally:
-            self._exchange()
-
-    @torch.no_grad()
-    def _exchange(self) -> None:
-        for weight, average in zip(self.inner.parameters(), self.average, strict=True):
-            before = weight.clone()
-            weight.copy_(average)
-            average.copy_(before)
-
-
-class _EachStep(TrainerCallback):
-    def __init__(self, trainer: AveragingTrainer) -> None:
-        self._trainer = trainer
-
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        self._trainer.update_average(state.global_step)
+        """Update the average by the weights after a step."""
+        step = state.global_step
+        decay = min(self.decay, (1 + step) / (10 + step))
+        for average, weight in zip(self.average, self.model.parameters(), strict=True):
+            average.lerp_(weight, 1 - decay)
+
+    @contextmanager
+    def evaluated(self) -> Iterator[None]:
+        """Swap the average into the model, and back at the end."""
+        self._swap()
+        try:
+            yield
+        finally:
+            self._swap()
+
+    def save(self, checkpoint: Path) -> None:
+        """Save the average beside the weights."""
+        with self.evaluated():
+            self.model.save_pretrained(self.published(checkpoint))
+
+    def load(self, checkpoint: Path, load_model: Callable[[str], None]) -> None:
+        """Load the average."""
+        with self.evaluated():
+            load_model(str(self.published(checkpoint)))
+
+    def published(self, checkpoint: Path) -> Path:
+        """Return the folder of the average."""
+        return checkpoint / _AVERAGE
+
+    @torch.no_grad()
+    def _swap(self) -> None:
+        for weight, average in zip(self.model.parameters(), self.average, strict=True):
+            before = weight.clone()
+            weight.copy_(average)
+            average.copy_(before)

@@ -8,17 +8,17 @@ from typing import Any
 from tqdm import tqdm
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-#: Steps that an estimate rests on. The step before them is left out, because it is slower.
+#: Steps that an estimate is based on. The step before them is left out, because it is slower.
 MEASURED = 5
 
 
 class Progress(TrainerCallback):
-    """A bar over the steps, lines before and after the first steps, and one an evaluation.
+    """Shows a bar over the steps, an estimate of the time, and a line for each evaluation.
 
     Args:
         precision: the number format and why it was chosen
             (`retune.models.precision.chosen_precision`).
-        clock: gives seconds.
+        clock: returns seconds.
     """
 
     def __init__(self, precision: str, clock: Callable[[], float] = time.perf_counter) -> None:
@@ -44,7 +44,7 @@ class Progress(TrainerCallback):
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        """Move the bar to the current step; print the estimate once there is one."""
+        """Move the bar to the current step, and print the estimate when it is known."""
         self._bar.update(state.global_step - self._bar.n)
         done, left = state.global_step - self._first, state.max_steps - state.global_step
         if done == 1:
@@ -63,7 +63,7 @@ class Progress(TrainerCallback):
         control: TrainerControl,
         **event: Any,
     ) -> None:
-        """Print the evaluation's figures."""
+        """Print the scores."""
         figures = "  ".join(
             f"{name} {value:.4g}" for name, value in evaluation_scores(event["metrics"])
         )

@@ -1,12 +1,10 @@
-"""Checkpoints that a killed training goes on from, to the bytes that it would have had.
+"""Checkpoints from which a killed training resumes; the result is that of an unbroken run.
 
-They lie outside of what DVC declares, since DVC removes a stage's outputs before it runs, in a
-folder that is named by all that the training depends on: no other training finds them. A
-checkpoint appears by rename after its manifest; what is not whole is never gone on from.
+DVC removes a stage's outputs before it runs, so checkpoints lie outside of them. Their folder is
+named by everything that the training depends on, so that no other training finds them. A checkpoint
+appears by rename after its manifest is written; an incomplete one is never used.
 """
 
-import hashlib
-import json
 import os
 import re
 import shutil
@@ -26,7 +24,7 @@ from transformers.trainer_callback import ExportableState
 
 from retune.core import manifests
 from retune.core.errors import RetuneError
-from retune.core.files import flush, flush_entry, remove, sha256
+from retune.core.files import flush, flush_entry, remove
 from retune.core.terminal_text import say
 from retune.training.arguments import Stopwatch
 from retune.training.distributed import Share
@@ -34,49 +32,13 @@ from retune.training.distributed import Share
 SETTING = "RETUNE_CHECKPOINT_SECONDS"
 _SECONDS = 120.0
 
-#: Folders of a task that hold modules for params to choose among.
-_CHOICES = ("models", "datasets", "augmenting", "vocabularies")
 _TORCH_FULL = re.compile("unexpected pos|PytorchStreamWriter|file write failed|No space left")
-
-
-def run_key(settings: Mapping[str, Any], *folders: Path) -> str:
-    """What names a training: its `settings`, the sealed `folders` that it reads, and the code."""
-    everything = {
-        "code": [(path.name, sha256(path)) for path in code_files()],
-        "data": [manifests.digest(folder) for folder in folders],
-        "settings": settings,
-    }
-    text = json.dumps(everything, sort_keys=True)
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
-
-
-def code_files() -> list[Path]:
-    """The stage script that runs, and the modules in the rooms of all that it has imported.
-
-    Of modules that params choose among, only the imported ones count: an edit of one variant
-    leaves the checkpoints of another.
-    """
-    loaded = [
-        Path(module.__file__)
-        for name, module in sys.modules.items()
-        if name.startswith("retune.") and module.__file__ is not None
-    ]
-    files = {file for file in loaded if _is_chosen_by_params(file)}
-    rooms = {file.parent for file in set(loaded) - files}
-    script = sys.modules["__main__"].__spec__
-    if script is not None and script.name.startswith("stages.") and script.origin is not None:
-        files.add(Path(script.origin))
-    return sorted(files.union(*(room.glob("*.py") for room in rooms)))
-
-
-def _is_chosen_by_params(file: Path) -> bool:
-    return file.parts[-4] == "tasks" and file.parent.name in _CHOICES
 
 
 class Checkpoints:
     """The checkpoints of one training, `checkpoint-<step>` in a folder of `work`.
 
-    The folder is named by the training's `key`. Without one, none is ever gone on from.
+    The folder is named by the training's `key`. Without a key, no training resumes from them.
     """
 
     def __init__(self, work: Path, key: str | None) -> None:
@@ -87,16 +49,16 @@ class Checkpoints:
         return self.folder / f"checkpoint-{step}"
 
     def newest(self) -> "Checkpoint | None":
-        """The last one that is whole, as is the best one that it names."""
+        """The last complete one whose best checkpoint is complete, too."""
         return self._newest() if self._named else None
 
     def last(self) -> "Checkpoint":
-        """The newest one, of a training that is over."""
+        """The newest one, after the training."""
         checkpoint = self._newest()
         if checkpoint is None or not checkpoint.finished:
             raise RetuneError(
-                f"{self.folder}: the last checkpoint is not whole any more; run again, which goes "
-                "on from the one before"
+                f"{self.folder}: the last checkpoint is not whole any more; run again to resume "
+                "from the one before"
             )
         return checkpoint
 
@@ -115,13 +77,13 @@ class Checkpoints:
     def writing(
         self, step: int, about: Mapping[str, Any], *, first: bool, wait: Callable[[], None]
     ) -> Iterator[Path]:
-        """Give a folder to write the checkpoint of `step` into; it is there when all is well.
+        """Yield a folder to write the checkpoint of `step` into, and publish it at the end.
 
-        Of several processes, which all write, the `first` one seals it, with `about` in its
-        manifest; each `wait`s for all.
+        All processes write into it, and each `wait`s for all. The `first` one then seals it, with
+        `about` in its manifest.
 
         Raises:
-            RetuneError: it cannot be written; those before are untouched.
+            RetuneError: it cannot be written; earlier checkpoints are untouched.
         """
         partial = self.folder / f"{self[step].name}.partial"
         with self._room(step, partial if first else None):
@@ -138,11 +100,11 @@ class Checkpoints:
 
     @contextmanager
     def _room(self, step: int, partial: Path | None) -> Iterator[None]:
-        """Tell in a sentence what could not be written, and give back the room of `partial`."""
+        """Explain what could not be written, and free the space of `partial`."""
         try:
             yield
         except (OSError, RuntimeError, SafetensorError) as error:
-            # torch and safetensors tell of a full disk in words of their own.
+            # torch and safetensors have their own messages for a full disk.
             if isinstance(error, RuntimeError) and not _TORCH_FULL.search(str(error)):
                 raise
             if partial is not None:
@@ -150,7 +112,7 @@ class Checkpoints:
             free = shutil.disk_usage(self.folder).free / 1e6
             raise RetuneError(
                 f"{self.folder}: cannot write the checkpoint of step {step} ({error}); "
-                f"{free:,.0f} MB are free there. Make room and run again, which goes on from the "
+                f"{free:,.0f} MB are free there. Make room and run again to resume from the "
                 "checkpoint before"
             ) from None
 
@@ -170,7 +132,7 @@ class Checkpoints:
 
 
 class Checkpoint:
-    """A whole checkpoint, and the state of the training in it."""
+    """A complete checkpoint and the training state in it."""
 
     def __init__(self, path: Path) -> None:
         self._manifest = manifests.read(path)
@@ -179,7 +141,7 @@ class Checkpoint:
 
     @property
     def best_step(self) -> int:
-        """The step of the best evaluation so far; before the first one, this one's."""
+        """The step of the best evaluation so far; before the first evaluation, this step."""
         return self.state.best_global_step or self.state.global_step
 
     @property
@@ -190,14 +152,14 @@ class Checkpoint:
 
     @property
     def finished(self) -> bool:
-        """Whether the training was over: all steps done, or stopped early."""
+        """Whether the training had ended: all steps were done, or it was stopped early."""
         states = cast(dict[str, Any], self.state.stateful_callbacks)
         stopped: bool = states["TrainerControl"]["args"]["should_training_stop"]
         return stopped or self.state.global_step >= self.state.max_steps
 
 
 class ResumableTrainer(Trainer):
-    """`Trainer` that goes on from one of `checkpoints`; several processes do so together."""
+    """`Trainer` that resumes from one of `checkpoints`, in several processes together."""
 
     def __init__(
         self, *arguments: Any, checkpoints: Checkpoints, section: str, **options: Any
@@ -209,9 +171,9 @@ class ResumableTrainer(Trainer):
         self.add_callback(CheckpointRhythm(lambda due: bool(self.share.gathered(due)[0])))
 
     def train_to_the_end(self, begun: Checkpoint | None) -> Checkpoint:
-        """Train from `begun` on, or from the start; return the last checkpoint.
+        """Train from `begun`, or from the start; return the last checkpoint.
 
-        Processes begin and end together: none may change files that another one still needs.
+        Processes begin and end together, so that none changes files that another still needs.
         """
         self.accelerator.wait_for_everyone()
         if self.args.should_save:
@@ -219,7 +181,7 @@ class ResumableTrainer(Trainer):
             self.checkpoints.keep(*kept)
         if begun is not None:
             self.stopwatch = Stopwatch(begun.seconds)
-            print(f"going on from step {begun.state.global_step}", file=sys.stderr)
+            print(f"resuming from step {begun.state.global_step}", file=sys.stderr)
         if begun is None or not begun.finished:
             self.train(resume_from_checkpoint=str(begun.path) if begun else None)
         end = self.checkpoints.last()
@@ -228,7 +190,7 @@ class ResumableTrainer(Trainer):
         return end
 
     def training_step(self, model: nn.Module, inputs: dict[str, Any], *rest: Any) -> Tensor:
-        """One step; a GPU whose memory runs out is a sentence."""
+        """Do one step; explain an exhausted GPU memory."""
         try:
             return super().training_step(model, inputs, *rest)
         except torch.OutOfMemoryError:
@@ -240,7 +202,7 @@ class ResumableTrainer(Trainer):
             ) from None
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
-        """As `Trainer` does, but whole or not at all, and without what names this machine."""
+        """Save as `Trainer` does, but atomically, and without what names this machine."""
         self.stopwatch.pause()
         step, first = self.state.global_step, self.args.should_save
         about, wait = {"seconds": self.stopwatch.seconds}, self.accelerator.wait_for_everyone
@@ -253,7 +215,7 @@ class ResumableTrainer(Trainer):
                 self._save_state(folder)
         if first:
             self.checkpoints.keep(step, self.state.best_global_step)
-        self.stopwatch.go_on()
+        self.stopwatch.resume()
 
     def _save_state(self, folder: Path) -> None:
         states = cast(dict[str, Any], self.state.stateful_callbacks)
@@ -267,12 +229,12 @@ class ResumableTrainer(Trainer):
 class CheckpointRhythm(TrainerCallback):
     """Asks for a checkpoint every `RETUNE_CHECKPOINT_SECONDS`, and after each epoch.
 
-    One is taken only where a row of the training curve was just written: the loss since the
-    last row is in no checkpoint. For the same reason a row is written at the end of an epoch,
-    and none of its last step is saved before the evaluation.
+    A checkpoint does not hold the loss since the last row of the training curve, so one is taken
+    only after a row is written. For the same reason a row is written at the end of an epoch, and
+    the epoch's last step is saved only after the evaluation.
 
     Args:
-        decide: makes of a process's decision that of the first process.
+        decide: turns the decision of a process into that of the first process.
         clock: seconds.
     """
 
@@ -287,7 +249,7 @@ class CheckpointRhythm(TrainerCallback):
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        """Ask for a checkpoint where it is time for one."""
+        """Ask for a checkpoint if one is due."""
         if control.should_log and not float(state.epoch or 0).is_integer():
             due = self._clock() - self._last >= self._seconds
             control.should_save = self._decide(due)
@@ -301,15 +263,15 @@ class CheckpointRhythm(TrainerCallback):
     def on_save(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        """Begin to count anew."""
+        """Restart the clock."""
         self._last = self._clock()
 
 
 def checkpoint_seconds() -> float:
-    """How long a training goes on without a checkpoint; what is lost when it is killed.
+    """The seconds between checkpoints, and so the most that a kill loses.
 
     Raises:
-        RetuneError: RETUNE_CHECKPOINT_SECONDS is no number of seconds.
+        RetuneError: RETUNE_CHECKPOINT_SECONDS is not a number of seconds.
     """
     text = os.environ.get(SETTING, str(_SECONDS))
     try:

@@ -1,4 +1,4 @@
-"""One seed for every random number generator, and evaluation that draws from none."""
+"""One seed for all random generators, and evaluations that leave them as they are."""
 
 import random
 from collections.abc import Iterator
@@ -17,10 +17,10 @@ def seed_everything(seed: int) -> None:
 
 @contextmanager
 def random_state_kept() -> Iterator[None]:
-    """Give every generator back as it was when the block began.
+    """Restore all generators at the end of the block.
 
-    Evaluation in mid-training draws random numbers (each DataLoader iterator takes a
-    seed), so that without this the number of evaluations would change the weights.
+    An evaluation draws random numbers (each DataLoader iterator takes a seed), so without this the
+    number of evaluations would change the weights.
     """
     python, numpy_state = random.getstate(), np.random.get_state()
     with torch.random.fork_rng():

@@ -1,48 +1,85 @@
-"""A training as each task does it: set up to be gone on from, and done by processes together.
+"""The one trainer: joint batches, shared out over processes, and trainings that resume.
 
-A task brings its model, its batches, its loss and its evaluation; all else is the same, so that
-what is proved of one training (`tests/faults`) holds for all.
+A task brings its model, batches, loss and evaluation; everything else is the same for all tasks, so
+what the tests prove of one training (`tests/faults`) holds for each.
 """
 
-import shutil
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import torch
 from accelerate.data_loader import prepare_data_loader
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from transformers import PreTrainedModel, PrinterCallback, TrainingArguments
 
 from retune.core.errors import RetuneError
-from retune.core.files import atomic_path, remove, write_json
-from retune.core.memory import keep_freed_memory, peak_memory_mb
-from retune.models.checkpoints import WEIGHTS
+from retune.core.files import remove
+from retune.core.memory import keep_freed_memory
+from retune.models.batches import Batch
 from retune.models.dropout import use_fast_dropout
 from retune.models.precision import resolved_precision
 from retune.training.arguments import (
-    Curves,
     OptimizationParams,
     distributed_launch,
     environment,
-    require_finite,
     training_arguments,
     training_callbacks,
 )
 from retune.training.distributed import JointBatches, Share
+from retune.training.extension import Extension
 from retune.training.launch import SETTING
-from retune.training.resume import Checkpoint, Checkpoints, ResumableTrainer, run_key
+from retune.training.resume import Checkpoint, Checkpoints, ResumableTrainer
+from retune.training.run_key import run_key
 from retune.training.seeding import random_state_kept, seed_everything
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 
+@dataclass(frozen=True)
+class TrainingTask:
+    """What a task brings to its training.
+
+    Attributes:
+        model: to train, on the CPU. Where its attribute `encoder_is_frozen` is true, ZeRO-3 is
+            refused.
+        tokenizer: published with the model.
+        rows: to train on, by index.
+        lengths: of the rows, in tokens.
+        collate: makes the batch of some rows in an epoch, from 0. The batch of no rows must count
+            for nothing.
+        loss: what a part of a joint batch adds to the loss of the whole. Its arguments are the
+            model, the part, and the sum of `count` over all parts.
+        count: what the loss is a mean over, counted in a part of a joint batch.
+        evaluate: scores a process's share of the validation split; all processes get the same
+            scores, those of the whole split.
+        unit: what the rows are called in costs and times.
+        best_metric: the score that is highest in the best epoch, or "loss", which is lowest.
+        padded: whether batches are padded; rows of similar length then go together.
+        extensions: of the training.
+    """
+
+    model: PreTrainedModel
+    tokenizer: "PreTrainedTokenizerFast"
+    rows: Any
+    lengths: list[int]
+    collate: Callable[[Sequence[Any], int], Batch]
+    loss: Callable[[nn.Module, Batch, Tensor], Tensor]
+    count: Callable[[Batch], Tensor]
+    evaluate: Callable[[Share], dict[str, float]]
+    unit: str
+    best_metric: str
+    padded: bool
+    extensions: Sequence[Extension] = ()
+
+
 class Setup(NamedTuple):
-    """What a training runs by, keeps its state in and goes on from."""
+    """The settings of a training, and where it keeps its state."""
 
     params: OptimizationParams
     arguments: TrainingArguments
@@ -54,24 +91,21 @@ class Setup(NamedTuple):
     @classmethod
     def of(
         cls,
+        task: TrainingTask,
         params: OptimizationParams,
         seed: int,
         folder: Path,
         settings: Mapping[str, Any] | None,
         reads: Sequence[Path],
-        *,
-        best_metric: str,
-        padded: bool,
     ) -> "Setup":
-        """The setup of a training whose result goes to `folder`; its state is kept beside that.
+        """The setup of a training that publishes to `folder` and keeps its state beside it.
 
-        With `settings`, which are all that the result depends on besides the sealed folders
-        `reads`, it goes on from the last checkpoint of a training that was killed. The others as
-        for `training_arguments`.
+        With `settings`, the training resumes from the last checkpoint of a killed one. They and
+        the sealed folders `reads` must be all that the result depends on.
         """
         work, logs = (folder.parent / name for name in ("checkpoints", "logs"))
         arguments = training_arguments(
-            params, seed, work, logs, best_metric=best_metric, padded=padded
+            params, seed, work, logs, best_metric=task.best_metric, padded=task.padded
         )
         surroundings = environment(resolved_precision(params.precision), arguments.world_size)
         key = None
@@ -86,107 +120,90 @@ class Setup(NamedTuple):
 
 
 class JointTrainer(ResumableTrainer):
-    """`Trainer` of joint batches, with an evaluation of the task's own after each epoch.
-
-    Args:
-        model: to train, on the CPU. Where its attribute `encoder_is_frozen` is true, ZeRO-3 is
-            refused.
-        rows: what is trained on, by index.
-        lengths: of the `rows`, in tokens.
-        collate: makes a batch of some rows; of none, one that counts for nothing.
-        score: evaluates what a process has its share of, to figures that are the same in all.
-        setup: of the training.
+    """`Trainer` of a task, with joint batches.
 
     Raises:
-        RetuneError: ZeRO-3 with a frozen encoder.
+        RetuneError: ZeRO-3 with a frozen encoder, or an extension that cannot work here.
     """
 
-    def __init__(
-        self,
-        model: PreTrainedModel,
-        rows: Any,
-        lengths: list[int],
-        collate: Callable[[Sequence[Any]], dict[str, Any]],
-        score: Callable[[Share], dict[str, float]],
-        setup: Setup,
-    ) -> None:
-        model.config.name_or_path = ""  # a path of this machine has no place in the output
+    def __init__(self, task: TrainingTask, setup: Setup) -> None:
+        model = task.model
+        model.config.name_or_path = ""  # outputs must not name paths of this machine
         keep_freed_memory()
         use_fast_dropout(model)
         super().__init__(
             model,
             args=setup.arguments,
-            data_collator=collate,
-            train_dataset=rows,
-            eval_dataset=rows,  # `Trainer` asks for some; `score` knows its own
+            data_collator=self._collate,
+            train_dataset=task.rows,
+            eval_dataset=task.rows,  # required by `Trainer`, and not read: see `evaluate`
             checkpoints=setup.checkpoints,
             section=setup.params.section,
             callbacks=training_callbacks(setup.params, setup.arguments, setup.logs),
         )
         if self._weights_are_shared_out() and getattr(model, "encoder_is_frozen", False):
-            # A penalty would be that of no weights, and what is read of `model` in the end, too.
+            # A penalty would see no weights, and nor would whoever reads `model` at the end.
             raise RetuneError(
                 f"{SETTING}: ZeRO-3 shares out the weights, which no training on a frozen encoder "
                 "is made for; use --config_file configs/launch/zero2.yaml"
             )
-        # Else `Trainer` would add up the losses of accumulated parts that have `labels`.
+        # Otherwise `Trainer` would add up the losses of accumulated parts that have `labels`.
         self.model_accepts_loss_kwargs = False
-        self.remove_callback(PrinterCallback)  # our own Progress speaks instead
-        self.rows, self.inner = rows, model  # `self.model` may be of other types
+        self.remove_callback(PrinterCallback)  # `Progress` reports instead
+        self.task, self.inner = task, model  # `self.model` may be of other types
         self.sizes = parameter_counts(model)  # before weights are shared out
         args = self.args
         size = args.per_device_train_batch_size * self.share.count
         grouped = args.train_sampling_strategy == "group_by_length"
-        self.batches = JointBatches(lengths, size, args.seed, self.share, grouped=grouped)
+        self.batches = JointBatches(task.lengths, size, args.seed, self.share, grouped=grouped)
         # With ZeRO-3 no process has whole weights: all have to go through each batch together.
         share = Share() if self._weights_are_shared_out() else self.share
-        self.score = partial(score, share)
-        # Like weights for all from here, but each process drops out what it likes.
+        self.score = partial(task.evaluate, share)
+        # From here on the weights are alike, but each process draws its own dropout.
         seed_everything(args.seed + self.share.index)
-
-    def loss_share(self, model: nn.Module, inputs: dict[str, Any], joint: Tensor) -> Tensor:
-        """Return what the part `inputs` adds to the loss of the joint batch.
-
-        `joint` is the sum of `counts` over all parts of that batch.
-        """
-        raise NotImplementedError
-
-    def counts(self, inputs: dict[str, Any]) -> Tensor:
-        """Count what the loss of `inputs`, a part of a joint batch, is a mean over."""
-        raise NotImplementedError
+        for extension in task.extensions:
+            extension.attach(self)
+            self.add_callback(extension)
 
     def get_batch_samples(self, *arguments: Any) -> tuple[list[dict[str, Any]], Any]:
-        """Return the parts of the next joint batch that this process reads, one after another.
+        """Return the parts of the next joint batch that this process reads one after another.
 
-        What all processes read for that step is counted here, before its first part is trained
-        on, so that each text weighs the same whichever part it is in.
+        They are counted here, over all processes and before the first part is trained on, so that
+        each text weighs the same whichever part it is in.
         """
         parts, items = super().get_batch_samples(*arguments)
         if parts:
-            count = torch.stack([self.counts(part) for part in parts]).sum(0)
+            count = torch.stack([self.task.count(part) for part in parts]).sum(0)
             self._joint = self._over_processes(count.to(self.args.device))
         return parts, items
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         """Batches of this process: its share of the joint ones."""
         loader: DataLoader[Any] = DataLoader(
-            self.rows,
+            self.task.rows,
             batch_sampler=self.batches,
-            collate_fn=self.data_collator,
+            collate_fn=self._collate,
             pin_memory=self.args.dataloader_pin_memory,
         )
-        # Shared out already: accelerate's own way would repeat rows to fill the last batch.
+        # The batches are shared out already; accelerate would repeat rows to fill the last one.
         return cast(DataLoader[Any], prepare_data_loader(loader, num_processes=1))
 
-    def compute_loss(self, model: nn.Module, inputs: dict[str, Any], *_: Any, **__: Any) -> Tensor:
-        """Loss of a joint batch, as this process sees it; stops where it is no number.
+    def training_step(self, model: nn.Module, inputs: Batch, *rest: Any) -> Tensor:
+        """Add the gradients of a part of a joint batch, as the extensions wish."""
+        step = partial(super().training_step, model, inputs, *rest)
+        for extension in self.task.extensions:
+            step = partial(extension.training_step, model, inputs, step)
+        return step()
 
-        DDP averages the gradients of the processes, and `Trainer` those of accumulated parts. So
-        each share is multiplied by how many there are: the average is then the loss of the joint
-        batch, however uneven its parts. A model may have a `penalty`, which is added to the loss.
+    def compute_loss(self, model: nn.Module, inputs: Batch, *_: Any, **__: Any) -> Tensor:
+        """Return this process's part of the loss of a joint batch; raise if it is not finite.
+
+        DDP averages the gradients of the processes, and `Trainer` those of accumulated parts, so
+        each part is multiplied by their number. The average is then the loss of the joint batch,
+        however uneven the parts are. A model's `penalty`, if any, is added to the loss.
         """
         shares = self.share.count * self.current_gradient_accumulation_steps
-        loss = self.loss_share(model, inputs, self._joint) * shares
+        loss = self.task.loss(model, inputs, self._joint) * shares
         penalty = getattr(self.inner, "penalty", None)
         if penalty is not None:
             loss = loss + penalty()
@@ -199,17 +216,35 @@ class JointTrainer(ResumableTrainer):
         return loss
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
-        """Score the validation split; the generators are left as they were."""
+        """Score the validation split; random generators keep their states."""
         self.stopwatch.pause()
-        with random_state_kept():
+        with random_state_kept(), ExitStack() as contexts:
+            for extension in self.task.extensions:
+                contexts.enter_context(extension.evaluated())
             scores = self.score()
         metrics = {f"eval_{name}": value for name, value in scores.items()}
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(
             self.args, self.state, self.control, metrics
         )
-        self.stopwatch.go_on()
+        self.stopwatch.resume()
         return metrics
+
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """Save the model, and what the extensions keep with it."""
+        super().save_model(output_dir, _internal_call)
+        if self.args.should_save:
+            for extension in self.task.extensions:
+                extension.save(Path(output_dir or str(self.args.output_dir)))
+
+    def _load_from_checkpoint(self, folder: str, model: nn.Module | None = None) -> None:
+        load = partial(super()._load_from_checkpoint, model=model)
+        load(folder)
+        for extension in self.task.extensions:
+            extension.load(Path(folder), load)
+
+    def _collate(self, rows: Sequence[Any]) -> Batch:
+        return self.task.collate(rows, self.batches.epoch)
 
     def _over_processes(self, counts: Tensor) -> Tensor:
         """Return the sum of `counts` over the processes."""
@@ -221,81 +256,7 @@ class JointTrainer(ResumableTrainer):
         return self.is_deepspeed_enabled and self.accelerator.deepspeed_plugin.zero_stage == 3
 
 
-class Reports(NamedTuple):
-    """Where a training tells its curves (a folder), its costs and its times."""
-
-    curves: Path
-    costs: Path
-    times: Path
-
-
-def publish_model(
-    checkpoint: Path, target: Path, tokenizer: "PreTrainedTokenizerFast", section: str
-) -> Path:
-    """Make a model folder of a checkpoint's weights; return the file that has them.
-
-    Raises:
-        RetuneError: a weight is not a number; `section` of the params is to be changed.
-    """
-    require_finite(load_file(checkpoint / WEIGHTS), section)
-    with atomic_path(target) as folder:
-        folder.mkdir(parents=True)
-        for name in ("config.json", WEIGHTS):
-            shutil.copyfile(checkpoint / name, folder / name)
-        tokenizer.save_pretrained(folder)
-    return target / WEIGHTS
-
-
-def write_reports(
-    reports: Reports,
-    trainer: JointTrainer,
-    setup: Setup,
-    end: Checkpoint,
-    *,
-    unit: str,
-    details: Mapping[str, int],
-) -> tuple[Curves, dict[str, Any]]:
-    """Write the curves, the costs and the times of a training.
-
-    Args:
-        reports: where to.
-        trainer: which has done it.
-        setup: which it was done by.
-        end: its last checkpoint.
-        unit: what a row is.
-        details: more of what it has cost.
-
-    Returns:
-        the curves, and the times.
-    """
-    curves = Curves.of(end.state.log_history)
-    curves.write(reports.curves)
-    count = round((end.state.epoch or 0) * len(trainer.rows))
-    costs = {**trainer.sizes, **details, f"train_{unit}": count}
-    times = times_of(count, unit, end.seconds, setup.surroundings)
-    for path, figures in ((reports.costs, costs), (reports.times, times)):
-        # In a list, which is no column of DVC's tables: those begin with the scores.
-        write_json(path, _below(setup.params.section, {"details": [figures]}))
-    return curves, times
-
-
-def _below(section: str, figures: dict[str, Any]) -> dict[str, Any]:
-    """Figures under the task whose training has a `section`: `qa.train`, `adapters.entities`."""
-    task, name = section.split(".")
-    return {task: figures if name == "train" else {name: figures}}
-
-
 def parameter_counts(model: PreTrainedModel) -> dict[str, int]:
-    """How many parameters a model has, and how many of them are trained."""
+    """The number of a model's parameters, and of those that are trained."""
     trained = model.num_parameters(only_trainable=True)
     return {"parameters": model.num_parameters(), "trained_parameters": trained}
-
-
-def times_of(count: int, unit: str, seconds: float, surroundings: list[str]) -> dict[str, Any]:
-    """What another run takes otherwise, and the environment that it depends on."""
-    return {
-        "train_seconds": round(seconds, 1),
-        f"train_{unit}_per_second": round(count / seconds, 2),
-        "peak_memory_mb": round(peak_memory_mb()),
-        "environment": surroundings,
-    }

@@ -14,12 +14,13 @@ from retune.core.files import atomic_path, json_lines_writer, write_json, write_
 from retune.core.memory import keep_freed_memory
 from retune.core.params import Params
 from retune.ingest.findings import raise_errors
+from retune.models.outputs import on_best_device
 from retune.tasks.qa.download.checking import Checker, Rules
 from retune.tasks.qa.download.reading import Record, read_records
 from retune.tasks.qa.postprocess.answers import Counts
 from retune.tasks.qa.postprocess.postprocess import ranked_in_parts
 from retune.tasks.qa.postprocess.spans import Floats, chunks
-from retune.tasks.qa.predict.predict import on_best_device, predict_part
+from retune.tasks.qa.predict.predict import predict_part
 from retune.tasks.qa.questions.examples import Example
 from retune.tasks.qa.task import ASKER
 from retune.tasks.qa.tokenize.tokenize import batches

@@ -8,14 +8,11 @@ from typing import Any
 from retune.core.errors import RetuneError
 from retune.core.params import Params
 from retune.models.checkpoints import load_tokenizer
+from retune.models.outputs import on_best_device
 from retune.models.tokenizer_checks import id_count, require_vocabulary
 from retune.tasks.sentiment.models import load
 from retune.tasks.sentiment.predict.batches import Collator
-from retune.tasks.sentiment.predict.predict import (
-    PredictParams,
-    on_best_device,
-    probabilities_of_ids,
-)
+from retune.tasks.sentiment.predict.predict import PredictParams, probabilities_of_ids
 from retune.tasks.sentiment.texts.examples import LABELS, THRESHOLD
 from retune.tasks.sentiment.tokenize.tokenize import TokenizeParams, reader
 from retune.tools.ask.asking import Reply, trained_with

@@ -11,10 +11,9 @@ from typing import NamedTuple
 import numpy as np
 
 from retune.core.numerics import Doubles, exp
-from retune.stats.bootstrap import resampled_sums
+from retune.stats.bootstrap import resampled, resampled_sums
 from retune.tasks.language_model.score.score import Share
 
-_TAIL = 2.5  # percent; what a 95 % interval leaves out on each side
 #: Parts and wholes are summed as whole multiples of this, so that no order of a sum matters.
 _UNIT = 2.0**-30
 
@@ -48,16 +47,9 @@ def drawn(rows: Sequence[Share], count: int, seed: int) -> Drawn:
 
 
 def difference(one: Drawn, other: Drawn) -> Difference:
-    """`one` minus `other`, with its percentile interval.
-
-    The p-value is two-sided: twice the share of resamples in which the difference has not the same
-    sign. The original sample counts as one of them (Davison & Hinkley 1997).
-    """
-    value, others = one.value - other.value, one.others - other.others
-    low, high = np.percentile(others, [_TAIL, 100 - _TAIL], method="inverted_cdf")
-    beyond = int((others <= 0 if value >= 0 else others >= 0).sum())
-    p_value = min(1.0, 2 * (beyond + 1) / (len(others) + 1))
-    return Difference(value, float(low), float(high), p_value)
+    """`one` minus `other`, with its percentile interval."""
+    value = one.value - other.value
+    return Difference(value, *resampled(value, one.others - other.others))
 
 
 def _ratio(parts: np.ndarray, wholes: np.ndarray) -> np.ndarray:

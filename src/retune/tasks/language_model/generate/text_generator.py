@@ -3,12 +3,9 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-import torch
-from torch import nn
-
 from retune.core.errors import RetuneError
-from retune.core.memory import keep_freed_memory
 from retune.models.checkpoints import DECODER_TOKENS, load_tokenizer
+from retune.models.outputs import on_best_device
 from retune.models.tokenizer_checks import id_count
 from retune.tasks.language_model.generate.pieces import Piece, pieces
 from retune.tasks.language_model.texts.prompts import Tokens, vocabulary_size
@@ -70,11 +67,3 @@ def load_text_generator(model: "PreTrainedModel", tokenizer_folder: Path) -> Tex
             "trained with"
         )
     return TextGenerator(on_best_device(model), tokenizer)
-
-
-def on_best_device(model: "PreTrainedModel") -> "PreTrainedModel":
-    """Move `model` to the GPU, if there is one."""
-    module: nn.Module = model
-    module.to("cuda" if torch.cuda.is_available() else "cpu")
-    keep_freed_memory()
-    return model

@@ -3,10 +3,9 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from retune.core.errors import RetuneError
 from retune.core.files import atomic_path, remove
 from retune.models.checkpoints import DECODER_TOKENS, load_tokenizer
-from retune.models.positions import max_positions
+from retune.models.positions import max_positions, require_positions
 from retune.models.tokenizer_checks import id_count
 from retune.tasks.language_model.texts.features import read_blocks
 from retune.training.seeding import seed_everything
@@ -33,16 +32,12 @@ def start(features: Path, before: Path, *, build: Build, seed: int) -> str:
     size = read_blocks(features / "train.arrow", id_count(tokenizer)).shape[1]
     seed_everything(seed)  # before building: what no checkpoint gives is drawn at random
     model = build(tokenizer=tokenizer)
-    positions = max_positions(model)
-    if positions is not None and size > positions:
-        raise RetuneError(
-            f"language_model.tokenize.block_size: blocks of {size} tokens are more than the "
-            f"{positions} positions of the model; lower it, or give the model more"
-        )
+    require_positions(model, size, "language_model.tokenize.block_size")
     model.config.name_or_path = ""  # a path of this machine has no place in the output
     with atomic_path(before) as folder:
         model.save_pretrained(folder)
         remove(folder / "generation_config.json")  # generation has params of its own
         tokenizer.save_pretrained(folder)
+    positions = max_positions(model)
     context = "" if positions is None else f", {positions:,} positions"
     return f"{model.num_parameters():,} parameters{context}, {id_count(tokenizer):,} tokens"

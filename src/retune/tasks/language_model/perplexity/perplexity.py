@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from pydantic.dataclasses import dataclass
 
-from retune.core.errors import RetuneError
 from retune.core.files import atomic_path, write_json, write_json_lines
 from retune.core.params import STRICT, Positive
+from retune.models.positions import require_positions
 from retune.tasks.language_model.generate.text_generator import load_text_generator
 from retune.tasks.language_model.outputs.likelihoods import perplexity
 from retune.tasks.language_model.outputs.records import (
@@ -22,7 +22,6 @@ from retune.tasks.language_model.outputs.records import (
     read_texts,
 )
 from retune.tasks.language_model.perplexity.scores import (
-    check_window,
     continuation_likelihoods,
     text_likelihoods,
 )
@@ -71,10 +70,7 @@ def write_perplexities(
     with of_pairs(features):
         sequences = [(pair.prompt_tokens, pair.continuation_tokens) for pair in pairs]
         second = continuation_likelihoods(generator.model, sequences, params.batch_size)
-    try:
-        check_window(generator.model, params.window)
-    except RetuneError as error:
-        raise RetuneError(f"language_model.perplexity.{error}") from None
+    require_positions(generator.model, params.window, "language_model.perplexity.window")
     whole = text_likelihoods(
         generator.model, [tokens for _, tokens in texts], params.window, params.stride,
         params.batch_size,

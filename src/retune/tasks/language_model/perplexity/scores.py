@@ -12,7 +12,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from retune.core.errors import RetuneError
-from retune.models.positions import max_positions
+from retune.models.positions import require_positions
 from retune.models.precision import evaluating
 from retune.tasks.language_model.generate.kv_cache import no_number
 from retune.tasks.language_model.outputs.likelihoods import Likelihood
@@ -89,7 +89,7 @@ def text_likelihoods(
             f"stride: {stride} is not between 1 and {window - 1}; a window of {window} tokens must "
             "hold one or more of the last window, which the next token follows"
         )
-    check_window(model, window)
+    require_positions(model, window, "window")
     check_tokens(model, texts, "text", bounded=False)
     pieces, owners = [], []
     for number, text in enumerate(texts):
@@ -100,19 +100,6 @@ def text_likelihoods(
     for owner, found in zip(owners, _log_probabilities(model, pieces, batch_size), strict=True):
         logs[owner] += found
     return [_likelihood(each) for each in logs]
-
-
-def check_window(model: "PreTrainedModel", window: int) -> None:
-    """Refuse windows that the model cannot read.
-
-    Raises:
-        RetuneError: they are too long.
-    """
-    context = max_positions(model)
-    if context is not None and window > context:
-        raise RetuneError(
-            f"window: {window} tokens are more than the {context} of the model's context; lower it"
-        )
 
 
 def stretches(length: int, window: int, stride: int) -> list[Stretch]:

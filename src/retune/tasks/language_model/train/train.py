@@ -1,7 +1,7 @@
-"""Stage `train`: teach a model to tell the next token of blocks of text, keep the best epoch."""
+"""Stage `train`: train a language model on blocks of text and keep the best epoch."""
 
-import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,25 +14,23 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from retune.core.params import STRICT
-from retune.models.batches import Batch
+from retune.core.splits import SPLITS
+from retune.models.batches import Batch, batches
 from retune.models.checkpoints import DECODER_TOKENS, load_tokenizer
+from retune.models.losses import perplexity
 from retune.models.precision import evaluating
 from retune.models.tokenizer_checks import id_count
 from retune.tasks.language_model.models import load
 from retune.tasks.language_model.texts.features import read_blocks
 from retune.training.arguments import OptimizationParams
 from retune.training.distributed import Share
-from retune.training.seeding import seed_everything
-from retune.training.trainer import JointTrainer, Reports, Setup, publish_model, write_reports
-
-_SPLITS = ("train", "validation")
-# Beyond this an exponential is no number any more; a model that untrained says nothing.
-_LARGEST_LOSS = 700.0
+from retune.training.fit import Results, Scores, build_seeded, fit
+from retune.training.trainer import TrainingTask
 
 
 @dataclass(frozen=True, config=STRICT)
 class TrainParams(OptimizationParams):
-    """Section `language_model.train`; the best epoch is the one with the lowest loss."""
+    """Section `language_model.train`; the best epoch has the lowest loss."""
 
     section: ClassVar[str] = "language_model.train"
 
@@ -51,61 +49,39 @@ def train(
 ) -> str:
     """Train the model in the folder `before` on the blocks of `features`; write it to `after`.
 
-    With `settings`, which are all that the result depends on besides the sealed folders
-    `features` and `before`, a training that was killed goes on from its last checkpoint.
+    With `settings`, a killed training resumes from its last checkpoint. They and the sealed folders
+    `features` and `before` must be all that the result depends on.
     """
     tokenizer = load_tokenizer(features / "tokenizer", DECODER_TOKENS)
-    blocks, validation = (
-        read_blocks(features / f"{s}.arrow", id_count(tokenizer)) for s in _SPLITS
+    blocks, validation = (read_blocks(features / f"{s}.arrow", id_count(tokenizer)) for s in SPLITS)
+    count, size = blocks.shape
+    model = build_seeded(
+        partial(load, before), seed, tokenizer, size, "language_model.tokenize.block_size"
     )
-    seed_everything(seed)
-    model = load(before)
-    reads = [features, before]
-    setup = Setup.of(params, seed, after, settings, reads, best_metric="loss", padded=False)
-    trainer = BlockTrainer(model, blocks, Evaluation(model, validation, params), setup)
-    first = trainer.score()
-    end = trainer.train_to_the_end(setup.begun)
-    if not setup.arguments.should_save:
-        return ""  # the first process writes for all
-    weights = publish_model(setup.checkpoints[end.best_step], after, tokenizer, params.section)
-    details = {"model_bytes": weights.stat().st_size}
-    reports = Reports(curves_folder, costs, times)
-    curves, taken = write_reports(reports, trainer, setup, end, unit="blocks", details=details)
-    setup.checkpoints.remove()
-    best = min(curves.validation, key=lambda row: row["loss"])
-    return (
-        f"best epoch {best['epoch']:.0f}: perplexity {best['perplexity']:.2f}, before "
-        f"{first['perplexity']:.2f}; {taken['train_blocks_per_second']:.1f} blocks/s"
-    )
+    task = TrainingTask(
+        model, tokenizer, rows=range(count), lengths=[size] * count, unit="blocks",
+        collate=partial(block_batch, torch.from_numpy(blocks)), loss=part_loss, count=token_count,
+        evaluate=Evaluation(model, validation, params), best_metric="loss", padded=False,
+    )  # fmt: skip
+    results, reads = Results(after, curves_folder, costs, times), [features, before]
+    return fit(task, results, params, seed, settings, reads=reads, conclude=_told, score_first=True)
 
 
-class BlockTrainer(JointTrainer):
-    """`Trainer` with the mean loss of the tokens of a joint batch's blocks."""
+def block_batch(blocks: Tensor, numbers: Sequence[int], _epoch: int = 0) -> Batch:
+    """The batch (B, T) of some blocks; of none, a single token, which nothing follows."""
+    if not numbers:
+        return {"input_ids": torch.zeros(1, 1, dtype=torch.long)}
+    return {"input_ids": blocks[list(numbers)]}
 
-    def __init__(
-        self,
-        model: PreTrainedModel,
-        blocks: NDArray[np.int64],
-        evaluation: "Evaluation",
-        setup: Setup,
-    ) -> None:
-        count, size = blocks.shape
-        super().__init__(model, range(count), [size] * count, self._batch, evaluation, setup)
-        self._blocks = torch.from_numpy(blocks)
 
-    def _batch(self, numbers: Sequence[int]) -> Batch:
-        """A batch (B, T) of blocks; of none, a single token, after which nothing is asked."""
-        if not numbers:
-            return {"input_ids": torch.zeros(1, 1, dtype=torch.long)}
-        return {"input_ids": self._blocks[list(numbers)]}
+def part_loss(model: nn.Module, inputs: Batch, joint: Tensor) -> Tensor:
+    """What the tokens of a part of a joint batch add to the mean."""
+    return next_token_loss(model, inputs["input_ids"]) / joint
 
-    def loss_share(self, model: nn.Module, inputs: Batch, joint: Tensor) -> Tensor:
-        """What the tokens of a part of a joint batch add to the mean."""
-        return next_token_loss(model, inputs["input_ids"]) / joint
 
-    def counts(self, inputs: Batch) -> Tensor:
-        """Count the tokens of a part of a joint batch, without each block's first."""
-        return torch.tensor(inputs["input_ids"][:, 1:].numel())
+def token_count(inputs: Batch) -> Tensor:
+    """Count the tokens of a part of a joint batch, without each block's first."""
+    return torch.tensor(inputs["input_ids"][:, 1:].numel())
 
 
 class Evaluation:
@@ -118,18 +94,21 @@ class Evaluation:
         self._blocks = torch.from_numpy(blocks)
 
     def __call__(self, share: Share) -> dict[str, float]:
-        """`loss` and `perplexity`, the same in every process; each computes its share."""
+        """Return `loss` and `perplexity`, the same in every process; each computes its share."""
         run, size = share.run_of(len(self._blocks)), self.params.eval_batch_size
         total = 0.0
         with evaluating(self.model, self.params.precision) as device:
-            for begin in range(run.start, run.stop, size):
-                ids = self._blocks[begin : min(begin + size, run.stop)].to(device)
-                total += next_token_loss(self.model, ids).item()
+            for _, batch in batches(run, size, partial(block_batch, self._blocks), device):
+                total += next_token_loss(self.model, batch["input_ids"]).item()
         loss = sum(share.gathered(total)) / self._blocks[:, 1:].numel()
-        return {"loss": loss, "perplexity": math.exp(min(loss, _LARGEST_LOSS))}
+        return {"loss": loss, "perplexity": perplexity(loss)}
 
 
 def next_token_loss(model: nn.Module, ids: Tensor) -> Tensor:
-    """Of blocks (B, T), the summed cross-entropy, in float32, of all tokens but each first one."""
+    """The sum, in float32, of the cross-entropies of all tokens of blocks (B, T) but the first."""
     logits = model(input_ids=ids, use_cache=False).logits[:, :-1]
     return F.cross_entropy(logits.flatten(0, 1).float(), ids[:, 1:].flatten(), reduction="sum")
+
+
+def _told(before: Scores, best: Scores) -> str:
+    return f"perplexity {best['perplexity']:.2f}, before {before['perplexity']:.2f}"

@@ -1,11 +1,10 @@
 """Stage `language`: an adapter for a language, by masked language modelling (MAD-X).
 
-The encoder is frozen, as is the head, so that the adapter learns the language for those who stack
-theirs on it (Pfeiffer et al. 2020). Weights of the head that the checkpoint lacks are trained with
-the adapter: at random they would say nothing, and an adapter would learn to serve noise.
+The encoder and its head are frozen, so that the adapter learns the language for other adapters to
+be stacked on it (Pfeiffer et al. 2020). Weights of the head that the checkpoint lacks are trained
+with the adapter: left at random, they would make it learn noise.
 """
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -17,6 +16,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from transformers import AutoModelForMaskedLM
 
+from retune.adapters import bundles
 from retune.adapters.bundles import AdapterParts, insert
 from retune.adapters.layers import AdapterParams
 from retune.core.blocks import Blocks
@@ -24,10 +24,10 @@ from retune.core.errors import RetuneError, listed
 from retune.core.files import sha256, write_json
 from retune.core.params import STRICT, Positive
 from retune.core.user_files import file_inside
-from retune.models.batches import Batch
-from retune.models.checkpoints import CheckpointParams, resolve
+from retune.models.batches import Batch, batches
+from retune.models.checkpoints import CheckpointParams, load_tokenizer, resolve
 from retune.models.encoders import encoder_config, load_encoder_and_missing
-from retune.models.losses import NO_LABEL, label_count, loss_sum, mean_loss
+from retune.models.losses import NO_LABEL, label_count, loss_sum, mean_loss, perplexity
 from retune.models.precision import evaluating
 from retune.tasks.masked_lm.train.masked_blocks import (
     EVALUATION,
@@ -39,26 +39,23 @@ from retune.tasks.masked_lm.train.masked_blocks import (
 from retune.tasks.qa.questions.examples import read_examples
 from retune.training.arguments import OptimizationParams
 from retune.training.distributed import Share
-from retune.training.frozen import Results, publish, tokenizer_of
-from retune.training.seeding import seed_everything
-from retune.training.trainer import JointTrainer, Setup
+from retune.training.fit import Results, Scores, build_seeded, fit
+from retune.training.trainer import TrainingTask
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 NAME = "language"
-# Beyond this an exponential is no number any more; a model that untrained says nothing.
-_LARGEST_LOSS = 700.0
 
 
 @dataclass(frozen=True, config=STRICT)
 class LanguageParams(OptimizationParams):
     """Section `adapters.language`.
 
-    The texts are the contexts of the questions and the plain text `files` in `folder`, a text a
-    line, which is a dep of the stage. They are packed into blocks of `block_size` tokens, of which
-    the share `masked` is to be predicted. `dropout` replaces every dropout probability of the
-    encoder; null keeps its own.
+    The texts are the contexts of the questions, and the lines of the plain text `files` in
+    `folder`, which is a dep of the stage. They are packed into blocks of `block_size` tokens, and
+    the share `masked` of the tokens is predicted. `dropout` replaces every dropout probability of
+    the encoder; null keeps its own.
     """
 
     section: ClassVar[str] = "adapters.language"
@@ -83,68 +80,57 @@ def train_language(
 ) -> str:
     """Train the adapter `language` on the contexts of `raw` and the files of `params`.
 
-    With `settings`, which are all that the result depends on besides the files and the sealed
-    folder `raw`, a training that was killed goes on from its last checkpoint.
+    With `settings`, a killed training resumes from its last checkpoint. They, the files and the
+    sealed folder `raw` must be all that the result depends on.
 
     Raises:
-        RetuneError: the texts are not as they must be, or checkpoint and adapter do not fit.
+        RetuneError: the texts cannot be used, or checkpoint and adapter do not fit.
     """
     folder = Path(params.folder)
     files = [file_inside(folder, name, params.section) for name in params.files]
     train, validation = _contexts(raw, "train"), _contexts(raw, "validation")
     known = set(train := list(dict.fromkeys([*train, *(t for f in files for t in read_texts(f))])))
     checkpoint = resolve(base, "qa.checkpoint")
-    seed_everything(seed)  # before building: the adapter is drawn at random
-    model, trained_head = build(params, checkpoint)
+    tokenizer = load_tokenizer(checkpoint)
     setting = "adapters.language.block_size"
-    tokenizer = tokenizer_of(model, checkpoint, params.block_size, setting)
+    make = partial(build, params, checkpoint)
+    model = build_seeded(make, seed, tokenizer, params.block_size, setting)
     blocks, evaluated = (pack(texts, tokenizer, params.block_size) for texts in (train, validation))
     masker = Masker(tokenizer, params.masked, seed)
-    if settings is not None:
-        settings = {**settings, "files": [sha256(file) for file in files]}
-    setup = Setup.of(
-        params, seed, results.bundle, settings, [raw], best_metric="loss", padded=False
-    )
     evaluation = Guessing(model, evaluated, masker, params)
-    trainer = MaskTrainer(model, blocks, masker, of_no_block(tokenizer), evaluation, setup)
-    before = trainer.score()
-    end = trainer.train_to_the_end(setup.begun)
-    if not setup.arguments.should_save:
-        return ""  # the first process writes for all
-    curves, figures = publish(
-        results, trainer, setup, end, base=base, tokenizer=tokenizer, unit="blocks"
-    )
-    best = min(curves.validation, key=lambda row: row["loss"])
+    count, size = blocks.ids.shape
+    task = TrainingTask(
+        model, tokenizer, rows=range(count), lengths=[size] * count, unit="blocks",
+        collate=partial(masked_batch, masker, blocks, of_no_block(tokenizer)),
+        loss=lambda wrapped, inputs, joint: mean_loss(*guesses(model, wrapped, inputs), joint),
+        count=lambda inputs: label_count(inputs["labels"]),
+        evaluate=evaluation, best_metric="loss", padded=False,
+    )  # fmt: skip
     details = {
-        "loss_before": before["loss"],
-        "perplexity_before": before["perplexity"],
-        "trained_head": trained_head,
+        "trained_head": trained_head(model),
         "validation_texts_in_train": sum(text in known for text in validation),
         "train": _counts(train, blocks),
         "validation": _counts(validation, evaluated) | {"masked_tokens": evaluation.tokens},
     }
-    headline = {name: best[name] for name in ("loss", "perplexity")}
-    write_json(metrics, {"adapters": {NAME: {**headline, "details": [details]}}})
-    setup.checkpoints.remove()
-    head = "; the checkpoint has no such head: one was trained too" if trained_head else ""
-    return (
-        f"best epoch {best['epoch']:.0f}: perplexity {best['perplexity']:.2f}, before "
-        f"{before['perplexity']:.2f}{head}; {figures['train_blocks_per_second']:.1f} blocks/s"
-    )
+    if settings is not None:
+        settings = {**settings, "files": [sha256(file) for file in files]}
+    return fit(
+        task, results, params, seed, settings, reads=[raw], score_first=True,
+        publish=partial(bundles.publish, base=base), weights_key="bundle_bytes",
+        conclude=partial(_conclude, metrics, details),
+    )  # fmt: skip
 
 
-def build(params: LanguageParams, checkpoint: Path) -> tuple["PreTrainedModel", list[str]]:
-    """The frozen encoder and its head with a fresh adapter, and which of its head is trained.
+def build(params: LanguageParams, checkpoint: Path) -> "PreTrainedModel":
+    """The frozen encoder and its head with a fresh adapter.
 
     Raises:
-        RetuneError: the head needs more than what can be trained with an adapter.
+        RetuneError: the head lacks more than can be trained with an adapter.
     """
     config = encoder_config(checkpoint, params.dropout)
     model, missing = load_encoder_and_missing(AutoModelForMaskedLM, checkpoint, config)
     insert(model, AdapterParts({NAME: params.adapter}, [NAME]))
-    prefix = f"{model.base_model_prefix}."
-    head = {n: w for n, w in model.named_parameters() if not n.startswith(prefix)}
-    for name, weight in head.items():
+    for name, weight in _head(model):
         weight.requires_grad_(name in missing)
     output = [name for name in missing if name.endswith("decoder.weight")]
     if output:
@@ -153,44 +139,34 @@ def build(params: LanguageParams, checkpoint: Path) -> tuple["PreTrainedModel", 
             f"{listed(output)}), and its config.json does not tie it to the embeddings; choose a "
             "checkpoint that was trained by masked language modelling"
         )
-    return model, sorted(name for name, weight in head.items() if weight.requires_grad)
+    return model
 
 
-class MaskTrainer(JointTrainer):
-    """`Trainer` with the mean loss of a joint batch's masked tokens."""
+def trained_head(model: "PreTrainedModel") -> list[str]:
+    """The names of the head's weights that are trained with the adapter."""
+    return sorted(name for name, weight in _head(model) if weight.requires_grad)
 
-    def __init__(
-        self,
-        model: "PreTrainedModel",
-        blocks: Blocks,
-        masker: Masker,
-        nothing: tuple[Tensor, Tensor],
-        evaluation: "Guessing",
-        setup: Setup,
-    ) -> None:
-        count, size = blocks.ids.shape
-        super().__init__(model, range(count), [size] * count, self._masked, evaluation, setup)
-        self._blocks, self._masker, self._nothing = blocks.ids, masker, nothing
 
-    def _masked(self, numbers: Sequence[int]) -> Batch:
-        """A batch of blocks, masked otherwise in each epoch."""
-        if not numbers:
-            return dict(zip(("input_ids", "labels"), self._nothing, strict=True))
-        numbers = list(numbers)
-        inputs, labels = self._masker.mask(self._blocks[numbers], self.batches.epoch, numbers)
-        return {"input_ids": inputs, "labels": labels}
+def _head(model: "PreTrainedModel") -> Iterator[tuple[str, nn.Parameter]]:
+    prefix = f"{model.base_model_prefix}."
+    return ((name, w) for name, w in model.named_parameters() if not name.startswith(prefix))
 
-    def loss_share(self, model: nn.Module, inputs: Batch, joint: Tensor) -> Tensor:
-        """What the masked tokens of a part of a joint batch add to the mean."""
-        return mean_loss(*guesses(self.inner, model, inputs), joint)
 
-    def counts(self, inputs: Batch) -> Tensor:
-        """Count the masked tokens of a part of a joint batch."""
-        return label_count(inputs["labels"])
+def masked_batch(
+    masker: Masker,
+    blocks: Blocks,
+    nothing: tuple[Tensor, Tensor],
+    numbers: Sequence[int],
+    epoch: int,
+) -> Batch:
+    """A batch of blocks, with other masks in each epoch; of no blocks, `nothing`."""
+    numbers = list(numbers)
+    pair = masker.mask(blocks.ids[numbers], epoch, numbers) if numbers else nothing
+    return dict(zip(("input_ids", "labels"), pair, strict=True))
 
 
 class Guessing:
-    """Loss and perplexity of a model on the validation blocks, masked alike each time."""
+    """Loss and perplexity of a model on the validation blocks, with the same masks each time."""
 
     def __init__(
         self, model: "PreTrainedModel", blocks: Blocks, masker: Masker, params: LanguageParams
@@ -205,27 +181,28 @@ class Guessing:
             )
 
     def __call__(self, share: Share) -> dict[str, float]:
-        """`loss` and `perplexity`, the same in every process; each computes its share."""
+        """Return `loss` and `perplexity`, the same in every process; each computes its share."""
         run, size = share.run_of(len(self._inputs)), self.params.eval_batch_size
         total = 0.0
         with evaluating(self.model, self.params.precision) as device:
-            for begin in range(run.start, run.stop, size):
-                rows = slice(begin, min(begin + size, run.stop))
-                batch = {"input_ids": self._inputs[rows], "labels": self._labels[rows]}
-                batch = {name: value.to(device) for name, value in batch.items()}
+            for _, batch in batches(run, size, self._batch, device):
                 total += loss_sum(*guesses(self.model, self.model, batch)).item()
         loss = sum(share.gathered(total)) / self.tokens
-        return {"loss": loss, "perplexity": math.exp(min(loss, _LARGEST_LOSS))}
+        return {"loss": loss, "perplexity": perplexity(loss)}
+
+    def _batch(self, numbers: range) -> Batch:
+        rows = slice(numbers.start, numbers.stop)
+        return {"input_ids": self._inputs[rows], "labels": self._labels[rows]}
 
 
 def guesses(model: "PreTrainedModel", wrapped: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
     """Logits (M, V) and labels (M,) of the M masked tokens of a batch.
 
-    Those of the other tokens, which nobody asks for, would cost more than the encoder.
-    `wrapped` is what calls `model`.
+    The head skips the other tokens, which would cost more than the encoder. `wrapped` calls
+    `model`.
     """
     asked = batch["labels"] != NO_LABEL
-    asked[0, 0] |= ~asked.any()  # of nothing there would be no gradient
+    asked[0, 0] |= ~asked.any()  # without any token there would be no gradient
     with _asking(model, asked):
         output: Any = wrapped(input_ids=batch["input_ids"])
     return output.logits, batch["labels"][asked]
@@ -233,7 +210,7 @@ def guesses(model: "PreTrainedModel", wrapped: nn.Module, batch: Batch) -> tuple
 
 @contextmanager
 def _asking(model: "PreTrainedModel", asked: Tensor) -> Iterator[None]:
-    """Let the head of `model` see only the tokens that are `asked` (B, T) for."""
+    """Give the head of `model` only the tokens where `asked` (B, T) is true."""
     head: Any = model.cls if hasattr(model, "cls") else model.lm_head
     handle = head.register_forward_pre_hook(partial(_chosen, asked))
     try:
@@ -258,3 +235,15 @@ def _counts(texts: Sequence[str], blocks: Blocks) -> dict[str, int]:
         "block_tokens": count * size,
         "tokens_left_over": blocks.remainder,
     }
+
+
+def _conclude(metrics: Path, details: Mapping[str, Any], before: Scores, best: Scores) -> str:
+    """Write the metrics; return the scores in words."""
+    names = ("loss", "perplexity")
+    compared = {f"{name}_before": before[name] for name in names}
+    figures = {name: best[name] for name in names} | {"details": [{**compared, **details}]}
+    write_json(metrics, {"adapters": {NAME: figures}})
+    head = (
+        "; the checkpoint has no such head: one was trained too" if details["trained_head"] else ""
+    )
+    return f"perplexity {best['perplexity']:.2f}, before {before['perplexity']:.2f}{head}"

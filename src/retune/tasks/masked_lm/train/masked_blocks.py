@@ -1,7 +1,7 @@
-"""Texts packed into blocks of equal length, and tokens masked in them.
+"""Texts packed into blocks of equal length, and the masking of their tokens.
 
-Which tokens of a block are masked depends on the seed, the epoch and the block's number alone:
-neither on the number of processes nor on where a training was broken off.
+The masks of a block depend on the seed, the epoch and the block's number alone, not on the number
+of processes nor on where a training was interrupted.
 """
 
 from collections.abc import Iterable, Sequence
@@ -23,17 +23,17 @@ from retune.tasks.ner.texts.word_pieces import special_tokens
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-#: In place of the number of an epoch, from 0: the masks of every evaluation.
+#: The epoch of the masks of every evaluation.
 EVALUATION = 2**32 - 1
 
 
 def pack(texts: Iterable[str], tokenizer: "PreTrainedTokenizerFast", size: int) -> Blocks:
-    """Blocks of `size` tokens: texts one after the other, SEP between them.
+    """Pack texts into blocks of `size` tokens, with SEP between texts.
 
-    A block begins and ends with the special tokens of a text of its own.
+    Each block begins and ends with the special tokens of a text.
 
     Raises:
-        RetuneError: the blocks are too short, or the texts.
+        RetuneError: the blocks or the texts are too short.
     """
     backend = tokenizer.backend_tokenizer
     backend.no_truncation()
@@ -62,10 +62,10 @@ def pack(texts: Iterable[str], tokenizer: "PreTrainedTokenizerFast", size: int) 
 
 
 def read_texts(path: Path) -> list[str]:
-    """The lines of a plain text file, without the blank ones.
+    """The lines of a plain text file that are not blank.
 
     Raises:
-        RetuneError: no such file, not UTF-8, or no text in it.
+        RetuneError: the file is missing, not UTF-8, or has no text.
     """
     lines = read_lines(path, "adapters.language.files names it")
     texts = [line for line in map(str.strip, lines) if line]
@@ -77,8 +77,8 @@ def read_texts(path: Path) -> list[str]:
 class Masker:
     """Masks tokens of blocks as BERT does (Devlin et al. 2019, section 3.1).
 
-    Of the share `masked` of all tokens, which are to be predicted, 80 % become the mask token
-    and 10 % any token.
+    The share `masked` of all tokens is to be predicted; 80 % of them become the mask token and
+    10 % any token.
     """
 
     def __init__(self, tokenizer: "PreTrainedTokenizerFast", masked: float, seed: int) -> None:
@@ -94,12 +94,12 @@ class Masker:
     def mask(
         self, ids: NDArray[np.int64], epoch: int, numbers: Sequence[int]
     ) -> tuple[Tensor, Tensor]:
-        """The tokens (B, T) that a model is given for `ids`, and those that it is to tell.
+        """Return the inputs (B, T) for the blocks `ids`, and their labels.
 
         Args:
-            ids: of the blocks, (B, T).
+            ids: (B, T).
             epoch: from 0, or `EVALUATION`.
-            numbers: of the blocks, among all.
+            numbers: of the blocks among all.
         """
         pairs = []
         for row, number in zip(torch.from_numpy(ids.copy()), numbers, strict=True):

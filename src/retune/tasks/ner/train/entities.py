@@ -1,10 +1,10 @@
-"""Stage `entities`: an adapter that finds named entities, on the encoder or on a language's.
+"""Stage `entities`: an adapter that finds named entities, alone or on a language's adapter.
 
-Every word gets a tag (Tjong Kim Sang & De Meulder 2003, CoNLL); the epoch with the best F1 of whole
-entities is kept. The head that was trained with the adapter stays in its bundle.
+Every word gets a tag (Tjong Kim Sang & De Meulder 2003, CoNLL). The epoch with the best F1 of whole
+entities is kept. The adapter's bundle includes its head.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import torch
 from pydantic import BeforeValidator, Field
 from pydantic.dataclasses import dataclass
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import AutoModelForTokenClassification
 
+from retune.adapters import bundles
 from retune.adapters.adapter_reuse import adapter_params, insert_on
 from retune.adapters.layers import AdapterParams
 from retune.core.errors import RetuneError
@@ -24,8 +26,8 @@ from retune.core.plain_files import require_unchanged, summed
 from retune.core.terminal_text import say
 from retune.fetch.data_files import File, file_source
 from retune.fetch.fetching import Source
-from retune.models.batches import Batch
-from retune.models.checkpoints import CheckpointParams, resolve
+from retune.models.batches import Batch, batches
+from retune.models.checkpoints import CheckpointParams, load_tokenizer, resolve
 from retune.models.encoders import encoder_config, load_encoder
 from retune.models.losses import label_count, loss_sum, mean_loss
 from retune.models.precision import evaluating
@@ -40,9 +42,8 @@ from retune.tasks.ner.texts.word_pieces import Part, WordReader, rectangle
 from retune.tasks.ner.train.entity_f1 import EntityScores, entity_scores
 from retune.training.arguments import OptimizationParams
 from retune.training.distributed import Share
-from retune.training.frozen import Results, publish, tokenizer_of
-from retune.training.seeding import seed_everything
-from retune.training.trainer import JointTrainer, Setup
+from retune.training.fit import Results, Scores, build_seeded, fit
+from retune.training.trainer import TrainingTask
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -66,7 +67,7 @@ class EntitiesParams(OptimizationParams):
     """Section `adapters.entities`.
 
     `train` and `validation` are CoNLL files. Each is the name of a file in `folder`, which is a dep
-    of the stage, or a list of such files and URLs with their SHA-256. Sentences of more than
+    of the stage, or a list of such files and of URLs with their SHA-256. Sentences of more than
     `max_length` tokens are cut between words. `dropout` replaces every dropout probability of the
     encoder; null keeps its own.
     """
@@ -91,13 +92,13 @@ def train_entities(
     seed: int,
     settings: Mapping[str, Any] | None = None,
 ) -> str:
-    """Train the adapter `entities`, on top of that of the bundle `language` where one is given.
+    """Train the adapter `entities`, stacked on that of the bundle `language` if there is one.
 
-    With `settings`, which are all that the result depends on besides the files and the sealed
-    folder `language`, a training that was killed goes on from its last checkpoint.
+    With `settings`, a killed training resumes from its last checkpoint. They, the files and the
+    sealed folder `language` must be all that the result depends on.
 
     Raises:
-        RetuneError: the files are not as they must be, or adapters and encoder do not fit.
+        RetuneError: the files cannot be used, or adapters and encoder do not fit.
     """
     folder, splits = Path(params.folder), (params.train, params.validation)
     sources = [_sources(folder, files) for files in splits]
@@ -105,45 +106,61 @@ def train_entities(
     check_types(train, validation)
     tags = ["O", *(f"{prefix}-{kind}" for kind in entity_types(train) for prefix in "BI")]
     checkpoint = resolve(base, "qa.checkpoint")
-    seed_everything(seed)  # before building: adapters and head are drawn at random
-    model = build(params, checkpoint, language, tags)
+    tokenizer = load_tokenizer(checkpoint)
     setting = "adapters.entities.max_length"
-    tokenizer = tokenizer_of(model, checkpoint, params.max_length, setting)
+    make = partial(build, params, checkpoint, language, tags)
+    model = build_seeded(make, seed, tokenizer, params.max_length, setting)
     labels = {tag: number for number, tag in enumerate(tags)}
     readers = [WordReader(tokenizer, params.max_length, labels) for _ in splits]
     parts, evaluated = (
         reader.read(split) for reader, split in zip(readers, (train, validation), strict=True)
     )
-    if settings is not None:
-        settings = {**settings, "files": [s.sha256 for split in sources for s in split]}
-    reads = [language] if language else []
-    setup = Setup.of(params, seed, results.bundle, settings, reads, best_metric="f1", padded=True)
     collate = partial(
         rectangle, pad_token_id=int(tokenizer.pad_token_id), max_length=params.max_length
     )
     evaluation = Tagging(model, validation, evaluated, tags, collate, params)
-    trainer = TagTrainer(
-        model, parts, [len(p.input_ids) for p in parts], collate, evaluation.figures, setup
-    )
-    end = trainer.train_to_the_end(setup.begun)
-    if not setup.arguments.should_save:
-        return ""  # the first process writes for all
-    _, figures = publish(
-        results, trainer, setup, end, base=base, tokenizer=tokenizer, unit="sentence_parts"
-    )
+    task = TrainingTask(
+        model, tokenizer, rows=parts, lengths=[len(part.input_ids) for part in parts],
+        collate=lambda rows, _epoch: collate(rows), loss=part_loss,
+        count=lambda batch: label_count(batch["labels"]), evaluate=evaluation.figures,
+        unit="sentence_parts", best_metric="f1", padded=True,
+    )  # fmt: skip
+
+    counts = [_counts(split, reader) for split, reader in
+              zip((train, validation), readers, strict=True)]  # fmt: skip
+    details: dict[str, Any] = dict(zip(("train", "validation"), counts, strict=True))
+    details |= repetitions(train, validation)
+    if settings is not None:
+        settings = {**settings, "files": [s.sha256 for split in sources for s in split]}
+    return fit(
+        task, results, params, seed, settings, reads=[language] if language else [],
+        publish=partial(bundles.publish, base=base), weights_key="bundle_bytes",
+        conclude=partial(_conclude, results.model, metrics, evaluation, details),
+    )  # fmt: skip
+
+
+def _conclude(
+    bundle: Path,
+    metrics: Path,
+    evaluation: "Tagging",
+    details: Mapping[str, Any],
+    _before: Scores,
+    _best: Scores,
+) -> str:
+    """Score the published adapter, write the metrics, and return the scores in words."""
+    evaluation.model.load_state_dict(load_file(bundle / bundles.FILE), strict=False)
     loss, scores = evaluation(Share())
-    counts = {name: {"sentences": len(split), "words": sum(len(s.tokens) for s in split)}
-              | reader.summary() for name, split, reader in
-              zip(("train", "validation"), (train, validation), readers, strict=True)}  # fmt: skip
-    write_json(metrics, _report(loss, scores, [counts | repetitions(train, validation)]))
-    setup.checkpoints.remove()
-    for place in (place for reader in readers for place in reader.without_pieces[:1]):
-        say(f"{place}: nothing for the tokenizer; read as unknown")
+    write_json(metrics, _report(loss, scores, details))
+    for split in ("train", "validation"):
+        for place in details[split]["places_without_pieces"][:1]:
+            say(f"{place}: nothing for the tokenizer; read as unknown")
     overall = scores.overall
-    return (
-        f"entities: precision {overall.precision:.2f}, recall {overall.recall:.2f}, F1 "
-        f"{overall.f1:.2f}; {figures['train_sentence_parts_per_second']:.1f} sentences/s"
-    )
+    return f"precision {overall.precision:.2f}, recall {overall.recall:.2f}, F1 {overall.f1:.2f}"
+
+
+def _counts(sentences: Sequence[Sentence], reader: WordReader) -> dict[str, Any]:
+    words = sum(len(sentence.tokens) for sentence in sentences)
+    return {"sentences": len(sentences), "words": words} | reader.summary()
 
 
 def _sources(folder: Path, files: Sequence[File]) -> list[Source]:
@@ -152,7 +169,7 @@ def _sources(folder: Path, files: Sequence[File]) -> list[Source]:
 
 
 def _sentences(sources: Sequence[Source]) -> list[Sentence]:
-    """Return the sentences of a split's files, which still have their sums after reading."""
+    """Read the sentences of a split's files, and check that the files did not change."""
     states = summed(source.path for source in sources)
     sentences = [found for source in sources for found in read_sentences(source.path)]
     require_unchanged(states)
@@ -176,17 +193,10 @@ def build(
     return model
 
 
-class TagTrainer(JointTrainer):
-    """`Trainer` with the mean loss of a joint batch's words."""
-
-    def loss_share(self, model: nn.Module, inputs: Batch, joint: Tensor) -> Tensor:
-        """What the words of a part of a joint batch add to the mean."""
-        labels = inputs["labels"].flatten()
-        return mean_loss(tag_logits(model, inputs).flatten(0, 1), labels, joint)
-
-    def counts(self, inputs: Batch) -> Tensor:
-        """Count the words of a part of a joint batch."""
-        return label_count(inputs["labels"])
+def part_loss(model: nn.Module, inputs: Batch, joint: Tensor) -> Tensor:
+    """What the words of a part of a joint batch add to the mean."""
+    labels = inputs["labels"].flatten()
+    return mean_loss(tag_logits(model, inputs).flatten(0, 1), labels, joint)
 
 
 def tag_logits(model: nn.Module, batch: Batch) -> Tensor:
@@ -204,18 +214,18 @@ class Tagging:
         sentences: Sequence[Sentence],
         parts: Sequence[Part],
         tags: Sequence[str],
-        collate: Any,
+        collate: Callable[[Sequence[Part]], Batch],
         params: EntitiesParams,
     ) -> None:
         self.model, self.sentences, self.parts = model, sentences, parts
         self.tags, self.collate, self.params = tags, collate, params
 
     def figures(self, share: Share) -> dict[str, float]:
-        """`loss`, and `precision`, `recall` and `f1` in percent, the same in every process."""
+        """Return `loss`, and `precision`, `recall` and `f1` in percent, the same everywhere."""
         return _headline(*self(share))
 
     def __call__(self, share: Share) -> tuple[float, EntityScores]:
-        """The mean loss of a word, and the scores; a process computes its share of the parts."""
+        """The mean loss of a word, and the scores; each process computes its share of the parts."""
         run = share.run_of(len(self.parts))
         found, loss = self._predicted([self.parts[number] for number in run])
         words = sum(len(sentence.tokens) for sentence in self.sentences)
@@ -233,11 +243,12 @@ class Tagging:
         total = 0.0
         order = sorted(range(len(parts)), key=lambda n: len(parts[n].input_ids), reverse=True)
         size = self.params.eval_batch_size
+
+        def collate(rows: Sequence[int]) -> Batch:
+            return self.collate([parts[row] for row in rows])
+
         with evaluating(self.model, self.params.precision) as device:
-            for begin in range(0, len(order), size):
-                rows = order[begin : begin + size]
-                batch = self.collate([parts[row] for row in rows])
-                batch = {name: value.to(device) for name, value in batch.items()}
+            for rows, batch in batches(order, size, collate, device):
                 logits = tag_logits(self.model, batch)
                 total += loss_sum(logits.flatten(0, 1), batch["labels"].flatten()).item()
                 best = logits.argmax(-1).cpu()
@@ -246,11 +257,11 @@ class Tagging:
         return found, total
 
 
-def _report(loss: float, scores: EntityScores, details: list[Any]) -> dict[str, Any]:
+def _report(loss: float, scores: EntityScores, details: Mapping[str, Any]) -> dict[str, Any]:
     by_type = [{"type": name, **score._asdict()} for name, score in sorted(scores.by_type.items())]
-    figures = _headline(loss, scores) | {"types": by_type}
-    counted = [{"support": scores.overall.support, **details[0]}]
-    return {"adapters": {NAME: figures | {"details": counted}}}
+    counted = {"support": scores.overall.support, **details}
+    figures = _headline(loss, scores) | {"types": by_type, "details": [counted]}
+    return {"adapters": {NAME: figures}}
 
 
 def _headline(loss: float, scores: EntityScores) -> dict[str, float]:

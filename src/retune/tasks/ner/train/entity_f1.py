@@ -1,7 +1,7 @@
-"""Precision, recall and F1 of whole entities, as seqeval counts them (in its default mode).
+"""Precision, recall and F1 of whole entities, counted like seqeval (in its default mode).
 
-An entity is found where its type, its first and its last token are. Tags that a model predicts need
-not be IOB2: an `I-` that continues nothing begins an entity.
+An entity is found if its type, its first and its last token are. Predicted tags need not be IOB2:
+an `I-` that continues nothing begins an entity.
 """
 
 from collections import Counter
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 
 class Entity(NamedTuple):
-    """An entity of a sentence: its type, its first token and the one behind its last."""
+    """An entity of a sentence: its type, its first token and the one after its last."""
 
     type: str
     begin: int
@@ -18,7 +18,7 @@ class Entity(NamedTuple):
 
 
 class Score(NamedTuple):
-    """Figures in percent, and the number of entities that there are to find."""
+    """Figures in percent, and the number of reference entities."""
 
     precision: float
     recall: float
@@ -45,9 +45,9 @@ def entities(tags: Sequence[str]) -> Iterator[Entity]:
 
 
 def entity_scores(pairs: Iterable[tuple[Sequence[str], Sequence[str]]]) -> EntityScores:
-    """Scores of sentences, each of them its reference tags and those predicted.
+    """The scores of sentences, each given by its reference tags and its predicted tags.
 
-    A figure whose denominator is 0 is 0. A type that is only predicted has a score, too.
+    A figure with denominator 0 is 0. A type that is only predicted has a score, too.
     """
     expected: Counter[str] = Counter()
     predicted: Counter[str] = Counter()

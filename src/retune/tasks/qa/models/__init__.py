@@ -12,8 +12,8 @@ To add one, write `qa/models/<variant>.py` with
 - for speed on a CPU the model may also read packed windows (`retune.tasks.qa.predict.attention`):
   all tokens in one row (1, N), with `attention_mask` None, `position_ids` (1, N) and `packing`;
   then it sets `_supports_attention_backend`, and `retune.tasks.qa.predict.packing` tries it out;
-- where the model is not transformers' own, a configuration and the model registered
-  with AutoConfig and AutoModelForQuestionAnswering as the module is imported.
+- where the model is not transformers' own, a configuration, and the decorator
+  `registered(AutoModelForQuestionAnswering)` (`retune.models.registration`) on the model.
 
 The file imports no other variant, so that editing it re-runs no other. Then add the
 section to params.yaml and choose it: `dvc exp run -S qa.model=<variant>`.

@@ -13,19 +13,14 @@ import torch
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
-from transformers import (
-    AutoConfig,
-    AutoModelForQuestionAnswering,
-    PretrainedConfig,
-    PreTrainedModel,
-)
+from transformers import AutoModelForQuestionAnswering, PretrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import QuestionAnsweringModelOutput
 
 from retune.core.errors import RetuneError
 from retune.core.params import STRICT, Positive
-from retune.models.encoders import load_encoder_embeddings
+from retune.models.encoders import fill, initial_embeddings
 from retune.models.recurrent import BidirectionalLSTM
-from retune.models.tokenizer_checks import require_vocabulary
+from retune.models.registration import registered
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -107,6 +102,7 @@ def _score(vectors: Tensor, query: Tensor) -> Tensor:
     return torch.einsum("bth,bh->bt", vectors, query)
 
 
+@registered(AutoModelForQuestionAnswering)
 class BilstmAttentionForQuestionAnswering(PreTrainedModel):
     """Embedding, attention, BiLSTM, attention, BiLSTM, span scores."""
 
@@ -158,10 +154,6 @@ class BilstmAttentionForQuestionAnswering(PreTrainedModel):
         return QuestionAnsweringModelOutput(start_logits=start, end_logits=end)
 
 
-AutoConfig.register(BilstmAttentionConfig.model_type, BilstmAttentionConfig)
-AutoModelForQuestionAnswering.register(BilstmAttentionConfig, BilstmAttentionForQuestionAnswering)
-
-
 def build(
     params: Params, checkpoint: Path, vocabulary_size: int, pad_token_id: int
 ) -> PreTrainedModel:
@@ -170,9 +162,7 @@ def build(
     Raises:
         RetuneError: the checkpoint's embeddings are absent or fewer than the ids.
     """
-    words = load_encoder_embeddings(checkpoint) if params.pretrained_embeddings else None
-    if words is not None:
-        require_vocabulary(words.shape[0], vocabulary_size, checkpoint)
+    words = initial_embeddings(checkpoint, vocabulary_size, pretrained=params.pretrained_embeddings)
     rows, size = (vocabulary_size, params.embedding_size) if words is None else words.shape
     config = BilstmAttentionConfig(
         vocab_size=rows,
@@ -182,8 +172,5 @@ def build(
         dropout=params.dropout,
     )
     model = BilstmAttentionForQuestionAnswering(config)
-    if words is not None:
-        with torch.no_grad():
-            model.embedding.weight.copy_(words)
-    model.embedding.weight.requires_grad_(not params.freeze_embeddings)
+    fill(model.embedding, words, freeze=params.freeze_embeddings)
     return model

@@ -4,17 +4,13 @@ from pathlib import Path
 
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
-from transformers import (
-    AutoConfig,
-    AutoModelForQuestionAnswering,
-    PretrainedConfig,
-    PreTrainedModel,
-)
+from transformers import AutoModelForQuestionAnswering, PretrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import QuestionAnsweringModelOutput
 
 from retune.core.errors import RetuneError
 from retune.core.params import STRICT, Positive
 from retune.models.recurrent import LSTM
+from retune.models.registration import registered
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -36,6 +32,7 @@ class LstmConfig(PretrainedConfig):
     hidden_size: int = 1
 
 
+@registered(AutoModelForQuestionAnswering)
 class LstmForQuestionAnswering(PreTrainedModel):
     """Reads left to right, so that a token's logits depend on nothing behind it."""
 
@@ -64,10 +61,6 @@ class LstmForQuestionAnswering(PreTrainedModel):
         states = self.lstm.states(self.embedding(input_ids))
         start, end = self.output(states).unbind(dim=-1)
         return QuestionAnsweringModelOutput(start_logits=start, end_logits=end)
-
-
-AutoConfig.register(LstmConfig.model_type, LstmConfig)
-AutoModelForQuestionAnswering.register(LstmConfig, LstmForQuestionAnswering)
 
 
 def build(

@@ -10,15 +10,11 @@ from typing import Annotated
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
-from transformers import (
-    AutoConfig,
-    AutoModelForQuestionAnswering,
-    PretrainedConfig,
-    PreTrainedModel,
-)
+from transformers import AutoModelForQuestionAnswering, PretrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import QuestionAnsweringModelOutput
 
 from retune.core.params import STRICT, Positive
+from retune.models.registration import registered
 from retune.tasks.qa.predict.attention import Packing
 from retune.tasks.qa.predict.transformer_layer import EncoderLayer, key_mask
 
@@ -50,6 +46,7 @@ class TransformerConfig(PretrainedConfig):
     dropout: float = 0.0
 
 
+@registered(AutoModelForQuestionAnswering)
 class TransformerForQuestionAnswering(PreTrainedModel):
     """Embedding, one encoder layer, linear to 2 logits."""
 
@@ -81,10 +78,6 @@ class TransformerForQuestionAnswering(PreTrainedModel):
         states = self.layer(self.embedding(input_ids), key_mask(attention_mask), packing)
         start, end = self.output(states).unbind(dim=-1)
         return QuestionAnsweringModelOutput(start_logits=start, end_logits=end)
-
-
-AutoConfig.register(TransformerConfig.model_type, TransformerConfig)
-AutoModelForQuestionAnswering.register(TransformerConfig, TransformerForQuestionAnswering)
 
 
 def build(

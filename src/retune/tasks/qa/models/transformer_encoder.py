@@ -12,7 +12,6 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from transformers import (
-    AutoConfig,
     AutoModelForQuestionAnswering,
     PretrainedConfig,
     PreTrainedModel,
@@ -22,8 +21,8 @@ from transformers.modeling_outputs import QuestionAnsweringModelOutput
 
 from retune.core.errors import RetuneError
 from retune.core.params import STRICT, Positive
-from retune.models.encoders import load_encoder_embeddings
-from retune.models.tokenizer_checks import require_vocabulary
+from retune.models.encoders import fill, initial_embeddings
+from retune.models.registration import registered
 from retune.tasks.qa.predict.attention import Packing
 from retune.tasks.qa.predict.transformer_layer import EncoderLayer, key_mask
 
@@ -98,6 +97,7 @@ class Embeddings(nn.Module):
         return self.dropout(self.norm(vectors))  # type: ignore[no-any-return]
 
 
+@registered(AutoModelForQuestionAnswering)
 class TransformerEncoderForQuestionAnswering(PreTrainedModel):
     """Embeddings, pre-norm encoder layers, linear to 2 logits."""
 
@@ -152,12 +152,6 @@ class TransformerEncoderForQuestionAnswering(PreTrainedModel):
         return QuestionAnsweringModelOutput(start_logits=start, end_logits=end)
 
 
-AutoConfig.register(TransformerEncoderConfig.model_type, TransformerEncoderConfig)
-AutoModelForQuestionAnswering.register(
-    TransformerEncoderConfig, TransformerEncoderForQuestionAnswering
-)
-
-
 def build(
     params: Params, checkpoint: Path, vocabulary_size: int, pad_token_id: int
 ) -> PreTrainedModel:
@@ -166,9 +160,7 @@ def build(
     Raises:
         RetuneError: the checkpoint's embeddings are absent or fewer than the ids.
     """
-    words = load_encoder_embeddings(checkpoint) if params.pretrained_embeddings else None
-    if words is not None:
-        require_vocabulary(words.shape[0], vocabulary_size, checkpoint)
+    words = initial_embeddings(checkpoint, vocabulary_size, pretrained=params.pretrained_embeddings)
     rows, size = (vocabulary_size, params.hidden_size) if words is None else words.shape
     config = TransformerEncoderConfig(
         vocab_size=rows,
@@ -182,7 +174,5 @@ def build(
         dropout=params.dropout,
     )
     model = TransformerEncoderForQuestionAnswering(config)
-    if words is not None:
-        with torch.no_grad():
-            model.embeddings.words.weight.copy_(words)
+    fill(model.embeddings.words, words)
     return model

@@ -1,10 +1,9 @@
-"""Self-attention (Vaswani et al. 2017) over windows that stand back to back.
+"""Self-attention (Vaswani et al. 2017) over windows packed into one row.
 
-A batch of windows of different lengths is usually a rectangle, filled up with padding that
-is computed and thrown away. Here the tokens of all windows stand in one row, and only
-attention has to know where a window begins and ends; nothing is padded and nothing masked.
-`packed_attention` is registered with transformers' attention interface, so that its encoders
-can use it unchanged.
+A batch of windows of different lengths is usually a rectangle with padding, which is computed and
+discarded. Here the tokens of all windows form one row, without padding and masks; only attention
+needs to know where a window begins and ends. `packed_attention` is registered with transformers'
+attention interface, so that its encoders use it unchanged.
 
 Shapes: N tokens of all windows, A heads, D size of a head, T tokens of one window.
 """
@@ -23,7 +22,7 @@ from retune.models.dropout import keep_mask, keep_rate
 
 #: Its name in transformers' register.
 PACKED = "retune_packed"
-#: What some of its models ask of attention beyond the plain kind.
+#: Arguments for kinds of attention that are not supported here.
 _NOT_PACKED = ("sliding_window", "softcap", "position_bias", "s_aux", "head_mask")
 
 

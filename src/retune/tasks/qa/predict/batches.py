@@ -17,7 +17,7 @@ from retune.tasks.qa.predict.reader import accepts_token_types
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-#: Where in a batch the answers' first and last tokens stand.
+#: The keys of a batch for the answers' first and last tokens.
 ANSWER = ("start_position", "end_position")
 
 
@@ -26,8 +26,8 @@ class Collator:
     """Makes a batch of windows: a padded rectangle, or one packed row.
 
     A rectangle is padded to the longest window, rounded up, on the tokenizer's side, and never
-    beyond `max_length`, the positions that the model has. A packed row has no padding but
-    what brings each window to a multiple of `length_step`.
+    beyond `max_length`, the positions that the model has. A packed row only pads each window to a
+    multiple of `length_step`.
     """
 
     pad_token_id: int
@@ -44,8 +44,8 @@ class Collator:
     ) -> Self:
         """The collator for `model`'s inputs and `tokenizer`'s padding.
 
-        On a CPU, windows are packed where the model can read them so. In float32 they then
-        have their own lengths: only the kernels of shorter formats plan for each shape.
+        On a CPU, windows are packed if the model can read them packed. In float32 they then keep
+        their lengths, because only the kernels of shorter formats plan for each shape.
         """
         packed = model.device.type == "cpu" and use_packing(model)
         return cls(
@@ -59,10 +59,10 @@ class Collator:
         )
 
     def __call__(self, windows: Sequence[Mapping[str, Any]]) -> Batch:
-        """The inputs of the model, integers, and the answers' positions, shape (B,).
+        """Return the inputs of the model, integers, and the answers' positions, shape (B,).
 
-        Of a rectangle: `input_ids`, `attention_mask` (1 is a real token) and `token_type_ids`,
-        shape (B, T). Of a packed row: `input_ids`, `position_ids` and `token_type_ids`, shape
+        A rectangle has `input_ids`, `attention_mask` (1 is a real token) and `token_type_ids`,
+        shape (B, T). A packed row has `input_ids`, `position_ids` and `token_type_ids`, shape
         (1, N), and the `packing`.
         """
         make = self._row if self.packed else self._rectangle
@@ -113,7 +113,7 @@ class Collator:
 def span_logits(model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
     """Start and end logits, each of shape (B, T), in float32.
 
-    At padding, where no span can begin or end, they have the lowest finite value.
+    Padding, where no span can begin or end, has the lowest finite value.
     """
     names = ("input_ids", "attention_mask", "token_type_ids", "position_ids", "packing")
     output: Any = model(**{name: batch[name] for name in names if name in batch})
@@ -126,7 +126,7 @@ def span_logits(model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
 
 
 def real_tokens(batch: Batch) -> Tensor:
-    """Where the logits of `span_logits` are those of real tokens: booleans (B, T)."""
+    """Mask (B, T) of the logits of `span_logits` that belong to real tokens."""
     if "packing" not in batch:
         return batch["attention_mask"].bool()  # type: ignore[no-any-return]
     lengths = torch.tensor(batch["packing"].lengths)

@@ -1,8 +1,8 @@
-"""Windows back to back in one row, for models that can read them so.
+"""Windows packed into one row, for models that can read them.
 
-On a CPU padding is as dear as real tokens. transformers' encoders take their attention from
-a register, so that with `retune.tasks.qa.predict.attention` they read packed windows unchanged.
-Whether a model really does is not believed but tried, once, on two small windows.
+On a CPU padding costs as much as real tokens. transformers' encoders look up their attention by
+name, so with `retune.tasks.qa.predict.attention` they read packed windows unchanged. Each model is
+first tried on two small windows.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def use_packing(model: "PreTrainedModel") -> bool:
-    """Let `model` read packed windows; tells whether it can, and leaves it alone if not."""
+    """Let `model` read packed windows; if it cannot, leave it unchanged and return False."""
     if not model.is_backend_compatible():
         return False
     before = model.config._attn_implementation
@@ -36,21 +36,19 @@ def packed_positions(packing: Packing, first: int) -> Tensor:
 
 
 def unpacked(row: Tensor, packing: Packing) -> Tensor:
-    """Values (1, N) of packed tokens as a rectangle (B, T), zero behind each window."""
+    """Values (1, N) of packed tokens as a rectangle (B, T), with zeros after each window."""
     windows = [row[0, place][:length] for place, length in packing.spans()]
     return torch.nn.utils.rnn.pad_sequence(windows, batch_first=True)
 
 
 def _reads_packed(model: "PreTrainedModel") -> bool:
-    """Whether packed windows have the logits that they have in a padded rectangle."""
+    """Whether packed windows get the same logits as in a padded rectangle."""
     training = model.training
     model.eval()
     try:
         with torch.inference_mode():
             padded, packed = _trial(model, packed=False), _trial(model, packed=True)
-    except (
-        Exception
-    ):  # any: whether it reads windows at all is tried by `retune.tasks.qa.train.padding`
+    except Exception:  # `retune.tasks.qa.train.padding` finds a model that reads no windows at all
         return False
     finally:
         model.train(training)

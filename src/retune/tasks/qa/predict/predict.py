@@ -1,10 +1,11 @@
 """Stage `predict`: start and end logits of every evaluation window, part by part.
 
-`logits.npy` has shape (tokens of all windows, 2), float32, window after window in the
-order of the features, padding left out; `windows.json` counts both.
+`logits.npy` has shape (tokens of all windows, 2), float32, without padding and in the order of the
+features; `windows.json` counts windows and tokens.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,13 +16,12 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from retune.core.errors import RetuneError
 from retune.core.files import atomic_path, write_json
-from retune.core.memory import keep_freed_memory
 from retune.core.params import STRICT, Positive
-from retune.models.batches import Batch
+from retune.models.batches import Batch, batches
+from retune.models.outputs import on_best_device, require_finite_logits
 from retune.models.precision import Precision, evaluating, resolved_precision
-from retune.models.tokenizer_checks import id_count
+from retune.models.tokenizer_checks import id_count, require_vocabulary
 from retune.tasks.qa.predict.batches import Collator, real_tokens, span_logits
 from retune.tasks.qa.windows.features import count_windows, feature_batches
 from retune.tasks.qa.windows.windows import Features
@@ -43,12 +43,16 @@ def predict(features: Path, model: "PreTrainedModel", logits: Path, params: Pred
     from retune.models.checkpoints import load_tokenizer
 
     on_best_device(model)
-    keep_freed_memory()
     path = features / "validation.arrow"
     counts = count_windows(path)
     precision = resolved_precision(params.precision)
     tokenizer = load_tokenizer(features / "tokenizer")
-    _require_vocabulary(model, id_count(tokenizer))
+    require_vocabulary(
+        model.config.vocab_size,
+        id_count(tokenizer),
+        "the model",
+        "run the train stage on these features",
+    )
     collator = Collator.for_model(model, tokenizer, precision)
     with atomic_path(logits) as folder:
         folder.mkdir(parents=True)
@@ -61,11 +65,6 @@ def predict(features: Path, model: "PreTrainedModel", logits: Path, params: Pred
     return f"{counts['windows']:,} windows, {counts['tokens']:,} tokens"
 
 
-def on_best_device(model: nn.Module) -> None:
-    """Move a model to the GPU, where there is one."""
-    model.to("cuda" if torch.cuda.is_available() else "cpu")
-
-
 def predict_part(
     model: nn.Module,
     part: Features,
@@ -76,18 +75,21 @@ def predict_part(
 ) -> NDArray[np.float32]:
     """Start and end logits of the windows in `part`, shape (tokens, 2).
 
-    Windows of similar length are taken together; where a window's logits stand depends on
-    its place in `part` only. `on_batch` receives start logits (B, T), end logits (B, T) and
-    the batch.
+    Batches have windows of similar length; the result is in the order of `part`. `on_batch`
+    receives start logits (B, T), end logits (B, T) and the batch.
 
     Raises:
-        RetuneError: where a logit is not finite.
+        RetuneError: a logit is not finite.
     """
     output = np.empty((part.tokens, 2), np.float32)
     bounds = part.window_tokens().tolist()
+    order: list[int] = np.argsort(part.lengths, kind="stable")[::-1].tolist()  # the longest first
+
+    def collate(rows: Sequence[int]) -> Batch:
+        return collator(window_rows(part, rows))
+
     with evaluating(model, params.precision) as device:
-        for rows in _batches_by_length(part.lengths, params.batch_size):
-            batch = on_device(collator(window_rows(part, rows)), device)
+        for rows, batch in batches(order, params.batch_size, collate, device):
             start, end = span_logits(model, batch)
             if on_batch is not None:
                 on_batch(start, end, batch)
@@ -97,12 +99,12 @@ def predict_part(
             for row, logits in zip(rows, np.split(values, np.cumsum(sizes)[:-1]), strict=True):
                 output[bounds[row] : bounds[row + 1]] = logits
             bar.update(len(rows))
-    _require_finite(output, part, first=int(bar.n) - len(part))
+    require_finite_logits(output, partial(_place, part, int(bar.n) - len(part)))
     return output
 
 
 def window_rows(part: Features, rows: Sequence[int]) -> list[dict[str, Any]]:
-    """The windows `rows` of `part`, as `Collator` takes them."""
+    """The windows `rows` of `part` for a `Collator`."""
     bounds = part.window_tokens()
     return [
         {
@@ -115,39 +117,13 @@ def window_rows(part: Features, rows: Sequence[int]) -> list[dict[str, Any]]:
     ]
 
 
-def on_device(batch: Batch, device: torch.device) -> Batch:
-    """`batch` with its tensors on `device`."""
-    return {
-        name: value.to(device) if isinstance(value, Tensor) else value
-        for name, value in batch.items()
-    }
-
-
-def _batches_by_length(lengths: NDArray[np.int32], batch_size: int) -> Iterator[list[int]]:
-    order = np.argsort(lengths, kind="stable")[::-1].tolist()  # the longest first
-    return (order[begin : begin + batch_size] for begin in range(0, len(order), batch_size))
-
-
 def _header(tokens: int) -> dict[str, Any]:
-    """What a .npy file says of itself: float32, shape (tokens, 2)."""
+    """The header of a .npy file: float32, shape (tokens, 2)."""
     return {"descr": "<f4", "fortran_order": False, "shape": (tokens, 2)}
 
 
-def _require_vocabulary(model: "PreTrainedModel", size: int) -> None:
-    rows = model.config.vocab_size
-    if rows < size:
-        raise RetuneError(
-            f"the model has embeddings for {rows} tokens, but the tokenizer of the features has "
-            f"{size}; run the train stage on these features"
-        )
-
-
-def _require_finite(logits: NDArray[np.float32], part: Features, first: int) -> None:
-    finite = np.isfinite(logits).all(axis=1)
-    if not finite.all():
-        window = int(np.searchsorted(part.window_tokens(), np.argmin(finite), side="right")) - 1
-        raise RetuneError(
-            f"the model gives a logit that is no number at window {first + window}, of the "
-            f"question in line {part.example[window] + 1} of validation.jsonl; the model is "
-            "broken, train it again with a lower learning rate"
-        )
+def _place(part: Features, first: int, token: int) -> str:
+    """The window and the line of a token of `part`, whose first window has number `first`."""
+    window = int(np.searchsorted(part.window_tokens(), token, side="right")) - 1
+    line = part.example[window] + 1
+    return f"window {first + window}, of the question in line {line} of validation.jsonl"

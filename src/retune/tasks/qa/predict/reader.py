@@ -1,4 +1,4 @@
-"""A trained reader, whatever its variant is, and what may be given to it."""
+"""A trained reader of any variant, and the inputs that it accepts."""
 
 import inspect
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a model is judged by while it trains: the span loss, and EM and F1 of its answers."""
+"""The span loss, and the evaluation after each epoch: loss, EM and F1 of the answers."""
 
 from collections.abc import Callable
 from dataclasses import fields
@@ -33,10 +33,10 @@ _TOKENS = ("char_start", "char_end", "input_ids", "token_type_ids")  # a value a
 
 @dataclass(frozen=True, config=STRICT)
 class EvaluationParams(PostprocessParams):
-    """Section `qa.train.evaluation`: how answers are read and scored after each epoch.
+    """Section `qa.train.evaluation`: how answers are read and scored to choose the best epoch.
 
-    It chooses the best epoch. A section of its own, so that a change of `qa.postprocess`
-    or `qa.score` does not train again.
+    The section is separate, so that a change of `qa.postprocess` or `qa.score` does not train
+    again.
     """
 
     normalizer: Normalizer
@@ -51,10 +51,9 @@ def span_loss(
 ) -> Tensor:
     """Mean of the cross-entropies of start and end, as in BERT (Devlin et al. 2019).
 
-    Logits have shape (B, T), positions (B,). A position outside the window is ignored; a
-    batch in which all are outside has loss 0. Where the batch is a part of a larger one, `joint`
-    has the numbers of starts and ends in the whole, shape (2,), and the result is the part's
-    contribution to the mean.
+    Logits have shape (B, T), positions (B,). Positions outside the window are ignored; a batch
+    without any other has loss 0. For a part of a larger batch, `joint` has the numbers of starts
+    and ends in the whole, shape (2,), and the result is the part's contribution to the mean.
     """
     sums, counts = [], []
     for logits, position in ((start_logits, start), (end_logits, end)):
@@ -68,7 +67,7 @@ def span_loss(
 
 
 def answer_counts(batch: Batch) -> Tensor:
-    """Count the starts and the ends that stand in the windows of a batch, shape (2,)."""
+    """Count the starts and the ends inside the windows of a batch, shape (2,)."""
     return torch.stack([(batch[name] >= 0).sum() for name in ANSWER])
 
 
@@ -79,7 +78,7 @@ def batch_loss(start: Tensor, end: Tensor, batch: Batch, joint: Tensor | None = 
 
 
 class Evaluation:
-    """EM, F1 and loss of a model on the validation split, read the way stages read them."""
+    """EM, F1 and loss of a model on the validation split, read as the stages read it."""
 
     def __init__(
         self,
@@ -98,7 +97,7 @@ class Evaluation:
         self.squad_v2 = squad_v2
 
     def __call__(self, model: nn.Module, collator: Collator, share: Share) -> dict[str, float]:
-        """`loss`, `exact_match` and `f1` (in percent), the same in every process."""
+        """Return `loss`, `exact_match` and `f1` (in percent), the same in every process."""
         losses: list[float] = []
 
         def add_loss(start: Tensor, end: Tensor, batch: Batch) -> None:

@@ -1,8 +1,8 @@
-"""Whether a model reads a window of the data, and gives the same logits however it is padded.
+"""A trial before the training: a model must read a window alike however it is padded.
 
-Not a list of names: a short window is read alone and beside a longer one, once, before the
-training. Models are tried in float32, whatever precision they are trained in, since rounding in
-shorter formats is larger than what is looked for.
+A short window is read alone and beside a longer one. The trial is in float32 whatever the
+precision of the training, because rounding in shorter formats is larger than the differences that
+it looks for.
 """
 
 import dataclasses
@@ -20,14 +20,14 @@ from retune.tasks.qa.predict.batches import ANSWER, Collator, real_tokens, span_
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-_CONTEXT = 24  # tokens of the context in the longer window; the other has half of them
+_CONTEXT = 24  # tokens of the context in the longer window; the shorter one has half
 _CHOOSE = "choose another encoder for qa.checkpoint, such as one of the BERT or RoBERTa families"
 
 
 def require_readable(
     model: "PreTrainedModel", collator: Collator, window: Mapping[str, Any]
 ) -> None:
-    """Try `model` on a row of features with at least two tokens of the context.
+    """Try `model` on a row of features that has at least two tokens of context.
 
     Raises:
         RetuneError: it fails, its logits depend on padding, or its CLS token sees nothing.
@@ -63,7 +63,7 @@ def require_readable(
 
 
 def _cut(window: Mapping[str, Any], tokens: int) -> dict[str, Any]:
-    """`window` with so many tokens of its context."""
+    """`window` with the first `tokens` of its context."""
     first, last = int(window["context_start"]) + tokens, int(window["context_end"])
     names = ("input_ids", "token_type_ids")
     kept = {name: np.delete(window[name], np.s_[first:last]) for name in names}

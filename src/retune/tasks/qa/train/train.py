@@ -1,29 +1,23 @@
-"""Stage `train`: fit one variant on the train windows, keep the epoch with the best F1.
+"""Stage `train`: fit one variant on the train windows and keep the epoch with the best F1.
 
-Every variant has the same loss, the same evaluation and the same training loop
-(transformers' `Trainer`); a variant only turns token ids into start and end logits. Several
-processes (`retune.training.distributed`) do the same steps as one: `batch_size` is that of all
-together.
+All variants share the loss, the evaluation and the training loop; a variant only turns token ids
+into start and end logits.
 """
 
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from pydantic.dataclasses import dataclass
-from safetensors.torch import load_file
 from torch import Tensor, nn
-from transformers import PreTrainedModel
 
 from retune.adapters import bundles
-from retune.core.errors import RetuneError
 from retune.core.params import STRICT
 from retune.models.batches import Batch
-from retune.models.checkpoints import WEIGHTS, CheckpointParams, load_tokenizer
-from retune.models.positions import max_positions
+from retune.models.checkpoints import CheckpointParams, load_tokenizer
 from retune.models.precision import resolved_precision
 from retune.models.tokenizer_checks import id_count
 from retune.tasks.qa.predict.batches import ANSWER, Collator, span_logits
@@ -31,21 +25,9 @@ from retune.tasks.qa.predict.predict import PredictParams
 from retune.tasks.qa.train.evaluation import Evaluation, EvaluationParams, answer_counts, batch_loss
 from retune.tasks.qa.train.padding import require_readable
 from retune.tasks.qa.windows.features import read_rows
-from retune.training.arguments import OptimizationParams, require_finite
-from retune.training.seeding import seed_everything
-from retune.training.trainer import JointTrainer, Reports, Setup, publish_model, write_reports
-
-if TYPE_CHECKING:
-    from datasets import Dataset
-    from transformers import PreTrainedTokenizerFast
-
-
-class Build(Protocol):
-    """Makes a model with fresh weights wherever no checkpoint gives them."""
-
-    def __call__(self, *, vocabulary_size: int, pad_token_id: int) -> PreTrainedModel:
-        """Build the model on the CPU, in float32."""
-        ...
+from retune.training.arguments import OptimizationParams
+from retune.training.fit import Build, Results, Scores, build_seeded, fit, publish_model
+from retune.training.trainer import TrainingTask
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -72,104 +54,50 @@ def train(
     squad_v2: bool,
     settings: Mapping[str, Any] | None = None,
 ) -> str:
-    """Train the model that `build` makes; write it to `model_folder` in Hugging Face layout.
+    """Train the model that `build` makes, and write it to `model_folder` in Hugging Face layout.
 
-    What was trained on a frozen encoder is written as a bundle (`retune.adapters.bundles`) on
-    `base`.
+    A model with a frozen encoder is written as a bundle (`retune.adapters.bundles`) on `base`.
 
-    With `settings`, which are all that the result depends on besides the sealed folders `raw` and
-    `features`, a training that was killed goes on from its last checkpoint.
+    With `settings`, a killed training resumes from its last checkpoint. They and the sealed folders
+    `raw` and `features` must be all that the result depends on.
     """
     rows = read_rows(features / "train.arrow")
     tokenizer = load_tokenizer(features / "tokenizer")
-    seed_everything(seed)  # before building: a new head is drawn at random
-    model = build(vocabulary_size=id_count(tokenizer), pad_token_id=int(tokenizer.pad_token_id))
     lengths = np.asarray(rows["length"])
-    _check_length(model, longest=int(lengths.max()))
+    make = partial(build, vocabulary_size=id_count(tokenizer), pad_token_id=tokenizer.pad_token_id)
+    longest = int(lengths.max())
+    model = build_seeded(make, seed, tokenizer, longest, "qa.tokenize.max_length")
     collator = Collator.for_model(model, tokenizer, resolved_precision(params.precision))
     require_readable(model, collator, rows[int(lengths.argmax())])
-    if settings is not None:
-        settings = {**settings, "bundle": getattr(model.config, "bundle", None)}
-    reads = raw, features
-    setup = Setup.of(
-        params, seed, model_folder, settings, reads, best_metric="f1", padded=not collator.packed
-    )
     prediction = PredictParams(params.eval_batch_size, params.precision)
     evaluation = Evaluation(raw, features, prediction, params.evaluation, squad_v2)
-    trainer = SpanTrainer(model, collator, rows, evaluation, setup)
-    end = trainer.train_to_the_end(setup.begun)
-    if not setup.arguments.should_save:
-        return ""  # the first process writes for all
-    weights = _publish(model, setup.checkpoints[end.best_step], base, tokenizer, model_folder)
-    whole = 4 * trainer.sizes["parameters"]  # float32
-    details = {"full_model_bytes": whole, "model_bytes": weights.stat().st_size}
-    reports = Reports(curves_folder, costs, times)
-    curves, taken = write_reports(reports, trainer, setup, end, unit="windows", details=details)
-    setup.checkpoints.remove()
-    best = max(curves.validation, key=lambda row: row["f1"])
-    return (
-        f"best epoch {best['epoch']:.0f}: EM {best['exact_match']:.2f}, F1 {best['f1']:.2f}; "
-        f"{taken['train_windows_per_second']:.1f} windows/s"
-    )
+    task = TrainingTask(
+        model, tokenizer, rows=rows, lengths=lengths.tolist(), unit="windows",
+        collate=partial(collated, collator), loss=part_loss, count=answer_counts,
+        evaluate=partial(evaluation, model, collator), best_metric="f1",
+        padded=not collator.packed,
+    )  # fmt: skip
+    results = Results(model_folder, curves_folder, costs, times)
+    return fit(
+        task, results, params, seed, settings, reads=[raw, features], conclude=_told,
+        publish=partial(bundles.publish, base=base) if bundles.is_bundle(model) else publish_model,
+        costs={"full_model_bytes": 4 * model.num_parameters()},  # float32
+    )  # fmt: skip
 
 
-class SpanTrainer(JointTrainer):
-    """`Trainer` with the span loss, and real answers and scores at each evaluation."""
-
-    def __init__(
-        self,
-        model: PreTrainedModel,
-        collator: Collator,
-        rows: "Dataset",
-        evaluation: Evaluation,
-        setup: Setup,
-    ) -> None:
-        super().__init__(
-            model,
-            rows,
-            np.asarray(rows["length"]).tolist(),
-            partial(collated, collator),
-            partial(evaluation, model, collator),
-            setup,
-        )
-
-    def loss_share(self, model: nn.Module, inputs: Batch, joint: Tensor) -> Tensor:
-        """Span loss of a part of a joint batch."""
-        start, end = span_logits(model, inputs)
-        return batch_loss(start, end, inputs, joint)
-
-    def counts(self, inputs: Batch) -> Tensor:
-        """Count the starts and ends of answers in a part of a joint batch."""
-        return answer_counts(inputs)
+def part_loss(model: nn.Module, inputs: Batch, joint: Tensor) -> Tensor:
+    """What a part of a joint batch adds to the span loss."""
+    start, end = span_logits(model, inputs)
+    return batch_loss(start, end, inputs, joint)
 
 
-def collated(collator: Collator, windows: Sequence[Any]) -> Batch:
-    """The batch of `windows`; of none, a batch with one whose answer counts for nothing."""
+def collated(collator: Collator, windows: Sequence[Any], _epoch: int) -> Batch:
+    """The batch of `windows`; of none, that of one whose answer counts for nothing."""
     if windows:
         return collator(windows)
     batch = collator([{"input_ids": [0], "token_type_ids": [0], **dict.fromkeys(ANSWER, 0)}])
     return batch | {name: torch.tensor([-1]) for name in ANSWER}
 
 
-def _publish(
-    model: PreTrainedModel,
-    checkpoint: Path,
-    base: CheckpointParams,
-    tokenizer: "PreTrainedTokenizerFast",
-    target: Path,
-) -> Path:
-    """Make a model or a bundle of a checkpoint's weights; return the file that has them."""
-    if not bundles.is_bundle(model):
-        return publish_model(checkpoint, target, tokenizer, TrainParams.section)
-    require_finite(load_file(checkpoint / WEIGHTS), TrainParams.section)
-    bundles.publish(checkpoint, target, base, tokenizer)
-    return target / bundles.FILE
-
-
-def _check_length(model: PreTrainedModel, longest: int) -> None:
-    positions = max_positions(model)
-    if positions is not None and longest > positions:
-        raise RetuneError(
-            f"qa.tokenize.max_length: windows are up to {longest} tokens long, the model has "
-            f"{positions} positions; lower max_length"
-        )
+def _told(_before: Scores, best: Scores) -> str:
+    return f"EM {best['exact_match']:.2f}, F1 {best['f1']:.2f}"

@@ -17,7 +17,7 @@ import numpy as np
 
 from retune.core.files import read_json, write_csv, write_json
 from retune.core.numerics import Doubles
-from retune.stats.bootstrap import resampled_sums
+from retune.stats.bootstrap import resampled, resampled_sums
 from retune.stats.seed_spread import Gap, Variant, gaps, interval_half_width, warnings
 from retune.tables.metrics_files import figures_of
 from retune.tables.terminal_tables import print_table
@@ -31,8 +31,6 @@ from retune.tasks.sentiment.score.score import (
 from retune.tasks.sentiment.texts.outputs import Gold, answers, read_gold, read_seeds, seed_folders
 
 Runs = Mapping[int, Doubles]  # by seed, P(positive) of every text
-
-_TAIL = 2.5  # percent; what a 95 % interval leaves out on each side
 
 
 class Costs(NamedTuple):
@@ -114,9 +112,7 @@ def sentence_test(
     """The paired bootstrap over texts (Efron & Tibshirani 1993; Koehn 2004) of two variants.
 
     A text is drawn with what the runs of all common seeds say of it, since these are not
-    independent of each other. The interval is the percentile one. The p-value is two-sided: twice
-    the share of resamples in which the difference is not on its side of 0, itself counted in
-    (Davison & Hinkley 1997).
+    independent of each other.
     """
     seeds = sorted(one[1].keys() & other[1].keys())
     right, others = (_times_right(runs, seeds, gold) for _, runs in (one, other))
@@ -125,12 +121,10 @@ def sentence_test(
         better, worse, gained = worse, better, -gained
     scale = 100.0 / (len(gained) * len(seeds))
     drawn = resampled_sums(gained, params.resamples, params.resampling_seed)
-    low, high = np.percentile(drawn, [_TAIL, 100 - _TAIL], method="inverted_cdf")
-    beyond = int((drawn <= 0).sum())
-    p_value = min(1.0, 2 * (beyond + 1) / (params.resamples + 1))
-    mean = int(gained.sum()) * scale
+    total = int(gained.sum())
+    low, high, p_value = resampled(total, drawn)
     return SentenceTest(
-        better, worse, len(seeds), mean, int(low) * scale, int(high) * scale, p_value
+        better, worse, len(seeds), total * scale, low * scale, high * scale, p_value
     )
 
 

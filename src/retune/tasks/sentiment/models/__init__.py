@@ -9,8 +9,8 @@ To add one, write `sentiment/models/<name>.py` with
   takes integers (B, T), where mask 1 = real token, and returns `SequenceClassifierOutput`
   without a loss; its configuration has the labels `LABELS`. Logits must not depend on the
   amount of padding;
-- where the model is not transformers' own, a configuration and the model registered with
-  AutoConfig and AutoModelForSequenceClassification as the module is imported.
+- where the model is not transformers' own, a configuration, and the decorator
+  `registered(AutoModelForSequenceClassification)` (`retune.models.registration`) on the model.
 
 The file imports no other model of this folder, so that editing it re-runs no other.
 """

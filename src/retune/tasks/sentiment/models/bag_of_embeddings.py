@@ -9,18 +9,15 @@ from typing import Any
 
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
-from transformers import (
-    AutoConfig,
-    AutoModelForSequenceClassification,
-    PretrainedConfig,
-    PreTrainedModel,
-)
+from transformers import AutoModelForSequenceClassification, PretrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 from retune.core.params import STRICT
+from retune.models.encoders import fill, initial_embeddings
 from retune.models.pooling import masked_mean
+from retune.models.registration import registered
 from retune.tasks.sentiment.models import NAMED_LABELS
-from retune.tasks.sentiment.models._embeddings import EmbeddingParams, fill, pretrained_embeddings
+from retune.tasks.sentiment.models._embeddings import EmbeddingParams
 from retune.tasks.sentiment.texts.examples import LABELS
 
 
@@ -39,6 +36,7 @@ class BagOfEmbeddingsConfig(PretrainedConfig):
     embedding_size: int = 1
 
 
+@registered(AutoModelForSequenceClassification)
 class BagOfEmbeddingsForSequenceClassification(PreTrainedModel):
     """The mean over the real tokens, special ones included, on either side of padding."""
 
@@ -62,21 +60,15 @@ class BagOfEmbeddingsForSequenceClassification(PreTrainedModel):
         return SequenceClassifierOutput(logits=self.output(mean))
 
 
-AutoConfig.register(BagOfEmbeddingsConfig.model_type, BagOfEmbeddingsConfig)
-AutoModelForSequenceClassification.register(
-    BagOfEmbeddingsConfig, BagOfEmbeddingsForSequenceClassification
-)
-
-
 def build(
     params: Params, checkpoint: Path, vocabulary_size: int, pad_token_id: int
 ) -> PreTrainedModel:
     """A fresh model, its embeddings the checkpoint's where params say so."""
-    words = pretrained_embeddings(params, checkpoint, vocabulary_size)
+    words = initial_embeddings(checkpoint, vocabulary_size, pretrained=params.pretrained_embeddings)
     rows, size = (vocabulary_size, params.embedding_size) if words is None else words.shape
     config = BagOfEmbeddingsConfig(
         vocab_size=rows, embedding_size=size, pad_token_id=pad_token_id, **NAMED_LABELS
     )
     model = BagOfEmbeddingsForSequenceClassification(config)
-    fill(model.embedding, words, params)
+    fill(model.embedding, words, freeze=params.freeze_embeddings)
     return model

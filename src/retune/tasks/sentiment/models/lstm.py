@@ -7,20 +7,17 @@ import torch
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
-from transformers import (
-    AutoConfig,
-    AutoModelForSequenceClassification,
-    PretrainedConfig,
-    PreTrainedModel,
-)
+from transformers import AutoModelForSequenceClassification, PretrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 from retune.core.errors import RetuneError
 from retune.core.params import STRICT, Positive
+from retune.models.encoders import fill, initial_embeddings
 from retune.models.pooling import masked_mean
 from retune.models.recurrent import BidirectionalLSTM
+from retune.models.registration import registered
 from retune.tasks.sentiment.models import NAMED_LABELS
-from retune.tasks.sentiment.models._embeddings import EmbeddingParams, fill, pretrained_embeddings
+from retune.tasks.sentiment.models._embeddings import EmbeddingParams
 from retune.tasks.sentiment.texts.examples import LABELS
 
 Pooling = Literal["mean", "last"]
@@ -52,6 +49,7 @@ class LstmConfig(PretrainedConfig):
     dropout: float = 0.0
 
 
+@registered(AutoModelForSequenceClassification)
 class LstmForSequenceClassification(PreTrainedModel):
     """Reads each text's own tokens from both ends, as over packed sequences, but faster."""
 
@@ -94,15 +92,11 @@ class LstmForSequenceClassification(PreTrainedModel):
         return torch.cat([ahead[rows, (lengths - 1).clamp(min=0)], back[:, 0]], dim=-1)
 
 
-AutoConfig.register(LstmConfig.model_type, LstmConfig)
-AutoModelForSequenceClassification.register(LstmConfig, LstmForSequenceClassification)
-
-
 def build(
     params: Params, checkpoint: Path, vocabulary_size: int, pad_token_id: int
 ) -> PreTrainedModel:
     """A fresh model, its embeddings the checkpoint's where params say so."""
-    words = pretrained_embeddings(params, checkpoint, vocabulary_size)
+    words = initial_embeddings(checkpoint, vocabulary_size, pretrained=params.pretrained_embeddings)
     rows, size = (vocabulary_size, params.embedding_size) if words is None else words.shape
     config = LstmConfig(
         vocab_size=rows,
@@ -114,5 +108,5 @@ def build(
         **NAMED_LABELS,
     )
     model = LstmForSequenceClassification(config)
-    fill(model.embedding, words, params)
+    fill(model.embedding, words, freeze=params.freeze_embeddings)
     return model

@@ -15,15 +15,15 @@ from retune.tasks.sentiment.texts.features import Row
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-# Sentences are short: to the 32 tokens of questions with their contexts, half would be padding.
+# Sentences are short: with the step of 32 tokens for questions, half would be padding.
 _LENGTH_STEP = 8
 
 
 @dataclass(frozen=True)
 class Collator:
-    """Makes a rectangle of texts, padded to the longest, rounded up, on the tokenizer's side.
+    """Pads texts to the longest, rounded up, on the tokenizer's side.
 
-    It is never longer than `max_length`, the positions that the model has.
+    Batches are never longer than `max_length`, the positions that the model has.
     """
 
     pad_token_id: int
@@ -37,9 +37,9 @@ class Collator:
         return cls(int(tokenizer.pad_token_id), left, max_positions(model))
 
     def __call__(self, rows: Sequence[Row]) -> Batch:
-        """`input_ids` and `attention_mask` (B, T), and `labels` (B,).
+        """Return `input_ids` and `attention_mask` (B, T), and `labels` (B,).
 
-        Of no row, one text of a single token, whose label counts for nothing.
+        Without rows, the batch has one text of a single token, whose label counts for nothing.
         """
         ids = [torch.from_numpy(row.input_ids).long() for row in rows]
         labels = [row.label for row in rows]

@@ -1,7 +1,7 @@
 """Stage `predict`: the logits of every validation text and its probability of being positive.
 
-A line of `predictions.jsonl` is a text, in the order of the raw data: `id`, `logits` (of the
-labels, in the order of `LABELS`) and `positive`, the softmax's probability.
+A line of `predictions.jsonl` is a text, in the order of the raw data. It has `id`, `logits` (in the
+order of `LABELS`) and `positive`, the softmax's probability.
 """
 
 from collections.abc import Sequence
@@ -9,19 +9,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 from pydantic.dataclasses import dataclass
 from torch import nn
 from tqdm import tqdm
 
 from retune.core.errors import RetuneError
 from retune.core.files import atomic_path, write_json_lines
-from retune.core.memory import keep_freed_memory
 from retune.core.numerics import Doubles
 from retune.core.params import STRICT, Positive
+from retune.models.batches import Batch, batches
+from retune.models.outputs import on_best_device, require_finite_logits
 from retune.models.precision import Precision, evaluating
-from retune.models.tokenizer_checks import id_count
+from retune.models.tokenizer_checks import id_count, require_vocabulary
 from retune.tasks.sentiment.predict.batches import Collator, label_logits
 from retune.tasks.sentiment.texts.examples import LABELS, read_examples
 from retune.tasks.sentiment.texts.features import Rows, read_rows
@@ -42,11 +41,11 @@ class PredictParams:
 def predict(
     raw: Path, features: Path, model: "PreTrainedModel", predictions: Path, params: PredictParams
 ) -> str:
-    """Write what `model` says of the validation texts to the folder `predictions`.
+    """Write the predictions of `model` for the validation texts to the folder `predictions`.
 
     Raises:
         RetuneError: features and raw data differ in their texts, the model is for another
-            tokenizer, or a logit is no number.
+            tokenizer, or a logit is not finite.
     """
     from retune.models.checkpoints import load_tokenizer
 
@@ -58,11 +57,12 @@ def predict(
             "tokenize stage on this data"
         )
     tokenizer = load_tokenizer(features / "tokenizer")
-    if model.config.vocab_size < id_count(tokenizer):
-        raise RetuneError(
-            f"the model has embeddings for {model.config.vocab_size} tokens, but the tokenizer of "
-            f"the features has {id_count(tokenizer)}; run the train stage on these features"
-        )
+    require_vocabulary(
+        model.config.vocab_size,
+        id_count(tokenizer),
+        "the model",
+        "run the train stage on these features",
+    )
     logits = logits_of(on_best_device(model), rows, Collator.for_model(model, tokenizer), params)
     positive = positive_probabilities(logits)
     texts = zip(ids, logits.tolist(), positive.tolist(), strict=True)
@@ -75,21 +75,13 @@ def predict(
     return f"{len(rows):,} texts, {np.mean(answers(positive)):.1%} of them positive"
 
 
-def on_best_device(model: "PreTrainedModel") -> "PreTrainedModel":
-    """`model` on the GPU where there is one."""
-    module: nn.Module = model
-    module.to("cuda" if torch.cuda.is_available() else "cpu")
-    keep_freed_memory()
-    return model
-
-
 def probabilities_of_ids(
     model: nn.Module,
     collate: Collator,
     params: PredictParams,
     input_ids: Sequence[Sequence[int]],
 ) -> list[float]:
-    """P(positive) of each text, of which the token ids are given."""
+    """P(positive) of each text, given its token ids."""
     rows = Rows.without_labels(input_ids)
     logits = logits_of(model, rows, collate, params, quiet=True)
     return positive_probabilities(logits).tolist()  # type: ignore[no-any-return]
@@ -104,31 +96,24 @@ def logits_of(
     *,
     quiet: bool = False,
 ) -> Doubles:
-    """The logits (N, 2) of the texts `numbers` of `rows`, or of all; exactly those of float32.
+    """The logits (N, 2), computed in float32, of the texts `numbers` of `rows`, or of all.
 
-    Texts of similar length are taken together; unless `quiet`, a bar shows how far it is.
+    Batches have texts of similar length. A bar shows the progress unless `quiet`.
 
     Raises:
-        RetuneError: where a logit is not finite.
+        RetuneError: a logit is not finite.
     """
     chosen = np.asarray(range(len(rows)) if numbers is None else numbers, np.int64)
     logits = np.empty((len(chosen), len(LABELS)), np.float32)
     order = np.argsort(rows.lengths[chosen], kind="stable")[::-1].tolist()  # the longest first
-    with evaluating(model, params.precision) as device:
-        parts = range(0, len(order), params.batch_size)
-        for begin in tqdm(parts, desc="predict", unit=" batches", disable=quiet):
-            places = order[begin : begin + params.batch_size]
-            batch = collate([rows[int(chosen[place])] for place in places])
-            batch = {name: values.to(device) for name, values in batch.items()}
+
+    def batch_of(places: Sequence[int]) -> Batch:
+        return collate([rows[int(chosen[place])] for place in places])
+
+    bar = tqdm(total=len(order), desc="predict", unit=" texts", disable=quiet)
+    with bar, evaluating(model, params.precision) as device:
+        for places, batch in batches(order, params.batch_size, batch_of, device):
             logits[places] = label_logits(model, batch).float().cpu().numpy()
-    _require_finite(logits, chosen)
+            bar.update(len(places))
+    require_finite_logits(logits, lambda row: f"text {chosen[row] + 1}")
     return logits.astype(np.float64)
-
-
-def _require_finite(logits: NDArray[np.float32], chosen: NDArray[np.int64]) -> None:
-    finite = np.isfinite(logits).all(axis=1)
-    if not finite.all():
-        raise RetuneError(
-            f"the model gives a logit that is no number at text {chosen[np.argmin(finite)] + 1}; "
-            "the model is broken, train it again with a lower learning rate"
-        )

@@ -8,14 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from retune.core.files import write_json
 from retune.models.checkpoints import load_tokenizer
+from retune.models.outputs import on_best_device
 from retune.stats.seed_spread import interval_half_width, spread
 from retune.tasks.sentiment.models import load
 from retune.tasks.sentiment.predict.batches import Collator
-from retune.tasks.sentiment.predict.predict import (
-    PredictParams,
-    on_best_device,
-    probabilities_of_ids,
-)
+from retune.tasks.sentiment.predict.predict import PredictParams, probabilities_of_ids
 from retune.tasks.sentiment.probe.probes import Probe, ProbeParams, constant_baseline, pass_rates
 from retune.tasks.sentiment.score.score import interval_text
 from retune.tasks.sentiment.tokenize.tokenize import Reader, TokenizeParams, reader

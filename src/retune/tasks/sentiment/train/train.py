@@ -1,9 +1,9 @@
 """Stage `train`: fit one model on the train texts, keep the epoch with the best accuracy."""
 
 from collections.abc import Mapping
-from operator import itemgetter
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Protocol
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -15,53 +15,37 @@ from transformers import PreTrainedModel
 
 from retune.core.errors import RetuneError
 from retune.core.params import STRICT
+from retune.core.splits import SPLITS
 from retune.models.batches import Batch
 from retune.models.checkpoints import load_tokenizer
 from retune.models.losses import label_count, loss_sum, mean_loss
-from retune.models.positions import max_positions
 from retune.models.tokenizer_checks import id_count
 from retune.tasks.sentiment.predict.batches import Collator, label_logits
 from retune.tasks.sentiment.predict.predict import PredictParams, logits_of
 from retune.tasks.sentiment.texts.examples import LABELS
 from retune.tasks.sentiment.texts.features import Rows, read_rows
 from retune.tasks.sentiment.texts.outputs import answers, positive_probabilities
-from retune.training.adversarial import (
-    Embedded,
-    perturbed_embeddings,
-    recorded_embeddings,
-    worst_perturbation,
-)
-from retune.training.arguments import OptimizationParams, cannot_use
+from retune.training.adversarial import AdversarialSteps
+from retune.training.arguments import OptimizationParams
 from retune.training.distributed import Share
-from retune.training.ema import AveragingTrainer
-from retune.training.launch import SETTING
-from retune.training.seeding import seed_everything
-from retune.training.trainer import Reports, Setup, publish_model, write_reports
-
-_SPLITS = ("train", "validation")
-
-
-class Build(Protocol):
-    """Makes a model with fresh weights wherever no checkpoint gives them."""
-
-    def __call__(self, *, vocabulary_size: int, pad_token_id: int) -> PreTrainedModel:
-        """Build the model on the CPU, in float32."""
-        ...
-
+from retune.training.ema import WeightAverage
+from retune.training.extension import Extension
+from retune.training.fit import Build, Results, Scores, build_seeded, fit
+from retune.training.trainer import TrainingTask
 
 _Weight = Annotated[float, Field(gt=0.0)]
 
 
 @dataclass(frozen=True, config=STRICT)
 class ClassWeights:
-    """By how much a text of each label counts in the training loss."""
+    """The weights of each label's texts in the training loss."""
 
     negative: _Weight
     positive: _Weight
 
     @classmethod
     def balanced(cls, labels: NDArray[np.int8]) -> "ClassWeights":
-        """Return the weights by which both labels count alike over all texts.
+        """Return the weights that give both labels the same total weight.
 
         Raises:
             RetuneError: `labels`, shape (N,), has one label only.
@@ -77,7 +61,7 @@ class ClassWeights:
 
 
 def _in_one_sentence(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
-    """Say once what is allowed, where pydantic would say it for each kind of value."""
+    """Name what is allowed once; pydantic would name it for each type of the union."""
     try:
         return validate(value)
     except ValidationError:
@@ -90,17 +74,17 @@ def _in_one_sentence(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
 class TrainParams(OptimizationParams):
     """Section `sentiment.train`.
 
-    With `adversarial_epsilon` above 0 each batch is trained on twice: as it is, and with the
+    With `adversarial_epsilon` above 0, each batch is trained on twice: as it is, and with the
     embeddings of each text moved by that length along their gradient, to where its loss rises
-    fastest (`retune.training.adversarial`). The gradients are added, and clipped together; dropout
-    is drawn anew. What is logged and counted is the first pass.
+    fastest (`retune.training.adversarial`). The gradients are added and clipped together; each pass
+    draws its own dropout. The first pass alone is logged and counted.
 
-    With `ema_decay` above 0 an exponential moving average of the weights is evaluated and kept in
-    their place (`retune.training.ema`).
+    With `ema_decay` above 0, an exponential moving average of the weights is evaluated and
+    published instead of them (`retune.training.ema`).
 
-    `class_weights` multiply the loss of each label's texts; null means 1 for all, "balanced" the
-    number of texts over that of the label's times 2. The loss is the weighted mean. The
-    evaluation does not use them.
+    `class_weights` multiply the loss of each label's texts. Null means 1 for all; "balanced" means
+    the number of texts divided by twice the number of the label's texts. The loss is the weighted
+    mean. The evaluation does not use the weights.
     """
 
     section: ClassVar[str] = "sentiment.train"
@@ -111,11 +95,20 @@ class TrainParams(OptimizationParams):
         ClassWeights | Literal["balanced"] | None, WrapValidator(_in_one_sentence)
     ]
 
-    def weights_of(self, labels: NDArray[np.int8]) -> ClassWeights | None:
-        """Return the class weights for training texts of these `labels`, shape (N,)."""
-        if self.class_weights == "balanced":
-            return ClassWeights.balanced(labels)
-        return self.class_weights
+    def weights_of(self, labels: NDArray[np.int8]) -> Tensor | None:
+        """Return the class weights (2,) for training texts of these `labels`, shape (N,)."""
+        weights = self.class_weights
+        if weights == "balanced":
+            weights = ClassWeights.balanced(labels)
+        if weights is None:
+            return None
+        return torch.tensor([getattr(weights, name) for name in LABELS])
+
+    def extensions(self) -> list[Extension]:
+        """Return those of the training that are chosen."""
+        average = [WeightAverage(self.ema_decay)] if self.ema_decay else []
+        steps = [AdversarialSteps(self.adversarial_epsilon)] if self.adversarial_epsilon else []
+        return [*average, *steps]
 
 
 def train(
@@ -130,134 +123,37 @@ def train(
     seed: int,
     settings: Mapping[str, Any] | None = None,
 ) -> str:
-    """Train the model that `build` makes; write it to `model_folder` in Hugging Face layout.
+    """Train the model that `build` makes, and write it to `model_folder` in Hugging Face layout.
 
-    With `settings`, which are all that the result depends on besides the sealed folder
-    `features` and `seed`, a training that was killed goes on from its last checkpoint.
+    With `settings`, a killed training resumes from its last checkpoint. They, the sealed folder
+    `features` and `seed` must be all that the result depends on.
     """
-    rows, validation = (read_rows(features / f"{split}.arrow") for split in _SPLITS)
+    rows, validation = (read_rows(features / f"{split}.arrow") for split in SPLITS)
     tokenizer = load_tokenizer(features / "tokenizer")
-    seed_everything(seed)  # before building: what no checkpoint gives is drawn at random
-    model = build(vocabulary_size=id_count(tokenizer), pad_token_id=int(tokenizer.pad_token_id))
-    _require_positions(model, int(max(rows.lengths.max(), validation.lengths.max())))
-    if settings is not None:
-        settings = {**settings, "seed": seed}
-    setup = Setup.of(
-        params, seed, model_folder, settings, [features], best_metric="accuracy", padded=True
-    )
+    make = partial(build, vocabulary_size=id_count(tokenizer), pad_token_id=tokenizer.pad_token_id)
+    longest = int(max(rows.lengths.max(), validation.lengths.max()))
+    model = build_seeded(make, seed, tokenizer, longest, "sentiment.tokenize.max_length")
     collate = Collator.for_model(model, tokenizer)
-    evaluation = Evaluation(
-        model, validation, collate, PredictParams(params.eval_batch_size, params.precision)
-    )
-    trainer = LabelTrainer(
-        model, rows, rows.lengths.tolist(), collate, evaluation, setup,
-        adversarial_epsilon=params.adversarial_epsilon, ema_decay=params.ema_decay,
-        class_weights=params.weights_of(rows.labels),
+    prediction = PredictParams(params.eval_batch_size, params.precision)
+    weights = params.weights_of(rows.labels)
+    task = TrainingTask(
+        model, tokenizer, rows=rows, lengths=rows.lengths.tolist(), unit="texts",
+        collate=lambda texts, _epoch: collate(texts), loss=partial(part_loss, weights),
+        count=lambda batch: label_count(batch["labels"], weights),
+        evaluate=Evaluation(model, validation, collate, prediction),
+        best_metric="accuracy", padded=True, extensions=params.extensions(),
     )  # fmt: skip
-    end = trainer.train_to_the_end(setup.begun)
-    if not setup.arguments.should_save:
-        return ""  # the first process writes for all
-    best_checkpoint = trainer.to_publish(setup.checkpoints[end.best_step])
-    weights = publish_model(best_checkpoint, model_folder, tokenizer, params.section)
-    details = {"model_bytes": weights.stat().st_size}
-    reports = Reports(curves_folder, costs, times)
-    curves, taken = write_reports(reports, trainer, setup, end, unit="texts", details=details)
-    setup.checkpoints.remove()
-    best = max(curves.validation, key=itemgetter("accuracy"))
-    return (
-        f"best epoch {best['epoch']:.0f}: accuracy {best['accuracy']:.2f}, loss "
-        f"{best['loss']:.3f}; {taken['train_texts_per_second']:.1f} texts/s"
-    )
+    results = Results(model_folder, curves_folder, costs, times)
+    return fit(task, results, params, seed, settings, reads=[features], conclude=_told)
 
 
-class LabelTrainer(AveragingTrainer):
-    """`Trainer` with the mean loss of a joint batch's texts and, if asked, of perturbed ones.
-
-    Args:
-        parts: as for `JointTrainer`.
-        adversarial_epsilon: see `TrainParams`.
-        ema_decay: as for `AveragingTrainer`.
-        class_weights: of a text, by its label; without any, all texts count alike.
-
-    Raises:
-        RetuneError: the perturbations cannot be had, or the average of the weights.
-    """
-
-    def __init__(
-        self,
-        *parts: Any,
-        adversarial_epsilon: float,
-        ema_decay: float,
-        class_weights: ClassWeights | None,
-    ) -> None:
-        super().__init__(*parts, ema_decay=ema_decay)
-        self.adversarial_epsilon = adversarial_epsilon
-        self.class_weights: Tensor | None = None  # (2,)
-        if class_weights is not None:
-            by_label = [getattr(class_weights, name) for name in LABELS]
-            self.class_weights = torch.tensor(by_label, device=self.args.device)
-        if adversarial_epsilon and self.is_deepspeed_enabled:
-            raise self._not_adversarial(
-                f"{SETTING} asks for DeepSpeed, which takes a pass a step",
-                "launch without DeepSpeed",
-            )
-        if adversarial_epsilon and self.args.n_gpu > 1:
-            raise self._not_adversarial(
-                f"{self.args.n_gpu} GPUs are used by one process",
-                f"start a process for each by {SETTING}",
-            )
-
-    def training_step(self, model: nn.Module, inputs: Batch, *rest: Any) -> Tensor:
-        """Add the gradients of a part of a joint batch; give the loss of its unperturbed texts.
-
-        Raises:
-            RetuneError: the model does not embed the batch in one call.
-        """
-        if not self.adversarial_epsilon:
-            return super().training_step(model, inputs, *rest)
-        embedding = self._embedding()
-        with recorded_embeddings(embedding) as calls, self.accelerator.no_sync(model):
-            loss: Tensor = super().training_step(model, inputs, *rest)
-        gradient = self._gradient(calls, inputs["input_ids"])
-        perturbation = worst_perturbation(gradient, self.adversarial_epsilon)
-        with perturbed_embeddings(embedding, perturbation):
-            super().training_step(model, inputs, *rest)
-        return loss
-
-    def _embedding(self) -> nn.Module:
-        try:
-            return self.inner.get_input_embeddings()
-        except NotImplementedError:
-            raise self._cannot("tell its embeddings") from None
-
-    def _gradient(self, calls: list[Embedded], input_ids: Tensor) -> Tensor:
-        """Of the embeddings (B, T, E) of `input_ids` (B, T), if they were read so."""
-        if len(calls) == 1:
-            read, gradient = calls[0].inputs, calls[0].embeddings.grad
-            if isinstance(read, Tensor) and read.shape == input_ids.shape and gradient is not None:
-                return gradient
-        raise self._cannot("embed a batch in one call")
-
-    def _cannot(self, what: str) -> RetuneError:
-        why = f"{type(self.inner).__name__} does not {what}"
-        return self._not_adversarial(why, "choose another model")
-
-    def _not_adversarial(self, why: str, remedy: str) -> RetuneError:
-        setting = f"{self.section}.adversarial_epsilon"
-        return cannot_use(setting, self.adversarial_epsilon, why, remedy)
-
-    def loss_share(self, model: nn.Module, inputs: Batch, joint: Tensor) -> Tensor:
-        """What the texts of a part of a joint batch add to the weighted mean."""
-        logits = label_logits(model, inputs)
-        return mean_loss(logits, inputs["labels"], joint, self.class_weights)
-
-    def counts(self, inputs: Batch) -> Tensor:
-        """Count the texts of a part of a joint batch, each by its class's weight."""
-        return label_count(inputs["labels"], self.class_weights)
+def part_loss(weights: Tensor | None, model: nn.Module, inputs: Batch, joint: Tensor) -> Tensor:
+    """What the texts of a part of a joint batch add to the weighted mean."""
+    return mean_loss(label_logits(model, inputs), inputs["labels"], joint, weights)
 
 
 class Evaluation:
-    """Loss and accuracy of a model on the validation texts, as the predict stage reads them."""
+    """Loss and accuracy of a model on the validation texts, read as in the predict stage."""
 
     def __init__(
         self, model: PreTrainedModel, rows: Rows, collate: Collator, params: PredictParams
@@ -265,7 +161,7 @@ class Evaluation:
         self.model, self.rows, self.collate, self.params = model, rows, collate, params
 
     def __call__(self, share: Share) -> dict[str, float]:
-        """`loss`, and `accuracy` in percent; a process computes its share of the logits."""
+        """Return `loss`, and `accuracy` in percent; each process computes its share of logits."""
         run = share.run_of(len(self.rows))
         part = logits_of(self.model, self.rows, self.collate, self.params, run, quiet=True)
         logits = np.concatenate(share.gathered(part))
@@ -275,10 +171,5 @@ class Evaluation:
         return {"loss": loss / len(labels), "accuracy": 100.0 * right / len(labels)}
 
 
-def _require_positions(model: PreTrainedModel, longest: int) -> None:
-    positions = max_positions(model)
-    if positions is not None and longest > positions:
-        raise RetuneError(
-            f"sentiment.tokenize.max_length: texts are up to {longest} tokens long, the model has "
-            f"{positions} positions; lower it"
-        )
+def _told(_before: Scores, best: Scores) -> str:
+    return f"accuracy {best['accuracy']:.2f}, loss {best['loss']:.3f}"
