@@ -134,9 +134,7 @@ def _starts_python(path: Path) -> bool:
         return False
     nodes = ast.walk(parsed(path))
     return any(
-        isinstance(node, ast.Constant)
-        and node.value in ("python", "dvc")
-        or isinstance(node, ast.Attribute)
-        and ast.unparse(node) == "sys.executable"
+        (isinstance(node, ast.Constant) and node.value in ("python", "dvc"))
+        or (isinstance(node, ast.Attribute) and ast.unparse(node) == "sys.executable")
         for node in nodes
     )

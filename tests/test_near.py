@@ -154,6 +154,6 @@ def test_the_list_says_why(
 
 def test_other_arguments_go_to_pytest(planted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(near, "ROOT", planted)
-    monkeypatch.setattr(pytest, "main", lambda arguments: len(arguments))
+    monkeypatch.setattr(pytest, "main", len)
     write(planted, "docs/guide.md", "changed\n")
     assert near.main(["-x"]) == 2  # and the name of a test module
