@@ -1,4 +1,5 @@
 import fcntl
+import os
 import signal
 import socket
 import struct
@@ -21,6 +22,11 @@ settings.load_profile("check")
 
 # A check that a shell runs in its background is deaf to Ctrl-C, and so would be all that it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# This process keeps its compiled modules for the next run. What it starts writes none: a copy of
+# the project may be edited twice within a second, the unit of the times that bytecode records.
+sys.dont_write_bytecode = False
+os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = closure.Project(ROOT)
