@@ -12,6 +12,7 @@ import importlib
 import json
 import os
 import runpy
+import shutil
 import signal
 import socket
 import subprocess
@@ -92,6 +93,7 @@ def serve(address: str) -> None:
                 answer(client)
                 return
             client.close()
+    shutil.rmtree(Path(address).parent)
 
 
 def answer(client: socket.socket) -> None:
