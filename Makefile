@@ -1,14 +1,13 @@
 # `make` lists the targets: each line that has `##` behind its target.
 VENV := .venv
 export PATH := $(abspath $(VENV))/bin:$(PATH)
-export PYTHONDONTWRITEBYTECODE := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Any of 3.11 to 3.13; empty: the first one that is found.
 PYTHON ?=
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test unit lint portable fuzz newest variants readme report clean environment
+.PHONY: help repro test quick near unit lint portable fuzz newest variants readme report clean environment
 
 help: ## List these targets
 	@echo "usage: make TARGET    (make PYTHON=/path/to/python3 TARGET chooses the Python)"
@@ -20,6 +19,12 @@ repro: environment ## Reproduce the default run, print EM and F1
 
 test: environment lint ## Run the whole check: ruff, mypy and all tests
 	pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+quick: environment ## Run the tests that import no torch, in less than a minute
+	pytest -n 2 --dist loadfile -m quick
+
+near: environment ## Run the tests that depend on what differs from main
+	python tests/near.py -n 2 --dist loadfile
 
 unit: environment ## Run the unit tests
 	pytest -m "not slow"

@@ -1,4 +1,5 @@
 import fcntl
+import os
 import signal
 import socket
 import struct
@@ -8,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
+import closure
 import pytest
 from huggingface_hub import constants
 from hypothesis import settings
@@ -21,11 +23,29 @@ settings.load_profile("check")
 # A check that a shell runs in its background is deaf to Ctrl-C, and so would be all that it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# This process keeps its compiled modules for the next run. What it starts writes none: a copy of
+# the project may be edited twice within a second, the unit of the times that bytecode records.
+sys.dont_write_bytecode = False
+os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+
 ROOT = Path(__file__).resolve().parent.parent
+PROJECT = closure.Project(ROOT)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the long tests, so that the short ones fill the last minutes of all workers."""
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Import no module that `-m quick` leaves out: torch alone takes seconds."""
+    if config.option.markexpr != "quick" or not collection_path.match("test_*.py"):
+        return None
+    return True if "quick" not in PROJECT.markers(collection_path) else None
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest selects by markers
+def pytest_collection_modifyitems(items: list[pytest.Item], config: pytest.Config) -> None:
+    """Mark the tests, and begin with the long ones: short ones fill the end of all workers."""
+    if config.option.markexpr:
+        for item in items:
+            for name in PROJECT.markers(item.path):
+                item.add_marker(name)
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 

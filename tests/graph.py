@@ -1,16 +1,18 @@
 """What a stage script really uses, read off its source: modules, params and paths."""
 
 import ast
+import functools
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import yaml
+from closure import ROOT, Project, imports, parsed
 
 from retune.tasks.task import tasks
 
-ROOT = Path(__file__).resolve().parent.parent
+PROJECT = Project()
 TASKS = ROOT / "src/retune/tasks"
 #: Packages of which a stage that reads one of these params loads a module.
 MODELS = {
@@ -46,18 +48,24 @@ def imported_files(path: Path, *, scripts: bool = True) -> set[str]:
         waiting += sorted(folder.glob("[a-z]*.py"))
     found: set[str] = set()
     while waiting:
-        tree = ast.parse(waiting.pop().read_text(encoding="utf-8"))
-        named = [*_module_files(tree), *(_script_files(tree) if scripts else ())]
-        new = {f for f in named if f not in found and has_code(ROOT / f)}
+        module = waiting.pop()
+        new = direct_imports(module) | (_run_scripts(module) if scripts else set())
+        waiting += [ROOT / file for file in sorted(new - found)]
         found |= new
-        waiting += [ROOT / file for file in sorted(new)]
     return found | templates
 
 
-def direct_imports(path: Path) -> set[str]:
+@functools.cache
+def direct_imports(path: Path) -> frozenset[str]:
     """The project's modules that a module itself imports, as paths from the top."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    return {file for file in _module_files(tree) if has_code(ROOT / file)}
+    files, _ = PROJECT.direct(path, lazy=True)
+    library = {file for file in files if file.is_relative_to(ROOT / "src")}
+    return frozenset(file.relative_to(ROOT).as_posix() for file in library if has_code(file))
+
+
+@functools.cache
+def _run_scripts(path: Path) -> frozenset[str]:
+    return frozenset(file for file in _script_files(parsed(path)) if has_code(ROOT / file))
 
 
 def rooms(path: Path) -> set[str]:
@@ -85,14 +93,8 @@ def libraries(path: Path) -> set[str]:
     imported = imported_files(path, scripts=False)
     files = [ROOT / file for file in imported if "$" not in file]
     files += [file for _, folder in _variant_folders(path) for file in folder.glob("[a-z]*.py")]
-    names = set()
-    for file in [path, *files]:
-        for node in _runtime_nodes(ast.parse(file.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Import):
-                names |= {alias.name.split(".")[0] for alias in node.names}
-            elif isinstance(node, ast.ImportFrom) and node.module:
-                names.add(node.module.split(".")[0])
-    return names
+    found = map(imports, [path, *files])
+    return {name.split(".")[0] for each in found for name in (*each.top, *each.inside)}
 
 
 def versions(path: Path) -> set[str]:
@@ -117,7 +119,7 @@ def variants(tree: ast.AST) -> Iterator[tuple[str, str]]:
 
 def params_read(path: Path) -> set[str]:
     """The params that a stage script reads, in dvc.yaml's form."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = parsed(path)
     names = set(_sections(tree))
     for param, _, sections in _choices(tree):
         names |= {param, f"{sections}.${{{param}}}"}
@@ -129,7 +131,7 @@ def roles(path: Path) -> dict[str, str]:
 
     The roles of options end with `?`.
     """
-    body = ast.parse(path.read_text(encoding="utf-8")).body
+    body = parsed(path).body
     (main,) = (f for f in body if isinstance(f, ast.FunctionDef) and f.name == "main")
     found = {arg.arg: ast.unparse(arg.annotation) for arg in main.args.args if arg.annotation}
     return {
@@ -170,7 +172,7 @@ def misplaced(script: Path, words: list[str], body: dict[str, Any]) -> Iterator[
 
 def _variant_folders(path: Path) -> Iterator[tuple[str, Path]]:
     """(param, folder of the modules that it chooses among) of a script."""
-    for param, package in variants(ast.parse(path.read_text(encoding="utf-8"))):
+    for param, package in variants(parsed(path)):
         yield param, ROOT / "src" / package.replace(".", "/")
 
 
@@ -207,19 +209,6 @@ def _attribute(call: ast.Call) -> str:
     return call.func.attr if isinstance(call.func, ast.Attribute) else ""
 
 
-def _module_files(tree: ast.Module) -> Iterator[str]:
-    for node in _runtime_nodes(tree):
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        else:
-            continue
-        for name in names:
-            if name.split(".")[0] == "retune":
-                yield from _files(name)
-
-
 def _script_files(tree: ast.Module) -> Iterator[str]:
     """Modules that are run in a process by themselves: `Path(__file__).with_name("x.py")`."""
     for call in _calls(tree):
@@ -228,24 +217,8 @@ def _script_files(tree: ast.Module) -> Iterator[str]:
             yield from (str(f.relative_to(ROOT)) for f in (ROOT / "src").rglob(name))
 
 
-def _runtime_nodes(node: ast.AST) -> Iterator[ast.AST]:
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":
-            continue
-        yield child
-        yield from _runtime_nodes(child)
-
-
-def _files(module: str) -> Iterator[str]:
-    parts = module.split(".")
-    for end in range(1, len(parts) + 1):
-        base = "src/" + "/".join(parts[:end])
-        for file in (f"{base}.py", f"{base}/__init__.py"):
-            if (ROOT / file).is_file():
-                yield file
-
-
+@functools.cache
 def has_code(path: Path) -> bool:
-    body = ast.parse(path.read_text(encoding="utf-8")).body
+    body = parsed(path).body
     plain = [node for node in body if not isinstance(node, ast.Expr)]
     return any("__version__" not in ast.unparse(node) for node in plain)

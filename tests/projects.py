@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import forks
 import psutil
 import tiny
 import yaml
@@ -30,10 +31,13 @@ SIZES: dict[str, dict[str, Any]] = {
 
 
 class Project:
-    """A copy of the project in a repository of its own, set to the tiny corpus."""
+    """A copy of the project in a repository of its own, set to the tiny corpus.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    If `forked`, its stages and DVC run in processes that hold their libraries already.
+    """
+
+    def __init__(self, folder: Path, *, forked: bool = False) -> None:
+        self.folder, self.forked = folder, forked
         listing = subprocess.run(
             ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
             cwd=ROOT, capture_output=True, text=True, check=True,
@@ -71,9 +75,9 @@ class Project:
 
     def run(self, *command: str, fails: bool = False) -> str:
         """Run a command in the project and return all that it printed."""
-        folder = Path(sys.executable).parent
+        folders = [*([str(forks.commands())] if self.forked else ()), Path(sys.executable).parent]
         environment = os.environ | {
-            "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}",
+            "PATH": os.pathsep.join([*map(str, folders), os.environ["PATH"]]),
             "OMP_NUM_THREADS": "1",
             "GIT_AUTHOR_NAME": "t", "GIT_AUTHOR_EMAIL": "t@example.org",
             "GIT_COMMITTER_NAME": "t", "GIT_COMMITTER_EMAIL": "t@example.org",

@@ -2,17 +2,20 @@
 
 import os
 import subprocess
-import sys
 from pathlib import Path
+
+import forks
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def run_module(*arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    """Run a module of the project with `arguments` in a `folder`."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+def run_module(
+    *arguments: str, folder: Path = ROOT, **more: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a module of the project with `arguments` in a `folder`, with `more` environment."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"} | more
     return subprocess.run(
-        [sys.executable, "-m", *arguments],
+        [forks.commands() / "python", "-m", *arguments],
         cwd=folder, env=environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
 

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Built once, with a space in its path; tests run in their order."""
-    return Project(tmp_path_factory.mktemp("a project"))
+    return Project(tmp_path_factory.mktemp("a project"), forked=True)
 
 
 def test_no_size_is_for_a_model_that_is_gone() -> None:
@@ -260,7 +260,7 @@ def test_a_sweep_over_seeds_is_folded_and_its_runs_are_kept(project: Project) ->
 def cloned(project: Project, folder: Path) -> Project:
     project.run("git", "clone", "-q", str(project.folder), str(folder))
     clone = object.__new__(Project)
-    clone.folder = folder
+    clone.folder, clone.forked = folder, False
     return clone
 
 

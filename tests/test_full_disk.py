@@ -27,10 +27,11 @@ OUTPUTS = {
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     mounted(str(tmp_path_factory.mktemp("mount")), "size=1m")  # skips where that is refused
-    project = Project(tmp_path_factory.mktemp("full"))
+    project = Project(tmp_path_factory.mktemp("full"), forked=True)
     with project.params() as qa:
         qa["train"] |= {"epochs": 3, "log_every": 1}
     project.repro()
+    project.forked = False  # the server is in other namespaces
     return project
 
 

@@ -29,7 +29,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """A project in which every step of training is a checkpoint; it is run once."""
     patch = pytest.MonkeyPatch()
     patch.setenv("RETUNE_CHECKPOINT_SECONDS", "0")
-    project = Project(tmp_path_factory.mktemp("killed"))
+    project = Project(tmp_path_factory.mktemp("killed"), forked=True)
     with project.params() as qa:
         qa["train"] |= {"epochs": 3, "log_every": 1}
         qa["models"]["bert"]["dropout"] = 0.1

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import yaml
 from language_runs import OPTIMIZATION, TOKENIZE
+from stage_runs import ROOT, run_module
 
 from retune.core.params import load_yaml
 
-ROOT = Path(__file__).resolve().parents[2]
 NAMES = ["download", "tokenize", "start", "train"]
 PARAMS = ROOT / "pipelines" / "language_model" / "params.yaml"
 PLACES = {
@@ -25,17 +25,9 @@ PLACES = {
 }  # fmt: skip
 
 
-def run(*arguments: str, folder: Path = ROOT, **more: str) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"} | more
-    return subprocess.run(
-        [sys.executable, "-m", *arguments],
-        cwd=folder, env=environment, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-
-
 def stage(folder: Path, name: str, **more: str) -> subprocess.CompletedProcess[str]:
     arguments = [f"stages.language_model.{name}", "--params", "p.yaml", *PLACES[name]]
-    return run(*arguments, folder=folder, **more)
+    return run_module(*arguments, folder=folder, **more)
 
 
 def write_params(folder: Path, **changes: Any) -> None:

@@ -30,7 +30,7 @@ def test_a_variant_by_back_translation_runs_as_the_readme_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RETUNE_CACHE", str(tmp_path / "cache"))
-    project = Project(tmp_path)
+    project = Project(tmp_path, forked=True)
     more_variants, names = recipe()
     (name,) = (variants := yaml.safe_load(more_variants)["variants"])
     augment = variants[name]["augment"]["methods"]["back_translation"]
