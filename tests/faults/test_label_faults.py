@@ -346,7 +346,7 @@ def test_a_label_that_is_no_place_in_its_window_is_refused(
     damaged = dataclasses.replace(part, start_position=start, end_position=end)
     with window_writer(path) as writer:
         writer.write(damaged)
-    with pytest.raises(RetuneError, match=r"train.arrow: window 0: its label .*dvc repro .*tokenize"):
+    with pytest.raises(RetuneError, match=r"window 0: its label .*dvc repro .*tokenize"):
         read_rows(path)
 
 
