@@ -19,6 +19,7 @@ from retune.core.params import Params
 from retune.models import checkpoints
 from retune.models.checkpoints import CheckpointParams, resolve
 from retune.models.encoders import load_encoder_embeddings
+from retune.models.tokenizer_checks import require_vocabulary
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 EMPTY_SUM = "0" * 64
@@ -376,9 +377,9 @@ def test_checkpoint_without_embeddings_is_told(encoder: Path) -> None:
 
 
 def test_vocabulary_larger_than_the_embeddings_is_refused(encoder: Path) -> None:
-    checkpoints.require_vocabulary(8, 8, encoder)
+    require_vocabulary(8, 8, encoder)
     with pytest.raises(RetuneError, match="embeddings for 8 tokens, but its tokenizer has 9"):
-        checkpoints.require_vocabulary(8, 9, encoder)
+        require_vocabulary(8, 9, encoder)
 
 
 def test_quiet_transformers_hides_warnings_and_bars() -> None:

@@ -361,7 +361,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(
     ("positions", "message"),
-    [pytest.param(16, r"windows are up to \d+ tokens long, the model has 16 pos", id="P13 model")],
+    [pytest.param(16, r"max_length: \d+ tokens are more than the 16 positions", id="P13 model")],
 )
 def test_windows_longer_than_the_model_are_refused(
     positions: int, message: str, data: Path, tmp_path: Path

@@ -96,7 +96,7 @@ def test_a_terminal_shows_colours_and_what_they_mean_once(
     first, second = (prompt for prompt, _ in PAIRS[:2])
     assert ask(trained, first, second) == 0
     out = capsys.readouterr().out
-    assert out.count(LEVELS[0].told) == 1
+    assert out.count(LEVELS[0].label) == 1
     lines = out.splitlines()
     assert [lines[1].startswith(first), lines[2].startswith(second)] == [True, True]
     assert "\x1b[38;2;17;17;17;48;2;147;198;232m" in lines[1]  # of what it is sure

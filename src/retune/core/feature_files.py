@@ -10,7 +10,7 @@ from retune.core.errors import RetuneError
 from retune.core.files import atomic_path
 
 #: What to do about features that cannot be used.
-AGAIN = "run `dvc repro --force --single-item tokenize`"
+AGAIN = "run the tokenize stage again: `dvc repro --force --single-item tokenize`"
 
 
 @contextmanager
