@@ -2,7 +2,6 @@
 
 import ast
 import importlib
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +36,6 @@ def test_a_snippet_of_params_is_valid(page: str, block: str, tmp_path: Path) -> 
     assert [*problems_of(readings), *unknown_sections(readings, folder, changed)] == []
 
 
-@pytest.mark.skipif(not find_spec("retune.tasks.task"), reason="tasks do not declare themselves")
 def test_the_code_in_the_guides_imports_what_there_is() -> None:
     found = [node for page in PAGES for block in blocks(page, "python") for node in imports(block)]
     assert len(found) > 5
@@ -54,7 +52,6 @@ def imports(block: str) -> list[ast.ImportFrom]:
     ]
 
 
-@pytest.mark.skipif(not find_spec("retune.tasks.task"), reason="tasks do not declare themselves")
 def test_the_task_of_the_guide_is_a_task() -> None:
     (block,) = (b for b in blocks("docs/own-task.md", "python") if "TASK = " in b)
     names: dict[str, Any] = {}
