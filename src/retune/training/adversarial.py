@@ -18,7 +18,7 @@ from retune.training.extension import Extension
 from retune.training.launch import SETTING
 
 if TYPE_CHECKING:
-    from retune.training.trainer import JointTrainer
+    from retune.training.resume import ResumableTrainer
 
 
 class Embedded(NamedTuple):
@@ -40,7 +40,7 @@ class AdversarialSteps(Extension):
     def __init__(self, epsilon: float) -> None:
         self.epsilon = epsilon
 
-    def attach(self, trainer: "JointTrainer") -> None:
+    def attach(self, trainer: "ResumableTrainer") -> None:
         """Refuse launches in which a step is a single pass.
 
         Raises:

@@ -18,7 +18,7 @@ from retune.training.extension import Extension
 from retune.training.launch import SETTING
 
 if TYPE_CHECKING:
-    from retune.training.trainer import JointTrainer
+    from retune.training.resume import ResumableTrainer
 
 _AVERAGE = "average"  # the folder of the average in a checkpoint
 
@@ -34,7 +34,7 @@ class WeightAverage(Extension):
     def __init__(self, decay: float) -> None:
         self.decay = decay
 
-    def attach(self, trainer: "JointTrainer") -> None:
+    def attach(self, trainer: "ResumableTrainer") -> None:
         """Begin the average.
 
         Raises:

@@ -11,7 +11,7 @@ from transformers import TrainerCallback
 from retune.models.batches import Batch
 
 if TYPE_CHECKING:
-    from retune.training.trainer import JointTrainer
+    from retune.training.resume import ResumableTrainer
 
 
 class Extension(TrainerCallback):
@@ -20,7 +20,7 @@ class Extension(TrainerCallback):
     Override the methods that you need; the others leave the training unchanged.
     """
 
-    def attach(self, trainer: "JointTrainer") -> None:
+    def attach(self, trainer: "ResumableTrainer") -> None:
         """Prepare for `trainer`, whose model is on its device; raise if this cannot work."""
 
     def training_step(self, model: nn.Module, inputs: Batch, step: Callable[[], Tensor]) -> Tensor:

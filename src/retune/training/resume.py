@@ -18,7 +18,14 @@ from typing import Any, cast
 import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
-from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import (
+    PreTrainedModel,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
 from transformers.trainer import TRAINER_STATE_NAME, TRAINING_ARGS_NAME
 from transformers.trainer_callback import ExportableState
 
@@ -162,9 +169,10 @@ class ResumableTrainer(Trainer):
     """`Trainer` that resumes from one of `checkpoints`, in several processes together."""
 
     def __init__(
-        self, *arguments: Any, checkpoints: Checkpoints, section: str, **options: Any
+        self, model: PreTrainedModel, *, checkpoints: Checkpoints, section: str, **options: Any
     ) -> None:
-        super().__init__(*arguments, **options)
+        super().__init__(model, **options)
+        self.inner = model  # `self.model` may be of other types
         self.checkpoints, self.section = checkpoints, section
         self.share = Share(self.args.process_index, self.args.world_size)
         self.stopwatch = Stopwatch()

@@ -150,7 +150,7 @@ class JointTrainer(ResumableTrainer):
         # Otherwise `Trainer` would add up the losses of accumulated parts that have `labels`.
         self.model_accepts_loss_kwargs = False
         self.remove_callback(PrinterCallback)  # `Progress` reports instead
-        self.task, self.inner = task, model  # `self.model` may be of other types
+        self.task = task
         self.sizes = parameter_counts(model)  # before weights are shared out
         args = self.args
         size = args.per_device_train_batch_size * self.share.count
