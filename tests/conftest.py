@@ -1,4 +1,5 @@
 import fcntl
+import gc
 import os
 import signal
 import socket
@@ -47,6 +48,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item], config: pytest.Confi
             for name in PROJECT.markers(item.path):
                 item.add_marker(name)
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _only_new_garbage() -> None:
+    """Keep the libraries out of garbage collection: each training here asks for a full one."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

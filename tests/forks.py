@@ -1,16 +1,19 @@
 """Start Python modules in processes that already hold torch and DVC: for tests of whole graphs.
 
-A server imports the libraries once. `python -m MODULE`, `dvc` and `retune` in the folder
-`commands()` have it fork a process, which takes over their arguments, folder, environment and
-streams, and imports the project's own code anew. With another locale, hash seed or Python option
-they start a real process. So do tests of kills and namespaces, which do not use this folder.
+A server imports the libraries once. `python -m MODULE`, `python -c CODE`, `dvc` and `retune` in
+the folder `commands()` have it fork a process, which takes over their arguments, folder,
+environment and streams, and imports the project's own code anew. With another locale, hash seed or
+Python option they start a real process. So do tests of kills and namespaces, which do not use this
+folder.
 """
 
+import atexit
 import functools
 import gc
 import importlib
 import json
 import os
+import pickle
 import runpy
 import shutil
 import signal
@@ -18,6 +21,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -25,22 +29,27 @@ from typing import Any
 LIBRARIES = (
     *("torch", "torch.distributed.tensor", "transformers.trainer", "transformers.integrations"),
     *("transformers.models.bert.modeling_bert", "accelerate", "peft", "datasets", "pandas"),
-    *("pyarrow.json", "pydantic", "ruamel.yaml", "dvclive", "dvc.cli", "dvc.repo", "dvc.stage"),
-    *("dvc.repo.reproduce", "dvc.commands.repro", "dvc.output", "dvc.render.convert"),
+    *("pyarrow.json", "pydantic.main", "pydantic.dataclasses", "ruamel.yaml", "typer"),
+    *("torch.utils.tensorboard", "dvclive.live", "dvc.cli", "dvc.repo", "dvc.stage", "dvc.output"),
+    *("dvc.repo.reproduce", "dvc.commands.repro", "dvc.commands.experiments.run", "dvc.scm"),
+    *("dvc.repo.experiments.queue.celery", "dvc.utils.hydra", "dvc.render.convert"),
+    *("dvc_data.hashfile.db.local",),
 )
 #: Of the environment, what a library reads while it is imported.
 READ_EARLY = ("PYTHON", "LD_", "OMP_", "MKL_", "HF_", "TRANSFORMERS_", "ATEN_", "LC_", "LANG")
+#: Of this process, once it is known.
+EXIT_CODE: list[int] = []
 COMMAND = """\
 #!{python} -IS
 import json, os, socket, sys
 words = {{"python": [], "dvc": ["-m", "dvc"], "retune": ["-m", "retune.tools.cli.main"]}}
 words = [*words[os.path.basename(sys.argv[0])], *sys.argv[1:]]
 early = {{k: v for k, v in os.environ.items() if k.startswith({early}) and k != "PYTHONPATH"}}
-if words[:1] != ["-m"] or early != {expected}:
+if words[:1] not in (["-m"], ["-c"]) or early != {expected}:
     os.execv({python!r}, [{python!r}, *words])
 with socket.socket(socket.AF_UNIX) as server:
     server.connect({address!r})
-    request = json.dumps([words[1:], os.getcwd(), dict(os.environ)]).encode()
+    request = json.dumps([words, os.getcwd(), dict(os.environ)]).encode()
     socket.send_fds(server, [len(request).to_bytes(8, "big")], [0, 1, 2])
     server.sendall(request)
     code = int(server.recv(16) or 1)
@@ -55,7 +64,8 @@ def commands() -> Path:
     """Start the server of this process, and return a folder with its `python` and `dvc`."""
     folder = Path(tempfile.mkdtemp(prefix="forks-"))
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    early = {k: v for k, v in environment.items() if k.startswith(READ_EARLY) and k != "PYTHONPATH"}
+    environment.pop("PYTHONPATH", None)  # each request brings its own
+    early = {name: value for name, value in environment.items() if name.startswith(READ_EARLY)}
     address = str(folder / "server")
     for name in ("python", "dvc", "retune"):
         text = COMMAND.format(
@@ -71,11 +81,21 @@ def commands() -> Path:
     return folder
 
 
+def leave() -> None:
+    """End a forked process at once: to take down all modules lasts longer than most stages."""
+    if EXIT_CODE:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(EXIT_CODE[0])
+
+
 def serve(address: str) -> None:
     """Fork a process for each request until the process that started this one has ended."""
     parent = os.getppid()
+    atexit.register(leave)  # the first to be registered is the last to be called
     for name in LIBRARIES:
         importlib.import_module(name)
+    warm_up()
     gc.freeze()
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(address)
@@ -90,13 +110,32 @@ def serve(address: str) -> None:
                 continue
             if not os.fork():
                 server.close()
-                answer(client)
+                answer(client, Path(address).with_name("python"))
                 return
             client.close()
     shutil.rmtree(Path(address).parent)
 
 
-def answer(client: socket.socket) -> None:
+def warm_up() -> None:
+    """Do what every process would do again: parse the same YAML, compile the same patterns."""
+    from dvc.utils import strictyaml
+    from dvc.utils.serialize import _yaml
+    from transformers.conversion_mapping import get_checkpoint_conversion_mapping
+
+    get_checkpoint_conversion_mapping("bert")
+    parse, known = _yaml.parse_yaml, {}
+
+    def remembering(text: str, path: str, typ: str = "safe") -> Any:
+        if typ != "safe":
+            return parse(text, path, typ)
+        if text not in known:
+            known[text] = pickle.dumps(parse(text, path))
+        return pickle.loads(known[text])
+
+    _yaml.parse_yaml = strictyaml.parse_yaml = remembering
+
+
+def answer(client: socket.socket, python: Path) -> None:
     """Run a request in a child, and send its exit code; the child returns from here, too."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     client.setblocking(True)
@@ -105,20 +144,26 @@ def answer(client: socket.socket) -> None:
     while len(body) < size:
         body += client.recv(size - len(body))
     if child := os.fork():
+        ended = threading.Event()
+        threading.Thread(target=end_with, args=(client, child, ended), daemon=True).start()
         _, status = os.waitpid(child, 0)
+        ended.set()
         client.sendall(str(os.waitstatus_to_exitcode(status)).encode())
         os._exit(0)
     client.close()
-    run(json.loads(body), streams)
+    run(json.loads(body), streams, python)
 
 
-def run(request: Any, streams: list[int]) -> None:
-    """Become the process of a request, and run its module as `python -m` does."""
-    (module, *arguments), folder, environment = request
-    before, now = (
-        list(filter(None, each.get("PYTHONPATH", "").split(os.pathsep)))
-        for each in (os.environ, environment)
-    )
+def end_with(client: socket.socket, child: int, ended: threading.Event) -> None:
+    """Kill a child and what it has started once the process that it stands for is gone."""
+    client.recv(1)
+    if not ended.is_set():
+        os.killpg(child, signal.SIGKILL)
+
+
+def run(request: Any, streams: list[int], python: Path) -> None:
+    """Become the process of a request, and run its module or code as Python does."""
+    (option, program, *arguments), folder, environment = request
     os.setsid()
     os.chdir(folder)
     for number, stream in enumerate(streams):
@@ -126,9 +171,20 @@ def run(request: Any, streams: list[int]) -> None:
         os.close(stream)
     os.environ.clear()
     os.environ.update(environment)
-    sys.argv[:] = [module, *arguments]
-    sys.path[:] = [folder, *now, *(place for place in sys.path[1:] if place not in before)]
-    runpy.run_module(module, run_name="__main__", alter_sys=True)
+    sys.argv[:] = [program if option == "-m" else option, *arguments]
+    sys.executable = str(python)  # so that what this process starts is forked, too
+    first = filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))
+    sys.path[:] = [folder, *first, *sys.path[1:]]
+    try:
+        if option == "-m":
+            runpy.run_module(program, run_name="__main__", alter_sys=True)
+        else:
+            exec(compile(program, "<string>", "exec"), {"__name__": "__main__"})
+        EXIT_CODE.append(0)
+    except SystemExit as error:
+        if isinstance(error.code, int | None):
+            EXIT_CODE.append(error.code or 0)
+        raise
 
 
 if __name__ == "__main__":

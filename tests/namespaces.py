@@ -7,7 +7,8 @@ import pytest
 
 
 @functools.cache
-def _permitted(option: str) -> bool:
+def permitted(option: str) -> bool:
+    """Whether this machine lets `unshare` do so."""
     try:
         done = subprocess.run(["unshare", option, "true"], capture_output=True, check=False)
     except FileNotFoundError:
@@ -17,7 +18,7 @@ def _permitted(option: str) -> bool:
 
 def unshared(option: str) -> list[str]:
     """The start of a command that runs in new namespaces; skips the test where refused."""
-    if not _permitted(option):
+    if not permitted(option):
         pytest.skip(f"`unshare {option}` is not permitted here")
     return ["unshare", option]
 

@@ -3,21 +3,27 @@
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import forks
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def run_module(
+def run_python(
     *arguments: str, folder: Path = ROOT, **more: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run a module of the project with `arguments` in a `folder`, with `more` environment."""
+    """Run `python -m MODULE` or `python -c CODE` in a `folder`, with `more` environment."""
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"} | more
     return subprocess.run(
-        [forks.commands() / "python", "-m", *arguments],
+        [forks.commands() / "python", *arguments],
         cwd=folder, env=environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
+
+
+def run_module(*arguments: str, **more: Any) -> subprocess.CompletedProcess[str]:
+    """Run a module of the project, as `run_python` does."""
+    return run_python("-m", *arguments, **more)
 
 
 def run_stage(

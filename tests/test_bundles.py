@@ -1,8 +1,6 @@
 """Bundles: what was trained on a frozen encoder, stored without it."""
 
 import json
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +23,7 @@ from bundle_runs import (
     write_encoders,
 )
 from safetensors.torch import load_file
+from stage_runs import run_python
 from transformers import (
     AutoModelForMaskedLM,
     AutoModelForTokenClassification,
@@ -135,7 +134,8 @@ def test_a_fresh_process_gives_the_same_bits(encoders: Path, tmp_path: Path) -> 
         "    logits = torch.cat(model(input_ids=ids, attention_mask=mask).to_tuple())\n"
         "save_file({'logits': logits}, folder.with_suffix('.logits'))\n"
     )
-    subprocess.run([sys.executable, "-c", code, str(folder)], check=True)
+    done = run_python("-c", code, str(folder))
+    assert done.returncode == 0, done.stderr
     torch.set_num_threads(1)
     assert torch.equal(load_file(folder.with_suffix(".logits"))["logits"], logits(model))
 

@@ -4,10 +4,10 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
+import forks
 import pytest
 
 from retune.core.errors import RetuneError
@@ -17,7 +17,6 @@ from retune.tools.verify.clones import project_root
 from retune.tools.verify.compare import EQUAL, TOLERANT
 
 ROOT = Path(__file__).resolve().parent.parent
-RETUNE = (sys.executable, "-m", "retune.tools.cli.main")
 
 PIPELINE = """
 stages:
@@ -92,13 +91,13 @@ class Small:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.run("git", "init", "-q")
-        self.run(sys.executable, "-m", "dvc", "init", "-q")
+        self.run("dvc", "init", "-q")
         (folder / "metrics").mkdir()
         files = SCRIPTS | {"dvc.yaml": PIPELINE, "claims.yaml": CLAIMS}
         files |= {"params.yaml": "qa:\n  seed: 42\n", ".gitignore": "/logs/\n"}
         for name, text in files.items():
             (folder / name).write_text(text, encoding="utf-8")
-        self.run(sys.executable, "-m", "dvc", "repro", "-q")
+        self.run("dvc", "repro", "-q")
         self.commit()
 
     def commit(self) -> None:
@@ -109,7 +108,8 @@ class Small:
         """Run a command and return its output; all else goes into the message of a failure."""
         names = {f"GIT_{who}_{what}": "t" for who in ("AUTHOR", "COMMITTER") for what in ("NAME",)}
         mails = {f"GIT_{who}_EMAIL": "t@example.org" for who in ("AUTHOR", "COMMITTER")}
-        programs = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+        programs = {"PATH": f"{forks.commands()}{os.pathsep}{os.environ['PATH']}"}
+        programs["OMP_NUM_THREADS"] = "1"
         done = subprocess.run(
             words, cwd=self.folder, env=os.environ | programs | names | mails | environment,
             capture_output=True, text=True, check=False,
@@ -118,7 +118,7 @@ class Small:
         return done.stdout if code != 2 else done.stderr
 
     def verify(self, *words: str, code: int = 0, **environment: str) -> dict[str, Any]:
-        output = self.run(*RETUNE, "verify", "--json", *words, code=code, **environment)
+        output = self.run("retune", "verify", "--json", *words, code=code, **environment)
         found: dict[str, Any] = json.loads(output)
         assert found["exit_code"] == code
         return found
@@ -159,7 +159,7 @@ def test_a_run_that_comes_out_the_same_is_the_same_but_for_times(small: Small) -
     assert (small.folder / "metrics/costs.json").read_bytes() == before
     assert small.run("git", "status", "--porcelain") == ""
     assert "Running stage 'score'" in (small.folder / "logs/verify.log").read_text()
-    output = small.run(*RETUNE, "verify")
+    output = small.run("retune", "verify")
     assert "rule: equal bytes, since the environment is the recorded one" in output
     assert "nothing differs from commit" in output
     assert max(map(len, output.splitlines()[:-2])) <= 80
@@ -199,19 +199,19 @@ def test_a_lock_of_other_code_is_found(small: Small) -> None:
 @pytest.mark.slow
 def test_here_compares_the_last_run_with_the_commit(small: Small) -> None:
     assert set(verdicts(small.verify("--here")).values()) == {"same"}
-    small.run(sys.executable, "-m", "dvc", "repro", "-q", "-f", NOISE="z")
+    small.run("dvc", "repro", "-q", "-f", NOISE="z")
     found = small.verify("--here", code=1)
     assert verdicts(found)["model.txt"] == "differs"
-    assert "changed since the last commit: " in small.run(*RETUNE, "verify", code=2)
+    assert "changed since the last commit: " in small.run("retune", "verify", code=2)
 
 
 @pytest.mark.slow
 def test_data_that_dvc_keeps_are_brought_along(small: Small) -> None:
     (small.folder / "mine.txt").write_text("mine", encoding="utf-8")
-    small.run(sys.executable, "-m", "dvc", "add", "-q", "mine.txt")
+    small.run("dvc", "add", "-q", "mine.txt")
     small.edit("prepare.py", "'data'", "open('mine.txt').read()")
     small.edit("dvc.yaml", "[prepare.py]", "[prepare.py, mine.txt]")
-    small.run(sys.executable, "-m", "dvc", "repro", "-q")
+    small.run("dvc", "repro", "-q")
     small.commit()
     assert set(verdicts(small.verify()).values()) == {"same"}
 
@@ -220,7 +220,7 @@ def test_data_that_dvc_keeps_are_brought_along(small: Small) -> None:
 def test_a_stage_that_fails_is_a_sentence_with_its_log(small: Small) -> None:
     small.edit("score.py", "text =", "raise SystemExit('no score today')\ntext =")
     small.commit()
-    error = small.run(*RETUNE, "verify", code=2)
+    error = small.run("retune", "verify", code=2)
     assert "`dvc repro` failed in a clean clone; see " in error
     assert "verify.log" in error
     assert "no score today" in error
@@ -242,9 +242,9 @@ def test_claims_are_trained_again_and_the_others_are_listed(small: Small) -> Non
     (row,) = small.verify("--claims", "--only", "longer", code=1)["claims"]
     assert row["verdict"] == "differs"
     assert "f1: 47, here 48; equal bytes: the environment is the recorded one" in row["detail"]
-    output = small.run(*RETUNE, "verify", "--claims", "--only", "notebook")
+    output = small.run("retune", "verify", "--claims", "--only", "notebook")
     assert "1 not run" in output
-    error = small.run(*RETUNE, "verify", "--claims", "--only", "lstn", code=2)
+    error = small.run("retune", "verify", "--claims", "--only", "lstn", code=2)
     assert "claims.yaml has no lstn; it has default, longer, notebook" in error
 
 

@@ -1,7 +1,6 @@
 """`retune verify --claims` scores the predictions that DVC's cache holds."""
 
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
@@ -50,7 +49,7 @@ def scored(tmp_path: Path) -> Small:
     files = {"dvc.yaml": PIPELINE, "write.py": WRITE, "claims.yaml": CLAIMS, "params.yaml": params}
     for name, text in files.items():
         (tmp_path / name).write_text(text, encoding="utf-8")
-    small.run(sys.executable, "-m", "dvc", "repro", "-q")
+    small.run("dvc", "repro", "-q")
     small.commit()
     return small
 

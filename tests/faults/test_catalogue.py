@@ -1,10 +1,9 @@
 """Every fault of the catalogue has a row in a test table, and one in docs/faults."""
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
+
+from stage_runs import run_module
 
 ROOT = Path(__file__).resolve().parents[2]
 #: The codes of each letter. Numbers may be left out, so that several people can add codes at once.
@@ -38,11 +37,8 @@ ROW_OF_A_TABLE = re.compile(r"^\| ([A-Z]\d\d) \| [^|\s][^|]* \| [^|\s].* \|$", r
 
 def codes_tested() -> set[str]:
     """The codes that the ids of the tests here begin with."""
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "--collect-only", "-q", "tests/faults"],
-        cwd=ROOT, env=os.environ | {"PYTEST_ADDOPTS": ""},
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
+    done = run_module("pytest", "--collect-only", "-q", "tests/faults", PYTEST_ADDOPTS="")
+    assert done.returncode == 0, done.stdout
     return {(a or b).upper() for a, b in ROW_OF_A_TEST.findall(done.stdout)}
 
 

@@ -3,8 +3,6 @@
 import json
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ import pytest
 from graph import ROOT
 from kills import killed_at
 from safetensors import SafetensorError
+from stage_runs import run_python
 from training_runs import FROZEN, outputs, run, write_features
 
 from retune.core.errors import RetuneError
@@ -266,9 +265,8 @@ def test_the_key_is_of_the_code_that_the_stage_uses_and_of_no_command(task: str)
         "from retune.training.run_key import code_files\n"
         "print(json.dumps([str(path) for path in code_files()]))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
-    )
+    done = run_python("-c", code)
+    assert done.returncode == 0, done.stderr
     files = {Path(file).relative_to(ROOT).as_posix() for file in json.loads(done.stdout)}
     variants = f"src/retune/tasks/{task}/models"
     assert f"{variants}/lstm.py" in files

@@ -19,7 +19,6 @@ from test_verify import Small, verdicts
 from retune.core.files import atomic_path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-DVC = (sys.executable, "-m", "dvc")
 RANDOM = "import os\nopen('data.txt', 'w').write(os.urandom(8).hex())\n"
 
 MANY = {"TOKENIZERS_PARALLELISM": "true", "RAYON_NUM_THREADS": "4"}
@@ -37,11 +36,11 @@ Check = Callable[[Path], None]
 def nondeterministic_stage(folder: Path) -> None:
     small = Small(folder)
     (folder / "prepare.py").write_text(RANDOM, encoding="utf-8")
-    small.run(*DVC, "repro", "-q")
+    small.run("dvc", "repro", "-q")
     small.commit()
     first = (folder / "data.txt").read_bytes()
     (folder / "data.txt").unlink()
-    small.run(*DVC, "repro", "-q")
+    small.run("dvc", "repro", "-q")
     assert (folder / "data.txt").read_bytes() == first  # DVC restored it: it looks reproducible
     found = verdicts(small.verify(code=1))
     assert (found["data.txt"], found["model.txt"]) == ("differs", "differs")
@@ -49,10 +48,10 @@ def nondeterministic_stage(folder: Path) -> None:
 
 def forced_stage(folder: Path) -> None:
     small = Small(folder)
-    small.run(*DVC, "repro", "-q", "--force", "--single-item", "train")
+    small.run("dvc", "repro", "-q", "--force", "--single-item", "train")
     found = small.verify("--here")
     assert set(verdicts(found).values()) == {"same"}
-    small.run(*DVC, "repro", "-q", "--force", "--single-item", "train", NOISE="new")
+    small.run("dvc", "repro", "-q", "--force", "--single-item", "train", NOISE="new")
     found = small.verify("--here", code=1)
     assert {path for path, verdict in verdicts(found).items() if verdict == "differs"} >= {
         "model.txt"

@@ -1,9 +1,6 @@
 """Training on a frozen encoder: what is trained, what it costs, what is stored."""
 
 import json
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +11,7 @@ import tiny
 import torch
 import yaml
 from safetensors.torch import load_file
+from stage_runs import said_by_stage
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from training_runs import FROZEN, base, outputs, run, write_features
 
@@ -24,7 +22,6 @@ from retune.tasks.qa.predict.reader import load
 from retune.tasks.qa.score.score import ScoreParams, score
 from retune.training.trainer import JointTrainer
 
-ROOT = Path(__file__).resolve().parents[2]
 PREDICT = PredictParams(4, "fp32")
 
 
@@ -163,11 +160,7 @@ def test_a_fresh_process_reads_the_bundle_to_the_same_bits(
     variant = FROZEN[name]["variant"].__name__.rpartition(".")[2]
     params = {"qa": {"model": variant, "predict": {"batch_size": 4, "precision": "fp32"}}}
     (tmp_path / "p.yaml").write_text(yaml.safe_dump(params))
-    stage = [sys.executable, "-m", "stages.qa.predict", "--params", "p.yaml"]
-    subprocess.run(
-        [*stage, str(data / "features"), "model", "logits"], check=True, cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
+    said_by_stage("qa", tmp_path, "predict", str(data / "features"), "model", "logits")
     one, two = (tmp_path / place / "logits.npy" for place in ("here", "logits"))
     assert one.read_bytes() == two.read_bytes()
     texts, _ = answered(data, tmp_path, squad_v2=False)

@@ -1,5 +1,6 @@
 """Read YAML files of bounded size as DVC does."""
 
+import functools
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,11 +18,8 @@ def load_yaml(path: Path) -> dict[str, Any]:
     Raises:
         RetuneError: the file is missing, is not YAML, or has values that JSON cannot hold.
     """
-    from retune.core import checked_yaml  # a slow import
-
     try:
-        value = checked_yaml.parse(read_bytes(path, limit=_MOST_BYTES).decode("utf-8-sig"))
-        json.dumps(value)  # a date, bytes or a loop of aliases would fail later, unnamed
+        value = json.loads(_as_json(read_bytes(path, limit=_MOST_BYTES).decode("utf-8-sig")))
     except FileNotFoundError:
         raise RetuneError(f"{path}: no such file; run from the project's top folder") from None
     except UnicodeDecodeError as error:
@@ -33,6 +31,17 @@ def load_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise RetuneError(f"{path}: expected sections (`name: ...`), got {excerpt(value)}")
     return value
+
+
+@functools.lru_cache(maxsize=8)
+def _as_json(text: str) -> str:
+    """Return a YAML document as JSON: parsed once, it gives each reader a copy of its own.
+
+    A date, bytes or a loop of aliases has no JSON and would fail later, unnamed.
+    """
+    from retune.core import checked_yaml  # a slow import
+
+    return json.dumps(checked_yaml.parse(text))
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
