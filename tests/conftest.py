@@ -28,6 +28,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # the project may be edited twice within a second, the unit of the times that bytecode records.
 sys.dont_write_bytecode = False
 os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+# Two workers share two cores, and their models are too small for more threads.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = closure.Project(ROOT)

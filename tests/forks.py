@@ -3,11 +3,15 @@
 A server imports the libraries once. `python -m MODULE`, `python -c CODE`, `dvc` and `retune` in
 the folder `commands()` have it fork a process, which takes over their arguments, folder,
 environment and streams, and imports the project's own code anew. With another locale, hash seed or
-Python option they start a real process. So do tests of kills and namespaces, which do not use this
-folder.
+Python option they start a real process.
+
+The command waits for the forked process and ends with its exit code. Who kills the command kills
+that process, and where the parent of the command ends, so does the parent of that process: the
+kernel then tells a stage what it would tell a real one.
 """
 
 import atexit
+import contextlib
 import functools
 import gc
 import importlib
@@ -15,15 +19,18 @@ import json
 import os
 import pickle
 import runpy
+import select
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
-import threading
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 #: What stages and `dvc repro` import; nothing of the project, whose copies differ.
 LIBRARIES = (
@@ -60,8 +67,12 @@ sys.exit(code)
 
 
 @functools.cache
-def commands() -> Path:
-    """Start the server of this process, and return a folder with its `python` and `dvc`."""
+def commands(*before: str) -> Path:
+    """Start the server of this process, and return a folder with its `python` and `dvc`.
+
+    The words `before` the server's own, such as those of `unshare`, decide what it and all that it
+    forks see of the machine.
+    """
     folder = Path(tempfile.mkdtemp(prefix="forks-"))
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     environment.pop("PYTHONPATH", None)  # each request brings its own
@@ -74,8 +85,9 @@ def commands() -> Path:
         (folder / name).write_text(text, encoding="utf-8")
         (folder / name).chmod(0o755)
     server = subprocess.Popen(
-        [sys.executable, __file__, address], env=environment, stdout=subprocess.PIPE, text=True
-    )
+        [*before, sys.executable, __file__, address],
+        env=environment, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
     assert server.stdout is not None
     assert server.stdout.readline() == "ready\n"
     return folder
@@ -144,21 +156,27 @@ def answer(client: socket.socket, python: Path) -> None:
     while len(body) < size:
         body += client.recv(size - len(body))
     if child := os.fork():
-        ended = threading.Event()
-        threading.Thread(target=end_with, args=(client, child, ended), daemon=True).start()
-        _, status = os.waitpid(child, 0)
-        ended.set()
-        client.sendall(str(os.waitstatus_to_exitcode(status)).encode())
+        stand_between(client, child)
         os._exit(0)
-    client.close()
+    # The child keeps the socket, so that the command lasts as long as the child.
     run(json.loads(body), streams, python)
 
 
-def end_with(client: socket.socket, child: int, ended: threading.Event) -> None:
-    """Kill a child and what it has started once the process that it stands for is gone."""
-    client.recv(1)
-    if not ended.is_set():
-        os.killpg(child, signal.SIGKILL)
+def stand_between(client: socket.socket, child: int) -> None:
+    """Be the parent of a child until it ends, its command is killed, or that one's parent ends."""
+    credentials = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    command, _, _ = struct.unpack("3i", credentials)
+    parent = psutil.Process(command).ppid()
+    child_ends = os.pidfd_open(child)
+    while not (ready := select.select([client, child_ends], [], [], 0.02)[0]):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if psutil.Process(command).ppid() != parent:
+                return
+    if child_ends not in ready:
+        os.kill(child, signal.SIGKILL)
+        return
+    _, status = os.waitpid(child, 0)
+    client.sendall(str(os.waitstatus_to_exitcode(status)).encode())
 
 
 def run(request: Any, streams: list[int], python: Path) -> None:

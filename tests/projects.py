@@ -35,11 +35,12 @@ SIZES: dict[str, dict[str, Any]] = {
 class Project:
     """A copy of the project in a repository of its own, set to the tiny corpus.
 
-    If `forked`, its stages and DVC run in processes that hold their libraries already.
+    If `forked`, its stages and DVC run in processes that hold their libraries already: `programs`
+    is the folder of the commands for that.
     """
 
     def __init__(self, folder: Path, *, forked: bool = False) -> None:
-        self.folder, self.forked = folder, forked
+        self.folder, self.programs = folder, forks.commands() if forked else None
         listing = subprocess.run(
             ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
             cwd=ROOT, capture_output=True, text=True, check=True,
@@ -77,7 +78,7 @@ class Project:
 
     def run(self, *command: str, fails: bool = False) -> str:
         """Run a command in the project and return all that it printed."""
-        folders = [*([str(forks.commands())] if self.forked else ()), Path(sys.executable).parent]
+        folders = [*([self.programs] if self.programs else ()), Path(sys.executable).parent]
         environment = os.environ | {
             "PATH": os.pathsep.join([*map(str, folders), os.environ["PATH"]]),
             "OMP_NUM_THREADS": "1",

@@ -260,7 +260,7 @@ def test_a_sweep_over_seeds_is_folded_and_its_runs_are_kept(project: Project) ->
 def cloned(project: Project, folder: Path) -> Project:
     project.run("git", "clone", "-q", str(project.folder), str(folder))
     clone = object.__new__(Project)
-    clone.folder, clone.forked = folder, project.forked
+    clone.folder, clone.programs = folder, project.programs
     return clone
 
 

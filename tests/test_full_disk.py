@@ -1,7 +1,8 @@
 """Stages on a small or read-only file system: a sentence, and nothing half-written."""
 
+import forks
 import pytest
-from namespaces import mounted
+from namespaces import mounted, unshared
 from projects import Project
 
 pytestmark = pytest.mark.slow
@@ -24,6 +25,10 @@ OUTPUTS = {
 }
 
 
+#: Run from Python, a shell is in the namespaces of the process that was forked.
+SHELL = "import subprocess, sys; sys.exit(subprocess.call(['sh', '-c', sys.argv[1]]))"
+
+
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     mounted(str(tmp_path_factory.mktemp("mount")), "size=1m")  # skips where that is refused
@@ -31,7 +36,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     with project.params() as qa:
         qa["train"] |= {"epochs": 3, "log_every": 1}
     project.repro()
-    project.forked = False  # the server is in other namespaces
+    project.programs = forks.commands(*unshared("-rm"))
     return project
 
 
@@ -39,7 +44,8 @@ def in_small_place(project: Project, size: str, *steps: str) -> str:
     """Run shell `steps` with a file system of `size` mounted at `small`."""
     small = project.folder / "small"
     small.mkdir(exist_ok=True)
-    output = project.run(*mounted(str(small), f"size={size}"), "sh", "-c", "\n".join(steps))
+    mount = f"mount -t tmpfs -o size={size} none small"
+    output = project.run("python", "-c", SHELL, "\n".join([mount, *steps, "umount small"]))
     assert "Traceback" not in output
     return output
 

@@ -9,7 +9,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
+import forks
 import psutil
 import pytest
 from projects import Project, has_ended
@@ -49,38 +51,36 @@ def sums(project: Project) -> dict[str, str]:
     return {name: sha256(names[name]) for name in kept}
 
 
-def start(project: Project, *arguments: str) -> "subprocess.Popen[str]":
-    """Start `dvc` in a session of its own."""
+def repro_alone(project: Project, stage: str, *, forked: bool = False) -> "subprocess.Popen[str]":
+    """Start `dvc repro` of a stage in a session of its own, in real processes or forked ones."""
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    if forked:
+        environment["PATH"] = f"{forks.commands()}{os.pathsep}{environment['PATH']}"
+    python = forks.commands() / "python" if forked else sys.executable
     return subprocess.Popen(
-        [sys.executable, "-m", "dvc", *arguments],
-        cwd=project.folder, env=os.environ | {"OMP_NUM_THREADS": "1"}, start_new_session=True,
+        [python, "-m", "dvc", "repro", "--single-item", "--force", "--no-run-cache", stage],
+        cwd=project.folder, env=environment, start_new_session=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
 
 
-def stage_process(dvc: "subprocess.Popen[str]") -> psutil.Process | None:
+def stage_process(project: Project, dvc: "subprocess.Popen[str]") -> psutil.Process | None:
     """The process of the stage that `dvc` runs; None when that ends before one is there."""
     end = time.monotonic() + PATIENCE
     while dvc.poll() is None and time.monotonic() < end:
-        for child in children(dvc):
-            if any(part.startswith("stages.qa.") for part in command(child)):
-                return child
+        for process in psutil.process_iter():
+            if is_stage(process, project.folder):
+                return process
         time.sleep(0.01)
     return None
 
 
-def children(process: "subprocess.Popen[str]") -> list[psutil.Process]:
+def is_stage(process: psutil.Process, folder: Path) -> bool:
     try:
-        return psutil.Process(process.pid).children(recursive=True)
-    except psutil.NoSuchProcess:
-        return []
-
-
-def command(process: psutil.Process) -> list[str]:
-    try:
-        return process.cmdline()
+        is_named = any(part.startswith("stages.qa.") for part in process.cmdline())
+        return is_named and Path(process.cwd()) == folder
     except psutil.Error:
-        return []
+        return False
 
 
 def test_killed_at_any_moment_the_next_run_makes_the_same(project: Project) -> None:
@@ -102,14 +102,10 @@ def test_killed_at_any_moment_the_next_run_makes_the_same(project: Project) -> N
     assert "??" not in project.run("git", "status", "--porcelain")
 
 
-def repro_alone(project: Project, stage: str) -> "subprocess.Popen[str]":
-    return start(project, "repro", "--single-item", "--force", "--no-run-cache", stage)
-
-
 def lifetime(project: Project, stage: str) -> dict[str, float]:
     """The seconds from the start of a stage to its end, and from its locks to its end."""
-    dvc = repro_alone(project, stage)
-    process, begun = stage_process(dvc), time.monotonic()
+    dvc = repro_alone(project, stage, forked=True)
+    process, begun = stage_process(project, dvc), time.monotonic()
     assert process is not None
     wait_for_locks(project, dvc)
     locked = time.monotonic()
@@ -126,8 +122,8 @@ def kill(
     """Kill a run of `stage` at a part of its whole life or of its work."""
     span, part = moment
     for _ in range(TRIES):
-        dvc = repro_alone(project, stage)
-        process = stage_process(dvc)
+        dvc = repro_alone(project, stage, forked=True)
+        process = stage_process(project, dvc)
         if span == "work":
             wait_for_locks(project, dvc)
         time.sleep(life[span] * part)
@@ -172,7 +168,7 @@ def interrupt(project: Project, moment: str) -> str:
     """Press Ctrl-C once there is a file `moment`, or in the imports; what was said."""
     for _ in range(TRIES):
         dvc = repro_alone(project, "train")
-        process, end = stage_process(dvc), time.monotonic() + PATIENCE
+        process, end = stage_process(project, dvc), time.monotonic() + PATIENCE
         while time.monotonic() < end and not has_come(project, moment, process):
             time.sleep(0.01)
         os.killpg(dvc.pid, signal.SIGINT)
@@ -194,7 +190,7 @@ def has_come(project: Project, moment: str, process: psutil.Process | None) -> b
 
 def test_a_second_repro_says_who_is_at_work(project: Project) -> None:
     dvc = repro_alone(project, "train")
-    stage_process(dvc)
+    stage_process(project, dvc)
     output = project.run("dvc", "repro", "--single-item", "--force", "train", fails=True)
     assert f"PID {dvc.pid}" in output
     assert "busy" in output

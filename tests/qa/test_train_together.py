@@ -1,10 +1,12 @@
 """Two processes (gloo) do the same steps as one: gradients, weights, scores and files."""
 
 import contextlib
+import gc
 import json
-import multiprocessing
 import os
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -12,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import forks
 import pandas as pd
 import pytest
 import torch
@@ -91,6 +94,7 @@ CASES: dict[str, dict[str, Any]] = {
 def measure(data: Path, folder: Path) -> None:
     """Train every case in `folder`; of each, keep the gradients."""
     ports = os.environ.get("PORTS", "").split()
+    gc.freeze()  # each training collects the garbage of all that is not frozen
     for number, (name, case) in enumerate(CASES.items()):
         if ports:  # each training has processes that find each other anew
             os.environ["MASTER_PORT"] = ports[number]
@@ -133,23 +137,24 @@ def together(work: Callable[[Path, Path], None], data: Path, folder: Path) -> li
     """Call `work` in two processes; a hang fails. Their exit codes."""
     folder.mkdir(exist_ok=True)
     ports = free_ports(len(CASES))
-    context = multiprocessing.get_context("spawn")
+    code = "import sys, pathlib, test_train_together as tests; "
+    code += f"tests.{work.__name__}(*map(pathlib.Path, sys.argv[1:]))"
+    command = [forks.commands() / "python", "-c", code, data, folder]
     processes = []
     for rank in range(2):
         environment = {
             "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2",
             "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": ports[0], "PORTS": " ".join(ports),
-            "OMP_NUM_THREADS": "1",
+            "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path),
         }  # fmt: skip
-        with patch.dict(os.environ, environment):
-            processes.append(context.Process(target=work, args=(data, folder)))
-            processes[-1].start()
-    for process in processes:
-        process.join(180)
-        if process.is_alive():
+        processes.append(subprocess.Popen(command, env=os.environ | environment))
+    try:
+        return [process.wait(180) for process in processes]
+    except subprocess.TimeoutExpired:
+        pytest.fail("a process hangs")
+    finally:
+        for process in processes:
             process.kill()
-            pytest.fail("a process hangs")
-    return [process.exitcode or 0 for process in processes]
 
 
 @pytest.fixture(scope="module")
