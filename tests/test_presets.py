@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from retune.core.errors import RetuneError
 from retune.core.files import sha256
 from retune.core.params import Params, load_yaml
+from retune.models import pickled_weights
 from retune.models.checkpoints import WEIGHTS, CheckpointParams, load_tokenizer, resolve
 from retune.models.encoders import span_model
 from retune.preflight.validation import require_valid
@@ -55,6 +56,24 @@ def pickled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.save(bert, folder / "pytorch_model.bin", _use_new_zipfile_serialization=False)
     (folder / "model.safetensors").unlink()
     return folder
+
+
+@pytest.fixture(scope="module")
+def converted_once() -> Iterator[None]:
+    """Convert the same pickle in one process for all presets."""
+    convert, known = pickled_weights._refusal, dict[str, bytes]()
+
+    def remembering(source: Path, target: Path) -> str:
+        if (key := sha256(source)) in known:
+            target.write_bytes(known[key])
+            return ""
+        if not (refusal := convert(source, target)):
+            known[key] = target.read_bytes()
+        return refusal
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pickled_weights, "_refusal", remembering)
+        yield
 
 
 @contextmanager
@@ -110,6 +129,7 @@ def test_another_sum_than_the_pinned_one_is_refused_though_the_hub_states_it(
         resolve(CheckpointParams(NAME, COMMIT, "0" * 64))
 
 
+@pytest.mark.usefixtures("converted_once")
 @pytest.mark.parametrize(("pipeline", "name"), PRESETS)
 def test_a_preset_needs_nothing_but_a_hub(
     pipeline: Path, name: str, pickled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
