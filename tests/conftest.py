@@ -31,6 +31,15 @@ os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
 # Two workers share two cores, and their models are too small for more threads.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+#: The files that take longest, the longest first.
+LONGEST = (
+    *("test_end_to_end", "test_kill_proof", "test_resuming_faults", "test_air_gap"),
+    *("test_same_bytes", "test_full_disk", "test_same_bytes_faults", "test_verify"),
+    *("test_adapter_trainings", "test_dvc_faults", "test_sentiment_back_translation"),
+    *("test_decoding", "test_train_together", "test_launch", "test_language_stages"),
+    *("test_presets", "test_sentiment_training", "test_train", "test_sentiment_graph"),
+)
+
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = closure.Project(ROOT)
 
@@ -44,12 +53,13 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest selects by markers
 def pytest_collection_modifyitems(items: list[pytest.Item], config: pytest.Config) -> None:
-    """Mark the tests, and begin with the long ones: short ones fill the end of all workers."""
+    """Mark the tests, and begin with the longest: short ones fill the end of all workers."""
     if config.option.markexpr:
         for item in items:
             for name in PROJECT.markers(item.path):
                 item.add_marker(name)
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(LONGEST)))
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -16,8 +16,8 @@ import tiny
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
-#: Results of the default run, and folders that no stage and no command reads.
-UNUSED = ("metrics/", "dvc.lock", "bench/", "docs/", "tests/")
+#: Results, and folders that no stage and no command reads.
+UNUSED = re.compile(r"(metrics|bench|docs|tests)/|(.*/)?dvc\.lock$")
 SIZES: dict[str, dict[str, Any]] = {
     "bert": {"dropout": 0.0},
     "bert_adapter": {"reduction": 4},
@@ -47,7 +47,7 @@ class Project:
         ).stdout  # fmt: skip
         for name in filter(None, listing.split("\0")):
             there = (ROOT / name).is_file() or (ROOT / name).is_symlink()
-            if there and not name.startswith(UNUSED):
+            if there and not UNUSED.match(name):
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(ROOT / name, folder / name, follow_symlinks=False)
         (folder / "metrics").mkdir()
