@@ -5,13 +5,12 @@ the folder `commands()` have it fork a process, which takes over their arguments
 environment and streams, and imports the project's own code anew. With another locale, hash seed or
 Python option they start a real process.
 
-The command waits for the forked process and ends with its exit code. Who kills the command kills
-that process, and where the parent of the command ends, so does the parent of that process: the
-kernel then tells a stage what it would tell a real one.
+The command waits for the forked process, passes Ctrl-C on to it, and ends with its exit code. Who
+kills the command kills that process, and where the parent of the command ends, so does the parent
+of that process: the kernel then tells a stage what it would tell a real one.
 """
 
 import atexit
-import contextlib
 import functools
 import gc
 import importlib
@@ -59,7 +58,12 @@ with socket.socket(socket.AF_UNIX) as server:
     request = json.dumps([words, os.getcwd(), dict(os.environ)]).encode()
     socket.send_fds(server, [len(request).to_bytes(8, "big")], [0, 1, 2])
     server.sendall(request)
-    code = int(server.recv(16) or 1)
+    code = None
+    while code is None:
+        try:
+            code = int(server.recv(16) or 1)
+        except KeyboardInterrupt:
+            server.sendall(b"i")
 if code < 0:
     os.kill(os.getpid(), -code)
 sys.exit(code)
@@ -166,17 +170,25 @@ def stand_between(client: socket.socket, child: int) -> None:
     """Be the parent of a child until it ends, its command is killed, or that one's parent ends."""
     credentials = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
     command, _, _ = struct.unpack("3i", credentials)
-    parent = psutil.Process(command).ppid()
-    child_ends = os.pidfd_open(child)
-    while not (ready := select.select([client, child_ends], [], [], 0.02)[0]):
-        with contextlib.suppress(psutil.NoSuchProcess):
-            if psutil.Process(command).ppid() != parent:
-                return
-    if child_ends not in ready:
-        os.kill(child, signal.SIGKILL)
-        return
-    _, status = os.waitpid(child, 0)
-    client.sendall(str(os.waitstatus_to_exitcode(status)).encode())
+    parent, child_ends = parent_of(command), os.pidfd_open(child)
+    while parent is None or parent == parent_of(command):
+        ready = select.select([client, child_ends], [], [], 0.02)[0]
+        if child_ends in ready:
+            _, status = os.waitpid(child, 0)
+            client.sendall(str(os.waitstatus_to_exitcode(status)).encode())
+            return
+        if client in ready:
+            if client.recv(1) == b"i":  # as a terminal does, to all that it has started, too
+                os.killpg(child, signal.SIGINT)
+            else:
+                os.kill(child, signal.SIGKILL)
+
+
+def parent_of(process: int) -> int | None:
+    try:
+        return psutil.Process(process).ppid()
+    except psutil.NoSuchProcess:
+        return None
 
 
 def run(request: Any, streams: list[int], python: Path) -> None:
