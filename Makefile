@@ -21,7 +21,7 @@ test: environment lint ## Run the whole check: ruff, mypy and all tests
 	pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 quick: environment ## Run the tests that import no torch, in less than a minute
-	pytest -n 2 --dist loadfile -m quick
+	pytest -n 2 --dist loadfile -m quick --hypothesis-profile=quick
 
 near: environment ## Run the tests that depend on what differs from main
 	python tests/near.py -n 2 --dist loadfile

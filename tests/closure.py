@@ -9,7 +9,20 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 #: Libraries that import torch.
-TORCH = {"torch", "transformers", "accelerate", "peft", "safetensors.torch", "torchmetrics"}
+TORCH = {
+    "torch",
+    "transformers",
+    "accelerate",
+    "evaluate",
+    "peft",
+    "safetensors.torch",
+    "torchmetrics",
+}
+#: Test modules that import no torch, but last long, or load it by what they call.
+NOT_QUICK = {
+    *("test_claims", "test_doctor_fuzz", "test_doctor_fix"),
+    *("test_readme_snippets", "test_sister_experiment_faults", "test_params", "test_experiments"),
+}
 #: Packages of the project. The modules of `tests` are imported by their names alone.
 TOPS = ("src/retune", "stages", "bench")
 
@@ -118,13 +131,14 @@ class Project:
         files = [file for file in self.closure(path) if self.is_test_code(file)]
         return any(map(_starts_python, files))
 
-    def markers(self, path: Path) -> set[str]:
+    @functools.cache  # noqa: B019 - as many as there are test modules
+    def markers(self, path: Path) -> frozenset[str]:
         """Return the markers of all tests in a module, by its place and what it imports."""
         fault = path.is_relative_to(self.root / "tests" / "faults")
         torch, pipeline = self.uses_torch(path), self.starts_processes(path)
         named = {"fault": fault, "torch": torch, "pipeline": pipeline}
-        named["quick"] = not (torch or pipeline)
-        return {name for name, holds in named.items() if holds}
+        named["quick"] = not (torch or pipeline or path.stem in NOT_QUICK)
+        return frozenset(name for name, holds in named.items() if holds)
 
 
 @functools.cache

@@ -5,7 +5,7 @@ import signal
 import socket
 import struct
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
@@ -18,6 +18,7 @@ from hypothesis import settings
 # No test measures time: a slow machine must not fail one. The check draws the same examples each
 # time, so that a commit passes or fails for good; `make fuzz` draws new ones.
 settings.register_profile("check", deadline=None, derandomize=True)
+settings.register_profile("quick", deadline=None, derandomize=True, max_examples=10)
 settings.register_profile("fuzz", deadline=None, max_examples=2000)
 settings.load_profile("check")
 
@@ -44,6 +45,16 @@ ROOT = Path(__file__).resolve().parent.parent
 PROJECT = closure.Project(ROOT)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Collect without garbage collection: what is imported here stays to the end."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+
+
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Import no module that `-m quick` leaves out: torch alone takes seconds."""
     if config.option.markexpr != "quick" or not collection_path.match("test_*.py"):
@@ -62,11 +73,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item], config: pytest.Confi
     items.sort(key=lambda item: places.get(item.path.stem, len(LONGEST)))
 
 
+def pytest_sessionfinish() -> None:
+    """Leave no garbage for pytest to look through."""
+    gc.freeze()
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _only_new_garbage() -> None:
     """Keep the libraries out of garbage collection: each training here asks for a full one."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_torch(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Let no quick test load torch, by an import that stands in a function either."""
+    had_torch = "torch" in sys.modules
+    yield
+    if request.config.option.markexpr == "quick" and not had_torch:
+        assert "torch" not in sys.modules, "this module loads torch: add it to NOT_QUICK"
 
 
 @pytest.fixture(scope="session", autouse=True)
