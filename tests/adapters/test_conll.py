@@ -65,7 +65,7 @@ def test_all_problems_are_told_the_first_ones_in_words(tmp_path: Path) -> None:
     lines = str(caught.value).splitlines()
     # The tag behind a bad one is not held against it.
     assert len(lines) == 21
-    assert lines[-1] == "and 6 more of the like"
+    assert lines[-1] == "and 6 more like these"
 
 
 def split(tmp_path: Path, train: str, validation: str) -> tuple[list[Sentence], list[Sentence]]:

@@ -74,7 +74,7 @@ def test_problems_of_all_sections_and_files_are_sentences(tmp_path: Path) -> Non
     (tmp_path / "conll/train.conll").write_text("Ada S-PER\nsaw\n", encoding="utf-8")
     done = run_module(*command, folder=tmp_path)
     assert done.returncode == 1
-    assert "conll/train.conll:1: the tag 'S-PER' is of IOBES" in done.stderr
-    assert "conll/train.conll:2: no tag behind 'saw'" in done.stderr
+    assert "conll/train.conll:1: the tag 'S-PER' belongs to IOBES" in done.stderr
+    assert "conll/train.conll:2: no tag after 'saw'" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "data/entities").exists()

@@ -85,7 +85,9 @@ def test_no_word_is_lost_whatever_the_length(texts: list[list[str]], length: int
 
 
 def test_a_length_without_room_is_refused() -> None:
-    with pytest.raises(RetuneError, match=r"adapters\.entities\.max_length: 2 tokens are no more"):
+    with pytest.raises(
+        RetuneError, match=r"adapters\.entities\.max_length: 2 tokens leave no room"
+    ):
         reader(max_length=2)
 
 
@@ -104,7 +106,10 @@ def test_texts_are_packed_one_after_the_other() -> None:
 
 @pytest.mark.parametrize(
     ("size", "message"),
-    [(2, "block_size: 2 tokens are no more"), (64, "2 tokens of text make no block of 64; lower")],
+    [
+        (2, "block_size: 2 tokens leave no room"),
+        (64, "2 tokens of text do not fill a block of 64; lower"),
+    ],
 )
 def test_blocks_that_cannot_be_are_refused(size: int, message: str) -> None:
     with pytest.raises(RetuneError, match=message):
@@ -148,7 +153,7 @@ def test_a_tokenizer_without_a_mask_is_refused() -> None:
     ("content", "message"),
     [
         (None, r"t\.txt: no such file; adapters\.language\.files names it"),
-        (b" \n\n", r"t\.txt: no text in it"),
+        (b" \n\n", r"t\.txt: has no text; remove it"),
         (b"a\n\xff", r"t\.txt:2: not UTF-8"),
     ],
 )

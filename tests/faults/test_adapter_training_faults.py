@@ -39,7 +39,7 @@ def test_an_adapter_on_a_stack_is_refused(stage: Any, tmp_path: Path) -> None:
     data = write_data(tmp_path / "data")
     below = AdapterParts({"language": LANGUAGE, "qa": PFEIFFER}, ["language", "qa"])
     stack = stored(made(data / "encoder", below), data / "encoder", tmp_path / "stack")
-    with pytest.raises(RetuneError, match=r"its adapter qa stands on another one; give the bundle"):
+    with pytest.raises(RetuneError, match=r"its adapter qa is stacked on another one; give"):
         stage(data, tmp_path / "run", language=stack)
 
 

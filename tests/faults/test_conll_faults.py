@@ -64,24 +64,24 @@ def test_a_file_that_is_not_in_the_folder_is_refused(
         case("C02 continued from another sentence", "a B-PER\n\nb I-PER\n",
              r"x\.conll:3: the tag 'I-PER' follows 'O'"),
         case("C02 IOBES, a single word", "a S-PER\n",
-             r"x\.conll:1: the tag 'S-PER' is of IOBES \(or BILOU\), not of IOB2; replace"),
+             r"x\.conll:1: the tag 'S-PER' belongs to IOBES \(or BILOU\), not to IOB2; replace"),
         case("C02 IOBES, an end", "a B-PER\nb E-PER\n",
-             r"x\.conll:2: the tag 'E-PER' is of IOBES .* E- and L- by I-"),
-        case("C02 BILOU", "a B-PER\nb L-PER\n", r"x\.conll:2: the tag 'L-PER' is of IOBES"),
+             r"x\.conll:2: the tag 'E-PER' belongs to IOBES .* E- and L- by I-"),
+        case("C02 BILOU", "a B-PER\nb L-PER\n", r"x\.conll:2: the tag 'L-PER' belongs to IOBES"),
         case("C03 no column of tags", "Ada B-PER\nsaw\n",
-             r"x\.conll:2: no tag behind 'saw'; write `token tag`"),
-        case("C03 an empty tag", "Ada\tB-PER\nsaw\t\n", r"x\.conll:2: no tag behind 'saw'"),
+             r"x\.conll:2: no tag after 'saw'; write `token tag`"),
+        case("C03 an empty tag", "Ada\tB-PER\nsaw\t\n", r"x\.conll:2: no tag after 'saw'"),
         case("C03 an empty token", "\tO\n",
-             r"x\.conll:1: no token before the tag 'O'; take the line away"),
+             r"x\.conll:1: no token before the tag 'O'; remove the line"),
         case("C03 a column more", "a O\nNew York B-LOC\n",
              r"x\.conll:2: 3 columns, while the first line has 2; .* by a tab"),
         case("C03 a column less", "a NN O\nb B-LOC\n", r"x\.conll:2: 2 columns, while .* has 3"),
         case("C04 a type alone", "a PER\n",
-             r"x\.conll:1: 'PER' is no tag of IOB2, which are O, B-<type> and I-<type>"),
-        case("C04 no type", "a B-\n", r"x\.conll:1: 'B-' is no tag"),
-        case("C04 small letters", "a b-PER\n", r"x\.conll:1: 'b-PER' is no tag"),
-        case("C04 a small o", "a o\n", r"x\.conll:1: 'o' is no tag"),
-        case("C04 a comment", "# text = a\na O\n", r"x\.conll:1: 'a' is no tag"),
+             r"x\.conll:1: 'PER' is not an IOB2 tag; allowed: O, B-<type>, I-<type>"),
+        case("C04 no type", "a B-\n", r"x\.conll:1: 'B-' is not an IOB2 tag"),
+        case("C04 small letters", "a b-PER\n", r"x\.conll:1: 'b-PER' is not an IOB2 tag"),
+        case("C04 a small o", "a o\n", r"x\.conll:1: 'o' is not an IOB2 tag"),
+        case("C04 a comment", "# text = a\na O\n", r"x\.conll:1: 'a' is not an IOB2 tag"),
         case("C05 Latin-1", b"a O\n" + LATIN, r"x\.conll:2: not UTF-8; save the file as UTF-8"),
         case("C05 UTF-16", "a O\n".encode("utf-16"), r"x\.conll:1: not UTF-8"),
         case("C05 a cut letter", "a O\né".encode()[:-1], r"x\.conll:2: not UTF-8"),
@@ -92,7 +92,7 @@ def test_a_file_that_is_not_in_the_folder_is_refused(
         case("C08 no entity to learn", "a O\n",
              r"x\.conll: no entity; every tag is O, .* nothing to learn"),
         case("C08 a type less than in validation", "a B-LOC\n",
-             r"dev\.conll:1: entities of type 'PER' are in no train sentence; train has LOC"),
+             r"dev\.conll:1: entities of type 'PER' occur in no train sentence; train has LOC"),
     ],
 )  # fmt: skip
 def test_a_bad_file_is_refused_with_its_lines_before_any_work(
@@ -107,7 +107,7 @@ def test_a_bad_file_is_refused_with_its_lines_before_any_work(
     ("content", "message"),
     [
         case("C08 another type in validation", "a O\nb B-ORG\n",
-             r"dev\.conll:2: entities of type 'ORG' are in no train .* train has LOC, PER"),
+             r"dev\.conll:2: entities of type 'ORG' occur in no train .* train has LOC, PER"),
         case("C08 no entity to measure", "a O\n",
              r"dev\.conll: no entity; every tag is O, .* nothing to measure"),
         case("C06 an empty file", "", r"dev\.conll: no sentence"),
@@ -153,7 +153,7 @@ def test_a_word_without_pieces_is_read_as_unknown_and_told(
     assert told["train"]["words_without_pieces"] == 1
     (place,) = told["train"]["places_without_pieces"]
     assert place == f"{tmp_path / 'conll/x.conll'}:3: '\\u200b'"
-    assert f"{place}: nothing for the tokenizer; read as unknown" in capsys.readouterr().out
+    assert f"{place}: the tokenizer keeps nothing of it; read as unknown" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("word", [case("C09 and no token is for unknown ones", CONTROL)])

@@ -11,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retune.core.errors import RetuneError
+from retune.core.feature_files import explained
 from retune.core.files import sha256
 from retune.core.params import load_yaml
+from retune.core.user_errors import user_message
 from retune.tasks.qa.questions.examples import Answer, Example, write_examples
 from retune.tasks.qa.score.score import ScoreParams
 from retune.tasks.qa.tokenize.tokenize import Cut, TokenizeParams, Windower, tokenize
@@ -328,6 +330,12 @@ def test_damaged_features_are_named(tmp_path: Path) -> None:
             read(path)
         with pytest.raises(RetuneError, match="no such file; run the tokenize stage first"):
             read(tmp_path / "absent.arrow")
+
+
+def test_features_that_may_not_be_read_are_not_called_damaged() -> None:
+    with pytest.raises(PermissionError) as caught, explained(Path("train.arrow")):
+        raise PermissionError(13, "Permission denied", "train.arrow")
+    assert user_message(caught.value) == "train.arrow: Permission denied"
 
 
 def test_windows_read_part_by_part_are_those_read_at_once(

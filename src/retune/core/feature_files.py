@@ -62,9 +62,16 @@ def require_columns(
 
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Turn errors of reading `path` into a `RetuneError`."""
+    """Turn errors of reading `path` into a `RetuneError`, but for a lack of permission.
+
+    Raises:
+        RetuneError: the file is missing or damaged.
+        PermissionError: it may not be read, which `user_message` explains.
+    """
     try:
         yield
+    except PermissionError:
+        raise
     except FileNotFoundError:
         raise RetuneError(f"{path}: no such file; run the tokenize stage first") from None
     except (ValueError, OSError) as error:  # `ArrowInvalid` is a ValueError

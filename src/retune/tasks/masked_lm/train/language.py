@@ -125,7 +125,7 @@ def build(params: LanguageParams, checkpoint: Path) -> "PreTrainedModel":
     """The frozen encoder and its head with a fresh adapter.
 
     Raises:
-        RetuneError: the head lacks more than can be trained with an adapter.
+        RetuneError: the head lacks weights that cannot be trained with an adapter.
     """
     config = encoder_config(checkpoint, params.dropout)
     model, missing = load_encoder_and_missing(AutoModelForMaskedLM, checkpoint, config)

@@ -43,8 +43,8 @@ def pack(texts: Iterable[str], tokenizer: "PreTrainedTokenizerFast", size: int) 
     room = size - len(before) - len(after)
     if room < 1:
         raise RetuneError(
-            f"adapters.language.block_size: {size} tokens are no more than the special ones; "
-            "raise it"
+            f"adapters.language.block_size: {size} tokens leave no room beside the special "
+            "ones; raise it"
         )
     stream: list[int] = []
     for encoding in backend.encode_batch(list(texts), add_special_tokens=False):
@@ -53,8 +53,8 @@ def pack(texts: Iterable[str], tokenizer: "PreTrainedTokenizerFast", size: int) 
     count = len(stream) // room
     if count == 0:
         raise RetuneError(
-            f"adapters.language.block_size: {len(stream)} tokens of text make no block of {size}; "
-            "lower it, or add text"
+            f"adapters.language.block_size: {len(stream)} tokens of text do not fill a block of "
+            f"{size}; lower it, or add text"
         )
     inner = np.array(stream[: count * room], np.int64).reshape(count, room)
     begins, ends = (np.tile(np.array(part, np.int64), (count, 1)) for part in (before, after))
@@ -70,7 +70,7 @@ def read_texts(path: Path) -> list[str]:
     lines = read_lines(path, "adapters.language.files names it")
     texts = [line for line in map(str.strip, lines) if line]
     if not texts:
-        raise RetuneError(f"{path}: no text in it; take it out of adapters.language.files")
+        raise RetuneError(f"{path}: has no text; remove it from adapters.language.files")
     return texts
 
 
@@ -84,8 +84,8 @@ class Masker:
     def __init__(self, tokenizer: "PreTrainedTokenizerFast", masked: float, seed: int) -> None:
         if tokenizer.mask_token is None:
             raise RetuneError(
-                "qa.checkpoint.name: its tokenizer has no mask token, without which no language "
-                "adapter can be trained; choose an encoder that was trained with one"
+                "qa.checkpoint.name: its tokenizer has no mask token, which the training of a "
+                "language adapter needs; choose an encoder that was trained with one"
             )
         self._collator = DataCollatorForLanguageModeling(tokenizer, mlm_probability=masked)
         self._seed = seed

@@ -71,14 +71,14 @@ def entity_types(sentences: Iterable[Sentence]) -> list[str]:
 
 
 def check_types(train: Sequence[Sentence], validation: Sequence[Sentence]) -> None:
-    """Refuse a split of which nothing could be learned, or measured.
+    """Refuse a split from which nothing could be learned or measured.
 
     Raises:
-        RetuneError: no entity in a split, or one in validation of a type that train has not.
+        RetuneError: a split has no entity, or validation has a type that train lacks.
     """
     known = entity_types(train)
     problems = [
-        f"{split[0].file}: no entity; every tag is O, so that there is nothing to "
+        f"{split[0].file}: no entity; every tag is O, so there is nothing to "
         f"{'learn' if split is train else 'measure'}"
         for split in (train, validation)
         if not entity_types(split)
@@ -89,7 +89,7 @@ def check_types(train: Sequence[Sentence], validation: Sequence[Sentence]) -> No
             if tag != "O" and tag[2:] not in known:
                 first.setdefault(tag[2:], sentence.place(number))
     problems += [
-        f"{place}: entities of type {excerpt(name)} are in no train sentence; train has "
+        f"{place}: entities of type {excerpt(name)} occur in no train sentence; train has "
         f"{', '.join(known) or 'none'}"
         for name, place in first.items()
     ]
@@ -106,7 +106,7 @@ def repetitions(train: Sequence[Sentence], validation: Sequence[Sentence]) -> di
 
 
 def _cells(line: str) -> list[str]:
-    """The columns of a line; of a blank one, one without text."""
+    """Return the columns of a line; a blank line has one, without text."""
     if not line.strip(" \t"):
         return [""]
     if "\t" in line:
@@ -117,15 +117,15 @@ def _cells(line: str) -> list[str]:
 def _problem(cells: Sequence[str], columns: int) -> str | None:
     """What is wrong with a line by itself."""
     if len(cells) == 1 or not cells[-1]:
-        return f"no tag behind {excerpt(cells[0])}; write `token tag`, O where it is no entity"
+        return f"no tag after {excerpt(cells[0])}; write `token tag`, O where there is no entity"
     if not cells[0]:
-        return f"no token before the tag {excerpt(cells[-1])}; take the line away"
+        return f"no token before the tag {excerpt(cells[-1])}; remove the line"
     if any("\r" in cell for cell in cells):
         return "a carriage return within the line; save the file with Unix line ends"
     if len(cells) != columns:
         return (
-            f"{len(cells)} columns, while the first line has {columns}; a token that holds a "
-            "space must be parted from its tag by a tab, in all lines"
+            f"{len(cells)} columns, while the first line has {columns}; if a token holds "
+            "a space, separate tokens and tags by a tab in all lines"
         )
     return _tag_problem(cells[-1])
 
@@ -133,11 +133,11 @@ def _problem(cells: Sequence[str], columns: int) -> str | None:
 def _tag_problem(tag: str) -> str | None:
     if _OTHER_SCHEME.fullmatch(tag):
         return (
-            f"the tag {excerpt(tag)} is of IOBES (or BILOU), not of IOB2; replace S- and U- "
-            "by B-, E- and L- by I-"
+            f"the tag {excerpt(tag)} belongs to IOBES (or BILOU), not to IOB2; replace S- and "
+            "U- by B-, E- and L- by I-"
         )
     if not _TAG.fullmatch(tag):
-        return f"{excerpt(tag)} is no tag of IOB2, which are O, B-<type> and I-<type>"
+        return f"{excerpt(tag)} is not an IOB2 tag; allowed: O, B-<type>, I-<type>"
     return None
 
 
@@ -150,7 +150,7 @@ def _breaks(sentences: Iterable[Sentence]) -> Iterator[str]:
             if tag.startswith("I-") and known and before[2:] != tag[2:]:
                 yield (
                     f"{sentence.place(number)}: the tag {excerpt(tag)} follows {excerpt(before)}, "
-                    f"so that it continues no entity; IOB2 begins every one with {'B' + tag[1:]!r}"
+                    f"so it continues no entity; in IOB2 an entity begins with {'B' + tag[1:]!r}"
                 )
             before = tag
 
@@ -158,5 +158,5 @@ def _breaks(sentences: Iterable[Sentence]) -> Iterator[str]:
 def _refuse(problems: Sequence[str]) -> None:
     if problems:
         rest = len(problems) - SHOWN
-        more = [f"and {rest:,} more of the like"] if rest > 0 else []
+        more = [f"and {rest:,} more like these"] if rest > 0 else []
         raise RetuneError("\n".join([*problems[:SHOWN], *more]))

@@ -31,7 +31,7 @@ class Part(NamedTuple):
 
 @dataclass
 class WordReader:
-    """Makes parts of sentences, and counts what is not as one would think.
+    """Makes parts of sentences, and counts the unusual cases.
 
     Attributes:
         parts: more than the sentences, where some are long.
@@ -59,8 +59,8 @@ class WordReader:
         self._room = self.max_length - len(self._before) - len(self._after)
         if self._room < 1:
             raise RetuneError(
-                f"adapters.entities.max_length: {self.max_length} tokens are no more than the "
-                "special ones; raise it"
+                f"adapters.entities.max_length: {self.max_length} tokens leave no room beside "
+                "the special ones; raise it"
             )
 
     def read(self, sentences: Sequence[Sentence]) -> list[Part]:
@@ -104,8 +104,8 @@ class WordReader:
             if unknown is None:
                 raise RetuneError(
                     f"{sentence.place(number)}: the tokenizer keeps nothing of the word "
-                    f"{excerpt(sentence.tokens[number])} and has no token for unknown ones; take "
-                    "the word out of the data"
+                    f"{excerpt(sentence.tokens[number])} and has no token for unknown words; "
+                    "remove the word from the data"
                 )
             word.append(int(unknown))
             self.without_pieces.append(

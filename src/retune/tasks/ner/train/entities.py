@@ -153,7 +153,7 @@ def _conclude(
     write_json(metrics, _report(loss, scores, details))
     for split in ("train", "validation"):
         for place in details[split]["places_without_pieces"][:1]:
-            say(f"{place}: nothing for the tokenizer; read as unknown")
+            say(f"{place}: the tokenizer keeps nothing of it; read as unknown")
     overall = scores.overall
     return f"precision {overall.precision:.2f}, recall {overall.recall:.2f}, F1 {overall.f1:.2f}"
 
@@ -186,8 +186,8 @@ def build(
     stored = adapter_params(language) if language else None
     if stored and len(stored.composition) > 1:
         raise RetuneError(
-            f"{language}: its adapter {stored.name} stands on another one; give the bundle of a "
-            "language adapter"
+            f"{language}: its adapter {stored.name} is stacked on another one; give the bundle "
+            "of a single language adapter"
         )
     insert_on(model, language, NAME, params.adapter, base=checkpoint)
     return model
