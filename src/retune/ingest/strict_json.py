@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -39,7 +40,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) < len(pairs):
         keys = [key for key, _ in pairs]
-        key = next(key for key in keys if keys.count(key) > 1)
+        key = next(key for key, times in Counter(keys).items() if times > 1)
         message = f"the key {excerpt(key)} stands twice in one object"
         raise RefusedError("duplicate_key", message, _second_key)
     return value

@@ -1,5 +1,6 @@
 """Read CSV and Parquet: one question per row, with its answers in one column or two."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,7 @@ def _check_columns(names: Sequence[str], file: str, answers: bool) -> None:
     missing = [name for name in _NEEDED if name not in names]
     if answers and not _have_answers(set(names)):
         missing.append("answers (or answer_text and answer_start)")
-    twice = sorted({name for name in names if name and names.count(name) > 1})
+    twice = sorted(name for name, times in Counter(names).items() if name and times > 1)
     if missing and (form := form_of_columns(names)):
         raise UnreadableError("unknown_form", file, f"found {form}")
     if missing or twice:
