@@ -5,12 +5,16 @@ the folder `commands()` have it fork a process, which takes over their arguments
 environment and streams, and imports the project's own code anew. With another locale, hash seed or
 Python option they start a real process.
 
-The command waits for the forked process, passes Ctrl-C on to it, and ends with its exit code. Who
-kills the command kills that process, and where the parent of the command ends, so does the parent
-of that process: the kernel then tells a stage what it would tell a real one.
+The command waits for the forked process, passes Ctrl-C on to it, and ends with its exit code.
+Killing the command kills that process. When the command's parent ends, that process loses its own
+parent, too: the kernel then tells a stage what it would tell a real one.
+
+Forked processes share a hash seed and imported libraries, and end without taking their modules
+down. test_same_bytes and test_air_gap run every stage in real processes.
 """
 
 import atexit
+import contextlib
 import functools
 import gc
 import importlib
@@ -29,6 +33,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import numpy
 import psutil
 
 #: What stages and `dvc repro` import; nothing of the project, whose copies differ.
@@ -42,12 +47,12 @@ LIBRARIES = (
     *("dvc_data.hashfile.db.local",),
 )
 #: Of the environment, what a library reads while it is imported.
-READ_EARLY = ("PYTHON", "LD_", "OMP_", "MKL_", "HF_", "TRANSFORMERS_", "ATEN_", "LC_", "LANG")
+READ_EARLY = ("PYTHON", "LD_", "OMP_", "MKL_", "HF_", "TRANSFORMERS_", "ATEN_", "LC_", "LANG", "TZ")
 #: Of this process, once it is known.
 EXIT_CODE: list[int] = []
 COMMAND = """\
 #!{python} -IS
-import json, os, socket, sys
+import json, os, signal, socket, sys
 words = {{"python": [], "dvc": ["-m", "dvc"], "retune": ["-m", "retune.tools.cli.main"]}}
 words = [*words[os.path.basename(sys.argv[0])], *sys.argv[1:]]
 early = {{k: v for k, v in os.environ.items() if k.startswith({early}) and k != "PYTHONPATH"}}
@@ -58,13 +63,11 @@ with socket.socket(socket.AF_UNIX) as server:
     request = json.dumps([words, os.getcwd(), dict(os.environ)]).encode()
     socket.send_fds(server, [len(request).to_bytes(8, "big")], [0, 1, 2])
     server.sendall(request)
-    code = None
-    while code is None:
-        try:
-            code = int(server.recv(16) or 1)
-        except KeyboardInterrupt:
-            server.sendall(b"i")
+    signal.signal(signal.SIGINT, lambda *_: server.sendall(b"i"))
+    code = int(server.recv(16) or 1)
 if code < 0:
+    if -code != signal.SIGKILL:
+        signal.signal(-code, signal.SIG_DFL)
     os.kill(os.getpid(), -code)
 sys.exit(code)
 """
@@ -119,6 +122,7 @@ def serve(address: str) -> None:
         server.settimeout(1.0)
         print("ready", flush=True)
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # pytest's Ctrl-C ends what it started
         while os.getppid() == parent:
             try:
                 client, _ = server.accept()
@@ -133,7 +137,7 @@ def serve(address: str) -> None:
 
 
 def warm_up() -> None:
-    """Do what every process would do again: parse the same YAML, compile the same patterns."""
+    """Let DVC remember the YAML that it has parsed, and compile patterns once."""
     from dvc.utils import strictyaml
     from dvc.utils.serialize import _yaml
     from transformers.conversion_mapping import get_checkpoint_conversion_mapping
@@ -158,16 +162,23 @@ def answer(client: socket.socket, python: Path) -> None:
     head, streams, _, _ = socket.recv_fds(client, 8, 3)
     size, body = int.from_bytes(head, "big"), b""
     while len(body) < size:
-        body += client.recv(size - len(body))
+        if not (part := client.recv(size - len(body))):
+            break
+        body += part
+    if not body or len(body) < size:
+        os._exit(1)  # the command was killed before it had asked
     if child := os.fork():
-        stand_between(client, child)
-        os._exit(0)
+        try:
+            stand_between(client, child)
+        finally:
+            os._exit(0)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     # The child keeps the socket, so that the command lasts as long as the child.
     run(json.loads(body), streams, python)
 
 
 def stand_between(client: socket.socket, child: int) -> None:
-    """Be the parent of a child until it ends, its command is killed, or that one's parent ends."""
+    """Be the parent of a child until it ends, or its command is killed or loses its parent."""
     credentials = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
     command, _, _ = struct.unpack("3i", credentials)
     parent, child_ends = parent_of(command), os.pidfd_open(child)
@@ -175,13 +186,16 @@ def stand_between(client: socket.socket, child: int) -> None:
         ready = select.select([client, child_ends], [], [], 0.02)[0]
         if child_ends in ready:
             _, status = os.waitpid(child, 0)
-            client.sendall(str(os.waitstatus_to_exitcode(status)).encode())
+            with contextlib.suppress(BrokenPipeError):  # the command was killed
+                client.sendall(str(os.waitstatus_to_exitcode(status)).encode())
             return
         if client in ready:
             if client.recv(1) == b"i":  # as a terminal does, to all that it has started, too
-                os.killpg(child, signal.SIGINT)
+                with contextlib.suppress(ProcessLookupError):  # not a group yet
+                    os.killpg(child, signal.SIGINT)
             else:
                 os.kill(child, signal.SIGKILL)
+                return
 
 
 def parent_of(process: int) -> int | None:
@@ -199,6 +213,7 @@ def run(request: Any, streams: list[int], python: Path) -> None:
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
+    numpy.random.seed()
     os.environ.clear()
     os.environ.update(environment)
     sys.argv[:] = [program if option == "-m" else option, *arguments]

@@ -44,8 +44,9 @@ def in_small_place(project: Project, size: str, *steps: str) -> str:
     """Run shell `steps` with a file system of `size` mounted at `small`."""
     small = project.folder / "small"
     small.mkdir(exist_ok=True)
-    mount = f"mount -t tmpfs -o size={size} none small"
-    output = project.run("python", "-c", SHELL, "\n".join([mount, *steps, "umount small"]))
+    mount = f"mount -t tmpfs -o size={size} none small || exit 1"
+    place = [mount, "trap 'umount small' EXIT"]
+    output = project.run("python", "-c", SHELL, "\n".join([*place, *steps]))
     assert "Traceback" not in output
     return output
 

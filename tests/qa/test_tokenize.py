@@ -334,7 +334,7 @@ def test_damaged_features_are_named(tmp_path: Path) -> None:
 
 def test_features_that_may_not_be_read_are_not_called_damaged() -> None:
     with pytest.raises(PermissionError) as caught, explained(Path("train.arrow")):
-        raise PermissionError(13, "Permission denied", "train.arrow")
+        raise PermissionError(13, "Failed to open local file '/x'. Detail: [errno 13]")  # pyarrow's
     assert user_message(caught.value) == "train.arrow: Permission denied"
 
 

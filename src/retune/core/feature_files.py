@@ -1,5 +1,7 @@
 """Arrow streams of features: written whole or not at all, and checked when they are read."""
 
+import errno
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -62,16 +64,17 @@ def require_columns(
 
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Turn errors of reading `path` into a `RetuneError`, but for a lack of permission.
+    """Turn errors of reading `path` into a `RetuneError`, except a missing permission.
 
     Raises:
         RetuneError: the file is missing or damaged.
-        PermissionError: it may not be read, which `user_message` explains.
+        PermissionError: it may not be read; the error names it, as pyarrow's does not.
     """
     try:
         yield
-    except PermissionError:
-        raise
+    except PermissionError as error:
+        reason = os.strerror(error.errno or errno.EACCES)
+        raise PermissionError(error.errno, reason, str(path)) from None
     except FileNotFoundError:
         raise RetuneError(f"{path}: no such file; run the tokenize stage first") from None
     except (ValueError, OSError) as error:  # `ArrowInvalid` is a ValueError

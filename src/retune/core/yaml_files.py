@@ -33,7 +33,7 @@ def load_yaml(path: Path) -> dict[str, Any]:
     return value
 
 
-@functools.lru_cache(maxsize=8)
+@functools.lru_cache(maxsize=2)
 def _as_json(text: str) -> str:
     """Return a YAML document as JSON: parsed once, it gives each reader a copy of its own.
 

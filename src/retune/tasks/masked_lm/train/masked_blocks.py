@@ -84,7 +84,7 @@ class Masker:
     def __init__(self, tokenizer: "PreTrainedTokenizerFast", masked: float, seed: int) -> None:
         if tokenizer.mask_token is None:
             raise RetuneError(
-                "qa.checkpoint.name: its tokenizer has no mask token, which the training of a "
+                "qa.checkpoint.name: its tokenizer has no mask token, which training a "
                 "language adapter needs; choose an encoder that was trained with one"
             )
         self._collator = DataCollatorForLanguageModeling(tokenizer, mlm_probability=masked)
