@@ -48,6 +48,8 @@ LIBRARIES = (
 )
 #: Of the environment, what a library reads while it is imported.
 READ_EARLY = ("PYTHON", "LD_", "OMP_", "MKL_", "HF_", "TRANSFORMERS_", "ATEN_", "LC_", "LANG", "TZ")
+#: The programs of this Python's environment.
+REAL = Path(sys.executable).parent
 #: Of this process, once it is known.
 EXIT_CODE: list[int] = []
 COMMAND = """\
@@ -77,8 +79,9 @@ sys.exit(code)
 def commands(*before: str) -> Path:
     """Start the server of this process, and return a folder with its `python` and `dvc`.
 
-    The words `before` the server's own, such as those of `unshare`, decide what it and all that it
-    forks see of the machine.
+    Args:
+        before: a command that starts the server, such as `unshare`. The server and all processes
+            that it forks run in the namespaces that it creates.
     """
     folder = Path(tempfile.mkdtemp(prefix="forks-"))
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
@@ -98,6 +101,15 @@ def commands(*before: str) -> Path:
     assert server.stdout is not None
     assert server.stdout.readline() == "ready\n"
     return folder
+
+
+def environment(programs: Path = REAL) -> dict[str, str]:
+    """Return the variables with which a process finds `programs` first, and this Python's next.
+
+    The number of threads is the server's: with another one, a command starts a real process.
+    """
+    folders = [str(programs), str(REAL), os.environ["PATH"]]
+    return {"PATH": os.pathsep.join(folders), "OMP_NUM_THREADS": "1"}
 
 
 def leave() -> None:
@@ -181,28 +193,23 @@ def stand_between(client: socket.socket, child: int) -> None:
     """Be the parent of a child until it ends, or its command is killed or loses its parent."""
     credentials = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
     command, _, _ = struct.unpack("3i", credentials)
-    parent, child_ends = parent_of(command), os.pidfd_open(child)
-    while parent is None or parent == parent_of(command):
-        ready = select.select([client, child_ends], [], [], 0.02)[0]
+    try:
+        parent_ends = os.pidfd_open(psutil.Process(command).ppid())
+    except (psutil.NoSuchProcess, ProcessLookupError):
+        os.kill(child, signal.SIGKILL)
+        return
+    child_ends = os.pidfd_open(child)
+    while parent_ends not in (ready := select.select([client, child_ends, parent_ends], [], [])[0]):
         if child_ends in ready:
             _, status = os.waitpid(child, 0)
             with contextlib.suppress(BrokenPipeError):  # the command was killed
                 client.sendall(str(os.waitstatus_to_exitcode(status)).encode())
             return
-        if client in ready:
-            if client.recv(1) == b"i":  # as a terminal does, to all that it has started, too
-                with contextlib.suppress(ProcessLookupError):  # not a group yet
-                    os.killpg(child, signal.SIGINT)
-            else:
-                os.kill(child, signal.SIGKILL)
-                return
-
-
-def parent_of(process: int) -> int | None:
-    try:
-        return psutil.Process(process).ppid()
-    except psutil.NoSuchProcess:
-        return None
+        if client.recv(1) != b"i":
+            os.kill(child, signal.SIGKILL)
+            return
+        with contextlib.suppress(ProcessLookupError):  # not a group yet
+            os.killpg(child, signal.SIGINT)  # as a terminal does, to all that it has started, too
 
 
 def run(request: Any, streams: list[int], python: Path) -> None:

@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -40,7 +39,7 @@ class Project:
     """
 
     def __init__(self, folder: Path, *, forked: bool = False) -> None:
-        self.folder, self.programs = folder, forks.commands() if forked else None
+        self.folder, self.programs = folder, forks.commands() if forked else forks.REAL
         listing = subprocess.run(
             ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
             cwd=ROOT, capture_output=True, text=True, check=True,
@@ -78,10 +77,7 @@ class Project:
 
     def run(self, *command: str, fails: bool = False) -> str:
         """Run a command in the project and return all that it printed."""
-        folders = [*([self.programs] if self.programs else ()), Path(sys.executable).parent]
-        environment = os.environ | {
-            "PATH": os.pathsep.join([*map(str, folders), os.environ["PATH"]]),
-            "OMP_NUM_THREADS": "1",
+        environment = os.environ | forks.environment(self.programs) | {
             "GIT_AUTHOR_NAME": "t", "GIT_AUTHOR_EMAIL": "t@example.org",
             "GIT_COMMITTER_NAME": "t", "GIT_COMMITTER_EMAIL": "t@example.org",
         }  # fmt: skip

@@ -54,13 +54,11 @@ def sums(project: Project) -> dict[str, str]:
 
 def repro_alone(project: Project, stage: str, *, forked: bool = False) -> "subprocess.Popen[str]":
     """Start `dvc repro` of a stage in a session of its own, in real processes or forked ones."""
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    if forked:
-        environment["PATH"] = f"{forks.commands()}{os.pathsep}{environment['PATH']}"
-    python = forks.commands() / "python" if forked else sys.executable
+    programs = project.programs if forked else forks.REAL
+    alone = ["repro", "--single-item", "--force", "--no-run-cache", stage]
     return subprocess.Popen(
-        [python, "-m", "dvc", "repro", "--single-item", "--force", "--no-run-cache", stage],
-        cwd=project.folder, env=environment, start_new_session=True,
+        [programs / "python", "-m", "dvc", *alone],
+        cwd=project.folder, env=os.environ | forks.environment(programs), start_new_session=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
 

@@ -108,8 +108,7 @@ class Small:
         """Run a command and return its output; all else goes into the message of a failure."""
         names = {f"GIT_{who}_{what}": "t" for who in ("AUTHOR", "COMMITTER") for what in ("NAME",)}
         mails = {f"GIT_{who}_EMAIL": "t@example.org" for who in ("AUTHOR", "COMMITTER")}
-        programs = {"PATH": f"{forks.commands()}{os.pathsep}{os.environ['PATH']}"}
-        programs["OMP_NUM_THREADS"] = "1"
+        programs = forks.environment(forks.commands())
         done = subprocess.run(
             words, cwd=self.folder, env=os.environ | programs | names | mails | environment,
             capture_output=True, text=True, check=False,

@@ -79,31 +79,20 @@ def test_greedy_is_that_of_transformers(name: str, ends: tuple[int, ...]) -> Non
 def test_beams_are_those_of_transformers(beams: int, name: str, ends: str) -> None:
     """The check takes one length penalty for each case, in turn; `make fuzz` takes all."""
     turn = beams + 3 * [*PROCESSORS].index(name) + [*ENDS].index(ends)
-    for seed, length_penalty in enumerate(PENALTIES):
-        if IS_FUZZ or turn % len(PENALTIES) == seed:
-            require_beams_of_transformers(seed, length_penalty, beams, PROCESSORS[name], ENDS[ends])
-
-
-def require_beams_of_transformers(
-    seed: int,
-    length_penalty: float,
-    beams: int,
-    both: tuple[dict[str, Any], dict[str, Any]],
-    ends: tuple[int, ...],
-) -> None:
-    options, processors = both
-    model = gpt2(seed, ends)
-    found = BeamParams(beams, beams, length_penalty)
-    ours = continued(model, settings(processors, beam_search=found), ends)
-    theirs = generated(
-        model, PROMPTS, ends,
-        max_new_tokens=12, do_sample=False, num_beams=beams, num_return_sequences=beams,
-        length_penalty=length_penalty, early_stopping="never", **options,
-    )  # fmt: skip
-    for some, expected in zip(ours, theirs, strict=True):
-        assert [each.tokens for each in some] == [tokens for tokens, _ in expected]
-        scores = [score for _, score in expected]
-        assert [each.score for each in some] == pytest.approx(scores, abs=2e-6, rel=1e-6)
+    options, processors = PROCESSORS[name]
+    for seed in range(len(PENALTIES)) if IS_FUZZ else [turn % len(PENALTIES)]:
+        model = gpt2(seed, ENDS[ends])
+        found = BeamParams(beams, beams, PENALTIES[seed])
+        ours = continued(model, settings(processors, beam_search=found), ENDS[ends])
+        theirs = generated(
+            model, PROMPTS, ENDS[ends],
+            max_new_tokens=12, do_sample=False, num_beams=beams, num_return_sequences=beams,
+            length_penalty=PENALTIES[seed], early_stopping="never", **options,
+        )  # fmt: skip
+        for some, expected in zip(ours, theirs, strict=True):
+            assert [each.tokens for each in some] == [tokens for tokens, _ in expected]
+            scores = [score for _, score in expected]
+            assert [each.score for each in some] == pytest.approx(scores, abs=2e-6, rel=1e-6)
 
 
 @pytest.mark.parametrize("ends", ENDS.values(), ids=ENDS)
