@@ -38,8 +38,5 @@ def test_comparisons_without_any_difference_have_p_1() -> None:
 
 @pytest.mark.parametrize(("won", "lost"), [(0, 0), (1, 0), (3, 3), (5, 12), (40, 21), (300, 280)])
 def test_mcnemar_is_that_of_statsmodels(won: int, lost: int) -> None:
-    if won + lost:
-        expected = mcnemar([[7, won], [lost, 9]], exact=True).pvalue
-    else:
-        expected = 1.0
+    expected = mcnemar([[7, won], [lost, 9]], exact=True).pvalue if won + lost else 1.0
     assert mcnemar_p_value(won, lost) == pytest.approx(expected, rel=1e-9)
