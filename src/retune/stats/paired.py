@@ -99,6 +99,17 @@ class Comparison:
     ranks: Mapping[str, tuple[int, int]]
 
 
+def mean_scores(
+    scores: Mapping[str, Doubles], clusters: Clusters, draws: Draws | None = None
+) -> dict[str, Mean]:
+    """Return the mean of each system over the same N items, or of several scores of one system.
+
+    The arguments are those of `compare`.
+    """
+    means, _, columns = _drawn(scores, clusters, draws or Draws())
+    return {name: _mean(means[name], columns[name], clusters) for name in scores}
+
+
 def compare(
     scores: Mapping[str, Doubles], clusters: Clusters, draws: Draws | None = None
 ) -> Comparison:
@@ -112,26 +123,19 @@ def compare(
     Raises:
         RetuneError: there are no items.
     """
-    if not len(clusters):
-        raise RetuneError("there is no item to compare by")
     draws = draws or Draws()
-    means = {name: over_seeds(runs) for name, runs in scores.items()}
-    names = sorted(means, key=lambda name: -math.fsum(means[name]))
-    unit = clusters.unit(max(float(np.abs(each).max()) for each in means.values()))
-    sums = clusters.sums(np.stack([np.rint(means[name] / unit) for name in names], 1).astype(int))
-    resampled = _resampled_means(sums, clusters, draws) * unit
-    columns = dict(zip(names, resampled.T, strict=True))
-    pairs = [*combinations(names, 2)]
+    means, sums, columns = _drawn(scores, clusters, draws)
+    pairs = [*combinations(means, 2)]
     raw = _p_values(sums, draws)
     found = [
         _difference(pair, means, columns, clusters, p_value, adjusted, len(pairs))
         for pair, p_value, adjusted in zip(pairs, raw, holm(raw), strict=True)
     ]
-    better = {name: {d.other for d in found if d.one == name and _is_shown(d)} for name in names}
+    better = {name: {d.other for d in found if d.one == name and _is_shown(d)} for name in means}
     return Comparison(
-        {name: _mean(means[name], columns[name], clusters) for name in names},
+        {name: _mean(means[name], columns[name], clusters) for name in means},
         found,
-        ranks(names, better),
+        ranks([*means], better),
     )
 
 
@@ -156,11 +160,27 @@ def smallest_detectable(error: float, clusters: int, tests: int = 1) -> float:
     return (t_quantile(degrees, 1 - LEVEL / tests / 2) + t_quantile(degrees, POWER)) * error
 
 
-def _resampled_means(sums: Ints, clusters: Clusters, draws: Draws) -> Doubles:
-    """Return the means of all systems over resampled clusters, shape (draws, systems)."""
+def _drawn(
+    scores: Mapping[str, Doubles], clusters: Clusters, draws: Draws
+) -> tuple[dict[str, Doubles], Ints, dict[str, Doubles]]:
+    """Return what is computed from scores, the highest mean first.
+
+    Returns:
+        The scores of each system, shape (N,); their sums in each cluster, shape (G, systems), as
+        integers; and the means of each system over resampled clusters, shape (draws,).
+    """
+    if not len(clusters):
+        raise RetuneError("there is no item to compare by")
+    averaged = {name: over_seeds(runs) for name, runs in scores.items()}
+    names = sorted(averaged, key=lambda name: -math.fsum(averaged[name]))
+    means = {name: averaged[name] for name in names}
+    unit = clusters.unit(max(float(np.abs(each).max()) for each in means.values()))
+    counts = [np.rint(each / unit).astype(np.int64) for each in means.values()]
+    sums = clusters.sums(np.stack(counts, axis=1))
     columns = np.concatenate([clusters.sizes[:, np.newaxis], sums], axis=1)
-    drawn = resampled_sums(columns, draws.count, draws.seed)
-    return np.asarray(drawn[:, 1:] / drawn[:, :1])
+    resampled = resampled_sums(columns, draws.count, draws.seed)
+    drawn = (resampled[:, 1:] / resampled[:, :1]) * unit
+    return means, sums, dict(zip(names, drawn.T, strict=True))
 
 
 def _p_values(sums: Ints, draws: Draws) -> list[float]:
