@@ -65,3 +65,50 @@ def score(
             json=as_json,
         )
     )  # fmt: skip
+
+
+@command(RESULTS, "retune compare bert lstm")
+def compare(
+    systems: Annotated[
+        list[str],
+        Argument(
+            metavar="SYSTEM",
+            help="A predictions file, or NAME=FILE,FILE with a file for each seed.",
+        ),
+    ],
+    data: Annotated[
+        Path | None, Option(metavar="FILE", help="The questions of predictions files.")
+    ] = None,
+    against: Annotated[
+        str | None,
+        Option(metavar="SYSTEM", help="Compare with this base, and exit with the verdict."),
+    ] = None,
+    cluster: Annotated[str, _CLUSTER] = "passage",
+    flips: Annotated[
+        bool, Option("--flips", help="List the questions that only one answers well.")
+    ] = False,
+    squad_v2: Annotated[bool, _SQUAD_V2] = False,
+    missing: Annotated[str, _MISSING] = "zero",
+    normalizer: Annotated[str, _NORMALIZER] = "squad",
+    output: Annotated[
+        str,
+        Option("--format", help="What is printed.", **_one_of("text", "markdown", "csv", "json")),
+    ] = "text",
+    as_json: Annotated[bool, AS_JSON] = False,
+) -> int:
+    """Say which of several systems is better, and which are not separable.
+
+    Pairs the systems by question and groups questions by passage. Prints intervals, p-values that
+    are adjusted for all pairs, the smallest difference that the test could show, ranks and costs.
+
+    Exit code 0; with --against 0: better, 1: worse, 3: not separable. 2: it could not run.
+    """
+    from retune.tools.compare.command import run
+
+    return run(
+        Namespace(
+            systems=systems, data=data, against=against, cluster=cluster, flips=flips,
+            squad_v2=squad_v2, missing=missing, normalizer=normalizer,
+            format="json" if as_json else output,
+        )
+    )  # fmt: skip

@@ -20,7 +20,7 @@ from retune.tools.cli.application import AS_JSON, DATA, MODELS, RESULTS, command
 from retune.tools.project.workspace import inside_project, sister_place
 
 #: Exit codes of commands that use 1 for what they find, where they fail.
-FAILURES = {"doctor": 2, "verify": 2, "diff": 2}
+FAILURES = {"compare": 2, "doctor": 2, "verify": 2, "diff": 2}
 
 #: Who answers `retune ask`, by task.
 ASKERS = askers()
@@ -29,7 +29,8 @@ ASKERS = askers()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv` and return its exit code: 0, or 1 where something failed.
 
-    `doctor`, `verify` and `diff` use 1 for what they find, so they return 2 where they fail.
+    `compare`, `doctor`, `verify` and `diff` use 1 for what they find, so they return 2 where they
+    fail.
     """
     closed = hold_standard_streams()
     read, codes = list[Any](), list[int]()

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from retune.core.files import read_json_lines, write_json_lines
 from retune.tasks.qa.questions.examples import Example
@@ -18,6 +19,8 @@ class QuestionScore:
         id: of the question.
         passage: the start of the SHA-256 of its context.
         article: the title, or the passage if there is none.
+        question: the text.
+        references: texts of the reference answers, each once; none if there is no answer.
         exact_match: whether the answer equals a reference answer.
         f1: from 0 to 1.
         answer: the text; "" if there is none.
@@ -26,6 +29,8 @@ class QuestionScore:
     id: str
     passage: str
     article: str
+    question: str
+    references: tuple[str, ...]
     exact_match: bool
     f1: float
     answer: str
@@ -39,9 +44,10 @@ def question_scores(
     found = []
     for example, exact, f1 in rows:
         passage = hashlib.sha256(example.context.encode()).hexdigest()[:16]
-        article = example.title or passage
+        place = (example.id, passage, example.title or passage, example.question)
+        references = tuple(dict.fromkeys(answer.text for answer in example.answers))
         answer = answers.get(example.id, "")
-        found.append(QuestionScore(example.id, passage, article, exact, f1, answer))
+        found.append(QuestionScore(*place, references, exact, f1, answer))
     return found
 
 
@@ -52,4 +58,9 @@ def write_question_scores(path: Path, scores: Iterable[QuestionScore]) -> None:
 
 def read_question_scores(path: Path) -> list[QuestionScore]:
     """Read what `write_question_scores` wrote."""
-    return [QuestionScore(**row) for row in read_json_lines(path)]
+    return [as_question_score(row) for row in read_json_lines(path)]
+
+
+def as_question_score(row: Mapping[str, Any]) -> QuestionScore:
+    """Return the score in a line of the file."""
+    return QuestionScore(**{**row, "references": tuple(row["references"])})
