@@ -16,7 +16,7 @@ from retune.tools.project.yaml_editor import set_values
 from retune.tools.verify.clones import checkout, clean_clone, repro
 from retune.tools.verify.compare import Comparison, Run, chosen_rule, compare, read_run, verdict_on
 
-_RAW, _PREDICTIONS, _SCORES = "data/qa/raw", "data/qa/predictions", "metrics/qa.json"
+_TEST, _PREDICTIONS, _SCORES = "data/qa/test", "data/qa/predictions", "metrics/qa.json"
 NOT_RUN = "not run"
 
 
@@ -60,18 +60,21 @@ def verify_claims(root: Path, claims: Mapping[str, Claim], logs: Path) -> Iterat
 def _scored_again(root: Path, name: str, claim: Reproduced) -> Outcome:
     """Score the stored predictions and compare the metrics file byte for byte."""
     from retune.core.params import Params
+    from retune.tasks.qa.questions.splits import Keep
     from retune.tasks.qa.score.score import ScoreParams, score
 
     began = time.monotonic()
     with clean_clone(root, own_cache=False) as clone:
-        if not checkout(clone, [_RAW, _PREDICTIONS]):
+        if not checkout(clone, [_TEST, _PREDICTIONS]):
             detail = "the predictions are not in DVC's cache; `dvc repro` makes them"
             return Outcome(name, claim.kind, "scored again", NOT_RUN, detail)
         with Params(clone / "params.yaml") as params:
             settings = params.section("qa.score", ScoreParams)
             squad_v2 = params.section("qa.squad_v2", bool)
-        made = clone.parent / "scores.json"
-        detail = score(clone / _RAW, clone / _PREDICTIONS, made, settings, squad_v2=squad_v2)
+            keep: Keep = params.section("qa.train.keep", Keep)  # type: ignore[arg-type]
+        made, questions = clone.parent / "scores.json", clone.parent / "questions"
+        detail = score(clone / _TEST, clone / _PREDICTIONS, made, questions, settings,
+                       squad_v2=squad_v2, keep=keep)  # fmt: skip
         same = made.read_bytes() == (clone / _SCORES).read_bytes()
     verdict = "same" if same else "differs"
     return Outcome(
