@@ -1,4 +1,4 @@
-"""Verify single claims: score stored predictions and train small models again."""
+"""Verify single claims: run the stages that only score again, and train small models again."""
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -60,7 +60,7 @@ def verify_claims(root: Path, claims: Mapping[str, Claim], logs: Path) -> Iterat
 
 
 def scored_files(stages: Stages, claim: Reproduced) -> dict[str, list[str]]:
-    """Return the files of a claim that stages write which only score; by stage.
+    """Return the files of a claim that come from stages which only score, by stage.
 
     Such a stage trains and runs no model: git keeps its outputs, and it lists no torch.
     """
@@ -87,9 +87,8 @@ def _libraries(stage: Mapping[str, Any]) -> set[str]:
 def _scored_again(root: Path, name: str, claim: Reproduced) -> Iterator[Outcome]:
     """Run stages that only score on stored outputs of others; compare the files byte for byte."""
     folder = claim.pipeline or ""
-    stages = read_stages(root / folder)
-    scored = {} if claim.changes else scored_files(stages, claim)
-    if not scored:
+    stages = {} if claim.changes else read_stages(root / folder)
+    if not (scored := scored_files(stages, claim)):
         return
     began, verdict = time.monotonic(), NOT_RUN
     detail = "the predictions are not in DVC's cache; `dvc repro` makes them"
@@ -141,7 +140,7 @@ def _judged(
     )
     if not claim.changes:
         whole = compare(committed, reproduced, claim.tolerance)
-        verdict, detail = _worse(verdict, whole), detail or _differing(whole)
+        verdict, detail = verdict if whole.agrees else "differs", detail or _differing(whole)
     figures = ", ".join(f"{key} {found.get(key):,.6g}" for key in values if key in found)
     text = f"{detail or figures}; {rule}: {reason}"
     return Outcome(name, claim.kind, "trained again", verdict, text, round(seconds, 1))
@@ -155,10 +154,6 @@ def _headline(run: Run) -> dict[str, Any]:
         for key, value in content.get(main_task().section, {}).items()
         if isinstance(value, int | float)
     }
-
-
-def _worse(verdict: str, whole: Comparison) -> str:
-    return verdict if whole.agrees else "differs"
 
 
 def _differing(whole: Comparison) -> str:
