@@ -96,7 +96,8 @@ def _scored_again(root: Path, name: str, claim: Reproduced) -> Iterator[Outcome]
         if checkout(clone / folder, _stored_inputs(stages, scored)):
             files = [clone / file for files in scored.values() for file in files]
             committed = [file.read_bytes() for file in files]
-            detail = run_again(clone / folder, scored)
+            detail = run_again(clone / folder, scored).partition("\n")[0]
+            detail += f"; {len(scored)} stages" if len(scored) > 1 else ""
             verdict = "same" if committed == [file.read_bytes() for file in files] else "differs"
     seconds = round(time.monotonic() - began, 1)
     yield Outcome(name, claim.kind, "scored again", verdict, detail, seconds)
