@@ -22,7 +22,7 @@ from retune.core.errors import RetuneError, excerpt, listed
 from retune.core.files import read_json, write_json
 from retune.core.params import STRICT
 from retune.tasks.qa.questions.examples import read_examples
-from retune.tasks.qa.score.normalizers import NORMALIZERS, squad
+from retune.tasks.qa.score.normalizers import NORMALIZERS
 
 Normalizer = Literal["squad", "plain", "characters"]
 Gold = Sequence[tuple[str, Sequence[str]]]
@@ -173,11 +173,6 @@ def best_of(
         float(any(exact_match(prediction, reference) for reference in references)),
         max(f1(prediction, reference, squad_v2=squad_v2) for reference in references),
     )
-
-
-def normalize_answer(text: str) -> str:
-    """`text` by the rules of the SQuAD scripts."""
-    return " ".join(squad(text))
 
 
 def exact_match(prediction: Sequence[str], reference: Sequence[str]) -> bool:
