@@ -18,7 +18,7 @@ from retune.tasks.qa.questions.splits import SPLITS
 
 ROOT = Path(__file__).resolve().parent.parent
 #: Results, and folders that no stage and no command reads.
-UNUSED = re.compile(r"(metrics|bench|docs|tests)/|(.*/)?dvc\.lock$")
+UNUSED = re.compile(r"((pipelines/\w+/)?metrics|bench|docs|tests)/|(.*/)?dvc\.lock$")
 SIZES: dict[str, dict[str, Any]] = {
     "bert": {"dropout": 0.0},
     "bert_adapter": {"reduction": 4},

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import stated_numbers as stated
 
 from retune.core.errors import RetuneError
 from retune.core.params import load_yaml
-from retune.tools.claims import ledger, stated
+from retune.tools.claims import ledger
 from retune.tools.claims.ledger import Place, Published, Reproduced
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -4,11 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from planted_experiments import plant
 
 from retune.core.errors import RetuneError
 from retune.stats import seed_spread
 from retune.tools.cli.main import main
 from retune.tools.experiments import folding
+from retune.tools.experiments.experiments import SEED
 
 PARAMS = ["qa.model", "qa.seed", "qa.train.lr"]
 # Differences seed by seed: 1, 2, 0; their mean is 1, their deviation 1.
@@ -18,7 +20,7 @@ SCORES = folding.scores(folding.spread_figures())
 
 def shown(name: str, f1: float | None, **values: Any) -> dict[str, Any]:
     return {
-        "Experiment": name, "qa.model": "bert", "qa.seed": 1.0, "qa.train.lr": 0.1, "qa.f1": f1,
+        "name": name, "qa.model": "bert", "qa.seed": 1.0, "qa.train.lr": 0.1, "qa.f1": f1,
         "qa.exact_match": None, "qa.train_windows_per_second": None,
     } | {f"qa.{key}": value for key, value in values.items()}  # fmt: skip
 
@@ -31,7 +33,7 @@ def runs(name: str, scores: tuple[float, ...], **values: Any) -> list[dict[str, 
 
 
 def variants(*rows: list[dict[str, Any]]) -> list[seed_spread.Variant]:
-    return folding.fold([row for part in rows for row in part], PARAMS)
+    return folding.fold([row for part in rows for row in part], PARAMS, seed_param=SEED)
 
 
 @pytest.mark.parametrize(
@@ -122,8 +124,8 @@ def test_the_report_fits_in_80_columns(capsys: pytest.CaptureFixture[str]) -> No
 
 @pytest.fixture
 def experiments(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[dict[str, Any]]:
-    rows = [*runs("a", UP), *runs("b", DOWN, model="lstm"), shown("", 99.0)]
-    monkeypatch.setattr("dvc.api.exp_show", lambda **_: rows)
+    rows = [*runs("a", UP), *runs("b", DOWN, model="lstm")]
+    plant(monkeypatch, rows)
     monkeypatch.chdir(tmp_path)
     params = "qa: {model: bert, seed: 1, train: {lr: 0.1}}\n"
     (tmp_path / "params.yaml").write_text(params, encoding="utf-8")

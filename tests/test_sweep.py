@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from planted_experiments import plant
 
 from retune.core.errors import RetuneError
 from retune.tools.cli.main import main
@@ -164,11 +165,11 @@ def test_seeds_run_each_experiment_with_each_and_fold_what_ended_well(
 ) -> None:
     fake = use(monkeypatch, FakeDvc(failing="lstm-seed=2"))
     rows = [
-        {"Experiment": f"{m}-seed={s}", "qa.model": m, "qa.seed": float(s), "qa.f1": f1 + s}
+        {"name": f"{m}-seed={s}", "qa.model": m, "qa.seed": float(s), "qa.f1": f1 + s}
         for m, f1 in (("bert", 40.0), ("lstm", 10.0))
         for s in (1, 2, 3)
     ]
-    monkeypatch.setattr("dvc.api.exp_show", lambda **_: rows)
+    plant(monkeypatch, rows)
     command = ["sweep", "qa.model=bert,lstm", "--seeds", "1,2,3"]
     assert main([*command, "--json"]) == 1
     ran = [call for call in fake.calls if call[:2] == ["exp", "run"]]

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 from dvc.repo import Repo
+from planted_experiments import plant
 
 from retune.tools.cli.main import main
 from retune.tools.machine_doctor import project
@@ -54,10 +55,10 @@ def test_one_run_under_two_names_does_not_count_twice(
 ) -> None:
     """P17 in the fold of what is there already."""
     rows = [
-        {"Experiment": name, "qa.model": "bert", "qa.seed": 1.0, "qa.f1": 1.0}
+        {"name": name, "qa.model": "bert", "qa.seed": 1.0, "qa.f1": 1.0}
         for name in ("bert", "bert-seed=1")
     ]
-    monkeypatch.setattr("dvc.api.exp_show", lambda **_: rows)
+    plant(monkeypatch, rows)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "params.yaml").write_text("qa: {model: bert, seed: 1}\n")
     assert main(["table", "--seeds"]) == 1

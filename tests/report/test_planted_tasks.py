@@ -20,7 +20,7 @@ from retune.tools.cli.main import main
 from retune.tools.experiments import folding
 from retune.tools.experiments.table import render, workspace_row
 from retune.tools.report.command import gather
-from retune.tools.report.experiments import Result, compared, fold_seeds, print_seeds, seeds_as_data
+from retune.tools.report.experiments import Result, compared, fold_seeds
 from retune.tools.report.page import render as page_of
 
 TASK = """
@@ -130,11 +130,11 @@ def test_its_experiments_are_compared_by_its_figures(
         for seed in (1, 2, 3)
     ]
     variants = fold_seeds(results, "toy.seed")
-    print_seeds(variants)
+    folding.report(variants, figures=compared())
     printed = capsys.readouterr().out
     assert "silhouette of clusters" in printed
     assert "inertia" in printed
-    gaps = seeds_as_data(variants)["gaps"]
+    gaps = folding.as_json(variants, figures=compared())["gaps"]
     assert [(gap["key"], gap["better"]) for gap in gaps] == [("silhouette", "high high")]
 
 
@@ -191,8 +191,8 @@ def test_so_do_the_report_and_the_spread_over_seeds(
     rows = [row for table in tables for row in table.rows if "R@5" in row]
     assert [value.value for *_, value in rows] == [77.75]
     shown = [
-        {"Experiment": f"a-seed={seed}", "qa.seed": seed, "qa.model": "a", "qa.recall_at_5": 70.0}
+        {"name": f"a-seed={seed}", "qa.seed": seed, "qa.model": "a", "qa.recall_at_5": 70.0}
         for seed in (1, 2, 3)
     ]
-    folding.report(folding.fold(shown, ["qa.seed", "qa.model"]))
+    folding.report(folding.fold(shown, ["qa.seed", "qa.model"], seed_param="qa.seed"))
     assert "R@5" in capsys.readouterr().out

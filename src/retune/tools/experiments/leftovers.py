@@ -41,6 +41,15 @@ def killed(project: Path, name: str | None = None) -> list[Leftover]:
     ]
 
 
+def may_be_unfinished(project: Path) -> bool:
+    """Return whether DVC keeps a queue, or a copy or record of an experiment that runs."""
+    folder = project / ".dvc/tmp/exps"
+    places = ("celery", "run/workspace", "standalone/tmp*")
+    return not (project / ".dvc").is_dir() or any(
+        path for place in places for path in folder.glob(place)
+    )
+
+
 def remove_killed(project: Path, name: str, seconds: float = 20.0) -> None:
     """Remove the remains of a killed experiment as soon as its stage has ended, too."""
     end = time.monotonic() + seconds

@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -43,20 +43,20 @@ def require_committed(root: Path) -> None:
 
 
 @contextmanager
-def clean_clone(root: Path, *, own_cache: bool = True) -> Iterator[Path]:
+def clean_clone(root: Path, sharing: str | None = None) -> Iterator[Path]:
     """Yield a temporary clone of the last commit.
 
-    Its DVC cache is empty (and so is what DVC remembers of files elsewhere), or, without
-    `own_cache`, that of `root`.
+    Its DVC cache is empty, and so is what DVC remembers of files elsewhere. With `sharing`, the
+    DVC project in that folder has the cache that it has in `root`.
     """
-    cache = "cache" if own_cache else dvc(root, "cache", "dir", env=_environment(root))
+    cache = "cache" if sharing is None else _cache(root / sharing)
     with TemporaryDirectory(prefix="retune-verify-") as top:
         clone = Path(top).resolve() / "clone"
         git(root, "clone", "--quiet", "--local", "--no-checkout", str(root), str(clone))
         git(clone, "checkout", "--quiet", "--detach", commit_of(root))
-        local = clone / ".dvc" / "config.local"
+        local = clone / (sharing or "") / ".dvc" / "config.local"
         local.write_text(f"[cache]\n    dir = {cache}\n", encoding="utf-8")
-        if own_cache:
+        if sharing is None:
             _bring_data(root, clone)
         yield clone
 
@@ -90,22 +90,36 @@ def repro(clone: Path, log: Path, bar: "tqdm[Any]", *, force: bool = True) -> fl
     return time.monotonic() - began
 
 
-def checkout(clone: Path, paths: Sequence[str]) -> bool:
-    """Check outputs out of the cache; return whether all were there."""
-    done = subprocess.run(
-        [*DVC, "checkout", "--quiet", *paths],
-        cwd=clone, env=_environment(clone), capture_output=True, check=False,
+def run_again(folder: Path, stages: Iterable[str]) -> str:
+    """Run only these stages of the DVC project in `folder`; return what they print.
+
+    Raises:
+        RetuneError: one of them fails.
+    """
+    options = ("--quiet", "--single-item", "--force", "--no-run-cache")
+    return dvc(folder, "repro", *options, *stages, env=_environment(folder))
+
+
+def checkout(folder: Path, paths: Sequence[str]) -> bool:
+    """Check out what the cache has of a DVC project; return whether `paths` are there."""
+    # Without targets, because DVC takes seconds for each one; it fails if any output is missing.
+    subprocess.run(
+        [*DVC, "checkout", "--quiet"],
+        cwd=folder, env=_environment(folder), capture_output=True, check=False,
     )  # fmt: skip
-    return done.returncode == 0 and all((clone / path).exists() for path in paths)
+    return all((folder / path).exists() for path in paths)
 
 
 def _bring_data(root: Path, clone: Path) -> None:
     """Copy the data that `dvc add` tracks from the project's cache."""
     if added := git(clone, "ls-files", "*.dvc").splitlines():
         env = _environment(clone)
-        cache = dvc(root, "cache", "dir", env=_environment(root))
-        dvc(clone, "remote", "add", "--local", "verified", cache, env=env)
+        dvc(clone, "remote", "add", "--local", "verified", _cache(root), env=env)
         dvc(clone, "pull", "--quiet", "--remote", "verified", *added, env=env)
+
+
+def _cache(folder: Path) -> str:
+    return dvc(folder, "cache", "dir", env=_environment(folder))
 
 
 def _environment(folder: Path) -> dict[str, str]:

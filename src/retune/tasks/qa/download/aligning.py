@@ -62,11 +62,11 @@ def placed(context: str, answer: Answer, realign: bool) -> Answer | None:
     return realigned(context, core) if realign else None
 
 
-def occurrences(context: str, text: str, limit: int | None = None) -> list[int]:
-    """The (first `limit`) offsets of `text` in `context`, overlapping ones too."""
+def occurrences(context: str, text: str) -> list[int]:
+    """The offsets of `text` in `context`, overlapping ones too."""
     places: list[int] = []
     place = context.find(text)
-    while place >= 0 and (limit is None or len(places) < limit):
+    while place >= 0:
         places.append(place)
         place = context.find(text, place + 1)
     return places

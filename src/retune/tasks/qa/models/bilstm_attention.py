@@ -19,7 +19,7 @@ from transformers.modeling_outputs import QuestionAnsweringModelOutput
 from retune.core.errors import RetuneError
 from retune.core.params import STRICT, Positive
 from retune.models.encoders import fill, initial_embeddings
-from retune.models.recurrent import BidirectionalLSTM
+from retune.models.recurrent import BidirectionalLSTM, require_right_padding
 from retune.models.registration import registered
 
 
@@ -134,10 +134,7 @@ class BilstmAttentionForQuestionAnswering(PreTrainedModel):
         """
         if token_type_ids is None:
             raise RetuneError("bilstm_attention: needs token_type_ids to tell the question")
-        if (attention_mask[:, 1:] > attention_mask[:, :-1]).any():
-            raise RetuneError(
-                "bilstm_attention: a window is padded on the left; set padding_side to right"
-            )
+        require_right_padding(attention_mask, "bilstm_attention: a window")
         real = attention_mask.bool()
         question = real & (token_type_ids == 0)
         lengths = attention_mask.sum(dim=1)

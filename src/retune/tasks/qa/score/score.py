@@ -23,7 +23,7 @@ from retune.core.files import atomic_path, read_json, write_json
 from retune.core.params import STRICT
 from retune.tasks.qa.questions.examples import read_examples
 from retune.tasks.qa.questions.splits import SCORED, Keep
-from retune.tasks.qa.score.normalizers import NORMALIZERS, squad
+from retune.tasks.qa.score.normalizers import NORMALIZERS
 from retune.tasks.qa.score.question_scores import question_scores, write_question_scores
 
 Normalizer = Literal["squad", "plain", "characters"]
@@ -215,11 +215,6 @@ def best_of(
         float(any(exact_match(prediction, reference) for reference in references)),
         max(f1(prediction, reference, squad_v2=squad_v2) for reference in references),
     )
-
-
-def normalize_answer(text: str) -> str:
-    """`text` by the rules of the SQuAD scripts."""
-    return " ".join(squad(text))
 
 
 def exact_match(prediction: Sequence[str], reference: Sequence[str]) -> bool:

@@ -10,11 +10,10 @@ from torch import Tensor, nn
 from transformers import AutoModelForSequenceClassification, PretrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
-from retune.core.errors import RetuneError
 from retune.core.params import STRICT, Positive
 from retune.models.encoders import fill, initial_embeddings
 from retune.models.pooling import masked_mean
-from retune.models.recurrent import BidirectionalLSTM
+from retune.models.recurrent import BidirectionalLSTM, require_right_padding
 from retune.models.registration import registered
 from retune.tasks.sentiment.models import NAMED_LABELS
 from retune.tasks.sentiment.models._embeddings import EmbeddingParams
@@ -75,8 +74,7 @@ class LstmForSequenceClassification(PreTrainedModel):
         Raises:
             RetuneError: a text is padded on the left.
         """
-        if (attention_mask[:, 1:] > attention_mask[:, :-1]).any():
-            raise RetuneError("lstm: a text is padded on the left; set padding_side to right")
+        require_right_padding(attention_mask, "lstm: a text")
         lengths = attention_mask.sum(dim=1)
         states = self.lstm(self.dropout(self.embedding(input_ids)), lengths)
         pooled = self.dropout(self._pooled(states, attention_mask, lengths))
