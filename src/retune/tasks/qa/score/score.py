@@ -246,7 +246,7 @@ def figures(scores: Scores) -> dict[str, Any]:
 
 def _require_ids(ids: Sequence[str], predictions: Mapping[str, object]) -> None:
     if not ids:
-        raise RetuneError("there is no question to score; check the limits in qa.download")
+        raise RetuneError("there is no question to score; check qa.download and its limits")
     known = set(ids)
     problems = {
         "ids that stand twice in the data": [i for i, n in Counter(ids).items() if n > 1],
