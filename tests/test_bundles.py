@@ -34,7 +34,7 @@ from retune.adapters.adapter_reuse import adapter_params, load_adapter
 from retune.adapters.bundles import AdapterParts, insert, load, publish, weights_sum
 from retune.adapters.layers import AdapterParams
 from retune.core.files import sha256
-from retune.models.checkpoints import CheckpointParams
+from retune.models.pretrained_files import PretrainedParams
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,7 @@ def test_a_bundle_names_the_pin_of_pickled_weights_and_loads_by_it(
     base = replace(pin(encoder), pickle_sha256="0" * 64)
     made(encoder, PARTS["pfeiffer"]).save_pretrained(tmp_path / "work")
     publish(tmp_path / "work", tmp_path / "bundle", tiny.wordpiece(), base)
-    asked: list[CheckpointParams] = []
+    asked: list[PretrainedParams] = []
     monkeypatch.setattr("retune.adapters.bundles.locate", lambda p, _: asked.append(p) or encoder)
     load(tmp_path / "bundle", QA)
     assert asked == [base]

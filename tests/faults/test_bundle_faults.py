@@ -182,7 +182,7 @@ def test_a_stage_reads_no_bundle_that_is_not_sealed(
     ("name", "parts", "message"),
     [
         case("B04 adapters in another architecture", "distilbert", PARTS["pfeiffer"],
-             "a model of type 'distilbert'; choose a checkpoint of type bert, camembert"),
+             "a model of type 'distilbert'; choose a model of type bert, camembert"),
         case("B04 LoRA in another architecture", "distilbert", LORA,
              "a model of type 'distilbert'"),
         case("B10 unlike adapters are fused", "bert",

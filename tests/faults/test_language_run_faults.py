@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForMaskedLM
 
 from retune.core.files import sha256
-from retune.models.checkpoints import CheckpointParams
+from retune.models.pretrained_files import PretrainedParams
 from retune.tasks.language_model.models import load
 
 
@@ -72,7 +72,7 @@ def test_an_encoders_checkpoint_is_refused(
     folder = data / "roberta"
     tiny.write_checkpoint(folder, "roberta")
     change(folder)
-    pinned = CheckpointParams(str(folder), sha256(folder / "model.safetensors"))
+    pinned = PretrainedParams(str(folder), sha256(folder / "model.safetensors"))
     run_tokenize(data, checkpoint=pinned, tokenizer="checkpoint")
     with refused(message, data / "new"):
         begin_of(data, folder)

@@ -18,7 +18,7 @@ from refusals import case, refused
 from retune.core.errors import RetuneError
 from retune.core.files import read_json, read_json_lines, sha256
 from retune.fetch.fetching import local_source
-from retune.models.checkpoints import CheckpointParams
+from retune.models.pretrained_files import PretrainedParams
 from retune.tasks.language_model.datasets import coqa, files
 from retune.tasks.language_model.download.download import DownloadParams, download
 from retune.tasks.language_model.texts.features import read_blocks, write_blocks
@@ -175,7 +175,7 @@ def test_files_that_cannot_be_meant_are_refused(
         case("M13 a branch of a data set", coqa.Params,
              {"revision": "refs/convert/parquet", "train_sha256": "0" * 64,
               "validation_sha256": "0" * 64}, "revision"),
-        case("M13 a branch of a checkpoint", CheckpointParams,
+        case("M13 a branch of a checkpoint", PretrainedParams,
              {"name": "openai-community/gpt2", "revision": "main"},
              "a branch or tag can move; for a hub id give the full commit"),
     ],
@@ -241,8 +241,8 @@ def test_a_tokenizer_without_an_end_of_text_is_refused(family: str, tmp_path: Pa
     write_raw(tmp_path)
     tiny.write_checkpoint(tmp_path / family, family)
     weights = sha256(tmp_path / family / "model.safetensors")
-    pinned = CheckpointParams(str(tmp_path / family), weights)
-    with refused("has no eos_token; choose a decoder checkpoint, such", tmp_path / "features"):
+    pinned = PretrainedParams(str(tmp_path / family), weights)
+    with refused("has no eos_token; choose a pretrained decoder, such", tmp_path / "features"):
         run_tokenize(tmp_path, checkpoint=pinned, tokenizer="checkpoint")
 
 

@@ -19,7 +19,7 @@ from training_runs import run, write_features
 from retune.core.errors import RetuneError
 from retune.core.params import Params, Seed, load_yaml
 from retune.core.user_errors import guarded
-from retune.models.checkpoints import CheckpointParams
+from retune.models.pretrained_files import PretrainedParams
 from retune.preflight.validation import require_valid
 from retune.tasks.qa.download.download import DownloadParams
 from retune.tasks.qa.postprocess.postprocess import PostprocessParams
@@ -34,7 +34,7 @@ TEXT = (ROOT / "params.yaml").read_text(encoding="utf-8")
 SECTIONS: dict[str, Any] = {
     "qa.squad_v2": bool,
     "qa.seed": Seed,
-    "qa.checkpoint": CheckpointParams,
+    "qa.checkpoint": PretrainedParams,
     "qa.download": DownloadParams,
     "qa.tokenize": TokenizeParams,
     "qa.train": TrainParams,
@@ -320,7 +320,7 @@ def write_raw(folder: Path) -> None:
         ),
         pytest.param(
             {"max_length": 513},
-            "qa.tokenize.max_length: 513 is more than the 512 tokens that the checkpoint's",
+            "qa.tokenize.max_length: 513 is more than the 512 tokens that the encoder's",
             id="P13 more than the tokenizer's length",
         ),
         pytest.param(

@@ -18,8 +18,8 @@ from retune.core.errors import RetuneError
 from retune.core.files import read_json, sha256
 from retune.core.manifests import NAME as MANIFEST
 from retune.models import pickled_weights, weights_converter
-from retune.models.checkpoints import CheckpointParams, resolve
 from retune.models.pickled_weights import convert
+from retune.models.pretrained_files import PretrainedParams, resolve
 
 OTHER_SUM = "0" * 64
 
@@ -44,8 +44,8 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
-def params(folder: Path, **more: str) -> CheckpointParams:
-    return CheckpointParams(str(folder), OTHER_SUM, **more)
+def params(folder: Path, **more: str) -> PretrainedParams:
+    return PretrainedParams(str(folder), OTHER_SUM, **more)
 
 
 @pytest.mark.parametrize("kind", [Payload, Command, Expression])
@@ -199,7 +199,7 @@ def test_d37_pickled_weights_are_converted_once_with_a_record(
         resolve(params(folder, pickle_sha256=pin))
     revision = str(caught.value).split("`revision: ")[1][:64]
     monkeypatch.setattr(subprocess, "run", None)  # the second use needs no process
-    found = resolve(CheckpointParams(str(folder), revision, pin))
+    found = resolve(PretrainedParams(str(folder), revision, pin))
     weights = load_file(found / "model.safetensors")
     assert sorted(weights) == ["bert.embeddings.word_embeddings.weight", "tied"]
     assert all(torch.equal(each, next(iter(WEIGHTS.values()))) for each in weights.values())

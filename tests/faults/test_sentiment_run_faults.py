@@ -272,7 +272,7 @@ def test_a_decay_that_is_no_share_is_refused(decay: float) -> None:
 
 def test_l22_more_fresh_layers_than_there_are_or_fewer_than_none(tmp_path: Path) -> None:
     tiny.write_checkpoint(tmp_path)
-    build = partial(bert.build, checkpoint=tmp_path, vocabulary_size=9, pad_token_id=0)
+    build = partial(bert.build, pretrained=tmp_path, vocabulary_size=9, pad_token_id=0)
     build(bert.Params(None, 2))
     expected = r"fresh_layers is 3, but \S+ has 2 layers with weights of their own; lower it$"
     with pytest.raises(RetuneError, match=expected):

@@ -27,7 +27,7 @@ from runs import (
 
 from retune.core.errors import RetuneError
 from retune.core.files import sha256
-from retune.models.checkpoints import load_tokenizer
+from retune.models.pretrained_files import load_tokenizer
 from retune.tasks.qa.predict.predict import PredictParams, predict
 from retune.tasks.qa.windows.features import feature_batches
 from retune.tasks.qa.windows.windows import Features

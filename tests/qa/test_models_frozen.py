@@ -118,5 +118,5 @@ def test_frozen_variants_are_of_the_bert_and_roberta_families(
 
 @pytest.mark.parametrize("variant", FROZEN[::2])
 def test_a_frozen_variant_of_another_family_is_refused(variant: str, distilbert: Path) -> None:
-    with pytest.raises(RetuneError, match="a model of type 'distilbert'; choose a checkpoint of"):
+    with pytest.raises(RetuneError, match="a model of type 'distilbert'; choose a model of"):
         build(variant, distilbert)

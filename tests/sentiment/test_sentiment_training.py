@@ -18,7 +18,7 @@ from sentiment_runs import MODULES, PARAMS, SENTENCES, outputs, run, write_data,
 
 from retune.core.errors import RetuneError
 from retune.core.files import read_json_lines
-from retune.models.checkpoints import load_tokenizer
+from retune.models.pretrained_files import load_tokenizer
 from retune.tasks.sentiment import models
 from retune.tasks.sentiment.predict.batches import Collator
 from retune.tasks.sentiment.predict.predict import PredictParams, logits_of, predict

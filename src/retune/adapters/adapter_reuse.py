@@ -22,7 +22,7 @@ from retune.core import manifests
 from retune.core.errors import RetuneError, listed
 from retune.core.files import read_json, sha256
 from retune.core.params import STRICT
-from retune.models.checkpoints import WEIGHTS
+from retune.models.pretrained_files import WEIGHTS
 
 #: The name of an adapter below a stack or a fusion.
 LANGUAGE = "language"

@@ -206,7 +206,7 @@ def check_family(model_type: str) -> None:
     if model_type not in FAMILIES:
         raise RetuneError(
             f"adapters cannot be put into a model of type {excerpt(model_type)}; choose a "
-            f"checkpoint of type {listed(list(FAMILIES))}"
+            f"model of type {listed(list(FAMILIES))}"
         )
 
 

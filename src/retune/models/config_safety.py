@@ -1,4 +1,4 @@
-"""The JSON files of a model or checkpoint may name sizes and labels, never code.
+"""The JSON files of a model may name sizes and labels, never code.
 
 transformers makes every key of config.json an attribute of the configuration, and follows some of
 them to code or weights elsewhere. Such keys are refused before it reads them.
@@ -53,7 +53,7 @@ def check_configuration(folder: Path) -> None:
             raise RetuneError(
                 f"{path}: refused because of {listed([excerpt(key) for key in refused], 3)}, "
                 "which could bring code or weights from elsewhere; take it away if you trust "
-                "the rest, or choose another checkpoint"
+                "the rest, or choose another model"
             )
 
 

@@ -1,4 +1,4 @@
-"""Checkpoints of the Hugging Face hub: the files of a commit in the local cache.
+"""Pretrained models of the Hugging Face hub: the files of a commit in the local cache.
 
 A commit pins all files. In the cache, a large file is a link to a blob that is named by its
 SHA-256.

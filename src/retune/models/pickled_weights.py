@@ -21,7 +21,7 @@ from retune.core import manifests
 from retune.core.errors import RetuneError
 from retune.core.files import atomic_path, cache_folder, sha256
 
-#: What the weights of a checkpoint are called: as safetensors, and pickled.
+#: Names of a pretrained model's weights: as safetensors, and pickled.
 WEIGHTS = "model.safetensors"
 PICKLED = "pytorch_model.bin"
 
@@ -32,7 +32,7 @@ _CONVERTER = Path(__file__).with_name("weights_converter.py")
 #: What the converter sees of the environment: no token and no switch of torch.
 _ENVIRONMENT = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "HOME", "TMPDIR")
 _LIBRARIES = ("torch", "safetensors")
-_ADVICE = "choose a checkpoint with model.safetensors"
+_ADVICE = "choose a model with model.safetensors"
 
 
 def kept(expected: str, files: Sequence[Path]) -> Path | None:
@@ -46,7 +46,7 @@ def kept(expected: str, files: Sequence[Path]) -> Path | None:
 
 
 def convert(folder: Path, expected: str, files: Sequence[Path]) -> Path:
-    """Return a folder with the checkpoint in `folder`, its weights as model.safetensors.
+    """Return a folder with the model in `folder`, its weights as model.safetensors.
 
     It is made at the first call and verified at each further one. Its manifest.json records the
     sums of the pickle and of all files.
@@ -54,7 +54,7 @@ def convert(folder: Path, expected: str, files: Sequence[Path]) -> Path:
     Args:
         folder: with the pickled weights.
         expected: their SHA-256.
-        files: the other files of the checkpoint.
+        files: the other files of the model.
 
     Raises:
         RetuneError: the file has another sum, or holds something that is not plain tensors.

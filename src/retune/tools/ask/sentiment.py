@@ -7,8 +7,8 @@ from typing import Any
 
 from retune.core.errors import RetuneError
 from retune.core.params import Params
-from retune.models.checkpoints import load_tokenizer
 from retune.models.outputs import on_best_device
+from retune.models.pretrained_files import load_tokenizer
 from retune.models.tokenizer_checks import id_count, require_vocabulary
 from retune.tasks.sentiment.models import load
 from retune.tasks.sentiment.predict.batches import Collator

@@ -182,12 +182,10 @@ KINDS = {
     "answer_too_long": Kind(
         "note", "an answer over `max_answer_length` (tokenize counts it)", "raise max_answer_length"
     ),
-    "unknown_tokens": Kind("note", "tokens that the tokenizer does not know", "another checkpoint"),
+    "unknown_tokens": Kind("note", "tokens that the tokenizer does not know", "another encoder"),
     "label_widened": Kind("note", "an answer that begins or ends in mid-token", "nothing"),
     "question_cut": Kind("note", "a question cut to its limit", "raise max_question_length"),
     "question_trimmed": Kind("note", "white space at a question's edges", "nothing"),
-    "context_without_tokens": Kind(
-        "note", "no token of the context is known", "another checkpoint"
-    ),
+    "context_without_tokens": Kind("note", "no token of the context is known", "another encoder"),
     "several_answers": Kind("note", "several answers in train; the first is learned", "nothing"),
 }

@@ -3,7 +3,7 @@
 To add one, write `qa/models/<variant>.py` with
 
 - `Params`, a frozen dataclass: the params section `qa.models.<variant>`;
-- `build(params, checkpoint, vocabulary_size, pad_token_id)`, which gives a
+- `build(params, pretrained, vocabulary_size, pad_token_id)`, which gives a
   `PreTrainedModel` with fresh weights (the caller has seeded torch). Its
   `forward(input_ids, attention_mask, token_type_ids=None)` takes integers (B, T), where
   mask 1 = real token and type 1 = context, and returns `QuestionAnsweringModelOutput`

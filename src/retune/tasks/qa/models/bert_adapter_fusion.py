@@ -40,7 +40,7 @@ class Params:
 
 
 def build(
-    params: Params, checkpoint: Path, vocabulary_size: int, pad_token_id: int
+    params: Params, pretrained: Path, vocabulary_size: int, pad_token_id: int
 ) -> PreTrainedModel:
     """The encoder and the adapters, frozen; fusion and head are fresh.
 
@@ -48,7 +48,7 @@ def build(
         RetuneError: the encoder is of another architecture, a bundle is missing, not the
             pinned one, or of another encoder, or the adapters cannot be fused.
     """
-    model = span_model(checkpoint, params.dropout, vocabulary_size)
+    model = span_model(pretrained, params.dropout, vocabulary_size)
     folders = [bundle_folder(bundle) for bundle in params.adapters]
     stored = [adapter_params(folder) for folder in folders]
     for folder, adapter in zip(folders, stored, strict=True):
@@ -65,7 +65,7 @@ def build(
     below = [] if params.language is None else [LANGUAGE]
     insert(model, AdapterParts(adapters, [*below, fused]))
     for name, folder in sources.items():
-        load_adapter(model, folder, name, base=checkpoint)
+        load_adapter(model, folder, name, base=pretrained)
     fusing: Any = model
     fusing.penalty = partial(fusion_penalty, model)
     return model

@@ -293,5 +293,5 @@ def _check_capacity(params: TokenizeParams, specials: int, positions: int) -> No
     if params.max_length > positions:
         raise RetuneError(
             f"params.yaml: qa.tokenize.max_length: {params.max_length} is more than the "
-            f"{positions} tokens that the checkpoint's tokenizer is made for; lower it"
+            f"{positions} tokens that the encoder's tokenizer is made for; lower it"
         )

@@ -93,10 +93,10 @@ class LstmForSequenceClassification(PreTrainedModel):
 
 
 def build(
-    params: Params, checkpoint: Path, vocabulary_size: int, pad_token_id: int
+    params: Params, pretrained: Path, vocabulary_size: int, pad_token_id: int
 ) -> PreTrainedModel:
-    """A fresh model, its embeddings the checkpoint's where params say so."""
-    words = initial_embeddings(checkpoint, vocabulary_size, pretrained=params.pretrained_embeddings)
+    """Build a fresh model, with pretrained embeddings if params say so."""
+    words = initial_embeddings(pretrained, vocabulary_size, wanted=params.pretrained_embeddings)
     rows, size = (vocabulary_size, params.embedding_size) if words is None else words.shape
     config = LstmConfig(
         vocab_size=rows,

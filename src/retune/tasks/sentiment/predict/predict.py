@@ -47,7 +47,7 @@ def predict(
         RetuneError: features and raw data differ in their texts, the model is for another
             tokenizer, or a logit is not finite.
     """
-    from retune.models.checkpoints import load_tokenizer
+    from retune.models.pretrained_files import load_tokenizer
 
     rows = read_rows(features / "validation.arrow")
     ids = [example.id for example in read_examples(raw / "validation.jsonl")]

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from retune.core.files import write_json
-from retune.models.checkpoints import load_tokenizer
 from retune.models.outputs import on_best_device
+from retune.models.pretrained_files import load_tokenizer
 from retune.stats.seed_spread import interval_half_width, spread
 from retune.tasks.sentiment.models import load
 from retune.tasks.sentiment.predict.batches import Collator

@@ -17,8 +17,8 @@ from retune.core.errors import RetuneError
 from retune.core.params import STRICT
 from retune.core.splits import SPLITS
 from retune.models.batches import Batch
-from retune.models.checkpoints import load_tokenizer
 from retune.models.losses import label_count, loss_sum, mean_loss
+from retune.models.pretrained_files import load_tokenizer
 from retune.models.tokenizer_checks import id_count
 from retune.tasks.sentiment.predict.batches import Collator, label_logits
 from retune.tasks.sentiment.predict.predict import PredictParams, logits_of
