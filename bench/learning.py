@@ -1,8 +1,8 @@
 """Learning: F1 of the plain recipe and of retune's on the same questions and seeds.
 
 Both use the code of the train stage on the features of the last run (`dvc repro`), with the
-settings of params.yaml and the pretrained encoder's dropout. The plain recipe uses torch's
-dropout and windows padded to about the longest of their batch (more padding would give the same numbers,
+settings of params.yaml and the pretrained encoder's dropout. The plain recipe uses torch's dropout
+and windows padded to about the longest of their batch (more padding would give the same numbers,
 more slowly). Its batches are the same; its dropout draws other bits, as another seed would. The
 runs go side by side, with one thread each; nothing is timed.
 """

@@ -230,7 +230,7 @@ def test_accepting_writes_what_was_measured_and_keeps_the_rest(copy: Path) -> No
 def test_figures_of_other_params_are_not_accepted(copy: Path) -> None:
     before = (copy / "claims.yaml").read_bytes()
     replace(copy / "params.yaml", "seed: 42", "seed: 43")
-    with pytest.raises(RetuneError, match=r"changed since .*lstm.* came out; reproduce them"):
+    with pytest.raises(RetuneError, match=r"changed since .*lstm.* were computed; run them"):
         ledger.accept(copy)
     assert (copy / "claims.yaml").read_bytes() == before
 

@@ -220,7 +220,7 @@ def test_b35_chunks_of_the_feed_forward_layers(folder: Path) -> None:
     edit(folder / "config.json", lambda config: config.update(chunk_size_feed_forward=3))
     assert encoder_config(folder, None).chunk_size_feed_forward == 0
     bert.build(bert.Params(dropout=None), pinned(folder), 1, 0)
-    with pytest.raises(RetuneError, match=r"not a whole model: .*chunk size 3"):
+    with pytest.raises(RetuneError, match=r"not a complete model: .*chunk size 3"):
         load("bert", folder)
 
 

@@ -134,7 +134,7 @@ def strange(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "again", "message"),
     [
-        case("M29 torn weights", torn, True, "before: not a whole model: .*; where a st"),
+        case("M29 torn weights", torn, True, "before: not a complete model: .*; where a st"),
         case("M29 a weight that lacks", incomplete, True,
              r"model\.safetensors differ in transformer\.ln_f\.weight; .*: run the stage that w"),
         case("M29 a way to code", strange, True, "refused because of 'auto_map'"),

@@ -104,7 +104,7 @@ def test_m08_control_characters_are_kept_and_counted(tmp_path: Path) -> None:
 #: By setting: a row, what is left when it is dropped, what the counts call that, and the message.
 TWICE: dict[str, tuple[str, list[str], str, str]] = {
     "duplicates": (" it RAINED. ", ["It rained.", "It snowed."], "duplicate",
-                   "' it RAINED. ' stands already at a.jsonl: line 1"),
+                   "' it RAINED. ' is already at a.jsonl: line 1"),
     "overlap": ("It HAILED.", ["It rained.", "It snowed."], "overlap",
                 "'It HAILED.' is also in validation, at validation.txt: line 1"),
 }  # fmt: skip

@@ -158,7 +158,7 @@ TEXTS = [
     ),
     pytest.param(
         TEXT.replace("  predict:", "  predict: {batch_size: 8, precision: auto}\n  predict:"),
-        "key 'predict' stands at lines ",
+        "key 'predict' appears at lines ",
         id="P06 duplicate key",
     ),
     pytest.param(TEXT.replace("\n  seed", "\n\tseed"), "cannot start any token", id="P20 tab"),
@@ -299,7 +299,7 @@ def test_dvc_refuses_duplicate_keys_too(text: str, tmp_path: Path) -> None:
     path = write(tmp_path, text)
     with pytest.raises(YAMLFileCorruptedError):
         dvc_load_yaml(str(path))
-    with pytest.raises(RetuneError, match="key 'qa' stands at lines 1 and 3"):
+    with pytest.raises(RetuneError, match="key 'qa' appears at lines 1 and 3"):
         load_yaml(path)
 
 

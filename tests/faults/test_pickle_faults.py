@@ -141,7 +141,7 @@ def test_d35_a_pickle_that_never_ends_is_stopped(
     ("how", "message"),
     [
         pytest.param("timeout", "took more than 1,800 seconds", id="D35 clock"),
-        pytest.param("signal", "ended by SIGSEGV, as where it asks", id="D35 crash"),
+        pytest.param("signal", "ended by SIGSEGV, as happens if it needs", id="D35 crash"),
     ],
 )
 def test_a_conversion_that_is_cut_off_is_refused(
@@ -167,7 +167,7 @@ ONE = torch.ones(2)
         pytest.param({"a": 1}, "entry 'a' is a value of type int", id="D36 number"),
         pytest.param({"a": {"b": ONE}}, "entry 'a' is a value of type dict", id="D36 nested"),
         pytest.param({3: ONE}, "a value of type int as a name", id="D36 name"),
-        pytest.param(ONE, "a value of type Tensor and not tensors by name", id="D36 tensor"),
+        pytest.param(ONE, "a value of type Tensor instead of tensors by name", id="D36 tensor"),
         pytest.param({}, "holds no tensor", id="D36 nothing"),
         pytest.param({"a": ONE.to_sparse()}, r"sparse_coo", id="D36 sparse"),
         pytest.param({"a": torch.ones(2, device="meta")}, "meta", id="D36 no memory"),

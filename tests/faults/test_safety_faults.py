@@ -167,7 +167,7 @@ def test_pickled_weights_alone_are_refused(
     (folder / name).write_bytes(torch_file(mark))
     with pytest.raises(RetuneError, match=message):
         resolve(PretrainedParams(str(folder), "0" * 64))
-    with pytest.raises(RetuneError, match=f"{folder}: not a whole model"):
+    with pytest.raises(RetuneError, match=f"{folder}: not a complete model"):
         load("bert", folder)
     assert not mark.exists()
 
@@ -185,7 +185,7 @@ def test_a_pickle_in_the_place_of_the_weights_is_refused(
     (folder / "model.safetensors").write_bytes(content(mark))
     with pytest.raises(RetuneError, match=rf"cannot load {folder}.*(Safetensor|header)"):
         use(folder)
-    with pytest.raises(RetuneError, match=f"{folder}: not a whole model"):
+    with pytest.raises(RetuneError, match=f"{folder}: not a complete model"):
         load("bert", folder)
     assert not mark.exists()
 
@@ -202,7 +202,7 @@ def test_an_index_of_shards_does_not_lead_to_a_pickle(shard: str, folder: Path, 
     (folder / shard).write_bytes(torch_file(mark))
     index = {"metadata": {}, "weight_map": {"bert.pooler.dense.bias": shard}}
     write_json(folder / "model.safetensors.index.json", index)
-    with pytest.raises(RetuneError, match=f"{folder}: not a whole model"):
+    with pytest.raises(RetuneError, match=f"{folder}: not a complete model"):
         load("bert", folder)
     assert not mark.exists()
 

@@ -227,7 +227,7 @@ _DEEPSPEED = (
     ("changes", "place", "value", "message"),
     [
         case("L20 DeepSpeed", _EPSILON, *_DEEPSPEED,
-             "RETUNE_LAUNCH asks for DeepSpeed, which takes a pass a step; set "
+             "RETUNE_LAUNCH asks for DeepSpeed, which makes one pass a step; set "
              "adversarial_epsilon to 0, or launch without DeepSpeed"),
         case("L20 several GPUs of one process", _EPSILON, (TrainingArguments, "n_gpu"), 2,
              "2 GPUs are used by one process; set adversarial_epsilon to 0, or start a process "

@@ -139,7 +139,9 @@ def test_blocks_of_another_vocabulary_than_the_checkpoints_are_refused(
     checkpoint: PretrainedParams, data: Path, tmp_path: Path
 ) -> None:
     run_tokenize(data, vocabulary_size=290)
-    with pytest.raises(RetuneError, match=r"tokenize\.tokenizer: the blocks are of another vocab"):
+    with pytest.raises(
+        RetuneError, match=r"tokenize\.tokenizer: the blocks were made with another vocab"
+    ):
         begin_of(checkpoint, data, tmp_path / "model", None)
 
 
@@ -179,7 +181,7 @@ def test_a_checkpoint_with_too_few_embeddings_is_refused(
 def test_what_is_no_model_is_not_loaded(data: Path, tmp_path: Path) -> None:
     begin(data, tmp_path / "model")
     (tmp_path / "model/model.safetensors").write_bytes(b"x")
-    with pytest.raises(RetuneError, match=r"model: not a whole model: .*; where a stage"):
+    with pytest.raises(RetuneError, match=r"model: not a complete model: .*; where a stage"):
         models.load(tmp_path / "model")
     (tmp_path / "model/config.json").write_text('{"auto_map": {}}')
     with pytest.raises(RetuneError, match="refused because of 'auto_map'"):

@@ -179,7 +179,7 @@ def test_every_variant_is_tried_here() -> None:
 def test_variant_keeps_the_contract(variant: str) -> None:
     module: ModuleType = importlib.import_module(f"retune.tasks.qa.models.{variant}")
     assert is_dataclass(module.Params)
-    names = ["params", "checkpoint", "vocabulary_size", "pad_token_id"]
+    names = ["params", "pretrained", "vocabulary_size", "pad_token_id"]
     assert list(inspect.signature(module.build).parameters) == names
 
 

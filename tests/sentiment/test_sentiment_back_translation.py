@@ -248,7 +248,7 @@ def test_a_damaged_sentencepiece_file_is_told(tmp_path: Path) -> None:
 def test_a_translator_into_several_languages_is_refused(tmp_path: Path) -> None:
     translator = write_sentencepiece_translator(tmp_path / "own", ">>fra<<", ">>ita<<")
     with pytest.raises(
-        RetuneError, match=r"into the languages >>fra<<, >>ita<<, of which none can"
+        RetuneError, match=r"into the languages >>fra<<, >>ita<<, and none of them can"
     ):
         run(TEXTS, translator)
 

@@ -86,7 +86,7 @@ def test_a_byte_order_mark_is_no_part_of_the_header(tmp_path: Path) -> None:
     ("content", "layout", "where", "message"),
     [
         ("label\tsentence\n1\ta\tb\n", NAMED, "line 2", "3 cells under a header of 2; mend"),
-        ("1\tgood\n0\n", NUMBERED, "line 2", "1 cells under a first row of 2; mend the row"),
+        ("1\tgood\n0\n", NUMBERED, "line 2", "1 cells under a first row of 2; correct the row"),
     ],
 )
 def test_a_row_of_another_width_is_a_finding(

@@ -63,7 +63,7 @@ def test_weights_of_a_checkpoint_are_refused_with_other_ids() -> None:
     pretrained, random = (Chosen(bert, SimpleNamespace(pretrained=each)) for each in (True, False))
     require_own_ids(pretrained, "checkpoint")
     require_own_ids(random, "trained")
-    with pytest.raises(RetuneError, match=r"vocabulary: 'trained' has other ids .* bert begins"):
+    with pytest.raises(RetuneError, match=r"vocabulary: 'trained' has other ids .* bert starts"):
         require_own_ids(pretrained, "trained")
 
 

@@ -3,7 +3,7 @@
 `insert` freezes a model's encoder and adds adapters (`retune.adapters.layers`) or LoRA's matrices
 (Hu et al. 2021) to it. A bundle's folder holds the added weights in `bundle.safetensors`; its
 config.json describes them and their base under `bundle`. It has no model.safetensors, so that no
-reader mistakes it for a whole model.
+reader mistakes it for a complete model.
 """
 
 import json
@@ -153,7 +153,7 @@ def load(folder: Path, auto_class: Any) -> PreTrainedModel:
     encoder = _encoder_below(folder, base)
     _require_like(folder, encoder)
     quiet_transformers()
-    with _about(folder), explained("not a whole bundle", "; train it again"):
+    with _about(folder), explained("not a complete bundle", "; train it again"):
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         told = config.bundle
         model = load_encoder(auto_class, encoder, config)
@@ -179,9 +179,7 @@ def described(folder: Path) -> tuple[Parts, Base]:
     check_configuration(folder)
     told = read_json(path).get("bundle")
     if not isinstance(told, dict) or told.get("kind") not in [*_KINDS]:
-        raise RetuneError(
-            f"{path}: names no kind of bundle that is known; there are {listed([*_KINDS])}"
-        )
+        raise RetuneError(f"{path}: names no known kind of bundle; allowed: {listed([*_KINDS])}")
     parts: Parts = _read(_KINDS[told["kind"]], told.get("parts"), path)
     return parts, _read(Base, told.get("base"), path)
 
@@ -244,7 +242,7 @@ def _encoder_below(folder: Path, base: Base) -> Path:
     except (RetuneError, ValidationError) as error:
         reason = " ".join(str(error).split())
         raise RetuneError(
-            f"{folder}: was trained on the encoder {base.name}, which is not there: {reason}"
+            f"{folder}: was trained on the encoder {base.name}, which is missing: {reason}"
         ) from None
     found = sha256(encoder / WEIGHTS)
     if found != base.sha256:
@@ -280,7 +278,7 @@ def _fill(model: nn.Module, weights: Mapping[str, Tensor], folder: Path) -> None
     places = list(inserted(model))
     known = {name for names, _ in places for name in names}
     missing = [names[0] for names, _ in places if not weights.keys() & set(names)]
-    for what, names in [("lacks", missing), ("has, unasked,", sorted(weights.keys() - known))]:
+    for what, names in [("lacks", missing), ("has unexpected", sorted(weights.keys() - known))]:
         if names:
             raise RetuneError(f"{folder / FILE}: {what} {listed(names, 3)}; train it again")
     with torch.no_grad():

@@ -52,7 +52,7 @@ def check_configuration(folder: Path) -> None:
         if refused:
             raise RetuneError(
                 f"{path}: refused because of {listed([excerpt(key) for key in refused], 3)}, "
-                "which could bring code or weights from elsewhere; take it away if you trust "
+                "which could bring code or weights from elsewhere; remove it if you trust "
                 "the rest, or choose another model"
             )
 
@@ -79,9 +79,9 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         value = orjson.loads(read_bytes(path, limit=_LARGEST))
     except orjson.JSONDecodeError as error:
-        raise RetuneError(f"{path}: not valid JSON ({error}); get the file anew") from None
+        raise RetuneError(f"{path}: not valid JSON ({error}); download the file again") from None
     if not isinstance(value, dict):
-        raise RetuneError(f"{path}: {excerpt(value)} is not a JSON object; get the file anew")
+        raise RetuneError(f"{path}: {excerpt(value)} is not a JSON object; download the file again")
     return value
 
 

@@ -174,7 +174,7 @@ def load_trained(auto_class: Any, folder: Path) -> PreTrainedModel:
     quiet_transformers()
     check_configuration(folder)
     with explained(
-        f"{folder}: not a whole model",
+        f"{folder}: not a complete model",
         "; where a stage wrote it, `dvc repro --force` writes it again",
     ):
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)

@@ -48,8 +48,8 @@ def kept(expected: str, files: Sequence[Path]) -> Path | None:
 def convert(folder: Path, expected: str, files: Sequence[Path]) -> Path:
     """Return a folder with the model in `folder`, its weights as model.safetensors.
 
-    It is made at the first call and verified at each further one. Its manifest.json records the
-    sums of the pickle and of all files.
+    The first call converts the weights; later calls verify the result. Its manifest.json
+    records the sums of the pickle and of all files.
 
     Args:
         folder: with the pickled weights.
@@ -68,7 +68,7 @@ def convert(folder: Path, expected: str, files: Sequence[Path]) -> Path:
 
 
 def unpinned(source: Path) -> RetuneError:
-    """Return the error that pickled weights are pinned by no sum, with the key that would do it."""
+    """Return the error for pickled weights without a pinned sum; it names the key to set."""
     found = sha256(source)
     return RetuneError(
         f"pickle_sha256: {source} is pickled, and no sum pins it. A pickle of a stranger can harm "
@@ -78,7 +78,7 @@ def unpinned(source: Path) -> RetuneError:
 
 
 def _target(expected: str, files: Sequence[Path]) -> Path:
-    """The place of a conversion, named by all that it is made of."""
+    """The folder of a conversion, named by the sums of its sources."""
     told = [expected, *(f"{file.name} {sha256(file)}" for file in sorted(files))]
     name = hashlib.sha256("\n".join(told).encode()).hexdigest()
     return cache_folder() / "converted" / name
@@ -117,7 +117,7 @@ def _copied(source: Path, target: Path) -> str:
 
 
 def _refusal(source: Path, target: Path) -> str:
-    """Why the converter did not write `target`; "" where it did."""
+    """Why the converter did not write `target`; "" if it did."""
     command = [sys.executable, "-P", str(_CONVERTER), str(source), str(target)]
     environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
     try:
@@ -133,7 +133,7 @@ def _refusal(source: Path, target: Path) -> str:
         return f"reading it took more than {PROCESSOR_SECONDS:,} seconds of processor time"
     if done.returncode < 0:
         name = signal.Signals(-done.returncode).name
-        return f"reading it ended by {name}, as where it asks for too much memory"
+        return f"reading it was ended by {name}, as happens if it needs too much memory"
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip().rpartition("\n")[2][:300]
         return "".join(c if c.isprintable() else "?" for c in said)

@@ -47,7 +47,7 @@ _FILES = (
     "special_tokens_map.json",
     "added_tokens.json",
     "merges.txt",
-    "*.spm",  # of translators, as is the next
+    "*.spm",  # of translators, like the next one
     "target_vocab.json",
     *_TOKENIZER_FILES,
 )

@@ -49,7 +49,7 @@ class AdversarialSteps(Extension):
         self.trainer = trainer
         if trainer.is_deepspeed_enabled:
             raise self._refused(
-                f"{SETTING} asks for DeepSpeed, which takes a pass a step",
+                f"{SETTING} asks for DeepSpeed, which makes one pass a step",
                 "launch without DeepSpeed",
             )
         if trainer.args.n_gpu > 1:

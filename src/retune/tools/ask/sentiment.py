@@ -36,7 +36,7 @@ def asker(settings: Params, folder: Path, context: str | None) -> Callable[[str]
         ((ids, is_cut),) = read([text])
         if len(ids) == read.specials:
             fields: dict[str, Any] = {"text": text, "label": None, "positive": None, "cut": False}
-            return Reply(f"no label, since the tokenizer keeps nothing of it  {text}", fields)
+            return Reply(f"no label, because the tokenizer keeps nothing of it  {text}", fields)
         (positive,) = ask([ids])
         label = LABELS[positive > THRESHOLD]
         fields = {"text": text, "label": label, "positive": positive, "cut": is_cut}

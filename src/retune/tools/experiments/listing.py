@@ -40,9 +40,9 @@ def experiment_rows(names: Sequence[str] = (), *, all_commits: bool = False) -> 
 def shown_experiments(names: Sequence[str] = (), *, all_commits: bool = False) -> list[Row]:
     """Return the experiments that DVC shows for this project: name, state, metrics, params.
 
-    Those of other pipelines are left out. An experiment that has not ended has no metrics, since
-    DVC shows the baseline's. `State` of one that was killed is `Killed`; what DVC kept of it is
-    removed. `data` tells what an experiment was scored on.
+    Experiments of other pipelines are left out. An unfinished experiment has no metrics, because
+    DVC shows the baseline's. A killed one has the `State` `Killed`, and what DVC kept of it is
+    removed. `data` describes what an experiment was scored on.
 
     Args:
         names: the only experiments; without any, all of them.
@@ -88,7 +88,7 @@ def finished(
 def unfinished() -> dict[str, str]:
     """Return the state of each unfinished or failed experiment of this DVC project, by name.
 
-    What DVC kept of a killed one is removed.
+    What DVC kept of killed experiments is removed.
     """
     from dvc.repo import Repo
 
@@ -197,7 +197,7 @@ def _download_metrics() -> str:
 def _is_own(ref: Ref | None) -> bool:
     """Return whether an experiment belongs to the pipeline in this folder.
 
-    It is of the pipeline whose lock or params it changed.
+    An experiment belongs to the pipeline whose lock or params it changed.
     """
     if ref is None:
         return True

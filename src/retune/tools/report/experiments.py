@@ -34,7 +34,7 @@ from retune.tools.report.results import (
 from retune.tools.report.sources import Reader
 
 VARIANT = "variant"
-_STAGE = "stage"  # the axis of stages that there is one of
+_STAGE = "stage"  # the axis of stages without variants
 
 
 def compared() -> dict[str, Figure]:

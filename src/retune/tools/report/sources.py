@@ -155,8 +155,8 @@ def numbers(path: str, rows: Sequence[Row], column: str) -> list[float]:
             found.append(float(row[column] or math.nan))
         except ValueError:
             raise RetuneError(
-                f"{path}:{number}: {column} is {row[column]!r}, not a number; mend the row, or run "
-                "the stage that writes it"
+                f"{path}:{number}: {column} is {row[column]!r}, not a number; correct the row, or "
+                "run the stage that writes it"
             ) from None
     return found
 

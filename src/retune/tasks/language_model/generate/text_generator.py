@@ -33,7 +33,7 @@ class TextGenerator(NamedTuple):
         return list(found["input_ids"])
 
     def decode(self, tokens: list[int]) -> str:
-        """The text of tokens; an end-of-text token stands in it as it is."""
+        """The text of tokens; an end-of-text token is kept."""
         return str(
             self.tokenizer.decode(
                 tokens, skip_special_tokens=False, clean_up_tokenization_spaces=False

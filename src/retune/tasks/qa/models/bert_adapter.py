@@ -17,10 +17,10 @@ NAME = "qa"
 
 @dataclass(frozen=True, config=STRICT)
 class Params(AdapterParams):
-    """Section `qa.models.bert_adapter`: an adapter, and what it stands on.
+    """Section `qa.models.bert_adapter`: an adapter, and the one below it.
 
     `dropout` replaces every dropout probability of the encoder; null keeps its own. The last
-    adapter of the bundle `language`, with its invertible layers, stands below, frozen.
+    adapter of the bundle `language`, with its invertible layers, is below it, frozen.
     """
 
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)] | None

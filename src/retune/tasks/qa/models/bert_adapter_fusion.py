@@ -26,8 +26,8 @@ from retune.models.encoders import span_model
 class Params:
     """Section `qa.models.bert_adapter_fusion`: which adapters are fused, on which language.
 
-    `dropout` replaces every dropout probability of the encoder; null keeps its own. Of each
-    bundle the last adapter is taken, and stays as it was trained.
+    `dropout` replaces every dropout probability of the encoder; null keeps its own. The
+    last adapter of each bundle is used, frozen.
     """
 
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)] | None
@@ -36,7 +36,7 @@ class Params:
 
     def __post_init__(self) -> None:
         if len(self.adapters) < 2:
-            raise ValueError("a fusion is of two adapters or more; for one, use bert_adapter")
+            raise ValueError("a fusion needs two adapters or more; for one, use bert_adapter")
 
 
 def build(
@@ -55,7 +55,7 @@ def build(
         if adapter.params.invertible_reduction is not None:
             raise RetuneError(
                 f"{folder}: the adapter {adapter.name} has invertible layers, which cannot be "
-                "fused; name this bundle as `language`, which stands below the fusion"
+                "fused; name this bundle as `language`, which goes below the fusion"
             )
     fused = _names([adapter.name for adapter in stored])
     sources = dict(zip(fused, folders, strict=True))
@@ -72,7 +72,7 @@ def build(
 
 
 def _names(names: list[str]) -> list[str]:
-    """Each of `names` once: a number behind one that was there, or is a language's."""
+    """Make `names` unique: a name that is repeated or a language's gets a number."""
     found: list[str] = []
     for name in names:
         number, free = 1, name

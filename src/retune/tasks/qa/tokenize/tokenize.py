@@ -128,13 +128,13 @@ def _require_reachable(audit: Audit, params: TokenizeParams) -> None:
     if len(lost) <= params.max_lost_answers * answers:
         return
     if params.windows == "first":
-        advice = "`windows: all` keeps what stands behind the first window"
+        advice = "`windows: all` keeps what follows the first window"
     else:
         longest = audit.longest_lost
         advice = f"doc_stride {longest - 1}, with max_length to match, keeps even the longest"
         advice += f" of {longest} tokens"
     raise RetuneError(
-        f"{audit.split}: {len(lost):,} of {answers:,} answers ({len(lost) / answers:.1%}) stand "
+        f"{audit.split}: {len(lost):,} of {answers:,} answers ({len(lost) / answers:.1%}) are "
         f"whole in no window, of questions {listed(lost)}; params.yaml: qa.tokenize: {advice}; "
         f"or raise max_lost_answers, now {params.max_lost_answers}"
     )
@@ -249,7 +249,7 @@ def _flat_ids(encodings: list["Encoding"]) -> tuple[Ints, Longs]:
 
 
 def _template(tokenizer: "PreTrainedTokenizerFast") -> Template:
-    """Find out where a tokenizer puts special tokens, from a pair that it encodes."""
+    """Find out where a tokenizer puts special tokens, by encoding a pair."""
     pair = tokenizer.backend_tokenizer.encode("a", "a")
     ids, sequence = np.array(pair.ids, np.int32), pair.sequence_ids
     question = [i for i, s in enumerate(sequence) if s == 0]

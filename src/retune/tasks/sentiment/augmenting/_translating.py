@@ -24,12 +24,12 @@ from retune.models.tokenizer_checks import require_vocabulary
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-#: After so many texts those that are done are kept, whatever happens to the rest.
+#: Translations are saved after this many texts, whatever happens to the rest.
 _PART = 512
-#: What MarianMT's own tokenizer consists of, and the vocabulary of its output if that is another.
+#: The files of MarianMT's own tokenizer, and its output vocabulary if that is separate.
 _SENTENCEPIECE_FILES = ("source.spm", "target.spm", "vocab.json")
 _TARGET_VOCABULARY = "target_vocab.json"
-#: What a translation depends on beside the weights.
+#: What a translation depends on besides the weights.
 _FILES = (
     *("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"),
     *("added_tokens.json", *_SENTENCEPIECE_FILES, _TARGET_VOCABULARY),
@@ -67,7 +67,7 @@ def translated(
     """
     path = _cache_file(pretrained, section, decoding)
     known = _kept(path)
-    # MinHashIndex of one length are padded little; the order does not depend on the data set's.
+    # Texts of similar length need little padding; the order does not depend on the data set's.
     missing = sorted({*texts} - known.keys(), key=lambda text: (len(text), text))
     if missing:
         translator = _Translator(resolve(pretrained, section), section, decoding)
@@ -118,7 +118,7 @@ class _Translator:
                 "max_length to that"
             )
         self.prefix = _target(self.tokenizer, folder, section)
-        # Marks that mean something to the model, which a text must not have.
+        # Special tokens, which a text must not contain.
         self.marks = {*self.tokenizer.all_special_tokens}
         # Complete, because the search settings in a translator's folder are not pinned.
         self.model.generation_config = GenerationConfig(
@@ -179,7 +179,7 @@ def _tokenizer(folder: Path, section: str) -> "PreTrainedTokenizerBase":
 def _target(tokenizer: "PreTrainedTokenizerBase", folder: Path, section: str) -> str:
     """The prefix that names the target language; "" if the model needs none."""
     codes = sorted(filter(_TARGET.fullmatch, tokenizer.get_vocab()))
-    if len(codes) > 1:  # without a code such a model says something of any language
+    if len(codes) > 1:  # without a code, the model may answer in any language
         raise RetuneError(
             f"{section}: {folder} translates into the languages {listed(codes)}, of which none "
             "can be chosen; name a translator into one language"

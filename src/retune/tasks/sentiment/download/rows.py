@@ -105,7 +105,7 @@ def _rows(table: Table, file: str, layout: Layout) -> Iterator[Record | Finding]
             yield Record(file, f"line {line}", cells[text], cells[label])
         else:
             first = "a header" if layout.header else "a first row"
-            message = f"{len(cells)} cells under {first} of {width}; mend the row"
+            message = f"{len(cells)} cells under {first} of {width}; correct the row"
             yield Finding("malformed", "error", file, f"line {line}", "", message)
 
 

@@ -1,6 +1,6 @@
-"""The floor: the mean of a text's embeddings, linear to the labels.
+"""The baseline: the mean of a text's embeddings, linear to the labels.
 
-It knows which words there are, and nothing of their order (Joulin et al. 2017, fastText,
+It knows which words occur, but not their order (Joulin et al. 2017, fastText,
 without its n-grams).
 """
 

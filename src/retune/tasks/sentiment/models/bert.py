@@ -56,7 +56,7 @@ def build(
 
 
 def _renew(model: PreTrainedModel, count: int, drawn: Collection[str], pretrained: Path) -> None:
-    """Draw the last `count` layers, and all above them that is not `drawn`, as if never trained."""
+    """Draw fresh weights for the last `count` layers and, unless `drawn`, for all above them."""
     layers = _layers(model)
     if count > len(layers):
         raise RetuneError(

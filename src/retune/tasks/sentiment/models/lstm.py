@@ -25,10 +25,10 @@ Pooling = Literal["mean", "last"]
 
 @dataclass(frozen=True, config=STRICT)
 class Params(EmbeddingParams):
-    """Section `sentiment.models.lstm`; of the embeddings, see `EmbeddingParams`.
+    """Section `sentiment.models.lstm`; for the embeddings, see `EmbeddingParams`.
 
     `hidden_size` is one direction's. `pooling`: the mean of all states, or the last of each
-    direction. `dropout` is that of embeddings and of the pooled states.
+    direction. `dropout` applies to the embeddings and the pooled states.
     """
 
     hidden_size: Positive
@@ -83,7 +83,7 @@ class LstmForSequenceClassification(PreTrainedModel):
         return SequenceClassifierOutput(logits=self.output(pooled))
 
     def _pooled(self, states: Tensor, mask: Tensor, lengths: Tensor) -> Tensor:
-        """Of the states (B, T, 2H) of both directions, one (B, 2H) for each text."""
+        """Pool the states (B, T, 2H) of both directions to one (B, 2H) for each text."""
         if self.config.pooling == "mean":
             return masked_mean(states, mask)
         ahead, back = states.chunk(2, dim=-1)

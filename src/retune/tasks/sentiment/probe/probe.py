@@ -65,8 +65,8 @@ def probe(
     half_width = interval_half_width(list(rates.values()))
     kinds = ", ".join(f"{row['kind']} {row['mean']:.1f}" for row in groups["kinds"])
     return (
-        f"{interval_text(mean, half_width)} % of {len(probes)} probes pass ({kinds}); one answer "
-        f"to all passes {floor['rate']:.2f} %"
+        f"{interval_text(mean, half_width)} % of {len(probes)} probes pass ({kinds}); the "
+        f"constant-prediction baseline passes {floor['rate']:.2f} %"
     )
 
 
