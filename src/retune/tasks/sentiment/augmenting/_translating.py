@@ -181,7 +181,7 @@ def _target(tokenizer: "PreTrainedTokenizerBase", folder: Path, section: str) ->
     codes = sorted(filter(_TARGET.fullmatch, tokenizer.get_vocab()))
     if len(codes) > 1:  # without a code, the model may answer in any language
         raise RetuneError(
-            f"{section}: {folder} translates into the languages {listed(codes)}, of which none "
+            f"{section}: {folder} translates into the languages {listed(codes)}, and none of them "
             "can be chosen; name a translator into one language"
         )
     if codes and codes[0] not in tokenizer.tokenize(f"{codes[0]} x"):
