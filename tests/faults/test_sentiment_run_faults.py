@@ -27,7 +27,7 @@ from retune.tasks.sentiment.models.bag_of_embeddings import (
 )
 from retune.tasks.sentiment.texts.examples import Example, write_examples
 from retune.tasks.sentiment.texts.features import read_rows, row_writer
-from retune.tasks.sentiment.texts.outputs import read_gold, read_seeds, seed_folders
+from retune.tasks.sentiment.texts.predictions import read_gold, read_seeds, seed_folders
 from retune.tasks.sentiment.tokenize.tokenize import TokenizeParams, tokenize
 from retune.tasks.sentiment.train.train import TrainParams
 from retune.training.trainer import JointTrainer

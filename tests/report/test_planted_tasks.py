@@ -17,11 +17,17 @@ from retune.tasks.qa import task as qa
 from retune.tasks.task import Figure, askers, tasks
 from retune.tools.claims import ledger
 from retune.tools.cli.main import main
-from retune.tools.experiments import folding
+from retune.tools.experiments import seed_groups
 from retune.tools.experiments.table import render, workspace_row
 from retune.tools.report.command import gather
-from retune.tools.report.experiments import Result, compared, fold_seeds, print_seeds, seeds_as_data
 from retune.tools.report.page import render as page_of
+from retune.tools.report.sister_experiments import (
+    Result,
+    compared,
+    fold_seeds,
+    print_seeds,
+    seeds_as_data,
+)
 
 TASK = """
 from retune.tasks.task import Asker, Figure, Task
@@ -194,5 +200,5 @@ def test_so_do_the_report_and_the_spread_over_seeds(
         {"Experiment": f"a-seed={seed}", "qa.seed": seed, "qa.model": "a", "qa.recall_at_5": 70.0}
         for seed in (1, 2, 3)
     ]
-    folding.report(folding.fold(shown, ["qa.seed", "qa.model"]))
+    seed_groups.report(seed_groups.fold(shown, ["qa.seed", "qa.model"]))
     assert "R@5" in capsys.readouterr().out

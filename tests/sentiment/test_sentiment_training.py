@@ -23,7 +23,7 @@ from retune.tasks.sentiment import models
 from retune.tasks.sentiment.predict.batches import Collator
 from retune.tasks.sentiment.predict.predict import PredictParams, logits_of, predict
 from retune.tasks.sentiment.texts.features import Rows, read_rows
-from retune.tasks.sentiment.texts.outputs import positive_probabilities
+from retune.tasks.sentiment.texts.predictions import positive_probabilities
 from retune.tasks.sentiment.train.train import Evaluation
 from retune.training.distributed import Share
 from retune.training.resume import Checkpoints

@@ -15,7 +15,7 @@ from retune.tools.project.workspace import inside_pipeline, sister_place
 if TYPE_CHECKING:
     from retune.stats.seed_spread import Variant
     from retune.tools.experiments.listing import Ref
-    from retune.tools.report.experiments import Result
+    from retune.tools.report.sister_experiments import Result
 
 
 @command(RESULTS, "retune table --experiments --json")
@@ -77,8 +77,8 @@ def _print_sister(
     as_json: bool,
 ) -> int:
     from retune.tools.experiments.listing import finished, unfinished
-    from retune.tools.report.experiments import as_data, print_experiments
     from retune.tools.report.headline import print_results
+    from retune.tools.report.sister_experiments import as_data, print_experiments
 
     if not listed:
         print_results(top, folder, as_json=as_json)
@@ -95,7 +95,7 @@ def _print_sister(
 
 def _results(top: Path, folder: Path, refs: "Sequence[Ref]") -> "list[Result]":
     """Return the figures of finished experiments; print a note about those without any."""
-    from retune.tools.report.experiments import read_results
+    from retune.tools.report.sister_experiments import read_results
 
     results, notes = read_results(top, folder, refs)
     for note in notes:
@@ -115,10 +115,10 @@ def _print_seeds(names: Sequence[str], *, all_commits: bool, as_json: bool) -> i
 def folded(names: Sequence[str] = (), *, all_commits: bool = False) -> "list[Variant]":
     """Return the finished experiments, merged where they differ only by seed."""
     from retune.core.params import parameters
-    from retune.tools.experiments import folding
+    from retune.tools.experiments import seed_groups
     from retune.tools.experiments.grid import seed_of
     from retune.tools.experiments.listing import DONE, finished, shown_experiments
-    from retune.tools.report.experiments import fold_seeds
+    from retune.tools.report.sister_experiments import fold_seeds
 
     if place := sister_place():
         seed_param = seed_of(Path("params.yaml"))
@@ -126,23 +126,23 @@ def folded(names: Sequence[str] = (), *, all_commits: bool = False) -> "list[Var
         return fold_seeds(results, seed_param)
     shown = shown_experiments(names, all_commits=all_commits)
     names_of_params = [*parameters(Path("params.yaml"))]
-    return folding.fold([row for row in shown if row.get("State") in DONE], names_of_params)
+    return seed_groups.fold([row for row in shown if row.get("State") in DONE], names_of_params)
 
 
 def print_spread(variants: "Sequence[Variant]", asked: int | None = None) -> None:
     """Print the spread that `folded` returns; `asked` is the number of seeds to expect."""
-    from retune.tools.experiments import folding
-    from retune.tools.report.experiments import print_seeds
+    from retune.tools.experiments import seed_groups
+    from retune.tools.report.sister_experiments import print_seeds
 
-    (print_seeds if sister_place() else folding.report)(variants, asked)
+    (print_seeds if sister_place() else seed_groups.report)(variants, asked)
 
 
 def spread_as_json(variants: "Sequence[Variant]") -> dict[str, Any]:
     """Return the spread that `folded` returns, for JSON."""
-    from retune.tools.experiments import folding
-    from retune.tools.report.experiments import seeds_as_data
+    from retune.tools.experiments import seed_groups
+    from retune.tools.report.sister_experiments import seeds_as_data
 
-    return (seeds_as_data if sister_place() else folding.as_json)(variants)
+    return (seeds_as_data if sister_place() else seed_groups.as_json)(variants)
 
 
 def print_json(value: object) -> None:

@@ -21,8 +21,8 @@ from retune.core.splits import SPLITS
 from retune.tasks.qa.questions.examples import Example, read_examples
 from retune.tasks.qa.score.score import ScoreParams
 from retune.tasks.qa.tokenize.audit import Audit
-from retune.tasks.qa.windows.characters import trim_offsets, unread_characters
 from retune.tasks.qa.windows.features import WindowWriter, window_writer
+from retune.tasks.qa.windows.token_offsets import trim_offsets, unread_characters
 from retune.tasks.qa.windows.windows import (
     Features,
     Ints,

@@ -27,7 +27,13 @@ from retune.tasks.sentiment.score.score import (
     interval_text,
     spread_row,
 )
-from retune.tasks.sentiment.texts.outputs import Gold, answers, read_gold, read_seeds, seed_folders
+from retune.tasks.sentiment.texts.predictions import (
+    Gold,
+    answers,
+    read_gold,
+    read_seeds,
+    seed_folders,
+)
 
 Runs = Mapping[int, Doubles]  # by seed, P(positive) of every text
 

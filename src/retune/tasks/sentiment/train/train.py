@@ -24,7 +24,7 @@ from retune.tasks.sentiment.predict.batches import Collator, label_logits
 from retune.tasks.sentiment.predict.predict import PredictParams, logits_of
 from retune.tasks.sentiment.texts.examples import LABELS
 from retune.tasks.sentiment.texts.features import Rows, read_rows
-from retune.tasks.sentiment.texts.outputs import answers, positive_probabilities
+from retune.tasks.sentiment.texts.predictions import answers, positive_probabilities
 from retune.training.adversarial import AdversarialSteps
 from retune.training.arguments import OptimizationParams
 from retune.training.distributed import Share

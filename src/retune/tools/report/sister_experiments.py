@@ -16,8 +16,8 @@ from retune.core.params import parameters
 from retune.stats.seed_spread import Variant
 from retune.tables.terminal_tables import print_table, print_wrapped
 from retune.tasks.task import Figure, figures, tasks
-from retune.tools.experiments.folding import as_json, fold, report
 from retune.tools.experiments.listing import Ref
+from retune.tools.experiments.seed_groups import as_json, fold, report
 from retune.tools.experiments.table import APART
 from retune.tools.project.commands import git
 from retune.tools.project.graph import read_pipeline
