@@ -193,10 +193,10 @@ def test_the_base_is_hashed_once_where_the_pin_is_its_sum(
         hashed.append(path)
         return sha256(path)
 
-    for module in ("models.checkpoints", "adapters.bundles"):
+    for module in ("models.pretrained_files", "adapters.bundles"):
         monkeypatch.setattr(f"retune.{module}.sha256", counting)
     base = pin(encoders / "bert")
-    if revision == 40:  # as of a checkpoint of the hub
+    if revision == 40:  # as of a model of the hub
         monkeypatch.setattr("retune.adapters.bundles.resolve", lambda _: encoders / "bert")
         base = replace(base, revision=40 * "a")
     assert weights_sum(base) == sha256(encoders / "bert" / "model.safetensors")

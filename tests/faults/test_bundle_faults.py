@@ -109,13 +109,13 @@ def parts_say(**changes: Any) -> Spoil:
         case("B08 an unknown method", adapter_says(method="compacter"),
              r"bundle\.adapters\.qa\.method: .*'pfeiffer' or 'houlsby', got 'compacter'"),
         case("B08 an unknown kind", described(lambda c: c["bundle"].update(kind="prefix")),
-             "there are adapters, lora"),
+             "allowed: adapters, lora"),
         case("B08 a kind that is no name", described(lambda c: c["bundle"].update(kind=["lora"])),
-             "there are adapters, lora"),
+             "allowed: adapters, lora"),
         case("B08 no parts are described", described(lambda c: c.pop("bundle")),
-             "names no kind of bundle"),
+             "names no known kind of bundle"),
         case("B08 a description that is none", described(lambda c: c.update(bundle=[])),
-             "names no kind of bundle"),
+             "names no known kind of bundle"),
         case("B08 an unknown non-linearity", adapter_says(non_linearity="x"),
              "unknown non-linearity"),
         case("B08 a strange name", parts_say(adapters={"a.b": {}}), "lower-case"),
@@ -236,7 +236,7 @@ def test_an_adapter_that_does_not_fit_is_not_borrowed(
 @pytest.mark.parametrize(
     ("count", "error", "message"),
     [
-        case("B09 one adapter in params", 1, ValidationError, "of two adapters or more; for one, "),
+        case("B09 one adapter in params", 1, ValidationError, "two adapters or more; for one, "),
         case("B10 with invertible layers", 2, RetuneError, "which cannot be fused; name this"),
     ],
 )

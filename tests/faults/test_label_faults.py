@@ -262,7 +262,7 @@ def test_an_answer_in_no_window_is_counted_with_its_id(
     ("changes", "advice"),
     [
         case("A12 a seam", {}, "with max_length to match, keeps even the longest of"),
-        case("A12 one window", {"windows": "first"}, "`windows: all` keeps what stands behind"),
+        case("A12 one window", {"windows": "first"}, "`windows: all` keeps what follows"),
     ],
 )
 def test_too_many_answers_in_no_window_stop_the_stage(

@@ -34,7 +34,7 @@ def data(whole: Path, tmp_path: Path) -> Path:
         case("M23 blocks longer than the model reads", {"positions": 8},
              r"block_size: 16 tokens are more than the 8 positions of the model; lower it"),
         case("M24 heads that share nothing evenly", {"heads": 3},
-             "hidden_size 16 is no multiple of the 3 heads"),
+             "hidden_size 16 is not a multiple of the 3 heads"),
         case("M24 no layer", {"layers": 0}, r"gpt2_small\.layers: input should be greater"),
         case("M24 nothing is left by dropout", {"dropout": 1.0}, r"gpt2_small\.dropout: input sho"),
     ],
@@ -80,7 +80,7 @@ def test_an_encoders_checkpoint_is_refused(
 
 def test_m25_blocks_of_another_vocabulary_are_refused(data: Path) -> None:
     run_tokenize(data, vocabulary_size=290)
-    with refused(r"tokenizer: the blocks are of another vocabulary than that of", data / "new"):
+    with refused(r"tokenizer: the blocks were made with another vocabulary than ", data / "new"):
         begin_of(data, data / "before")
 
 

@@ -189,7 +189,7 @@ def test_settings_that_mean_nothing_certain_are_refused(
 
 @pytest.mark.parametrize("rows", [case("M14 rows too few", 9), case("M14 rows too many", 1)])
 def test_a_known_data_set_with_another_number_of_rows_is_refused(rows: int, tmp_path: Path) -> None:
-    with refused(f"2 texts, but this data set has {rows}; the file is not", tmp_path / "raw"):
+    with refused(f"2 texts, but this data set has {rows}; this is not the", tmp_path / "raw"):
         run(tmp_path, TRAIN, rows=rows)
 
 

@@ -87,7 +87,7 @@ def save(path: Path, value: Any) -> None:
         pytest.param(Expression, save, "eval", id="D33 expression, zip form"),
         pytest.param(Command, legacy, "posix.system", id="D33 shell's command, old form"),
         pytest.param(Command, pickles.plain, "_load_from_bytes", id="D33 ordinary pickle"),
-        pytest.param(Command, None, "no pickle of plain", id="D33 archive in an archive"),
+        pytest.param(Command, None, "not a pickle of plain", id="D33 archive in an archive"),
     ],
 )
 def test_code_in_a_pickle_is_refused_by_the_reader(

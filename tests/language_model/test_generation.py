@@ -93,7 +93,7 @@ def test_a_damaged_model_is_told(search: dict[str, Any]) -> None:
 
 def test_a_model_whose_memory_cannot_be_put_in_order_is_refused() -> None:
     model = MambaForCausalLM(MambaConfig(vocab_size=40, hidden_size=16, num_hidden_layers=1))
-    with pytest.raises(RetuneError, match="MambaForCausalLM gives no cache of keys and values"):
+    with pytest.raises(RetuneError, match="MambaForCausalLM has no cache of keys and values"):
         generate(model, [[1]], settings(), (), 1)
 
 

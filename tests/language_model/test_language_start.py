@@ -79,7 +79,7 @@ def test_a_model_that_cannot_read_a_block_is_refused(data: Path, tmp_path: Path)
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"heads": 3}, "hidden_size 16 is no multiple of the 3 heads"),
+        ({"heads": 3}, "hidden_size 16 is not a multiple of the 3 heads"),
         ({"layers": 0}, "layers"),
         ({"dropout": 1.0}, "dropout"),
         ({"depth": 2}, "depth"),

@@ -207,7 +207,9 @@ def test_a_tokenizer_that_ends_no_text_is_refused(data: Path) -> None:
     with pytest.raises(RetuneError, match=r"has no eos_token; choose a pretrained decoder, s"):
         run_tokenize(data, checkpoint=checkpoint, tokenizer="checkpoint")
     gpt2 = checkpoint_of(data / "gpt2", TOKENIZER)
-    with pytest.raises(RetuneError, match="has no cls_token, sep_token, pad_token; choose an enco"):
+    with pytest.raises(
+        RetuneError, match="has no cls_token, sep_token, pad_token; choose a pretrained enco"
+    ):
         load_tokenizer(Path(gpt2.name), ENCODER_TOKENS)
 
 

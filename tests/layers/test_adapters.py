@@ -150,7 +150,7 @@ def test_a_fresh_fusion_passes_on_what_the_adapters_say_in_the_middle() -> None:
     ("params", "composition", "message"),
     [
         ({"a": PFEIFFER, "b": HOULSBY}, [("a", "b")], "the adapters a, b cannot be fused"),
-        ({"a": PFEIFFER}, ["a", "b"], "the composition has the adapters a, b, but params are"),
+        ({"a": PFEIFFER}, ["a", "b"], "the composition has the adapters a, b, but the params are"),
         ({"a": PFEIFFER}, ["a", "a"], "name each adapter once"),
     ],
 )

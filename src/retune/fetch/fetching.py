@@ -77,8 +77,8 @@ def hub_source(
         task: the section of the params with this `dataset`, for messages.
 
     Raises:
-        RetuneError: the revision is no commit, the sum is wrong, or the file is neither in a cache
-            nor downloadable; the message explains how to work offline.
+        RetuneError: the revision is not a commit, the sum is wrong, or the file is neither in a
+            cache nor downloadable; the message explains how to work offline.
     """
     if not _COMMIT.fullmatch(revision):
         raise RetuneError(

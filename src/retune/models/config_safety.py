@@ -33,7 +33,7 @@ def check_configuration(folder: Path) -> None:
     """Check the files in `folder` that tell transformers which classes and files to use.
 
     Raises:
-        RetuneError: the folder holds a pipe or a device; a file is no JSON object, or has a key
+        RetuneError: the folder holds a pipe or a device; a file is not a JSON object, or has a key
             that leads to code, to kernels or to weights other than model.safetensors.
     """
     require_plain_or_folders(folder)

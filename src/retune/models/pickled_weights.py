@@ -1,6 +1,6 @@
 """Pickled weights, converted to safetensors once and kept in the user's cache.
 
-A pickle is a program. So the SHA-256 is compared first, and a process by itself reads a copy of
+A pickle is a program. So the SHA-256 is compared first, and a separate process reads a copy of
 the file (`retune.models.weights_converter`), with `torch.load(weights_only=True)` and limits on
 memory and time. Here the file's bytes are only copied and summed.
 """
@@ -91,8 +91,8 @@ def _convert(source: Path, expected: str, files: Sequence[Path], target: Path) -
         copy = folder / PICKLED  # nobody else can change it between its sum and its reading
         if (found := _copied(source, copy)) != expected:
             raise RetuneError(
-                f"pickle_sha256: {source} has SHA-256 {found}, expected {expected}; get the file "
-                "anew, or correct the sum if this is the file that you want"
+                f"pickle_sha256: {source} has SHA-256 {found}, expected {expected}; download the "
+                "file again, or correct the sum if this is the file that you want"
             )
         if refusal := _refusal(copy, folder / WEIGHTS):
             raise RetuneError(

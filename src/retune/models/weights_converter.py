@@ -1,6 +1,6 @@
 """Convert one file of pickled weights to safetensors: a script with limits of its own.
 
-`retune.models.pickled_weights` runs it in a process by itself, on a file whose sum it has checked.
+`retune.models.pickled_weights` runs it in a separate process, on a file whose sum it has checked.
 Only `torch.load(weights_only=True)` opens the pickle, under limits on memory, time and written
 bytes. What is not a plain mapping of names to tensors is refused. The script imports nothing of
 retune.
@@ -66,14 +66,15 @@ def limit(size: int, seconds: int) -> None:
 
 
 def plain_tensors(loaded: Any, largest: int) -> "dict[str, Tensor]":
-    """Return the tensors of `loaded` by name, no two of which share memory.
+    """Return the tensors of `loaded` by name, which share no memory.
 
     Args:
         loaded: what a pickle held.
         largest: how many bytes all of them may have.
 
     Raises:
-        RefusedError: a key is no string, a value no plain tensor, or they are larger than that.
+        RefusedError: a key is not a string, a value is not a plain tensor, or they are
+            larger than that.
     """
     if not isinstance(loaded, Mapping):
         raise RefusedError(f"it holds {_kind(loaded)} instead of tensors by name")
@@ -104,7 +105,7 @@ def _alone(value: "Tensor", seen: set[int]) -> "Tensor":
 
 
 def _strange(value: Any) -> str:
-    """What `value` is where it is no plain tensor, otherwise ""."""
+    """What `value` is if it is not a plain tensor, otherwise ""."""
     import torch
 
     if type(value) not in {torch.Tensor, torch.nn.Parameter}:

@@ -31,8 +31,8 @@ class Params:
     def __post_init__(self) -> None:
         if self.hidden_size % self.heads:
             raise ValueError(
-                f"hidden_size {self.hidden_size} is no multiple of the {self.heads} heads, which "
-                "share it evenly"
+                f"hidden_size {self.hidden_size} is not a multiple of the {self.heads} heads, "
+                "which share it evenly"
             )
 
 

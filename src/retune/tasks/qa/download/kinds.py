@@ -45,7 +45,7 @@ KINDS = {
     # Its structure.
     "malformed": Kind(
         "error",
-        "an item that is no article, paragraph or question",
+        "an item that is not an article, paragraph or question",
         "correct it",
         "with --drop: leaves it out",
     ),
