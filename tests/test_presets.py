@@ -1,4 +1,4 @@
-"""The presets' checkpoints and data come by themselves from a hub, pickled ones too."""
+"""The presets' pretrained models and data come by themselves from a hub, pickled ones too."""
 
 import hashlib
 from collections.abc import Callable, Iterator

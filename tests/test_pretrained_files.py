@@ -28,7 +28,7 @@ VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "who", "is", "it"]
 
 @pytest.fixture
 def encoder(tmp_path: Path) -> Path:
-    """A folder that looks like a checkpoint: weights of one tensor and a configuration."""
+    """A folder that looks like a pretrained model: weights of one tensor and a configuration."""
     folder = tmp_path / "encoder"
     folder.mkdir()
     words = {"bert.embeddings.word_embeddings.weight": torch.arange(32.0).reshape(8, 4)}

@@ -47,14 +47,14 @@ def test_sizes_that_make_no_model_are_refused(
 
 
 def begin_of(data: Path, checkpoint: Path) -> None:
-    """The start stage on a checkpoint, whose tokenizer cut the texts where it has eos."""
+    """The start stage on a pretrained model, whose tokenizer cut the texts where it has eos."""
     pinned = {"name": str(checkpoint), "revision": sha256(checkpoint / "model.safetensors")}
     params = write_params(data, model="pretrained", checkpoint=pinned)
     stage("start", data / "features", data / "new", params=params)
 
 
 def masked(folder: Path) -> None:
-    """A checkpoint of RoBERTa with the head that tells a masked token."""
+    """A pretrained RoBERTa with the head that tells a masked token."""
     AutoModelForMaskedLM.from_config(AutoConfig.from_pretrained(folder)).save_pretrained(folder)
 
 

@@ -36,7 +36,7 @@ def mark(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A checkpoint with pickled weights only."""
+    """A pretrained model with pickled weights only."""
     folder = tmp_path / "encoder"
     folder.mkdir()
     (folder / "config.json").write_text('{"model_type": "bert"}')

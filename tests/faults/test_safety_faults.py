@@ -1,4 +1,4 @@
-"""What a hostile checkpoint, model or id could try: a row for each."""
+"""What a hostile model folder or id could try: a row for each."""
 
 import io
 import json
@@ -60,7 +60,7 @@ def folder(encoder: Path, tmp_path: Path) -> Path:
 
 
 def use(folder: Path) -> None:
-    """All that the stages do with a checkpoint and with a trained model."""
+    """All that the stages do with a pretrained and with a trained model."""
     checkpoint = resolve(PretrainedParams(str(folder), sha256(folder / "model.safetensors")))
     tokenizer = load_tokenizer(checkpoint)
     assert tokenizer("Who?")["input_ids"]

@@ -1,4 +1,4 @@
-"""The model before its training: from nothing, of a checkpoint, or refused."""
+"""The model before its training: random, pretrained, or refused."""
 
 from dataclasses import asdict, replace
 from functools import partial

@@ -1,4 +1,4 @@
-"""Texts to blocks, whole texts and pairs, by a tokenizer of our own or a checkpoint's."""
+"""Texts to blocks, whole texts and pairs, by a tokenizer of our own or a pretrained model's."""
 
 import json
 import os
