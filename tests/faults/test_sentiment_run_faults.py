@@ -233,7 +233,7 @@ _DEEPSPEED = (
              "2 GPUs are used by one process; set adversarial_epsilon to 0, or start a process "
              "for each by RETUNE_LAUNCH"),
         case("L20 no embeddings", _EPSILON, (Bag, "_input_embed_layer"), "absent",
-             "BagOfEmbeddingsForSequenceClassification does not tell its embeddings; set "
+             "BagOfEmbeddingsForSequenceClassification does not expose its embeddings; set "
              "adversarial_epsilon to 0, or choose another model"),
         case("L20 other embeddings", _EPSILON, (Bag, "_input_embed_layer"), "output",
              "BagOfEmbeddingsForSequenceClassification does not embed a batch in one call; set "

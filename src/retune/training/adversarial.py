@@ -76,7 +76,7 @@ class AdversarialSteps(Extension):
         try:
             return self.trainer.inner.get_input_embeddings()
         except NotImplementedError:
-            raise self._unable("tell its embeddings") from None
+            raise self._unable("expose its embeddings") from None
 
     def _gradient(self, calls: list[Embedded], input_ids: Tensor) -> Tensor:
         """Return the gradient (B, T, E) of the embeddings of `input_ids` (B, T)."""

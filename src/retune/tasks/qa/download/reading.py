@@ -1,6 +1,6 @@
 """Read data files into records of one question each, with its place.
 
-The content tells the form: nested JSON as in SQuAD 1.1 and 2.0 (`data` > `paragraphs` > `qas`),
+The content shows the form: nested JSON as in SQuAD 1.1 and 2.0 (`data` > `paragraphs` > `qas`),
 flat JSON (a list of questions, with or without a `data` field), JSON lines, or Parquet. Only CSV
 and TSV are recognized by the suffix of the name.
 """

@@ -133,7 +133,7 @@ class BilstmAttentionForQuestionAnswering(PreTrainedModel):
             RetuneError: a window is padded on the left, or there are no segments.
         """
         if token_type_ids is None:
-            raise RetuneError("bilstm_attention: needs token_type_ids to tell the question")
+            raise RetuneError("bilstm_attention: needs token_type_ids to recognise the question")
         if (attention_mask[:, 1:] > attention_mask[:, :-1]).any():
             raise RetuneError(
                 "bilstm_attention: a window is padded on the left; set padding_side to right"

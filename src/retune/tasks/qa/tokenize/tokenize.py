@@ -259,7 +259,7 @@ def _template(tokenizer: "PreTrainedTokenizerFast") -> Template:
     specials = [i for i, s in enumerate(sequence) if s is None]
     types = np.array(pair.type_ids, np.int32)
     if types[question[0]] == types[context[0]]:
-        # RoBERTa knows no token types; models that tell the question apart need them.
+        # RoBERTa knows no token types; models that distinguish the question need them.
         types = (np.arange(len(ids)) >= context[0]).astype(np.int32)
     cls = next((i for i in specials if ids[i] == tokenizer.cls_token_id), None)
     if cls is None:

@@ -1,6 +1,6 @@
 """Data files to rows of a text and a label each, as the file gives them, with their place.
 
-The suffix of the name tells the form: TSV, CSV, JSON lines or Parquet.
+The suffix of the name determines the form: TSV, CSV, JSON lines or Parquet.
 """
 
 import re
@@ -56,7 +56,7 @@ def read_records(
 
     Args:
         path: the file to read.
-        file: its name, whose suffix tells the form, for findings and errors.
+        file: its name, whose suffix determines the form, for findings and errors.
         layout: of its rows.
         sha256: the expected sum of the file, where it is known.
 

@@ -17,7 +17,7 @@ _COMPARED = {
     "methods": "Decoding methods compared",
 }
 _TOKENS, _BEAMS = "token_probabilities.csv", "beams.csv"
-_TEXTS = "plots/texts.json"  # metrics/texts.json tells of the download
+_TEXTS = "plots/texts.json"  # metrics/texts.json is about the download
 CLAIMED = (_TOKENS, _BEAMS, *_COMPARED)
 
 
