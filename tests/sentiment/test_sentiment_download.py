@@ -218,7 +218,7 @@ def test_another_number_of_rows_than_the_data_set_has_is_refused(tmp_path: Path)
     source = Source(known.path, known.name, known.sha256, 5)
     sources = {"train": [source], "validation": [known]}
     params = DownloadParams(**PARAMS)
-    with pytest.raises(RetuneError, match=r"a\.tsv: 4 rows, but this data set has 5; the file is"):
+    with pytest.raises(RetuneError, match=r"a\.tsv: 4 rows, but this data set has 5; this is"):
         download(tmp_path, tmp_path / "m", sources=sources, layout=LAYOUT, params=params)
 
 

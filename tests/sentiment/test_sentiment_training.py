@@ -172,7 +172,7 @@ def test_a_logit_that_is_no_number_is_named(data: Path, tmp_path: Path) -> None:
     with torch.no_grad():
         model.embedding.weight[9] = torch.nan
     rows = Rows(np.array([7, 8, 9], np.int32), np.array([0, 1, 3]), np.array([0, 1], np.int8))
-    with pytest.raises(RetuneError, match="no number at text 2; the model is broken"):
+    with pytest.raises(RetuneError, match="not a number at text 2; the model is broken"):
         logits_of(model, rows, Collator(0, False, None), PredictParams(2, "fp32"))
 
 
