@@ -173,7 +173,7 @@ FILES = [
     pytest.param(
         dump(row(), row(context="def def xx", question="Why?")),
         "t.jsonl",
-        "line 2:/id (question 'q1'): the id is already at t.jsonl: line 1: on other content",
+        "line 2:/id (question 'q1'): the id is already at t.jsonl: line 1: with other content",
         id="R10 one id on two questions",
     ),
     pytest.param(
