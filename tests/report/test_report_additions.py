@@ -172,7 +172,7 @@ def test_absent_answers_are_told(tmp_path: Path) -> None:
     (folder / "nbest.jsonl").unlink()
     told = remarks(gather(tmp_path))
     assert "are read from data/qa/predictions and data/qa/raw/validation.jsonl" in told
-    assert "`dvc repro` brings them" in told
+    assert "`dvc repro` creates them" in told
 
 
 def test_all_models_are_sorted_and_their_noise_is_unknown(tmp_path: Path) -> None:

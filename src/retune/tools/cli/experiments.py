@@ -29,7 +29,7 @@ def check(pipeline: Annotated[str | None, PIPELINE] = None) -> int:
     with inside_project(Namespace(), outermost=bool(pipeline)):
         folder = sister(pipeline) if pipeline else Path()
         count = require_valid(folder)
-    print(f"{folder / 'params.yaml'}: valid for all {count} readings of its stages")
+    print(f"{folder / 'params.yaml'}: valid ({count} combinations of stage and variant checked)")
     return 0
 
 
