@@ -3,7 +3,8 @@
 A server imports the libraries once. `python -m MODULE`, `python -c CODE`, `dvc` and `retune` in
 the folder `commands()` have it fork a process, which takes over their arguments, folder,
 environment and streams, and imports the project's own code anew. With another locale, hash seed or
-Python option they start a real process.
+Python option they start a real process. What one of them has compiled, or DVC has parsed, is there
+for the next one: by the SHA-256 of its text.
 
 The command waits for the forked process, passes Ctrl-C on to it, and ends with its exit code.
 Killing the command kills that process. When the command's parent ends, that process loses its own
@@ -13,12 +14,16 @@ Forked processes share a hash seed and imported libraries, and end without takin
 down. test_same_bytes and test_air_gap run every stage in real processes.
 """
 
+import _imp
 import atexit
 import contextlib
 import functools
 import gc
+import hashlib
 import importlib
+import io
 import json
+import marshal
 import os
 import pickle
 import runpy
@@ -30,11 +35,15 @@ import struct
 import subprocess
 import sys
 import tempfile
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from typing import Any
+from types import CodeType
+from typing import Any, TextIO
 
 import numpy
 import psutil
+import yaml
+from ruamel.yaml.resolver import Resolver
 
 #: What stages and `dvc repro` import; nothing of the project, whose copies differ.
 LIBRARIES = (
@@ -44,7 +53,12 @@ LIBRARIES = (
     *("torch.utils.tensorboard", "dvclive.live", "dvc.cli", "dvc.repo", "dvc.stage", "dvc.output"),
     *("dvc.repo.reproduce", "dvc.commands.repro", "dvc.commands.experiments.run", "dvc.scm"),
     *("dvc.repo.experiments.queue.celery", "dvc.utils.hydra", "dvc.render.convert"),
-    *("dvc_data.hashfile.db.local",),
+    *("dvc.cli.parser", "dvc.repo.index", "dvc.repo.graph", "dvc.repo.datasets", "dvc.repo.plots"),
+    *("dvc.repo.artifacts", "dvc.repo.experiments.queue.tempdir", "dvc.repo.experiments.show"),
+    *("dvc.repo.experiments.queue.workspace", "dvc.api", "dvc_data.hashfile.db.local"),
+    *("dvc_data.index.checkout", "networkx", "hydra", "pygit2", "dulwich.porcelain", "rich.text"),
+    *("scmrepo.git.backend.pygit2.filter", "pydantic.type_adapter", "pandas.io.formats.csvs"),
+    *("transformers.models.bert.tokenization_bert",),
 )
 #: Of the environment, what a library reads while it is imported.
 READ_EARLY = ("PYTHON", "LD_", "OMP_", "MKL_", "HF_", "TRANSFORMERS_", "ATEN_", "LC_", "LANG", "TZ")
@@ -126,7 +140,7 @@ def serve(address: str) -> None:
     atexit.register(leave)  # the first to be registered is the last to be called
     for name in LIBRARIES:
         importlib.import_module(name)
-    warm_up()
+    warm_up(Path(address).with_name("known"))
     gc.freeze()
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(address)
@@ -148,23 +162,57 @@ def serve(address: str) -> None:
     shutil.rmtree(Path(address).parent)
 
 
-def warm_up() -> None:
-    """Let DVC remember the YAML that it has parsed, and compile patterns once."""
+class Loader(yaml.CSafeLoader):
+    """PyYAML's C parser with ruamel's rules for scalars, which DVC uses."""
+
+    yaml_implicit_resolvers = Resolver.yaml_implicit_resolvers
+
+
+def warm_up(known: Path) -> None:
+    """Let all forked processes remember in a folder what one of them has parsed or compiled."""
     from dvc.utils import strictyaml
     from dvc.utils.serialize import _yaml
     from transformers.conversion_mapping import get_checkpoint_conversion_mapping
 
     get_checkpoint_conversion_mapping("bert")
-    parse, known = _yaml.parse_yaml, {}
+    parse, dump = _yaml.parse_yaml, _yaml._dump
+    to_code = SourceFileLoader.source_to_code
+    known.mkdir()
 
-    def remembering(text: str, path: str, typ: str = "safe") -> Any:
-        if typ != "safe":
-            return parse(text, path, typ)
-        if text not in known:
-            known[text] = pickle.dumps(parse(text, path))
-        return pickle.loads(known[text])
+    def file_of(kind: str, text: bytes) -> Path:
+        return known / f"{kind}-{hashlib.sha256(text).hexdigest()}"
 
-    _yaml.parse_yaml = strictyaml.parse_yaml = remembering
+    def remember(file: Path, value: bytes) -> bytes:
+        with tempfile.NamedTemporaryFile(dir=known, delete=False) as whole:
+            whole.write(value)
+        os.replace(whole.name, file)
+        return value
+
+    def parsed(text: str, path: str, typ: str = "safe") -> Any:
+        file = file_of(typ, text.encode())
+        if file.exists():
+            return pickle.loads(file.read_bytes())
+        return pickle.loads(remember(file, pickle.dumps(parse(text, path, typ))))
+
+    def dumped(value: Any, stream: TextIO) -> None:
+        """Remember what DVC will find in the `dvc.lock` that it now writes."""
+        dump(value, whole := io.StringIO())
+        stream.write(text := whole.getvalue())
+        remember(file_of("rt", text.encode()), pickle.dumps(value))
+        remember(file_of("safe", text.encode()), pickle.dumps(yaml.load(text, Loader)))
+
+    def compiled(self: SourceFileLoader, data: bytes, path: str, **options: int) -> CodeType:
+        """Compile as Python does; bytecode would be of the wrong source for up to a second."""
+        file = file_of("code", data)
+        if not file.exists():
+            remember(file, marshal.dumps(to_code(self, data, path, **options)))
+        code = marshal.loads(file.read_bytes())
+        _imp._fix_co_filename(code, path)  # the same module of another copy
+        return code
+
+    _yaml.parse_yaml = strictyaml.parse_yaml = parsed
+    _yaml._dump = dumped
+    SourceFileLoader.source_to_code = compiled
 
 
 def answer(client: socket.socket, python: Path) -> None:

@@ -16,7 +16,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 #: Results, and folders that no stage and no command reads.
-UNUSED = re.compile(r"(metrics|bench|docs|tests)/|(.*/)?dvc\.lock$")
+UNUSED = re.compile(r"((pipelines/\w+/)?metrics|bench|docs|tests)/|(.*/)?dvc\.lock$")
 SIZES: dict[str, dict[str, Any]] = {
     "bert": {"dropout": 0.0},
     "bert_adapter": {"reduction": 4},

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -201,10 +202,16 @@ def has_come(project: Project, moment: str, process: psutil.Process | None) -> b
 
 
 def test_a_second_repro_says_who_is_at_work(project: Project) -> None:
-    dvc = repro_alone(project, "train")
-    stage_process(project, dvc)
-    output = project.run("dvc", "repro", "--single-item", "--force", "train", fails=True)
-    assert f"PID {dvc.pid}" in output
+    dvc = repro_alone(project, "train", forked=True)
+    stage = stage_process(project, dvc)
+    assert stage is not None
+    stage.suspend()  # so that it is at work for as long as it takes
+    try:
+        output = project.run("dvc", "repro", "--single-item", "--force", "train", fails=True)
+    finally:
+        stage.resume()
+    (pid,) = set(re.findall(r"PID (\d+)", output))
+    assert int(pid) in {process.pid for process in stage.parents()}
     assert "busy" in output
     dvc.communicate(timeout=PATIENCE)
     assert dvc.returncode == 0

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from planted_experiments import plant
 
 from retune.core.errors import RetuneError
 from retune.tools.cli.main import main
@@ -64,7 +65,9 @@ def test_what_is_there_already_is_run_again_only_on_request(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     fake = use(monkeypatch, FakeDvc(existing="one\nother\n"))
-    with pytest.raises(RetuneError, match="are there already: one; give --replace"):
+    with pytest.raises(
+        RetuneError, match="there are already experiments of that name: one; give --replace"
+    ):
         sweep([ONE, TWO], replace=False, logs=tmp_path)
     assert not any(call[:2] == ["exp", "run"] for call in fake.calls)
     sweep([ONE, TWO], replace=True, logs=tmp_path)
@@ -164,11 +167,11 @@ def test_seeds_run_each_experiment_with_each_and_fold_what_ended_well(
 ) -> None:
     fake = use(monkeypatch, FakeDvc(failing="lstm-seed=2"))
     rows = [
-        {"Experiment": f"{m}-seed={s}", "qa.model": m, "qa.seed": float(s), "qa.f1": f1 + s}
+        {"name": f"{m}-seed={s}", "qa.model": m, "qa.seed": float(s), "qa.f1": f1 + s}
         for m, f1 in (("bert", 40.0), ("lstm", 10.0))
         for s in (1, 2, 3)
     ]
-    monkeypatch.setattr("dvc.api.exp_show", lambda **_: rows)
+    plant(monkeypatch, rows)
     command = ["sweep", "qa.model=bert,lstm", "--seeds", "1,2,3"]
     assert main([*command, "--json"]) == 1
     ran = [call for call in fake.calls if call[:2] == ["exp", "run"]]

@@ -3,6 +3,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from planted_experiments import plant
 
 from retune.core.errors import RetuneError
 from retune.tables.terminal_tables import print_table
@@ -93,26 +94,13 @@ def test_json_is_read_back_as_it_was(workspace: Path, capsys: pytest.CaptureFixt
     assert json.loads(capsys.readouterr().out) == rows
 
 
-def shown(name: str | None, f1: float | None) -> dict[str, Any]:
-    return {"Experiment": name, "rev": "workspace", "qa.f1": f1, "qa.model": "bert", "other": 1}
+def shown(name: str, f1: float | None) -> dict[str, Any]:
+    return {"name": name, "qa.f1": f1, "qa.model": "bert", "qa.other": 1}
 
 
 def test_experiments_are_sorted_by_f1_and_may_be_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = [shown(None, 99.0), shown("a", 1.0), shown("failed", None), shown("b", 2.0)]
-    monkeypatch.setattr("dvc.api.exp_show", lambda **_: rows)
+    plant(monkeypatch, [shown("a", 1.0), shown("failed", None), shown("b", 2.0)])
     assert [row["name"] for row in experiment_rows()] == ["b", "a", "failed"]
     assert [row["name"] for row in experiment_rows(["a"])] == ["a"]
     with pytest.raises(RetuneError, match="no experiment c on this commit; there are: a, b, f"):
         experiment_rows(["c"])
-
-
-def test_columns_of_sister_pipelines_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    row = shown("a", 1.0)
-    own = {f"metrics/qa.json:{key}": value for key, value in row.items() if "." in key}
-    sisters = {"pipelines/adapters/params.yaml:qa.model": "lstm", "pipelines/x:qa.f1": 9.0}
-    plain = {key: value for key, value in row.items() if "." not in key}
-    monkeypatch.setattr("dvc.api.exp_show", lambda **_: [plain | sisters | own | sisters])
-    (ours,) = experiment_rows()
-    monkeypatch.setattr("dvc.api.exp_show", lambda **_: [row])
-    assert [ours] == experiment_rows()
-    assert ours["qa.f1"] == 1.0

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 from dvc.repo import Repo
+from planted_experiments import plant
 
 from retune.tools.cli.main import main
 from retune.tools.machine_doctor import project
@@ -29,11 +30,11 @@ def git(folder: Path, *words: str) -> str:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        pytest.param(["qa.model=bert", "--seeds", "1,2,1"], "1 stands there twice", id="P17 list"),
-        pytest.param(["qa.model=bert", "--seeds", "7,07"], "7 stands there twice", id="P17 zero"),
-        pytest.param(["qa.seed=3,3"], "3 stands there twice", id="P17 grid"),
+        pytest.param(["qa.model=bert", "--seeds", "1,2,1"], "1 is given twice", id="P17 list"),
+        pytest.param(["qa.model=bert", "--seeds", "7,07"], "7 is given twice", id="P17 zero"),
+        pytest.param(["qa.seed=3,3"], "3 is given twice", id="P17 grid"),
         pytest.param(
-            ["qa.seed=1", "--seeds", "2"], "both say the seeds; give only one", id="P17 both"
+            ["qa.seed=1", "--seeds", "2"], "both set the seeds; give only one", id="P17 both"
         ),
     ],
 )
@@ -54,10 +55,10 @@ def test_one_run_under_two_names_does_not_count_twice(
 ) -> None:
     """P17 in the fold of what is there already."""
     rows = [
-        {"Experiment": name, "qa.model": "bert", "qa.seed": 1.0, "qa.f1": 1.0}
+        {"name": name, "qa.model": "bert", "qa.seed": 1.0, "qa.f1": 1.0}
         for name in ("bert", "bert-seed=1")
     ]
-    monkeypatch.setattr("dvc.api.exp_show", lambda **_: rows)
+    plant(monkeypatch, rows)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "params.yaml").write_text("qa: {model: bert, seed: 1}\n")
     assert main(["table", "--seeds"]) == 1

@@ -16,7 +16,7 @@ from retune.tools.experiments import listing
 from retune.tools.experiments.table import APART
 from retune.tools.project.graph import read_pipeline
 from retune.tools.project.locks import Lock
-from retune.tools.report.experiments import fold_seeds, read_results
+from retune.tools.report.sister_experiments import fold_seeds, read_results
 
 SISTER = Path("pipelines/toy")
 GRAPH = """
@@ -67,7 +67,7 @@ def top(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     git(tmp_path, "add", "-A")
     git(tmp_path, "commit", "-qm", "one")
     monkeypatch.chdir(tmp_path / SISTER)
-    monkeypatch.setattr(listing, "unfinished", dict)
+    monkeypatch.setattr(listing, "unfinished", list)
     return tmp_path
 
 
@@ -135,8 +135,10 @@ def test_v60_the_same_by_name_from_the_top(
 def test_v60_what_has_not_ended_has_a_state_and_no_figures(
     top: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    head = git(top, "rev-parse", "HEAD")
     states = {"slow": "running", "late": "queued"}
-    monkeypatch.setattr(listing, "unfinished", lambda: states)
+    refs = [listing.Ref(name, head, head, state) for name, state in states.items()]
+    monkeypatch.setattr(listing, "unfinished", lambda: refs)
     assert main(["table", "slow"]) == 0
     assert capsys.readouterr().out.split() == ["experiment", "state", "slow", "running"]
     assert main(["table", "--experiments", "--json"]) == 0

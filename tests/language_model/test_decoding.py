@@ -1,14 +1,23 @@
 """Greedy decoding, beam search and sampling are held to transformers' `generate`."""
 
 import math
+from functools import cache
 from typing import Any
 
-import hypothesis
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny_decoders import PROMPTS, VOCABULARY, generated, gpt2, settings, until_end
+from tiny_decoders import (
+    PROMPTS,
+    VOCABULARY,
+    Decoder,
+    generated,
+    gpt2,
+    one_attention,
+    settings,
+    until_end,
+)
 from transformers import (
     BloomConfig,
     BloomForCausalLM,
@@ -49,12 +58,16 @@ PROCESSORS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     ),
 }
 PENALTIES = (1.0, 0.0, 2.0, -1.0)
-IS_FUZZ = hypothesis.settings.default is hypothesis.settings.get_profile("fuzz")
 ENDS = {"endless": (), "one end": (2,), "three ends": (2, 7, 11)}
+
+gpt2 = cache(gpt2)
 
 
 def continued(
-    model: GPT2LMHeadModel, params: GenerationParams, ends: tuple[int, ...] = (), seed: int = 0
+    model: Decoder,
+    params: GenerationParams,
+    ends: tuple[int, ...] = (),
+    seed: int = 0,
 ) -> list[list[Continuation]]:
     return generate(model, PROMPTS, params, ends, seed)
 
@@ -63,8 +76,7 @@ def continued(
 @pytest.mark.parametrize("name", PROCESSORS)
 def test_greedy_is_that_of_transformers(name: str, ends: tuple[int, ...]) -> None:
     options, processors = PROCESSORS[name]
-    for seed in range(4):
-        model = gpt2(seed, ends)
+    for model in (gpt2(0, ends), *(one_attention(seed, ends) for seed in (1, 2, 3))):
         ours = continued(model, settings(processors), ends)
         theirs = generated(model, PROMPTS, ends, max_new_tokens=12, do_sample=False, **options)
         assert [[each.tokens for each in some] for some in ours] == [
@@ -72,32 +84,41 @@ def test_greedy_is_that_of_transformers(name: str, ends: tuple[int, ...]) -> Non
         ]
 
 
-@pytest.mark.hypothesis  # so that `make fuzz` runs it
 @pytest.mark.parametrize("ends", ENDS)
 @pytest.mark.parametrize("name", PROCESSORS)
 @pytest.mark.parametrize("beams", range(2, 9))
 def test_beams_are_those_of_transformers(beams: int, name: str, ends: str) -> None:
-    """The check takes one length penalty for each case, in turn; `make fuzz` takes all."""
-    turn = beams + 3 * [*PROCESSORS].index(name) + [*ENDS].index(ends)
+    for seed, penalty in enumerate(PENALTIES):
+        check_beams(one_attention(seed, ENDS[ends]), beams, name, ENDS[ends], penalty)
+
+
+@pytest.mark.parametrize("ends", ENDS)
+@pytest.mark.parametrize("penalty", PENALTIES)
+def test_beams_of_gpt2_are_those_of_transformers(penalty: float, ends: str) -> None:
+    check_beams(gpt2(0, ENDS[ends]), 5, "all", ENDS[ends], penalty)
+
+
+def check_beams(
+    model: Decoder, beams: int, name: str, ends: tuple[int, ...],
+    penalty: float,
+) -> None:  # fmt: skip
     options, processors = PROCESSORS[name]
-    for seed in range(len(PENALTIES)) if IS_FUZZ else [turn % len(PENALTIES)]:
-        model = gpt2(seed, ENDS[ends])
-        found = BeamParams(beams, beams, PENALTIES[seed])
-        ours = continued(model, settings(processors, beam_search=found), ENDS[ends])
-        theirs = generated(
-            model, PROMPTS, ENDS[ends],
-            max_new_tokens=12, do_sample=False, num_beams=beams, num_return_sequences=beams,
-            length_penalty=PENALTIES[seed], early_stopping="never", **options,
-        )  # fmt: skip
-        for some, expected in zip(ours, theirs, strict=True):
-            assert [each.tokens for each in some] == [tokens for tokens, _ in expected]
-            scores = [score for _, score in expected]
-            assert [each.score for each in some] == pytest.approx(scores, abs=2e-6, rel=1e-6)
+    found = BeamParams(beams, beams, penalty)
+    ours = continued(model, settings(processors, beam_search=found), ends)
+    theirs = generated(
+        model, PROMPTS, ends,
+        max_new_tokens=12, do_sample=False, num_beams=beams, num_return_sequences=beams,
+        length_penalty=penalty, early_stopping="never", **options,
+    )  # fmt: skip
+    for some, expected in zip(ours, theirs, strict=True):
+        assert [each.tokens for each in some] == [tokens for tokens, _ in expected]
+        scores = [score for _, score in expected]
+        assert [each.score for each in some] == pytest.approx(scores, abs=2e-6, rel=1e-6)
 
 
 @pytest.mark.parametrize("ends", ENDS.values(), ids=ENDS)
 @pytest.mark.parametrize("beams", [1, 2, 3])
-def test_beams_are_those_of_a_search_without_cache_and_batches(
+def test_beams_are_those_of_a_search_without_cache_and_padding(
     beams: int, ends: tuple[int, ...]
 ) -> None:
     for seed, length_penalty in enumerate((1.0, 0.0, 2.0)):
@@ -113,14 +134,15 @@ def test_beams_are_those_of_a_search_without_cache_and_batches(
 def plain_search(
     model: GPT2LMHeadModel, prompt: list[int], params: BeamParams, ends: tuple[int, ...], most: int
 ) -> list[tuple[float, list[int]]]:
-    """Beam search in words of one syllable, to the last step whatever was found before."""
+    """Search to the last step whatever was found before."""
     running: list[tuple[float, list[int]]] = [(0.0, [])]
     finished: list[tuple[float, list[int]]] = []
     for step in range(1, most + 1):
+        every = next_logs(model, [prompt + tokens for _, tokens in running])
         longer = [
             (total + log, [*tokens, token])
-            for total, tokens in running
-            for token, log in enumerate(next_logs(model, prompt + tokens))
+            for (total, tokens), logs in zip(running, every, strict=True)
+            for token, log in enumerate(logs)
         ]
         longer.sort(key=lambda each: -each[0])
         going = [each for each in longer if each[1][-1] not in ends and step < most]
@@ -131,8 +153,9 @@ def plain_search(
 
 
 @torch.inference_mode()
-def next_logs(model: GPT2LMHeadModel, tokens: list[int]) -> list[float]:
-    logs: list[float] = model(torch.tensor([tokens])).logits[0, -1].log_softmax(0).tolist()
+def next_logs(model: GPT2LMHeadModel, sequences: list[list[int]]) -> list[list[float]]:
+    """The log-probabilities of the token after each sequence; all are of one length."""
+    logs: list[list[float]] = model(torch.tensor(sequences)).logits[:, -1].log_softmax(1).tolist()
     return logs
 
 
@@ -147,7 +170,7 @@ def test_probabilities_are_the_models_own(name: str, search: dict[str, Any]) -> 
     ):
         for each in some:
             logs = [
-                next_logs(model, prompt + each.tokens[:place])[token]
+                next_logs(model, [prompt + each.tokens[:place]])[0][token]
                 for place, token in enumerate(each.tokens)
             ]
             assert each.probabilities == pytest.approx([math.exp(log) for log in logs], rel=1e-4)
@@ -220,7 +243,7 @@ def test_tokens_are_drawn_as_often_as_they_are_likely() -> None:
     params = settings(sampling=sampling, max_new_tokens=1)
     (some,) = generate(model, [[5, 6]], params, (), 0)
     drawn = torch.bincount(torch.tensor([each.tokens[0] for each in some]), minlength=VOCABULARY)
-    expected = torch.tensor(next_logs(model, [5, 6])).exp()
+    expected = torch.tensor(next_logs(model, [[5, 6]])[0]).exp()
     assert (drawn / 4000 - expected).abs().max() < 0.03
 
 

@@ -9,10 +9,9 @@ from retune.core.errors import RetuneError
 from retune.tasks.language_model.score.rouge import (
     Rouge,
     distinct_n,
-    mean_rouge_n,
     ngram_hits,
     ngrams,
-    repetition_rate,
+    repeated,
     rouge_n,
 )
 from retune.tasks.language_model.score.rouge_words import rouge_score_words as words
@@ -56,13 +55,6 @@ def test_words_of_ascii_texts_are_those_of_rouge_score(text: str) -> None:
     assert marked == [*words(text), "é"]
 
 
-def test_means_are_of_pairs() -> None:
-    pairs = [("ab", "ab"), ("ab", "cd"), ("ab", "bc")]
-    assert mean_rouge_n(pairs, 1) == Rouge(*[pytest.approx(0.5)] * 3)
-    with pytest.raises(RetuneError, match="no pair to take ROUGE of"):
-        mean_rouge_n([], 1)
-
-
 @pytest.mark.parametrize(
     ("reference", "prediction", "longest", "hits"),
     [
@@ -84,7 +76,7 @@ def test_without_repetition_hits_are_recall(reference: list, prediction: list) -
 
 
 @pytest.mark.parametrize(
-    ("several", "n", "distinct", "repeated"),
+    ("several", "n", "distinct", "share"),
     [
         (["aaaa"], 1, 1 / 4, 3 / 4),
         (["abab", "ab"], 2, 2 / 4, 1 / 4),
@@ -94,16 +86,19 @@ def test_without_repetition_hits_are_recall(reference: list, prediction: list) -
     ],
 )
 def test_distinct_and_repeated_ngrams(
-    several: list[str], n: int, distinct: float, repeated: float
+    several: list[str], n: int, distinct: float, share: float
 ) -> None:
     assert distinct_n(several, n) == pytest.approx(distinct)
-    assert repetition_rate(several, n) == pytest.approx(repeated)
+    counts = [repeated(text, n) for text in several]
+    times, total = (sum(column) for column in zip((0, 0), *counts, strict=True))
+    assert (times / total if total else 0.0) == pytest.approx(share)
 
 
 @given(texts, orders)
 def test_of_one_text_every_ngram_is_new_or_repeated(text: list, n: int) -> None:
-    whole = 1 if len(text) >= n else 0
-    assert distinct_n([text], n) + repetition_rate([text], n) == pytest.approx(whole)
+    times, total = repeated(text, n)
+    assert total == max(0, len(text) - n + 1)
+    assert distinct_n([text], n) * total + times == pytest.approx(total)
 
 
 def test_ngrams_of_no_token_are_refused() -> None:

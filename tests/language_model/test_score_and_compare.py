@@ -25,7 +25,7 @@ from retune.tasks.language_model.outputs.records import (
     read_continuations,
     read_likelihoods,
 )
-from retune.tasks.language_model.score.rouge import distinct_n, mean_rouge_n, repetition_rate
+from retune.tasks.language_model.score.rouge import Rouge, distinct_n, repeated, rouge_n
 from retune.tasks.language_model.score.rouge_words import rouge_score_words as words
 from retune.tasks.language_model.score.score import (
     ScoreParams,
@@ -133,6 +133,11 @@ def hits_by_hand(reference: list[int], prediction: list[int]) -> float:
     return found / total
 
 
+def rate(texts: list[list[int]], n: int) -> float:
+    times, total = (sum(column) for column in zip(*(repeated(t, n) for t in texts), strict=True))
+    return times / total
+
+
 def test_scores_are_those_of_their_definitions(tmp_path: Path) -> None:
     features = write_features(tmp_path / "f")
     told = score(features, write_said(tmp_path / "g", GOOD), tmp_path / "m.json", PARAMS)
@@ -140,16 +145,18 @@ def test_scores_are_those_of_their_definitions(tmp_path: Path) -> None:
     by_words = [(words(text), words(row[0])) for (text, _), row in zip(SECONDS, GOOD, strict=True)]
     first = [(tokens, row[1][:4]) for (_, tokens), row in zip(SECONDS, GOOD, strict=True)]
     for row in values["rouge"]:
-        expected = mean_rouge_n({"words": by_words, "tokens": first}[row["over"]], row["n"])
+        pairs = {"words": by_words, "tokens": first}[row["over"]]
+        every = zip(*(rouge_n(*pair, row["n"]) for pair in pairs), strict=True)
+        expected = Rouge(*(sum(figures) / len(pairs) for figures in every))
         assert [row[kind] for kind in expected._fields] == pytest.approx(list(expected))
     assert [(row["over"], row["n"]) for row in values["rouge"]] == [
         (over, n) for over in ("words", "tokens") for n in (1, 2, 3)
     ]
     assert [values[f"rouge_{n}_f1"] for n in (1, 2, 3)] == [r["f1"] for r in values["rouge"][:3]]
     assert values["ngram_hits"] == pytest.approx(sum(hits_by_hand(*each) for each in first) / 3)
-    every = [row[1] for row in GOOD]
+    said = [row[1] for row in GOOD]
     assert [(r["n"], r["distinct"], r["repetition"]) for r in values["diversity"]] == [
-        (n, distinct_n(every, n), pytest.approx(repetition_rate(every, n))) for n in (1, 2, 3)
+        (n, distinct_n(said, n), pytest.approx(rate(said, n))) for n in (1, 2, 3)
     ]
     assert values["repetition_3"] == values["diversity"][2]["repetition"]
     assert values["tokens"] == pytest.approx(11 / 3)

@@ -11,13 +11,12 @@ from hypothesis import strategies as st
 from retune.core.errors import RetuneError
 from retune.core.params import Params
 from retune.tasks.qa.questions.examples import Answer, Example, write_examples
-from retune.tasks.qa.score.normalizers import NORMALIZERS, characters, plain
+from retune.tasks.qa.score.normalizers import NORMALIZERS, characters, plain, squad
 from retune.tasks.qa.score.score import (
     ScoreParams,
     best_scores,
     evaluate_answers,
     groups,
-    normalize_answer,
     score,
 )
 
@@ -60,7 +59,7 @@ def reference_v2(prediction, references):
 
 @given(texts)
 def test_normalizing_follows_the_definition(text):
-    assert normalize_answer(text) == " ".join(reference_tokens(text))
+    assert squad(text) == reference_tokens(text)
 
 
 @given(texts, st.lists(texts, max_size=3))
@@ -164,7 +163,7 @@ def test_ids_that_do_not_fit_are_listed(predictions, message):
 
 
 def test_duplicate_ids_are_refused():
-    with pytest.raises(RetuneError, match="ids that stand twice in the data: 1;"):
+    with pytest.raises(RetuneError, match="ids that appear twice in the data: 1;"):
         evaluate_answers([("1", ["a"]), ("1", ["b"])], {"1": "a"}, squad_v2=False)
 
 

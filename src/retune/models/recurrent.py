@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from retune.core.errors import RetuneError
+
 
 class LSTM(nn.LSTM):
     """`torch.nn.LSTM` over right-padded rows; bfloat16 only if the kernels have it.
@@ -38,6 +40,12 @@ class BidirectionalLSTM(nn.Module):
         reversed_vectors = vectors.gather(1, order.expand_as(vectors))
         ahead, back = self.ahead.states(vectors), self.back.states(reversed_vectors)
         return torch.cat([ahead, back.gather(1, order.expand_as(back))], dim=-1)
+
+
+def require_right_padding(attention_mask: Tensor, what: str) -> None:
+    """Raise an error if a row of the mask (B, T) is padded on the left."""
+    if (attention_mask[:, 1:] > attention_mask[:, :-1]).any():
+        raise RetuneError(f"{what} is padded on the left; set padding_side to right")
 
 
 def _emulated(vectors: Tensor) -> bool:

@@ -120,7 +120,7 @@ def warnings(
     found = gaps(variants, headings)
     sentences = [
         f"{headings[gap.key]} of {gap.better} over {gap.worse} is below seed noise: "
-        f"{_interval(gap, digits)} (95 %, {gap.seeds} seeds); other seeds may turn it round"
+        f"{_interval(gap, digits)} (95 %, {gap.seeds} seeds); other seeds may reverse it"
         for gap in found
         if gap.verdict == "below"
     ]

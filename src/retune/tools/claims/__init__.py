@@ -1,5 +1,4 @@
 """Claims: the evidence for every number in the documents.
 
-`ledger` reads `claims.yaml` and compares it with the metrics; `stated` looks for the numbers
-in the documents; `tables` writes the ledger down for readers.
+`ledger` reads `claims.yaml` and compares it with the metrics; `tables` writes it down for readers.
 """

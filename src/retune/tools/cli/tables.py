@@ -15,7 +15,7 @@ from retune.tools.project.workspace import inside_pipeline, sister_place
 if TYPE_CHECKING:
     from retune.stats.seed_spread import Variant
     from retune.tools.experiments.listing import Ref
-    from retune.tools.report.experiments import Result
+    from retune.tools.report.sister_experiments import Result
 
 
 @command(RESULTS, "retune table --experiments --json")
@@ -76,28 +76,28 @@ def _print_sister(
     listed: bool,
     as_json: bool,
 ) -> int:
-    from retune.tools.experiments.listing import finished, unfinished
-    from retune.tools.report.experiments import as_data, print_experiments
+    from retune.tools.experiments.listing import experiments
     from retune.tools.report.headline import print_results
+    from retune.tools.report.sister_experiments import as_data, print_experiments
 
     if not listed:
         print_results(top, folder, as_json=as_json)
         return 1
-    states = {name: state for name, state in unfinished().items() if not names or name in names}
-    refs = finished(names, all_commits=all_commits, others=states)
+    refs = experiments(names, all_commits=all_commits)
+    states = {ref.name: ref.state for ref in refs if ref.state}
     results = _results(top, folder, refs)
     if as_json:
         print_json(as_data(results, states))
     else:
         print_experiments(results, states)
-    return len(refs) + len(states)
+    return len(refs)
 
 
 def _results(top: Path, folder: Path, refs: "Sequence[Ref]") -> "list[Result]":
-    """Return the figures of finished experiments; print a note about those without any."""
-    from retune.tools.report.experiments import read_results
+    """Return the figures of the finished experiments; print a note about those without any."""
+    from retune.tools.report.sister_experiments import read_results
 
-    results, notes = read_results(top, folder, refs)
+    results, notes = read_results(top, folder, [ref for ref in refs if ref.state is None])
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
     return results
@@ -115,34 +115,36 @@ def _print_seeds(names: Sequence[str], *, all_commits: bool, as_json: bool) -> i
 def folded(names: Sequence[str] = (), *, all_commits: bool = False) -> "list[Variant]":
     """Return the finished experiments, merged where they differ only by seed."""
     from retune.core.params import parameters
-    from retune.tools.experiments import folding
     from retune.tools.experiments.grid import seed_of
-    from retune.tools.experiments.listing import DONE, finished, shown_experiments
-    from retune.tools.report.experiments import fold_seeds
+    from retune.tools.experiments.listing import experiments, read_row
+    from retune.tools.experiments.seed_groups import fold
+    from retune.tools.report.sister_experiments import fold_seeds
 
+    params = Path("params.yaml")
+    seed_param = seed_of(params)
+    refs = experiments(names, all_commits=all_commits)
     if place := sister_place():
-        seed_param = seed_of(Path("params.yaml"))
-        results = _results(*place, finished(names, all_commits=all_commits))
-        return fold_seeds(results, seed_param)
-    shown = shown_experiments(names, all_commits=all_commits)
-    names_of_params = [*parameters(Path("params.yaml"))]
-    return folding.fold([row for row in shown if row.get("State") in DONE], names_of_params)
+        return fold_seeds(_results(*place, refs), seed_param)
+    rows = [read_row(ref) for ref in refs if ref.state is None]
+    return fold(rows, [*parameters(params)], seed_param=seed_param)
 
 
 def print_spread(variants: "Sequence[Variant]", asked: int | None = None) -> None:
     """Print the spread that `folded` returns; `asked` is the number of seeds to expect."""
-    from retune.tools.experiments import folding
-    from retune.tools.report.experiments import print_seeds
+    from retune.tools.experiments.seed_groups import report
+    from retune.tools.report.sister_experiments import compared
 
-    (print_seeds if sister_place() else folding.report)(variants, asked)
+    report(variants, asked, figures=compared() if sister_place() else None)
 
 
 def spread_as_json(variants: "Sequence[Variant]") -> dict[str, Any]:
     """Return the spread that `folded` returns, for JSON."""
-    from retune.tools.experiments import folding
-    from retune.tools.report.experiments import seeds_as_data
+    from retune.tools.experiments.seed_groups import as_json
+    from retune.tools.report.sister_experiments import VARIANT, compared
 
-    return (seeds_as_data if sister_place() else folding.as_json)(variants)
+    if sister_place():
+        return as_json(variants, label=VARIANT, figures=compared())
+    return as_json(variants)
 
 
 def print_json(value: object) -> None:

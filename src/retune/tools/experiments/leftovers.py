@@ -1,7 +1,7 @@
 """Remains of experiments whose process was killed.
 
-`dvc exp run --temp` writes down no process, so that DVC shows a killed experiment as running for
-ever, first of all and with the baseline's figures, and `dvc exp remove` does not find it.
+`dvc exp run --temp` records no process. So DVC shows a killed experiment as running for ever, with
+the baseline's figures and above all others, and `dvc exp remove` does not find it.
 """
 
 import json
@@ -39,6 +39,15 @@ def killed(project: Path, name: str | None = None) -> list[Leftover]:
         if name in {None, leftover.name}
         and not any(cwd.is_relative_to(leftover.copy) for cwd, _ in processes)
     ]
+
+
+def may_be_unfinished(project: Path) -> bool:
+    """Return whether DVC keeps a queue, or a copy or record of an experiment that runs."""
+    folder = project / ".dvc/tmp/exps"
+    places = ("celery", "run/workspace", "standalone/tmp*")
+    return not (project / ".dvc").is_dir() or any(
+        path for place in places for path in folder.glob(place)
+    )
 
 
 def remove_killed(project: Path, name: str, seconds: float = 20.0) -> None:

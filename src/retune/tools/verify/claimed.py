@@ -1,9 +1,9 @@
-"""Verify single claims: score stored predictions and train small models again."""
+"""Verify single claims: run the stages that only score again, and train small models again."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from tqdm import tqdm
@@ -12,12 +12,15 @@ from retune.core.errors import RetuneError
 from retune.tasks.task import main_task
 from retune.tools.claims.ledger import Bench, Claim, MeasuredOnce, Reproduced
 from retune.tools.claims.tables import last_word
+from retune.tools.project.graph import entries, joined, read_stages
+from retune.tools.project.locks import VERSIONS
 from retune.tools.project.yaml_editor import set_values
-from retune.tools.verify.clones import checkout, clean_clone, repro
+from retune.tools.verify.clones import checkout, clean_clone, repro, run_again
 from retune.tools.verify.compare import Comparison, Run, chosen_rule, compare, read_run, verdict_on
 
-_RAW, _PREDICTIONS, _SCORES = "data/qa/raw", "data/qa/predictions", "metrics/qa.json"
 NOT_RUN = "not run"
+#: Stages by their name in dvc.lock.
+Stages = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -45,9 +48,8 @@ def verify_claims(root: Path, claims: Mapping[str, Claim], logs: Path) -> Iterat
     bar = tqdm(total=len(claims), desc="verify", unit=" claims")
     with bar:
         for name, claim in reproduced.items():
-            if _SCORES in claim.sources and not claim.changes:
-                bar.set_postfix_str(f"{name}: score")
-                yield _scored_again(root, name, claim)
+            bar.set_postfix_str(f"{name}: score")
+            yield from _scored_again(root, name, claim)
         trained = {name: claim for name, claim in reproduced.items() if claim.retrain}
         if trained:
             yield from _trained_again(root, trained, logs, bar)
@@ -57,26 +59,55 @@ def verify_claims(root: Path, claims: Mapping[str, Claim], logs: Path) -> Iterat
                 bar.update()
 
 
-def _scored_again(root: Path, name: str, claim: Reproduced) -> Outcome:
-    """Score the stored predictions and compare the metrics file byte for byte."""
-    from retune.core.params import Params
-    from retune.tasks.qa.score.score import ScoreParams, score
+def scored_files(stages: Stages, claim: Reproduced) -> dict[str, list[str]]:
+    """Return the files of a claim that come from stages which only score, by stage.
 
-    began = time.monotonic()
-    with clean_clone(root, own_cache=False) as clone:
-        if not checkout(clone, [_RAW, _PREDICTIONS]):
-            detail = "the predictions are not in DVC's cache; `dvc repro` makes them"
-            return Outcome(name, claim.kind, "scored again", NOT_RUN, detail)
-        with Params(clone / "params.yaml") as params:
-            settings = params.section("qa.score", ScoreParams)
-            squad_v2 = params.section("qa.squad_v2", bool)
-        made = clone.parent / "scores.json"
-        detail = score(clone / _RAW, clone / _PREDICTIONS, made, settings, squad_v2=squad_v2)
-        same = made.read_bytes() == (clone / _SCORES).read_bytes()
-    verdict = "same" if same else "differs"
-    return Outcome(
-        name, claim.kind, "scored again", verdict, detail, round(time.monotonic() - began, 1)
-    )
+    Such a stage trains and runs no model: git keeps its outputs, and it lists no torch.
+    """
+    folder = PurePosixPath(claim.pipeline or "")
+    found = {}
+    for name, stage in stages.items():
+        outputs = dict(_outputs(stage))
+        files = [joined(folder, path) for path in outputs]
+        in_git = all(style.get("cache") is False for style in outputs.values())
+        if in_git and "torch" not in _libraries(stage):
+            found[name] = [file for file in files if file in claim.sources]
+    return {name: files for name, files in found.items() if files}
+
+
+def _outputs(stage: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    return [entry for kind in ("outs", "metrics", "plots") for entry in entries(stage.get(kind))]
+
+
+def _libraries(stage: Mapping[str, Any]) -> set[str]:
+    files = [entry for entry in stage.get("params", ()) if isinstance(entry, dict)]
+    return {name for entry in files for name in entry.get(VERSIONS) or ()}
+
+
+def _scored_again(root: Path, name: str, claim: Reproduced) -> Iterator[Outcome]:
+    """Run stages that only score on stored outputs of others; compare the files byte for byte."""
+    folder = claim.pipeline or ""
+    stages = {} if claim.changes else read_stages(root / folder)
+    if not (scored := scored_files(stages, claim)):
+        return
+    began, verdict = time.monotonic(), NOT_RUN
+    detail = "the predictions are not in DVC's cache; `dvc repro` makes them"
+    with clean_clone(root, sharing=folder) as clone:
+        if checkout(clone / folder, _stored_inputs(stages, scored)):
+            files = [clone / file for files in scored.values() for file in files]
+            committed = [file.read_bytes() for file in files]
+            detail = run_again(clone / folder, scored).partition("\n")[0]
+            detail += f"; {len(scored)} stages" if len(scored) > 1 else ""
+            verdict = "same" if committed == [file.read_bytes() for file in files] else "differs"
+    seconds = round(time.monotonic() - began, 1)
+    yield Outcome(name, claim.kind, "scored again", verdict, detail, seconds)
+
+
+def _stored_inputs(stages: Stages, names: Iterable[str]) -> list[str]:
+    """Return the outputs in DVC's cache that these stages read, alone or with their folder."""
+    cached = [p for s in stages.values() for p, style in _outputs(s) if style.get("cache", True)]
+    deps = [dep for name in names for dep, _ in entries(stages[name].get("deps"))]
+    return [path for path in cached if any(PurePosixPath(path).is_relative_to(d) for d in deps)]
 
 
 def _trained_again(
@@ -110,7 +141,7 @@ def _judged(
     )
     if not claim.changes:
         whole = compare(committed, reproduced, claim.tolerance)
-        verdict, detail = _worse(verdict, whole), detail or _differing(whole)
+        verdict, detail = verdict if whole.agrees else "differs", detail or _differing(whole)
     figures = ", ".join(f"{key} {found.get(key):,.6g}" for key in values if key in found)
     text = f"{detail or figures}; {rule}: {reason}"
     return Outcome(name, claim.kind, "trained again", verdict, text, round(seconds, 1))
@@ -126,10 +157,6 @@ def _headline(run: Run) -> dict[str, Any]:
     }
 
 
-def _worse(verdict: str, whole: Comparison) -> str:
-    return verdict if whole.agrees else "differs"
-
-
 def _differing(whole: Comparison) -> str:
     return "; ".join(
         f"{row.stage}: {row.artefact} {row.detail}"
@@ -142,7 +169,7 @@ def _how(claim: Claim) -> str:
     """Describe the origin of a claim that is not run again."""
     match claim:
         case Bench():
-            return f"a matter of the machine: {claim.command}"
+            return f"depends on the machine: {claim.command}"
         case MeasuredOnce():
             return f"{claim.date}, {claim.machine}: {claim.command}"
         case Reproduced():

@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -37,26 +37,26 @@ def require_committed(root: Path) -> None:
     status = git(root, "status", "--porcelain", "--untracked-files=no")
     if changed := [line[2:].strip() for line in status.splitlines()]:
         raise RetuneError(
-            f"changed since the last commit: {listed(changed)}; what is verified is the last "
-            "commit, so commit or stash them first (--here compares the last run as it stands)"
+            f"changed since the last commit, which this command verifies: {listed(changed)}; "
+            "commit or stash them first, or compare the last run by --here"
         )
 
 
 @contextmanager
-def clean_clone(root: Path, *, own_cache: bool = True) -> Iterator[Path]:
+def clean_clone(root: Path, sharing: str | None = None) -> Iterator[Path]:
     """Yield a temporary clone of the last commit.
 
-    Its DVC cache is empty (and so is what DVC remembers of files elsewhere), or, without
-    `own_cache`, that of `root`.
+    Its DVC cache is empty, and so is what DVC remembers of files elsewhere. With `sharing`, the
+    DVC project in that folder has the cache that it has in `root`.
     """
-    cache = "cache" if own_cache else dvc(root, "cache", "dir", env=_environment(root))
+    cache = "cache" if sharing is None else _cache(root / sharing)
     with TemporaryDirectory(prefix="retune-verify-") as top:
         clone = Path(top).resolve() / "clone"
         git(root, "clone", "--quiet", "--local", "--no-checkout", str(root), str(clone))
         git(clone, "checkout", "--quiet", "--detach", commit_of(root))
-        local = clone / ".dvc" / "config.local"
+        local = clone / (sharing or "") / ".dvc" / "config.local"
         local.write_text(f"[cache]\n    dir = {cache}\n", encoding="utf-8")
-        if own_cache:
+        if sharing is None:
             _bring_data(root, clone)
         yield clone
 
@@ -64,10 +64,10 @@ def clean_clone(root: Path, *, own_cache: bool = True) -> Iterator[Path]:
 def repro(clone: Path, log: Path, bar: "tqdm[Any]", *, force: bool = True) -> float:
     """Run `dvc repro` with its output in `log`; return the seconds that it took.
 
-    Nothing is taken from DVC's cache of runs. `force` runs stages that have nothing to do, too.
+    DVC's cache of runs is not used. With `force`, up-to-date stages run, too.
 
     Raises:
-        RetuneError: with the last lines of the log, where a stage fails.
+        RetuneError: a stage fails; the message has the last lines of the log.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     options = ["--no-run-cache", *(["--force"] if force else [])]
@@ -83,29 +83,43 @@ def repro(clone: Path, log: Path, bar: "tqdm[Any]", *, force: bool = True) -> fl
                 file.write(line)
                 if running := _RUNNING.match(line):
                     bar.set_postfix_str(running[1])
-        finally:  # also where the user interrupts, who interrupts DVC, too
+        finally:  # Ctrl-C also reaches DVC: wait for its end
             code = process.wait()
     if code:
         raise RetuneError(f"`dvc repro` failed in a clean clone; see {log}:\n{last_lines(log)}")
     return time.monotonic() - began
 
 
-def checkout(clone: Path, paths: Sequence[str]) -> bool:
-    """Check outputs out of the cache; return whether all were there."""
-    done = subprocess.run(
-        [*DVC, "checkout", "--quiet", *paths],
-        cwd=clone, env=_environment(clone), capture_output=True, check=False,
+def run_again(folder: Path, stages: Iterable[str]) -> str:
+    """Run only these stages of the DVC project in `folder`; return what they print.
+
+    Raises:
+        RetuneError: one of them fails.
+    """
+    options = ("--quiet", "--single-item", "--force", "--no-run-cache")
+    return dvc(folder, "repro", *options, *stages, env=_environment(folder))
+
+
+def checkout(folder: Path, paths: Sequence[str]) -> bool:
+    """Check out what the cache has of a DVC project; return whether `paths` are there."""
+    # Without targets, because DVC takes seconds for each one; it fails if any output is missing.
+    subprocess.run(
+        [*DVC, "checkout", "--quiet"],
+        cwd=folder, env=_environment(folder), capture_output=True, check=False,
     )  # fmt: skip
-    return done.returncode == 0 and all((clone / path).exists() for path in paths)
+    return all((folder / path).exists() for path in paths)
 
 
 def _bring_data(root: Path, clone: Path) -> None:
     """Copy the data that `dvc add` tracks from the project's cache."""
     if added := git(clone, "ls-files", "*.dvc").splitlines():
         env = _environment(clone)
-        cache = dvc(root, "cache", "dir", env=_environment(root))
-        dvc(clone, "remote", "add", "--local", "verified", cache, env=env)
+        dvc(clone, "remote", "add", "--local", "verified", _cache(root), env=env)
         dvc(clone, "pull", "--quiet", "--remote", "verified", *added, env=env)
+
+
+def _cache(folder: Path) -> str:
+    return dvc(folder, "cache", "dir", env=_environment(folder))
 
 
 def _environment(folder: Path) -> dict[str, str]:

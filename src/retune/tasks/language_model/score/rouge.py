@@ -39,18 +39,6 @@ def rouge_n(reference: Sequence[Hashable], prediction: Sequence[Hashable], n: in
     return Rouge(precision, recall, _share(2 * precision * recall, precision + recall))
 
 
-def mean_rouge_n(pairs: Iterable[tuple[Sequence[Hashable], Sequence[Hashable]]], n: int) -> Rouge:
-    """Each figure's mean over pairs of a reference and a prediction.
-
-    Raises:
-        RetuneError: there are no pairs.
-    """
-    every = [rouge_n(reference, prediction, n) for reference, prediction in pairs]
-    if not every:
-        raise RetuneError("no pair to take ROUGE of; give one or more")
-    return Rouge(*(sum(figures) / len(every) for figures in zip(*every, strict=True)))
-
-
 def ngram_hits(
     reference: Sequence[Hashable], prediction: Sequence[Hashable], longest: int
 ) -> float:
@@ -72,11 +60,10 @@ def distinct_n(texts: Iterable[Sequence[Hashable]], n: int) -> float:
     return _share(len(counts), counts.total())
 
 
-def repetition_rate(texts: Iterable[Sequence[Hashable]], n: int) -> float:
-    """The share of n-grams that repeat one of their own text (Welleck et al. 2020, pooled)."""
-    counts = [ngrams(text, n) for text in texts]
-    total = sum(each.total() for each in counts)
-    return _share(total - sum(map(len, counts)), total)
+def repeated(text: Sequence[Hashable], n: int) -> tuple[int, int]:
+    """Count the n-grams that repeat one of their text (Welleck et al. 2020), and all of them."""
+    counts = ngrams(text, n)
+    return counts.total() - len(counts), counts.total()
 
 
 def _share(part: float, whole: float) -> float:

@@ -21,7 +21,7 @@ from retune.tasks.language_model.outputs.records import (
     read_continuations,
     read_pairs,
 )
-from retune.tasks.language_model.score.rouge import distinct_n, ngram_hits, ngrams, rouge_n
+from retune.tasks.language_model.score.rouge import distinct_n, ngram_hits, repeated, rouge_n
 from retune.tasks.language_model.score.rouge_words import TOKENIZERS, WordTokenizer
 
 
@@ -114,7 +114,7 @@ def shares(pair: ReferencePair, generation: GeneratedText, params: ScoreParams) 
     hits = ngram_hits(pair.continuation_tokens, first, params.longest_ngram)
     return found | {
         "ngram_hits": Share(hits, 1),
-        **{f"repetition_{n}": _repeated(generation.tokens, n) for n in params.orders},
+        **{f"repetition_{n}": Share(*repeated(generation.tokens, n)) for n in params.orders},
         "tokens": Share(len(generation.tokens), 1),
         "ended": Share(generation.ended, 1),
         "mean_log_probability": Share(*generation.likelihood),
@@ -175,12 +175,6 @@ def _rouge_shares(
         for kind, value in rouge_n(reference, candidate, n)._asdict().items():
             found[f"{prefix}rouge_{n}_{kind}"] = Share(value, 1)
     return found
-
-
-def _repeated(tokens: Sequence[int], n: int) -> Share:
-    """Repeated n-grams among all n-grams of a text."""
-    counts = ngrams(tokens, n)
-    return Share(counts.total() - len(counts), counts.total())
 
 
 def _rouge_figures(figures: Mapping[str, float], name: str) -> dict[str, Any]:

@@ -7,9 +7,8 @@ from torch import Tensor, nn
 from transformers import AutoModelForQuestionAnswering, PretrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import QuestionAnsweringModelOutput
 
-from retune.core.errors import RetuneError
 from retune.core.params import STRICT, Positive
-from retune.models.recurrent import LSTM
+from retune.models.recurrent import LSTM, require_right_padding
 from retune.models.registration import registered
 
 
@@ -56,17 +55,16 @@ class LstmForQuestionAnswering(PreTrainedModel):
         Raises:
             RetuneError: a window is padded on the left.
         """
-        if (attention_mask[:, 1:] > attention_mask[:, :-1]).any():
-            raise RetuneError("lstm: a window is padded on the left; set padding_side to right")
+        require_right_padding(attention_mask, "lstm: a window")
         states = self.lstm.states(self.embedding(input_ids))
         start, end = self.output(states).unbind(dim=-1)
         return QuestionAnsweringModelOutput(start_logits=start, end_logits=end)
 
 
 def build(
-    params: Params, checkpoint: Path, vocabulary_size: int, pad_token_id: int
+    params: Params, pretrained: Path, vocabulary_size: int, pad_token_id: int
 ) -> PreTrainedModel:
-    """A fresh model for the tokenizer's vocabulary; the checkpoint is not used."""
+    """Build a fresh model for the tokenizer's vocabulary; `pretrained` is not used."""
     config = LstmConfig(
         vocab_size=vocabulary_size,
         pad_token_id=pad_token_id,

@@ -22,7 +22,7 @@ from retune.tasks.qa.postprocess.logits import read_parts
 from retune.tasks.qa.postprocess.spans import Candidates, Floats, chunks, find_spans, probabilities
 from retune.tasks.qa.questions.examples import Passage, read_passages
 from retune.tasks.qa.windows.answer_lengths import note_long_answers
-from retune.tasks.qa.windows.characters import whole_characters
+from retune.tasks.qa.windows.token_offsets import whole_characters
 from retune.tasks.qa.windows.windows import Windows, changes
 
 

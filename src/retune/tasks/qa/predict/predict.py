@@ -40,7 +40,7 @@ class PredictParams:
 
 def predict(features: Path, model: "PreTrainedModel", logits: Path, params: PredictParams) -> str:
     """Write the logits of the validation windows in `features` to the folder `logits`."""
-    from retune.models.checkpoints import load_tokenizer
+    from retune.models.pretrained_files import load_tokenizer
 
     on_best_device(model)
     path = features / "validation.arrow"

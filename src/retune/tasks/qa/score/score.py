@@ -22,7 +22,7 @@ from retune.core.errors import RetuneError, excerpt, listed
 from retune.core.files import read_json, write_json
 from retune.core.params import STRICT
 from retune.tasks.qa.questions.examples import read_examples
-from retune.tasks.qa.score.normalizers import NORMALIZERS, squad
+from retune.tasks.qa.score.normalizers import NORMALIZERS
 
 Normalizer = Literal["squad", "plain", "characters"]
 Gold = Sequence[tuple[str, Sequence[str]]]
@@ -97,7 +97,7 @@ def _read_predictions(path: Path) -> dict[str, str]:
     pairs = json.loads(path.read_bytes(), object_pairs_hook=list)
     if len(pairs) > len(value):
         twice = [id_ for id_, count in Counter(id_ for id_, _ in pairs).items() if count > 1]
-        raise RetuneError(f"{path}: ids that stand twice: {listed(twice)}; give each one answer")
+        raise RetuneError(f"{path}: ids that appear twice: {listed(twice)}; give each one answer")
     return value
 
 
@@ -175,11 +175,6 @@ def best_of(
     )
 
 
-def normalize_answer(text: str) -> str:
-    """`text` by the rules of the SQuAD scripts."""
-    return " ".join(squad(text))
-
-
 def exact_match(prediction: Sequence[str], reference: Sequence[str]) -> bool:
     """Whether the tokens of a normaliser are the same."""
     return prediction == reference
@@ -211,7 +206,7 @@ def _require_ids(ids: Sequence[str], predictions: Mapping[str, object]) -> None:
         raise RetuneError("there is no question to score; check qa.download.validation_limit")
     known = set(ids)
     problems = {
-        "ids that stand twice in the data": [i for i, n in Counter(ids).items() if n > 1],
+        "ids that appear twice in the data": [i for i, n in Counter(ids).items() if n > 1],
         "questions without a prediction": [i for i in ids if i not in predictions],
         "predictions without a question": [str(i) for i in predictions if i not in known],
         "predictions that are not text": [

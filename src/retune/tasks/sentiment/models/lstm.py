@@ -10,11 +10,10 @@ from torch import Tensor, nn
 from transformers import AutoModelForSequenceClassification, PretrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
-from retune.core.errors import RetuneError
 from retune.core.params import STRICT, Positive
 from retune.models.encoders import fill, initial_embeddings
 from retune.models.pooling import masked_mean
-from retune.models.recurrent import BidirectionalLSTM
+from retune.models.recurrent import BidirectionalLSTM, require_right_padding
 from retune.models.registration import registered
 from retune.tasks.sentiment.models import NAMED_LABELS
 from retune.tasks.sentiment.models._embeddings import EmbeddingParams
@@ -25,10 +24,10 @@ Pooling = Literal["mean", "last"]
 
 @dataclass(frozen=True, config=STRICT)
 class Params(EmbeddingParams):
-    """Section `sentiment.models.lstm`; of the embeddings, see `EmbeddingParams`.
+    """Section `sentiment.models.lstm`; for the embeddings, see `EmbeddingParams`.
 
     `hidden_size` is one direction's. `pooling`: the mean of all states, or the last of each
-    direction. `dropout` is that of embeddings and of the pooled states.
+    direction. `dropout` applies to the embeddings and the pooled states.
     """
 
     hidden_size: Positive
@@ -75,15 +74,14 @@ class LstmForSequenceClassification(PreTrainedModel):
         Raises:
             RetuneError: a text is padded on the left.
         """
-        if (attention_mask[:, 1:] > attention_mask[:, :-1]).any():
-            raise RetuneError("lstm: a text is padded on the left; set padding_side to right")
+        require_right_padding(attention_mask, "lstm: a text")
         lengths = attention_mask.sum(dim=1)
         states = self.lstm(self.dropout(self.embedding(input_ids)), lengths)
         pooled = self.dropout(self._pooled(states, attention_mask, lengths))
         return SequenceClassifierOutput(logits=self.output(pooled))
 
     def _pooled(self, states: Tensor, mask: Tensor, lengths: Tensor) -> Tensor:
-        """Of the states (B, T, 2H) of both directions, one (B, 2H) for each text."""
+        """Pool the states (B, T, 2H) of both directions to one (B, 2H) for each text."""
         if self.config.pooling == "mean":
             return masked_mean(states, mask)
         ahead, back = states.chunk(2, dim=-1)
@@ -93,10 +91,10 @@ class LstmForSequenceClassification(PreTrainedModel):
 
 
 def build(
-    params: Params, checkpoint: Path, vocabulary_size: int, pad_token_id: int
+    params: Params, pretrained: Path, vocabulary_size: int, pad_token_id: int
 ) -> PreTrainedModel:
-    """A fresh model, its embeddings the checkpoint's where params say so."""
-    words = initial_embeddings(checkpoint, vocabulary_size, pretrained=params.pretrained_embeddings)
+    """Build a fresh model, with pretrained embeddings if params say so."""
+    words = initial_embeddings(pretrained, vocabulary_size, wanted=params.pretrained_embeddings)
     rows, size = (vocabulary_size, params.embedding_size) if words is None else words.shape
     config = LstmConfig(
         vocab_size=rows,

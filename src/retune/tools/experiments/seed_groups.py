@@ -9,7 +9,7 @@ from retune.core.errors import RetuneError
 from retune.stats.seed_spread import Variant, gaps, spread, warnings
 from retune.tables.terminal_tables import print_table, print_wrapped
 from retune.tasks.task import Figure, main_task
-from retune.tools.experiments.experiments import MODEL, RANKING, SEED
+from retune.tools.experiments.experiments import MODEL, RANKING
 from retune.tools.experiments.table import APART
 
 MOST = 10  # warnings that are printed
@@ -34,14 +34,14 @@ def fold(
     shown: Sequence[Mapping[str, Any]],
     params: Sequence[str],
     *,
-    seed_param: str = SEED,
+    seed_param: str,
     label: str = MODEL,
     figures: Figures | None = None,
 ) -> list[Variant]:
     """Group runs that differ only in their seed; return the variants, best first.
 
     Args:
-        shown: experiments as DVC shows them, with metrics and params in columns.
+        shown: name, validation data, params and figures of each experiment.
         params: dotted names of all parameters.
         seed_param: the one of them that is the seed.
         label: the column with the model's name.
@@ -57,7 +57,7 @@ def fold(
         seed = int(row[seed_param])
         if seed in runs:
             raise RetuneError(
-                f"experiments {runs[seed]['Experiment']} and {row['Experiment']} are the same, "
+                f"experiments {runs[seed]['name']} and {row['name']} are the same, "
                 f"with seed {seed}: one run must not count twice; name only one of them"
             )
         runs[seed] = row
@@ -72,7 +72,7 @@ def _variant(runs: Mapping[int, Mapping[str, Any]], label: str, figures: Sequenc
         for key in figures:
             if row.get(key) is not None:
                 values.setdefault(key, {})[seed] = row[key]
-    names = sorted(_stem(row["Experiment"], seed) for seed, row in runs.items())
+    names = sorted(_stem(row["name"], seed) for seed, row in runs.items())
     one = next(iter(runs.values()))
     return Variant(min(names, key=len), str(one[label]), values, str(one.get("data", "")))
 

@@ -16,8 +16,8 @@ from retune.core.params import parameters
 from retune.stats.seed_spread import Variant
 from retune.tables.terminal_tables import print_table, print_wrapped
 from retune.tasks.task import Figure, figures, tasks
-from retune.tools.experiments.folding import as_json, fold, report
 from retune.tools.experiments.listing import Ref
+from retune.tools.experiments.seed_groups import fold
 from retune.tools.experiments.table import APART
 from retune.tools.project.commands import git
 from retune.tools.project.graph import read_pipeline
@@ -34,7 +34,7 @@ from retune.tools.report.results import (
 from retune.tools.report.sources import Reader
 
 VARIANT = "variant"
-_STAGE = "stage"  # the axis of stages that there is one of
+_STAGE = "stage"  # the axis of stages without variants
 
 
 def compared() -> dict[str, Figure]:
@@ -207,7 +207,7 @@ def fold_seeds(results: Sequence[Result], seed_param: str) -> list[Variant]:
         {
             **result.params,
             **result.figures,
-            "Experiment": result.experiment,
+            "name": result.experiment,
             "data": f"by {' and '.join(result.axes)}: {result.data}",
             VARIANT: " ".join(result.variant.values()),
         }
@@ -216,13 +216,3 @@ def fold_seeds(results: Sequence[Result], seed_param: str) -> list[Variant]:
     keys = [*params, VARIANT]
     folded = fold(columns, keys, seed_param=seed_param, label=VARIANT, figures=compared())
     return [replace(variant, name=f"{variant.name} {variant.model}") for variant in folded]
-
-
-def print_seeds(variants: Sequence[Variant], asked: int | None = None) -> None:
-    """Print the spread of each figure, and warnings on gaps between scores."""
-    report(variants, asked, figures=compared())
-
-
-def seeds_as_data(variants: Sequence[Variant]) -> dict[str, Any]:
-    """Return the same as JSON values."""
-    return as_json(variants, label=VARIANT, figures=compared())
