@@ -171,7 +171,7 @@ def test_absent_answers_are_told(tmp_path: Path) -> None:
     folder = answers(tmp_path, F1) / "data/qa/predictions"
     (folder / "nbest.jsonl").unlink()
     told = remarks(gather(tmp_path))
-    assert "are read from data/qa/predictions and data/qa/raw/validation.jsonl" in told
+    assert "need data/qa/predictions and data/qa/raw/validation.jsonl" in told
     assert "`dvc repro` creates them" in told
 
 
