@@ -53,8 +53,8 @@ def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("", "retune: error: Missing command; commands: ask, check, diff"),
-        ("tabel", "retune: error: No such command 'tabel'; commands: ask, check, diff"),
+        ("", "retune: error: Missing command; commands: ask, check, compare"),
+        ("tabel", "retune: error: No such command 'tabel'; commands: ask, check, compare"),
         ("--all", "retune: error: No such option: --all; options: --version, "),
         ("--version=1", "retune: error: Option '--version' does not take a value; commands: ask"),
         ("check --json", "retune check: error: No such option: --json; options: --pipeline"),

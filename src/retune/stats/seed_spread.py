@@ -10,12 +10,12 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any, Literal
+from typing import Literal
 
 from retune.core.errors import listed
+from retune.stats.student import t_quantile
 
 ENOUGH = 3  # seeds; with two, the interval is thirteen standard errors wide
-CONFIDENCE = 0.95
 
 Verdict = Literal["above", "below", "unknown"]
 
@@ -85,22 +85,6 @@ def gaps(variants: Sequence[Variant], scores: Iterable[str]) -> list[Gap]:
         for one, other in combinations(variants, 2)
         if one.data == other.data and key in one.values and key in other.values
     ]
-
-
-def t_quantile(degrees: int) -> float:
-    """The half-width of the 95 % t interval in standard errors.
-
-    Both tails of Student's t together are then 5 %. They are the regularized incomplete beta
-    function I(x; n/2, 1/2) at x = n / (n + t^2), with n degrees of freedom (Abramowitz and
-    Stegun, Handbook of Mathematical Functions, 26.7.1).
-    """
-    import mpmath
-
-    def excess(t: Any) -> Any:
-        x = degrees / (degrees + t * t)
-        return mpmath.betainc(degrees / 2, 0.5, 0, x, regularized=True) - (1 - CONFIDENCE)
-
-    return float(mpmath.findroot(excess, (1, 13), solver="anderson"))
 
 
 def interval_half_width(values: Sequence[float]) -> float | None:

@@ -22,12 +22,20 @@ _Function = TypeVar("_Function", bound=Callable[..., int])
 
 
 class _PlainValues:
-    """Texts and paths. typer's own conversion imports pydantic, which doubles the start-up."""
+    """Texts, paths and numbers.
+
+    typer's own conversion imports pydantic, which doubles the start-up.
+    """
 
     @staticmethod
     def coerce(value: Any, param: Any, ctx: Any) -> Any:
-        is_path = param.type_descriptor.annotation is Path
-        return Path(value) if is_path and value is not None else value
+        kind = param.type_descriptor.annotation
+        if value is None or kind not in (Path, float):
+            return value
+        try:
+            return kind(value)
+        except ValueError:
+            raise typer.BadParameter(f"{value!r} is not a number", ctx, param) from None
 
 
 class _Plain:

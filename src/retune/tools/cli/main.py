@@ -14,12 +14,13 @@ from retune.core.standard_streams import hold_standard_streams, require_open
 from retune.core.terminal_text import escaped, escaped_json
 from retune.core.user_errors import guarded
 from retune.tasks.task import askers
+from retune.tools.cli import comparisons as comparisons  # noqa: PLC0414 (adds its commands)
 from retune.tools.cli import experiments as experiments  # noqa: PLC0414 (adds its commands)
 from retune.tools.cli.application import AS_JSON, DATA, MODELS, RESULTS, command, read_command
 from retune.tools.project.workspace import inside_project, sister_place
 
 #: Exit codes for a failure of commands that use 1 for their findings.
-FAILURES = {"doctor": 2, "verify": 2, "diff": 2}
+FAILURES = {"compare": 2, "doctor": 2, "verify": 2, "diff": 2}
 
 #: How `retune ask` asks a model, by task.
 ASKERS = askers()
@@ -28,7 +29,8 @@ ASKERS = askers()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv` and return its exit code: 0, or 1 if something failed.
 
-    `doctor`, `verify` and `diff` use 1 for what they find, so they return 2 if they fail.
+    `compare`, `doctor`, `verify` and `diff` use 1 for what they find, so they return 2 if they
+    fail.
     """
     closed = hold_standard_streams()
     read, codes = list[Any](), list[int]()

@@ -1,11 +1,10 @@
 """The SQuAD scores as an `evaluate.Metric` that needs no network.
 
 `evaluate.load("squad")` fetches a script from the hub; this class computes the same
-figures from `retune.tasks.qa.score.score`. Importing it takes seconds, because `evaluate`
+figures from `retune.tasks.qa.score.official`. Importing it takes seconds, because `evaluate`
 imports torch.
 """
 
-import dataclasses
 import math
 from collections.abc import Sequence
 from numbers import Real
@@ -13,11 +12,10 @@ from typing import Any
 
 import datasets
 import evaluate
-import numpy as np
-from numpy.typing import NDArray
 
 from retune.core.errors import RetuneError, excerpt, listed
-from retune.tasks.qa.score.score import Scores, evaluate_answers, groups
+from retune.tasks.qa.score.official import figures, figures_with_thresholds
+from retune.tasks.qa.score.score import evaluate_answers
 
 _NO_ANSWER = "no_answer_probability"
 
@@ -119,67 +117,8 @@ class SquadMetric(evaluate.Metric):  # type: ignore[misc]
         scores = evaluate_answers(gold, texts, squad_v2=squad_v2, normalizer=normalizer)
         probabilities = _probabilities(predictions)
         if probabilities is None:
-            return _figures(scores, squad_v2=squad_v2)
-        place = {id_: number for number, id_ in enumerate(scores.ids)}
-        order = np.array([place[id_] for id_ in texts])
-        answered = np.array([bool(text) for text in texts.values()])
-        return _figures(
-            _with_threshold(scores, order[probabilities > no_answer_threshold]), squad_v2=True
-        ) | {
-            f"best_{name}{suffix}": figure
-            for name, values in (("exact_match", scores.exact), ("f1", scores.f1s))
-            for suffix, figure in zip(
-                ("", "_threshold"),
-                best_threshold(values[order], scores.has_answer[order], answered, probabilities),
-                strict=True,
-            )
-        }
-
-
-def best_threshold(
-    scores: NDArray[Any],
-    has_answer: NDArray[np.bool_],
-    answered: NDArray[np.bool_],
-    probabilities: NDArray[np.float64],
-) -> tuple[float, float]:
-    """Return the best threshold on the probability of no answer, and its score.
-
-    This follows the SQuAD 2.0 script. First every question is left unanswered. Then questions are
-    answered one by one in the order of their probabilities; ties keep the given order. If it is
-    best to leave all unanswered, the threshold is 0.
-
-    Args:
-        scores: shape (N,), of the answers, from 0 to 1.
-        has_answer: shape (N,), whether the question has a reference answer.
-        answered: shape (N,), whether the answer is other than "".
-        probabilities: shape (N,), that the question has no answer.
-
-    Returns:
-        The score in percent of all N questions, and the threshold.
-    """
-    order = np.argsort(probabilities, kind="stable")
-    gains = np.where(has_answer, scores, np.where(answered, -1.0, 0.0))[order]
-    sums = np.cumsum([np.count_nonzero(~has_answer), *gains])
-    best = int(np.argmax(sums))
-    threshold = float(probabilities[order[best - 1]]) if best else 0.0
-    return 100.0 * float(sums[best]) / len(scores), threshold
-
-
-def _with_threshold(scores: Scores, unanswered: NDArray[np.int64]) -> Scores:
-    """The scores if the questions with these numbers are left unanswered."""
-    exact, f1s = scores.exact.copy(), scores.f1s.copy()
-    exact[unanswered] = f1s[unanswered] = ~scores.has_answer[unanswered]
-    return dataclasses.replace(scores, exact=exact, f1s=f1s)
-
-
-def _figures(scores: Scores, *, squad_v2: bool) -> dict[str, float]:
-    figures: dict[str, float] = {}
-    for name, group in groups(scores, squad_v2=squad_v2).items():
-        prefix = "" if name == "all" else f"{name}_"
-        figures[f"{prefix}exact_match"] = group.exact_match
-        figures[f"{prefix}f1"] = group.f1
-        figures[f"{prefix}total"] = len(group.ids)
-    return figures
+            return figures(scores, squad_v2=squad_v2)
+        return figures_with_thresholds(scores, texts, probabilities, no_answer_threshold)
 
 
 def _probability(row: dict[str, Any]) -> float | None:
@@ -191,11 +130,11 @@ def _probability(row: dict[str, Any]) -> float | None:
     raise RetuneError(f"prediction {excerpt(row)}: {_NO_ANSWER} must be a finite number")
 
 
-def _probabilities(predictions: Sequence[dict[str, Any]]) -> NDArray[np.float64] | None:
-    """The probabilities of no answer, shape (N,), where the predictions have them."""
+def _probabilities(predictions: Sequence[dict[str, Any]]) -> dict[str, float] | None:
+    """The probability of no answer by id, where the predictions have them."""
     without = [row["id"] for row in predictions if row.get(_NO_ANSWER) is None]
     if len(without) == len(predictions):
         return None
     if without:
         raise RetuneError(f"predictions without {_NO_ANSWER}: {listed(without)}; give all or none")
-    return np.array([row[_NO_ANSWER] for row in predictions], np.float64)
+    return {row["id"]: float(row[_NO_ANSWER]) for row in predictions}

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from retune.core.files import read_json_lines
 from retune.tasks.qa.questions.examples import Example, read_examples
 from retune.tasks.qa.score.score import best_scores
+from retune.tools.compare.flips import question_word
 from retune.tools.report.content import Block, Column, Line, Lines, Remark, Table
 from retune.tools.report.sources import read_json
 
@@ -18,7 +19,6 @@ RAW = "data/qa/raw/validation.jsonl"
 PREDICTIONS = "data/qa/predictions"
 _BINS = 10
 _EXAMPLES = 5
-_WORDS = ("what", "which", "who", "whom", "whose", "when", "where", "why", "how")
 _NO_ANSWER = "none"
 
 
@@ -67,7 +67,7 @@ def f1(answered: Sequence[Answered]) -> float:
 def buckets(answered: Sequence[Answered]) -> list[Block]:
     """Return scores by question word, by answer length and by context length."""
     kinds: dict[str, Callable[[Example], str]] = {
-        "word of the question": _question_word,
+        "word of the question": lambda example: question_word(example.question),
         "words of the shortest reference": _reference_length,
         "words of the context": _context_length,
     }
@@ -142,11 +142,6 @@ def _example_table(title: str, chosen: Sequence[Answered]) -> Table:
 
 def _reference(example: Example) -> str:
     return " / ".join(dict.fromkeys(answer.text for answer in example.answers)) or _NO_ANSWER
-
-
-def _question_word(example: Example) -> str:
-    words = [word.strip("?,.").lower() for word in example.question.split()]
-    return next((word for word in words if word in _WORDS), "another")
 
 
 def _reference_length(example: Example) -> str:

@@ -1,0 +1,81 @@
+"""The output of `retune compare`."""
+
+import json
+import sys
+from argparse import Namespace
+
+from retune.core.errors import RetuneError
+from retune.core.terminal_text import escaped, escaped_json
+from retune.tables.terminal_tables import print_wrapped
+from retune.tools.compare.flips import flips
+from retune.tools.compare.sources import read_systems
+from retune.tools.compare.systems import DECISIVE, Result, compared
+from retune.tools.compare.tables import (
+    Table,
+    as_csv,
+    costs_table,
+    flips_tables,
+    pairs_table,
+    systems_table,
+)
+from retune.tools.compare.verdicts import EXIT_CODES, against, as_json, sentences, verdict_line
+
+
+def run(arguments: Namespace) -> int:
+    """Compare systems and print the result.
+
+    Returns:
+        0, or the exit code of the verdict with `--against`.
+
+    Raises:
+        RetuneError: a system cannot be read, or they cannot be compared.
+    """
+    names, base = list(arguments.systems), arguments.against
+    if base is not None:
+        if len(names) != 1:
+            raise RetuneError("--against compares one system with a base; name exactly one")
+        names.append(base)
+    systems, looks = read_systems(names, arguments)
+    result = compared(systems, arguments.cluster)
+    _print(result, arguments)
+    if base is None:
+        return 0
+    pair = against(result, systems[-1].name)
+    line = verdict_line(pair, looks)
+    print(line, file=sys.stderr if arguments.format in ("json", "csv") else sys.stdout)
+    return EXIT_CODES[pair.verdict]
+
+
+def _print(result: Result, arguments: Namespace) -> None:
+    tables = _tables(result, arguments)
+    match arguments.format:
+        case "json":
+            value = as_json(result)
+            if arguments.flips:
+                value["flips"] = [
+                    {"one": pair.one, "other": pair.other, **flip._asdict()}
+                    for pair in result.scores[DECISIVE].differences
+                    for flip in flips(result, pair)
+                ]
+            print(escaped_json(json.dumps(value, indent=2, ensure_ascii=False)))
+        case "csv":
+            print(as_csv(tables), end="")
+        case "markdown":
+            parts = [table.markdown() for table in tables]
+            print("\n\n".join([*parts, *(escaped(text) for text in sentences(result))]))
+        case _:
+            for table in tables:
+                table.print()
+                print()
+            for text in sentences(result):
+                print_wrapped(escaped(text))
+
+
+def _tables(result: Result, arguments: Namespace) -> list[Table]:
+    tables = [systems_table(result), pairs_table(result)]
+    if costs := costs_table(result):
+        tables.append(costs)
+    if arguments.flips:
+        for pair in result.scores[DECISIVE].differences:
+            tables += flips_tables(flips(result, pair), pair)
+    return tables

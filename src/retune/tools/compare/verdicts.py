@@ -1,0 +1,107 @@
+"""What a comparison shows, in words and for programs."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from retune.stats.paired import Difference, Draws
+from retune.tools.compare.clustering import NAMES, counted
+from retune.tools.compare.systems import DECISIVE, SCORES, Result
+
+#: Exit codes of `--against`; 2 is for a comparison that could not run.
+EXIT_CODES = {"better": 0, "worse": 1, "not separable": 3}
+
+
+def sentences(result: Result) -> Iterator[str]:
+    """Yield a sentence for each pair, and what the intervals cover."""
+    pairs = result.scores[DECISIVE].differences
+    for pair in pairs:
+        yield _sentence(result, pair)
+    for pair in result.scores["exact_match"].differences:
+        yield (
+            f"{pair.one} answers {pair.won:,} questions exactly that {pair.other} does not, and "
+            f"{pair.other} {pair.lost:,} (McNemar p = {result.mcnemar(pair):.2g}, unclustered)."
+        )
+    adjusted = f", adjusted for {len(pairs)} pairs (Holm)" if len(pairs) > 1 else ""
+    yield (
+        f"Drawn: {len(result.questions):,} questions in "
+        f"{counted(len(result.clusters), result.by)}. Intervals: bootstrap, p: sign flips of "
+        f"{NAMES[result.by][1]} ({Draws().count:,} draws each){adjusted}. {_seeds(result)}"
+    )
+
+
+def against(result: Result, base: str) -> Difference:
+    """Return the difference of the only other system to the base."""
+    (pair,) = result.scores[DECISIVE].differences
+    return pair if pair.other == base else reversed_pair(pair)
+
+
+def reversed_pair(pair: Difference) -> Difference:
+    """Return the same difference, seen from the other system."""
+    return Difference(
+        -pair.value,
+        None if pair.high is None else -pair.high,
+        None if pair.low is None else -pair.low,
+        pair.other,
+        pair.one,
+        pair.p_value,
+        pair.adjusted,
+        pair.lost,
+        pair.won,
+        pair.detectable,
+        pair.clusters_needed,
+    )
+
+
+def verdict_line(pair: Difference, looks: int | None) -> str:
+    """Return the verdict in the form that programs read."""
+    ends = "-" if pair.low is None else f"[{pair.low:.1f}, {pair.high:.1f}]"
+    counted_looks = "" if looks is None else f" looks={looks}"
+    verdict = pair.verdict.replace(" ", "-")
+    figures = f"{DECISIVE} {pair.value:+.1f} {ends} p={pair.adjusted:.3g}"
+    return f"VERDICT {verdict} {figures}{counted_looks}"
+
+
+def as_json(result: Result) -> dict[str, Any]:
+    """Return everything for other programs; scores are in percent."""
+    return {
+        "cluster": result.by,
+        "clusters": len(result.clusters),
+        "questions": len(result.questions),
+        "systems": [
+            {
+                "name": name,
+                "seeds": list(system.seeds),
+                "costs": dict(system.costs),
+                "rank": list(result.scores[DECISIVE].ranks[name]),
+                "scores": {s: vars(c.means[name]) for s, c in result.scores.items()},
+            }
+            for name, system in result.systems.items()
+        ],
+        "pairs": [
+            vars(pair)
+            | {"score": score, "verdict": pair.verdict}
+            | ({"mcnemar_p_value": result.mcnemar(pair)} if score == "exact_match" else {})
+            for score in SCORES
+            for pair in result.scores[score].differences
+        ],
+    }
+
+
+def _sentence(result: Result, pair: Difference) -> str:
+    figures = f"F1 {pair.value:+.2f}, p = {pair.adjusted:.2g}"
+    if pair.verdict == "better":
+        return f"{pair.one} is better than {pair.other} ({figures})."
+    sentence = f"{pair.one} and {pair.other} are not separable ({figures})."
+    if pair.detectable is None:
+        return f"{sentence} One {NAMES[result.by][0]} alone shows no difference."
+    sentence += f" This test shows a difference of {pair.detectable:.1f} in four cases of five"
+    if pair.clusters_needed is None:
+        return f"{sentence}."
+    return f"{sentence}; for this one it would need {counted(pair.clusters_needed, result.by)}."
+
+
+def _seeds(result: Result) -> str:
+    least = min(len(system.runs) for system in result.systems.values())
+    if least == 1:
+        return "Other seeds of a training may give other results: a system here has one run."
+    return f"Scores are means over the runs of each system ({least} or more)."
