@@ -17,7 +17,7 @@ from bench import measure
 from bench.inputs import ROOT
 from bench.memory import peak_of
 from bench.recipes import RETUNE, measured
-from bench.windows import checkpoint_folder, shuffled_features
+from bench.windows import pretrained_folder, shuffled_features
 from retune.models.precision import resolved_precision
 from retune.tasks.qa.models import bert, bert_adapter, bert_lora
 from retune.tasks.qa.windows.features import read_rows
@@ -80,7 +80,7 @@ def _model(side: str) -> PreTrainedModel:
         FULL: (bert, (None,)),
     }
     variant, values = make[side]
-    model: PreTrainedModel = variant.build(variant.Params(*values), checkpoint_folder(), 30522, 0)
+    model: PreTrainedModel = variant.build(variant.Params(*values), pretrained_folder(), 30522, 0)
     return model
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from retune.core.files import write_json
 from retune.core.params import Params
-from retune.models.checkpoints import CheckpointParams, load_tokenizer, resolve
+from retune.models.pretrained_files import PretrainedParams, load_tokenizer, resolve
 from retune.tasks.qa.questions.examples import Answer, Example, write_examples
 from retune.tasks.qa.score.score import ScoreParams
 from retune.tasks.qa.tokenize.tokenize import TokenizeParams, tokenize
@@ -65,9 +65,9 @@ def write_raw(folder: Path, validation: Iterable[Example], train: Iterable[Examp
 def settings() -> tuple["PreTrainedTokenizerFast", TokenizeParams]:
     """The project's own tokenizer and lengths."""
     with Params(ROOT / "params.yaml") as params:
-        checkpoint = params.section("qa.checkpoint", CheckpointParams)
+        pretrained = params.section("qa.checkpoint", PretrainedParams)
         lengths = params.section("qa.tokenize", TokenizeParams)
-    return load_tokenizer(resolve(checkpoint)), lengths
+    return load_tokenizer(resolve(pretrained)), lengths
 
 
 def write_features(raw: Path, folder: Path) -> Path:

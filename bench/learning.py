@@ -1,8 +1,8 @@
 """Learning: F1 of the plain recipe and of retune's on the same questions and seeds.
 
 Both use the code of the train stage on the features of the last run (`dvc repro`), with the
-settings of params.yaml and the checkpoint's dropout. The plain recipe uses torch's dropout and
-windows padded to about the longest of their batch (more padding would give the same numbers,
+settings of params.yaml and the pretrained encoder's dropout. The plain recipe uses torch's dropout
+and windows padded to about the longest of their batch (more padding would give the same numbers,
 more slowly). Its batches are the same; its dropout draws other bits, as another seed would. The
 runs go side by side, with one thread each; nothing is timed.
 """
@@ -27,7 +27,7 @@ from tqdm import tqdm
 
 from bench.inputs import ROOT
 from bench.measure import RESULTS, machine, plain_parser
-from bench.windows import checkpoint_folder, checkpoint_params
+from bench.windows import pretrained_folder, pretrained_params
 from retune.core.params import Params
 from retune.tasks.qa.models import bert
 from retune.tasks.qa.predict.batches import Collator
@@ -84,8 +84,8 @@ def _best_epoch(seed: int) -> "pd.Series[float]":
             folder / "curves",
             folder / "costs.json",
             folder / "times.json",
-            build=partial(bert.build, bert.Params(dropout=None), checkpoint_folder()),
-            base=checkpoint_params(),
+            build=partial(bert.build, bert.Params(dropout=None), pretrained_folder()),
+            base=pretrained_params(),
             params=settings,
             seed=seed,
             squad_v2=False,

@@ -1,6 +1,6 @@
 """Answers by nested loops over windows, starts and ends: the popular algorithm, rewritten.
 
-The shape of the well-known example scripts for question answering: a question at a time, a
+The loops have the order of the well-known example scripts: a question at a time, a
 window at a time, the n best starts times the n best ends, filter, sort, softmax, texts. It
 follows retune's rule for candidates (starts and ends among the tokens of the context, ties to
 the lowest position, a span of characters counts once), so that the answers must equal those of

@@ -35,8 +35,8 @@ from retune.tasks.qa.postprocess.postprocess import (
 )
 from retune.tasks.qa.questions.examples import read_examples, read_passages
 from retune.tasks.qa.score.score import evaluate_answers
-from retune.tasks.qa.windows.characters import whole_characters
 from retune.tasks.qa.windows.features import feature_batches, read_windows
+from retune.tasks.qa.windows.token_offsets import whole_characters
 from retune.tasks.qa.windows.windows import Features
 
 GOALS = {"lists": {"nested loops": 5.0}, "files": {"nested loops": 20.0}}

@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 
-from bench.windows import checkpoint_folder
+from bench.windows import pretrained_folder
 from retune.core.memory import keep_freed_memory
 from retune.models.batches import Batch
-from retune.models.checkpoints import load_tokenizer
 from retune.models.dropout import Dropout, use_fast_dropout
 from retune.models.precision import resolved_precision
+from retune.models.pretrained_files import load_tokenizer
 from retune.tasks.qa.predict.batches import Collator, span_logits
 from retune.tasks.qa.train.evaluation import batch_loss
 
@@ -117,7 +117,7 @@ def collator_of(model: nn.Module, recipe: Recipe) -> Iterator[Collator]:
         yield Collator(0, pad_left=False, token_types=True, length_step=step)
         return
     before = model.config._attn_implementation
-    tokenizer = load_tokenizer(checkpoint_folder())
+    tokenizer = load_tokenizer(pretrained_folder())
     yield Collator.for_model(model, tokenizer, resolved_precision(recipe.precision))
     if model.config._attn_implementation != before:
         model.set_attn_implementation(before)

@@ -12,7 +12,7 @@ from transformers import BertConfig, BertForQuestionAnswering, PreTrainedModel
 from bench import measure
 from bench.notebook_models import NotebookLstm, NotebookTransformer
 from bench.recipes import ABLATIONS, NOTEBOOK, RETUNE, TRAINER, measured
-from bench.windows import checkpoint_folder, shuffled_windows
+from bench.windows import pretrained_folder, shuffled_windows
 from retune.models.precision import resolved_precision
 from retune.tasks.qa.models import bert, lstm, transformer
 
@@ -78,12 +78,12 @@ def _compare(name: str, rows: "Dataset", options: argparse.Namespace) -> measure
 def encoder(name: str) -> PreTrainedModel:
     torch.manual_seed(1)
     if name == "minilm":
-        return bert.build(bert.Params(dropout=None), checkpoint_folder(), 30522, 0)
+        return bert.build(bert.Params(dropout=None), pretrained_folder(), 30522, 0)
     if name == "lstm":
-        return lstm.build(lstm.Params(768, 768), checkpoint_folder(), 30522, 0)
+        return lstm.build(lstm.Params(768, 768), pretrained_folder(), 30522, 0)
     if name == "transformer":
         sizes = transformer.Params(768, 12, 2048, 0.1)
-        return transformer.build(sizes, checkpoint_folder(), 30522, 0)
+        return transformer.build(sizes, pretrained_folder(), 30522, 0)
     # google/bert_uncased_L-4_H-256_A-4; its speed does not depend on the weights.
     sizes = {"hidden_size": 256, "num_hidden_layers": 4, "num_attention_heads": 4}
     return BertForQuestionAnswering(BertConfig(intermediate_size=1024, **sizes))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from bench.inputs import ROOT, questions, write_features, write_raw
 from retune.core.params import Params
-from retune.models.checkpoints import CheckpointParams, resolve
+from retune.models.pretrained_files import PretrainedParams, resolve
 from retune.tasks.qa.windows.features import read_rows
 
 if TYPE_CHECKING:
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 _DRAWN_FROM = 7_938  # the first so many questions: those of SQuADShifts, where it is there
 
 
-def checkpoint_folder() -> Path:
-    """The folder of the checkpoint in params.yaml."""
-    return resolve(checkpoint_params())
+def pretrained_folder() -> Path:
+    """The folder of the pretrained encoder in params.yaml."""
+    return resolve(pretrained_params())
 
 
-def checkpoint_params() -> CheckpointParams:
+def pretrained_params() -> PretrainedParams:
     with Params(ROOT / "params.yaml") as params:
-        settings = params.section("qa.checkpoint", CheckpointParams)
+        settings = params.section("qa.checkpoint", PretrainedParams)
     return settings  # noqa: RET504  # problems are raised as the block ends
 
 

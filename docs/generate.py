@@ -306,7 +306,7 @@ def probes() -> str:
     names = list(_yaml("pipelines/sentiment/params.yaml")["variants"])
     found = [read_json(folder / name / "probes.json")["sentiment"] for name in names]
     lines = [
-        f"| probes | | {' | '.join(f'`{name}`' for name in names)} | one answer |",
+        f"| probes | | {' | '.join(f'`{name}`' for name in names)} | baseline |",
         f"|---|--:|{'--:|' * (len(names) + 1)}",
     ]
     for group, key in (("kinds", "kind"), ("capabilities", "capability")):

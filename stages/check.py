@@ -19,7 +19,7 @@ def main(checked: Report) -> str:
     """
     count = require_valid(Path(), Params.chosen[0])
     write_json(checked, {"params.yaml": "valid"})
-    return f"params.yaml: valid for all {count} readings of its stages"
+    return f"params.yaml: valid ({count} combinations of stage and variant checked)"
 
 
 if __name__ == "__main__":

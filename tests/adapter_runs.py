@@ -10,7 +10,7 @@ import torch
 from retune.adapters.layers import AdapterParams
 from retune.core.files import sha256
 from retune.core.manifests import seal
-from retune.models.checkpoints import CheckpointParams
+from retune.models.pretrained_files import PretrainedParams
 from retune.tasks.masked_lm.train.language import LanguageParams, train_language
 from retune.tasks.ner.train.entities import EntitiesParams, train_entities
 from retune.tasks.qa.questions.examples import Answer, Example, write_examples
@@ -68,8 +68,8 @@ def write_masked_checkpoint(folder: Path) -> None:
     AutoModelForMaskedLM.from_config(config).save_pretrained(folder)
 
 
-def base(data: Path) -> CheckpointParams:
-    return CheckpointParams(str(data / "encoder"), sha256(data / "encoder" / "model.safetensors"))
+def base(data: Path) -> PretrainedParams:
+    return PretrainedParams(str(data / "encoder"), sha256(data / "encoder" / "model.safetensors"))
 
 
 def results(folder: Path) -> tuple[Results, Path]:

@@ -16,8 +16,8 @@ from transformers import (
 from retune.adapters.bundles import AdapterParts, LoraParts, Parts, insert, publish
 from retune.adapters.layers import AdapterParams
 from retune.core.files import sha256
-from retune.models.checkpoints import CheckpointParams
 from retune.models.encoders import encoder_config, load_encoder
+from retune.models.pretrained_files import PretrainedParams
 
 SIZES: dict[str, Any] = {
     "vocab_size": 60, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2,
@@ -53,8 +53,8 @@ def write_encoders(top: Path) -> Path:
     return top
 
 
-def pin(encoder: Path) -> CheckpointParams:
-    return CheckpointParams(str(encoder), sha256(encoder / "model.safetensors"))
+def pin(encoder: Path) -> PretrainedParams:
+    return PretrainedParams(str(encoder), sha256(encoder / "model.safetensors"))
 
 
 def made(encoder: Path, parts: Parts, auto: Any = QA, seed: int = 5) -> PreTrainedModel:

@@ -9,7 +9,7 @@ import torch
 
 from retune.core.files import sha256
 from retune.core.manifests import digest, seal
-from retune.models.checkpoints import CheckpointParams
+from retune.models.pretrained_files import PretrainedParams
 from retune.tasks.language_model.init.init import start
 from retune.tasks.language_model.models import gpt2_small
 from retune.tasks.language_model.texts.texts import Text, write_texts
@@ -17,7 +17,7 @@ from retune.tasks.language_model.tokenize.tokenize import TokenizeParams, tokeni
 from retune.tasks.language_model.train.train import TrainParams, train
 
 #: Never asked for, where the tokenizer is learned.
-NO_CHECKPOINT = CheckpointParams("./none", "0" * 64)
+NO_CHECKPOINT = PretrainedParams("./none", "0" * 64)
 TOKENIZE: dict[str, Any] = {
     "tokenizer": "learned", "vocabulary_size": 300, "min_frequency": 2, "block_size": 16,
     "end_of_text": True, "train_blocks": None, "pairs": "sentences",
@@ -36,13 +36,13 @@ def write_raw(folder: Path, *, train: list[str] = tiny.TEXTS, validation: list[s
 
 
 def run_tokenize(
-    folder: Path, *, checkpoint: CheckpointParams = NO_CHECKPOINT, **changes: Any
+    folder: Path, *, checkpoint: PretrainedParams = NO_CHECKPOINT, **changes: Any
 ) -> str:
     """Tokenize the raw texts in `folder`; the features in there are sealed."""
     raw, features = folder / "raw", folder / "features"
     told = tokenize(
         raw, features, folder / "blocks.json",
-        params=TokenizeParams(**(TOKENIZE | changes)), checkpoint=checkpoint,
+        params=TokenizeParams(**(TOKENIZE | changes)), pretrained=checkpoint,
     )  # fmt: skip
     seal(features, {"inputs": {"raw": digest(raw)}, "params": {}})
     return told

@@ -1,8 +1,8 @@
 """Find the numbers that documents state, and check that a claim covers each.
 
-A number counts as a result where it has a unit of results (%, seconds, windows/s, questions,
-points, ...), follows EM or F1, has two digits before or behind its point, or stands alone in
-a table's cell. Numbers in code and in code blocks are settings and examples.
+A number counts as a result if it has a unit of results (%, seconds, windows/s, questions,
+points, ...), follows EM or F1, has two digits before or after its decimal point, or is alone in
+a table's cell. Numbers in code and in code blocks do not count.
 """
 
 import re
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from retune.tools.claims.ledger import Claim, Place
 
-#: The ledger for readers, whose parts are generated from the claims.
+#: The claims as tables, which are generated.
 LEDGER = "docs/claims.md"
 
 _NUMBER = r"\d[\d,]*(?:\.\d+)?"

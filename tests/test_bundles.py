@@ -34,7 +34,7 @@ from retune.adapters.adapter_reuse import adapter_params, load_adapter
 from retune.adapters.bundles import AdapterParts, insert, load, publish, weights_sum
 from retune.adapters.layers import AdapterParams
 from retune.core.files import sha256
-from retune.models.checkpoints import CheckpointParams
+from retune.models.pretrained_files import PretrainedParams
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,7 @@ def test_a_bundle_names_the_pin_of_pickled_weights_and_loads_by_it(
     base = replace(pin(encoder), pickle_sha256="0" * 64)
     made(encoder, PARTS["pfeiffer"]).save_pretrained(tmp_path / "work")
     publish(tmp_path / "work", tmp_path / "bundle", tiny.wordpiece(), base)
-    asked: list[CheckpointParams] = []
+    asked: list[PretrainedParams] = []
     monkeypatch.setattr("retune.adapters.bundles.locate", lambda p, _: asked.append(p) or encoder)
     load(tmp_path / "bundle", QA)
     assert asked == [base]
@@ -193,10 +193,10 @@ def test_the_base_is_hashed_once_where_the_pin_is_its_sum(
         hashed.append(path)
         return sha256(path)
 
-    for module in ("models.checkpoints", "adapters.bundles"):
+    for module in ("models.pretrained_files", "adapters.bundles"):
         monkeypatch.setattr(f"retune.{module}.sha256", counting)
     base = pin(encoders / "bert")
-    if revision == 40:  # as of a checkpoint of the hub
+    if revision == 40:  # as of a model of the hub
         monkeypatch.setattr("retune.adapters.bundles.resolve", lambda _: encoders / "bert")
         base = replace(base, revision=40 * "a")
     assert weights_sum(base) == sha256(encoders / "bert" / "model.safetensors")

@@ -42,11 +42,11 @@ def test_another_environment_is_named_with_a_verdict_for_each_figure() -> None:
 
 
 def test_a_change_of_nothing_is_a_line_and_a_large_one_stays_short() -> None:
-    assert list(table(run_of(), run_of(), {}))[-1] == "No figure has changed."
+    assert list(table(run_of(), run_of(), {}))[-1] == "No figure changed."
     many = run_of(**{f"n{i}": i for i in range(300)})
     lines = list(table(run_of(), many, {}))
     assert sum(line.startswith("| ") for line in lines) == 25 + 1
-    assert lines[-1] == "\n275 more figures have changed; `dvc metrics diff` shows them."
+    assert lines[-1] == "\n275 more figures changed; `dvc metrics diff` shows them."
 
 
 def test_the_base_is_a_commit_or_a_folder(
@@ -64,6 +64,6 @@ def test_the_base_is_a_commit_or_a_folder(
         assert main(["diff", base]) == 0
     printed = capsys.readouterr().out
     assert "| F1 | 2.00 | 3.00 | +1.00 | changed |" in printed
-    assert "No figure has changed." in printed
+    assert "No figure changed." in printed
     assert main(["diff", "nowhere"]) == 2
     assert "nowhere: neither a folder with a dvc.lock nor a commit" in capsys.readouterr().err

@@ -120,7 +120,7 @@ SPOILT = [
     pytest.param(
         "metrics/qa.json", f"{EXACT}", "92.5",
         r"bert: sources: metrics/qa.json is [\s\S]*bert: values: metrics/qa.json#qa/exact_match is "
-        rf"92.5, the ledger says {EXACT}; .*--accept",
+        rf"92.5, but the ledger has {EXACT}; .*--accept",
         id="figures that are changed",
     ),
     pytest.param(
@@ -134,12 +134,12 @@ SPOILT = [
     ),
     pytest.param(
         "claims.yaml", "metrics/qa.json#qa/f1: ", "metrics/qa.json#qa/f1: 9",
-        r"bert: values: metrics/qa.json#qa/f1 is .*the ledger says 9",
+        r"bert: values: metrics/qa.json#qa/f1 is .*the ledger has 9",
         id="a ledger that is changed",
     ),
     pytest.param(
         "params.yaml", "seed: 42", "seed: 43",
-        r"lstm: params: [\s\S]*dvc.lock: the last run had other params",
+        r"lstm: params: [\s\S]*dvc.lock: params.yaml has changed since the last run",
         id="params that are changed and not run",
     ),
     pytest.param(
@@ -149,12 +149,12 @@ SPOILT = [
     ),
     pytest.param(
         "dvc.lock", CLAIMS["bert"].data, "f" * 32 + ".dir",
-        rf"bert: data: data is f+.dir, the ledger says {CLAIMS['bert'].data}",
+        rf"bert: data: data is f+.dir, but the ledger has {CLAIMS['bert'].data}",
         id="other data",
     ),
     pytest.param(
         "pipelines/adapters/params.yaml", "reduction: 16", "reduction: 8",
-        r"adapters-methods: params: [\s\S]*adapters/dvc.lock: the last run had other params",
+        r"adapters-methods: params: [\s\S]*adapters/dvc.lock: params.yaml has changed",
         id="params of a sister pipeline",
     ),
     pytest.param(
@@ -174,7 +174,7 @@ SPOILT = [
     ),
     pytest.param(
         "src/retune/tools/data_doctor/minhash.py", "THRESHOLD = 0.8", "THRESHOLD = 0.7",
-        r"near-contexts: values: .*THRESHOLD is 0.7, the ledger says 0.8",
+        r"near-contexts: values: .*THRESHOLD is 0.7, but the ledger has 0.8",
         id="a constant",
     ),
 ]  # fmt: skip
@@ -231,7 +231,7 @@ def test_accepting_writes_what_was_measured_and_keeps_the_rest(copy: Path) -> No
 def test_figures_of_other_params_are_not_accepted(copy: Path) -> None:
     before = (copy / "claims.yaml").read_bytes()
     replace(copy / "params.yaml", "seed: 42", "seed: 43")
-    with pytest.raises(RetuneError, match=r"changed since .*lstm.* came out; reproduce them"):
+    with pytest.raises(RetuneError, match=r"changed since .*lstm.* were computed; run them"):
         ledger.accept(copy)
     assert (copy / "claims.yaml").read_bytes() == before
 

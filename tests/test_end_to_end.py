@@ -229,7 +229,7 @@ def test_a_sweep_goes_on_after_a_failure_and_reports_it(project: Project) -> Non
     again = project.run(
         "python", "-m", "retune.tools.cli.main", "sweep", "qa.train.precision=bf16", fails=True
     )
-    assert "experiments of that name are there already: precision=bf16; give --replace" in again
+    assert "there are already experiments of that name: precision=bf16; give --replace" in again
     table = project.run("python", "-m", "retune.tools.cli.main", "table")
     assert max(map(len, table.splitlines())) <= 80
     applied = project.run("dvc", "exp", "apply", "precision=bf16")

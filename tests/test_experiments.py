@@ -121,9 +121,9 @@ def test_a_long_name_leaves_out_keys_with_one_value_but_the_model() -> None:
         ("qa.model=", "expected key=value"),
         ("=bert", "expected key=value"),
         ("qa.model=bert,", "expected key=value"),
-        ("qa.train.epochs=1,1", "a value stands there twice"),
-        ("qa.seed=1,01", "1 stands there twice"),
-        ("qa.train.lr=1e-4,0.0001", "a value stands there twice"),
+        ("qa.train.epochs=1,1", "a value is given twice"),
+        ("qa.seed=1,01", "1 is given twice"),
+        ("qa.train.lr=1e-4,0.0001", "a value is given twice"),
     ],
 )
 def test_a_bad_assignment_is_refused(assignment: str, message: str) -> None:
@@ -157,17 +157,17 @@ def test_seeds_take_the_place_of_an_experiments_own(
     ]  # fmt: skip
     assert experiments[1].changes == {"qa.seed": 8, "qa.model": "lstm"}
     assert [experiment.name for experiment in planned(["one"])] == ["one"]
-    with pytest.raises(RetuneError, match=r"qa.seed=... and --seeds both say the seeds"):
+    with pytest.raises(RetuneError, match=r"qa.seed=... and --seeds both set the seeds"):
         planned(["qa.seed=1,2"], "3")
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("1,2,1", "1 stands there twice"),
-        ("1,01", "1 stands there twice"),
+        ("1,2,1", "1 is given twice"),
+        ("1,01", "1 is given twice"),
         ("1,,2", "'' is no seed"),
-        ("-1", "'-1' is no seed; whole numbers from 0 to 4294967295 are"),
+        ("-1", "'-1' is not a seed; give whole numbers from 0 to 4294967295 are"),
         ("1.5", "'1.5' is no seed"),
         ("4294967296", "'4294967296' is no seed"),
         ("null", "'null' is no seed"),

@@ -132,7 +132,7 @@ def test_integers_are_those_of_dvc(tmp_path: Path, text: str, epochs: int) -> No
     [
         ("", r"expected sections \(`name: ...`\), got None"),
         ("- 1\n- 2\n", r"expected sections .* got \[1, 2\]"),
-        ("a: 1\nb: 2\na: 3\n", "key 'a' stands at lines 1 and 3"),
+        ("a: 1\nb: 2\na: 3\n", "key 'a' appears at lines 1 and 3"),
         ("a:\n\tb: 1\n", "found character .* cannot start any token"),
         ("? [1, 2]\n: 3\n", "line 1: a key must be a plain name"),
         ("a: &x {b: 1}\nc:\n  <<: *x\n", "line 3: a key must be a plain name; no merges"),
@@ -148,7 +148,7 @@ def test_integers_are_those_of_dvc(tmp_path: Path, text: str, epochs: int) -> No
         ("a: 2001-99-99\n", r"does not fit its tag .* or form: month must be .* \(line 1\)"),
         ('a: !!timestamp "b\\nc"\n', 'failed to construct timestamp from "b c"'),
         ("a: !!int ''\n", r"does not fit its tag .*\(line 1\)"),
-        ("a: !!omap [b: 1, b: 2]\n", "does not fit its tag .*: a name stands twice"),
+        ("a: !!omap [b: 1, b: 2]\n", "does not fit its tag .*: a name appears twice"),
         ("%YAML 1.3\n---\na: 1\n", r"version minor part can only be 2 or 1"),
         ("a: 1\n---\nb: 2\n", r"expected a single document .*\(line 1\).*another .*\(line 2\)$"),
         ("a: [1,\nb: {c: 1\n", r"while parsing a flow mapping \(line 2\): expected .*$"),

@@ -1,4 +1,4 @@
-"""The presets' checkpoints and data come by themselves from a hub, pickled ones too."""
+"""The presets' pretrained models and data come by themselves from a hub, pickled ones too."""
 
 import hashlib
 from collections.abc import Callable, Iterator
@@ -17,8 +17,8 @@ from retune.core.errors import RetuneError
 from retune.core.files import sha256
 from retune.core.params import Params, load_yaml
 from retune.models import pickled_weights
-from retune.models.checkpoints import WEIGHTS, CheckpointParams, load_tokenizer, resolve
 from retune.models.encoders import span_model
+from retune.models.pretrained_files import WEIGHTS, PretrainedParams, load_tokenizer, resolve
 from retune.preflight.validation import require_valid
 from retune.tools.experiments.experiments import load_experiment
 
@@ -102,7 +102,7 @@ def test_a_private_pickled_checkpoint_of_the_hub_becomes_a_model(
     hub: HubServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_TOKEN", TOKEN)
-    params = CheckpointParams(NAME, COMMIT)
+    params = PretrainedParams(NAME, COMMIT)
     folder = resolve(params)
     assert any(path.startswith("/cdn/") for _, path in hub.asked)
     tokenizer = load_tokenizer(folder)
@@ -118,7 +118,7 @@ def test_a_private_checkpoint_needs_a_token(
 ) -> None:
     monkeypatch.delenv("HF_TOKEN", raising=False)
     with pytest.raises(RetuneError, match=r"the hub shows no model 'owner/encoder'.*set HF_TOKEN"):
-        resolve(CheckpointParams(NAME, COMMIT))
+        resolve(PretrainedParams(NAME, COMMIT))
 
 
 def test_another_sum_than_the_pinned_one_is_refused_though_the_hub_states_it(
@@ -126,7 +126,7 @@ def test_another_sum_than_the_pinned_one_is_refused_though_the_hub_states_it(
 ) -> None:
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     with pytest.raises(RetuneError, match=r"^checkpoint\.pickle_sha256: .*expected 0{64}"):
-        resolve(CheckpointParams(NAME, COMMIT, "0" * 64))
+        resolve(PretrainedParams(NAME, COMMIT, "0" * 64))
 
 
 @pytest.mark.usefixtures("converted_once")
@@ -141,7 +141,7 @@ def test_a_preset_needs_nothing_but_a_hub(
     values = load_yaml(path)
     task = next(name for name in ("sentiment", "language_model", "qa") if name in values)
     with Params(path) as params:
-        checkpoint = params.section(f"{task}.checkpoint", CheckpointParams)
+        checkpoint = params.section(f"{task}.checkpoint", PretrainedParams)
         dataset, own = params.variant(f"{task}.dataset", f"retune.tasks.{task}.datasets",
                                       f"{task}.datasets")  # fmt: skip
     repositories, commits = {checkpoint.name: pickled}, {checkpoint.name: checkpoint.revision}

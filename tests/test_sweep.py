@@ -65,7 +65,9 @@ def test_what_is_there_already_is_run_again_only_on_request(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     fake = use(monkeypatch, FakeDvc(existing="one\nother\n"))
-    with pytest.raises(RetuneError, match="are there already: one; give --replace"):
+    with pytest.raises(
+        RetuneError, match="there are already experiments of that name: one; give --replace"
+    ):
         sweep([ONE, TWO], replace=False, logs=tmp_path)
     assert not any(call[:2] == ["exp", "run"] for call in fake.calls)
     sweep([ONE, TWO], replace=True, logs=tmp_path)

@@ -154,12 +154,12 @@ def test_a_run_that_comes_out_the_same_is_the_same_but_for_times(small: Small) -
     names = ["data.txt", "model.txt", "metrics/costs.json", "metrics/scores.json"]
     assert verdicts(found) == dict.fromkeys(names, "same")
     (costs,) = (row for row in found["rows"] if row["artefact"] == "metrics/costs.json")
-    assert costs["detail"] == "but for times and environment"
+    assert costs["detail"] == "except times and environment"
     assert (small.folder / "metrics/costs.json").read_bytes() == before
     assert small.run("git", "status", "--porcelain") == ""
     assert "Running stage 'score'" in (small.folder / "logs/verify.log").read_text()
     output = small.run("retune", "verify")
-    assert "rule: equal bytes, since the environment is the recorded one" in output
+    assert "rule: equal bytes, because the environment is the recorded one" in output
     assert "nothing differs from commit" in output
     assert max(map(len, output.splitlines()[:-2])) <= 80
 
@@ -175,7 +175,7 @@ def test_other_bytes_are_found_in_the_recorded_environment_only(small: Small) ->
     found = small.verify(NOISE="z", CPU="another cpu")
     assert found["rule"] == TOLERANT
     assert found["reason"] == (
-        "the environment is another: recorded one cpu; here another cpu"
+        "the environment differs: recorded one cpu; here another cpu"
     )  # fmt: skip
     assert verdicts(found) == {
         "data.txt": "same", "model.txt": "not compared", "metrics/costs.json": "same",

@@ -37,10 +37,10 @@ def test_a_stage_that_is_gone_or_new_is_a_difference() -> None:
 
 def test_the_rule_is_chosen_by_the_environments() -> None:
     assert chosen_rule(None, None)[0] == chosen_rule(["a"], ["a"])[0] == EQUAL
-    assert chosen_rule(None, ["a"]) == (TOLERANT, "the recorded run tells none")
+    assert chosen_rule(None, ["a"]) == (TOLERANT, "the recorded run records none")
     rule, reason = chosen_rule(["a", "2 threads"], ["a", "4 threads"])
     assert rule == TOLERANT
-    assert reason == "the environment is another: recorded 2 threads; here 4 threads"
+    assert reason == "the environment differs: recorded 2 threads; here 4 threads"
 
 
 @pytest.mark.parametrize(

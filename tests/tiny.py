@@ -146,8 +146,8 @@ def write_bundle(folder: Path, encoder: Path, name: str, **changes: Any) -> Path
     from retune.adapters.bundles import AdapterParts, insert, publish
     from retune.adapters.layers import AdapterParams
     from retune.core.files import sha256
-    from retune.models.checkpoints import CheckpointParams
     from retune.models.encoders import encoder_config, load_encoder
+    from retune.models.pretrained_files import PretrainedParams
 
     values: dict[str, Any] = {
         "method": "pfeiffer", "reduction": 4, "non_linearity": "gelu", "last_layer": "whole",
@@ -162,5 +162,5 @@ def write_bundle(folder: Path, encoder: Path, name: str, **changes: Any) -> Path
     target = folder.absolute()
     with tempfile.TemporaryDirectory() as work, contextlib.chdir(encoder.parent):
         model.save_pretrained(work)
-        publish(Path(work), target, wordpiece(), CheckpointParams(f"./{encoder.name}", pin))
+        publish(Path(work), target, wordpiece(), PretrainedParams(f"./{encoder.name}", pin))
     return folder

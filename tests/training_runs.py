@@ -11,7 +11,7 @@ import torch
 from retune.adapters.adapter_reuse import BundleParams
 from retune.core.files import sha256
 from retune.core.manifests import seal
-from retune.models.checkpoints import CheckpointParams, load_tokenizer
+from retune.models.pretrained_files import PretrainedParams, load_tokenizer
 from retune.tasks.qa.models import bert, bert_adapter, bert_adapter_fusion, bert_lora
 from retune.tasks.qa.questions.examples import Answer, Example, write_examples
 from retune.tasks.qa.score.score import ScoreParams
@@ -83,8 +83,8 @@ def write_features(
     return folder
 
 
-def base(data: Path) -> CheckpointParams:
-    return CheckpointParams(str(data / "encoder"), sha256(data / "encoder/model.safetensors"))
+def base(data: Path) -> PretrainedParams:
+    return PretrainedParams(str(data / "encoder"), sha256(data / "encoder/model.safetensors"))
 
 
 def fusion_params(data: Path, dropout: float = 0.1) -> bert_adapter_fusion.Params:

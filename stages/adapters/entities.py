@@ -4,7 +4,7 @@ from typing import Annotated
 
 from retune.core.params import Params, Seed
 from retune.core.signature import In, Report, Trained
-from retune.models.checkpoints import CheckpointParams
+from retune.models.pretrained_files import PretrainedParams
 from retune.tasks.ner.train.entities import EntitiesParams, train_entities
 from retune.training.fit import Results
 from retune.training.launch import run_launched
@@ -13,7 +13,7 @@ from retune.training.launch import run_launched
 def main(
     bundle: Trained, metrics: Report, curves: Report, costs: Report, times: Report,
     language: In | None = None, *,
-    base: Annotated[CheckpointParams, "qa.checkpoint"],
+    base: Annotated[PretrainedParams, "qa.checkpoint"],
     seed: Annotated[Seed, "qa.seed"],
     training: Annotated[EntitiesParams, "adapters.entities"],
     params: Params,

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from retune.core.params import Params, Seed
 from retune.core.signature import In, Report, Trained
-from retune.models.checkpoints import CheckpointParams
+from retune.models.pretrained_files import PretrainedParams
 from retune.tasks.masked_lm.train.language import LanguageParams, train_language
 from retune.training.fit import Results
 from retune.training.launch import run_launched
@@ -12,7 +12,7 @@ from retune.training.launch import run_launched
 
 def main(
     raw: In, bundle: Trained, metrics: Report, curves: Report, costs: Report, times: Report, *,
-    base: Annotated[CheckpointParams, "qa.checkpoint"],
+    base: Annotated[PretrainedParams, "qa.checkpoint"],
     seed: Annotated[Seed, "qa.seed"],
     training: Annotated[LanguageParams, "adapters.language"],
     params: Params,

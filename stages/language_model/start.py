@@ -1,4 +1,4 @@
-"""Make the model that is trained: from nothing, or from a checkpoint."""
+"""Make the model that is trained: with random or pretrained weights."""
 
 from functools import partial
 from typing import Annotated
@@ -6,7 +6,7 @@ from typing import Annotated
 from retune.core.params import Choice, Chosen, Seed
 from retune.core.signature import In, Out
 from retune.core.stage import run_stage
-from retune.models.checkpoints import CheckpointParams
+from retune.models.pretrained_files import PretrainedParams
 from retune.tasks.language_model.init.init import start
 
 MODELS = Choice("language_model.model", "retune.tasks.language_model.models",
@@ -15,7 +15,7 @@ MODELS = Choice("language_model.model", "retune.tasks.language_model.models",
 
 def main(
     features: In, before: Out, *,
-    checkpoint: Annotated[CheckpointParams, "language_model.checkpoint"],
+    pretrained: Annotated[PretrainedParams, "language_model.checkpoint"],
     seed: Annotated[Seed, "language_model.seed"],
     model: Annotated[Chosen, MODELS],
 ) -> str:  # fmt: skip
@@ -23,7 +23,7 @@ def main(
 
     Example: python -m stages.language_model.start data/features data/before
     """
-    build = partial(model.module.build, model.params, checkpoint)
+    build = partial(model.module.build, model.params, pretrained)
     return start(features, before, build=build, seed=seed)
 
 

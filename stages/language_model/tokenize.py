@@ -4,13 +4,13 @@ from typing import Annotated
 
 from retune.core.signature import In, Out, Report
 from retune.core.stage import run_stage
-from retune.models.checkpoints import CheckpointParams
+from retune.models.pretrained_files import PretrainedParams
 from retune.tasks.language_model.tokenize.tokenize import TokenizeParams, tokenize
 
 
 def main(
     raw: In, features: Out, metrics: Report, *,
-    checkpoint: Annotated[CheckpointParams, "language_model.checkpoint"],
+    pretrained: Annotated[PretrainedParams, "language_model.checkpoint"],
     settings: Annotated[TokenizeParams, "language_model.tokenize"],
 ) -> str:  # fmt: skip
     r"""Cut the texts of RAW into blocks, and the validation texts into pairs of sentences, too.
@@ -20,7 +20,7 @@ def main(
     Example: python -m stages.language_model.tokenize data/raw data/features \
         metrics/blocks.json
     """
-    return tokenize(raw, features, metrics, params=settings, checkpoint=checkpoint)
+    return tokenize(raw, features, metrics, params=settings, pretrained=pretrained)
 
 
 if __name__ == "__main__":

@@ -5,14 +5,14 @@ from typing import Annotated
 
 from retune.core.params import Choice, Chosen, Params, Seed
 from retune.core.signature import In, Report, Trained
-from retune.models.checkpoints import CheckpointParams, resolve
+from retune.models.pretrained_files import PretrainedParams, resolve
 from retune.tasks.qa.train.train import TrainParams, train
 from retune.training.launch import run_launched
 
 
 def main(
     raw: In, features: In, model: Trained, curves: Report, costs: Report, times: Report, *,
-    base: Annotated[CheckpointParams, "qa.checkpoint"],
+    base: Annotated[PretrainedParams, "qa.checkpoint"],
     training: Annotated[TrainParams, "qa.train"],
     seed: Annotated[Seed, "qa.seed"],
     squad_v2: Annotated[bool, "qa.squad_v2"],

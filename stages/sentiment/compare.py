@@ -7,7 +7,7 @@ from retune.core.signature import In, Inputs, Report
 from retune.core.stage import run_stage
 from retune.tasks.sentiment.compare.compare import compare
 from retune.tasks.sentiment.score.score import ScoreParams
-from retune.tasks.sentiment.texts.outputs import variant_folders
+from retune.tasks.sentiment.texts.predictions import variant_folders
 
 
 def main(

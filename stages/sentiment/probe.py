@@ -9,7 +9,7 @@ from retune.tasks.sentiment.predict.predict import PredictParams
 from retune.tasks.sentiment.probe.probe import probe
 from retune.tasks.sentiment.probe.probe_files import read_probes
 from retune.tasks.sentiment.probe.probes import ProbeParams
-from retune.tasks.sentiment.texts.outputs import model_folders
+from retune.tasks.sentiment.texts.predictions import model_folders
 from retune.tasks.sentiment.tokenize.tokenize import TokenizeParams
 
 

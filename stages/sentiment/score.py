@@ -6,7 +6,7 @@ from typing import Annotated
 from retune.core.signature import In, Inputs, Report
 from retune.core.stage import run_stage
 from retune.tasks.sentiment.score.score import ScoreParams, score
-from retune.tasks.sentiment.texts.outputs import seed_folders
+from retune.tasks.sentiment.texts.predictions import seed_folders
 
 
 def main(

@@ -5,7 +5,7 @@ from typing import Annotated
 from retune.core.params import Choice, Chosen
 from retune.core.signature import In, Out, Report
 from retune.core.stage import run_stage
-from retune.models.checkpoints import CheckpointParams
+from retune.models.pretrained_files import PretrainedParams
 from retune.tasks.sentiment.texts.examples import read_examples
 from retune.tasks.sentiment.tokenize.tokenize import TokenizeParams, tokenize
 
@@ -15,7 +15,7 @@ VOCABULARIES = Choice("sentiment.vocabulary", "retune.tasks.sentiment.vocabulari
 
 def main(
     raw: In, augmented: In, features: Out, metrics: Report, *,
-    checkpoint: Annotated[CheckpointParams, "sentiment.checkpoint"],
+    pretrained: Annotated[PretrainedParams, "sentiment.checkpoint"],
     settings: Annotated[TokenizeParams, "sentiment.tokenize"],
     vocabulary: Annotated[Chosen, VOCABULARIES],
 ) -> str:  # fmt: skip
@@ -27,7 +27,7 @@ def main(
         data/bert/features metrics/texts.json
     """
     texts = (example.text for example in read_examples(augmented / "train.jsonl"))
-    tokenizer = vocabulary.module.tokenizer(vocabulary.params, checkpoint, texts)
+    tokenizer = vocabulary.module.tokenizer(vocabulary.params, pretrained, texts)
     return tokenize(raw, augmented, features, metrics, tokenizer=tokenizer, params=settings)
 
 

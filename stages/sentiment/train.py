@@ -5,7 +5,7 @@ from typing import Annotated
 
 from retune.core.params import Choice, Chosen, Params
 from retune.core.signature import Check, In, Report, Trained
-from retune.models.checkpoints import CheckpointParams, resolve
+from retune.models.pretrained_files import PretrainedParams, resolve
 from retune.tasks.sentiment.train.train import TrainParams, train
 from retune.tasks.sentiment.vocabularies import require_own_ids
 from retune.training.launch import run_launched
@@ -15,7 +15,7 @@ MODELS = Choice("sentiment.model", "retune.tasks.sentiment.models", "sentiment.m
 
 def main(
     features: In, model: Trained, curves: Report, costs: Report, times: Report, *, seed: int,
-    checkpoint: Annotated[CheckpointParams, "sentiment.checkpoint"],
+    pretrained: Annotated[PretrainedParams, "sentiment.checkpoint"],
     training: Annotated[TrainParams, "sentiment.train"],
     vocabulary: Annotated[str, "sentiment.vocabulary"],
     variant: Annotated[Chosen, MODELS, Check(require_own_ids, "vocabulary")],
@@ -28,7 +28,7 @@ def main(
     Example: python -m stages.sentiment.train --variant bert --seed 1234 data/bert/features \
         data/bert/runs/1234/model metrics/curves metrics/costs.json metrics/times.json
     """
-    folder = resolve(checkpoint, "sentiment.checkpoint")
+    folder = resolve(pretrained, "sentiment.checkpoint")
     build = partial(variant.module.build, variant.params, folder)
     return train(features, model, curves, costs, times, build=build, params=training, seed=seed,
                  settings=params.read)  # fmt: skip

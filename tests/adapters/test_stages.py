@@ -39,7 +39,7 @@ def test_a_language_and_entities_on_top_of_it(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("best epoch 1: perplexity ")
-    assert "the checkpoint has no such head: one was trained too" in done.stdout
+    assert "the encoder has no such head, so one was trained too" in done.stdout
     entities = [
         "stages.adapters.entities", "--params", "p.yaml", "--language", "data/language",
         *outputs("entities"),

@@ -28,7 +28,7 @@ def test_an_output_layer_that_is_neither_there_nor_tied_is_refused(
     with pytest.raises(
         RetuneError,
         match=r"encoder has no output layer over the vocabulary \(\w[\w.]+decoder\.weight\), and "
-        r"its config\.json does not tie it to the embeddings; choose a checkpoint",
+        r"its config\.json does not tie it to the embeddings; choose an encoder",
     ):
         run_language(data, tmp_path / "run", block_size=32)
     assert not (tmp_path / "run").exists()

@@ -112,7 +112,7 @@ def test_q01_predict_writes_no_logits_of_a_broken_model(tmp_path: Path) -> None:
     with torch.no_grad():
         model.output.bias[1] = torch.nan
     params = PredictParams(batch_size=2, precision="fp32")
-    with pytest.raises(RetuneError, match=r"no number at window 0, of the question in line 1 of"):
+    with pytest.raises(RetuneError, match=r"not a number at window 0, of the question in line 1"):
         predict(tmp_path / "features", model, tmp_path / "logits", params)
     assert not (tmp_path / "logits").exists()
     assert not list(tmp_path.glob(".*"))

@@ -30,11 +30,11 @@ def git(folder: Path, *words: str) -> str:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        pytest.param(["qa.model=bert", "--seeds", "1,2,1"], "1 stands there twice", id="P17 list"),
-        pytest.param(["qa.model=bert", "--seeds", "7,07"], "7 stands there twice", id="P17 zero"),
-        pytest.param(["qa.seed=3,3"], "3 stands there twice", id="P17 grid"),
+        pytest.param(["qa.model=bert", "--seeds", "1,2,1"], "1 is given twice", id="P17 list"),
+        pytest.param(["qa.model=bert", "--seeds", "7,07"], "7 is given twice", id="P17 zero"),
+        pytest.param(["qa.seed=3,3"], "3 is given twice", id="P17 grid"),
         pytest.param(
-            ["qa.seed=1", "--seeds", "2"], "both say the seeds; give only one", id="P17 both"
+            ["qa.seed=1", "--seeds", "2"], "both set the seeds; give only one", id="P17 both"
         ),
     ],
 )

@@ -109,7 +109,7 @@ def test_d42_a_file_that_changes_while_it_is_summed(
 
 @pytest.mark.parametrize("url", [pytest.param("http://[::1", id="D43 bracket left open")])
 def test_what_is_no_url_is_told(url: str) -> None:
-    with pytest.raises(RetuneError, match=r"http://\[::1 is no URL \(.*\); correct it"):
+    with pytest.raises(RetuneError, match=r"http://\[::1 is not a URL \(.*\); correct it"):
         url_source(url, "0" * 64)
     with pytest.raises(ValueError, match="Invalid IPv6 URL"):
         File(url, "0" * 64)

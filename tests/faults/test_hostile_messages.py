@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 import tiny
 import torch
-from test_checkpoints import FakeHub, encoder, fake_hub, hub, hub_cache  # noqa: F401 (fixtures)
+from test_pretrained_files import FakeHub, encoder, fake_hub, hub, hub_cache  # noqa: F401 (fixtures)
 
 from retune.core.errors import RetuneError
 from retune.core.files import write_json
 from retune.core.out_of_memory import is_out_of_memory
 from retune.core.terminal_text import Parser, cut, escaped, escaped_json
 from retune.core.user_errors import guarded
-from retune.models.checkpoints import resolve
+from retune.models.pretrained_files import resolve
 from retune.preflight.validation import require_valid
 from retune.tables.terminal_tables import print_table
 from retune.tasks.language_model.generate.pieces import Piece

@@ -17,9 +17,9 @@ from retune.core import manifests, params
 from retune.core.artifacts import sealed
 from retune.core.errors import RetuneError
 from retune.core.plain_files import sha256
-from retune.models.checkpoints import WEIGHTS, CheckpointParams, load_tokenizer, resolve
 from retune.models.config_safety import check_configuration, explained
 from retune.models.encoders import encoder_config, load_encoder_embeddings
+from retune.models.pretrained_files import WEIGHTS, PretrainedParams, load_tokenizer, resolve
 from retune.models.tokenizer_checks import id_count
 from retune.tasks.qa.models import bert
 from retune.tasks.qa.predict.reader import load
@@ -46,7 +46,7 @@ def folder(trained: Path, tmp_path: Path) -> Path:
 
 
 def pinned(folder: Path) -> Path:
-    return resolve(CheckpointParams(str(folder), sha256(folder / WEIGHTS)))
+    return resolve(PretrainedParams(str(folder), sha256(folder / WEIGHTS)))
 
 
 def edit(path: Path, change: Change) -> None:
@@ -220,7 +220,7 @@ def test_b35_chunks_of_the_feed_forward_layers(folder: Path) -> None:
     edit(folder / "config.json", lambda config: config.update(chunk_size_feed_forward=3))
     assert encoder_config(folder, None).chunk_size_feed_forward == 0
     bert.build(bert.Params(dropout=None), pinned(folder), 1, 0)
-    with pytest.raises(RetuneError, match=r"not a whole model: .*chunk size 3"):
+    with pytest.raises(RetuneError, match=r"not a complete model: .*chunk size 3"):
         load("bert", folder)
 
 
@@ -311,4 +311,4 @@ def test_k55_a_pipe_among_the_files_of_a_checkpoint(folder: Path) -> None:
 
 def test_k55_no_user_of_that_name() -> None:
     with pytest.raises(RetuneError, match=r"'~nobody-of-that-name/x' cannot be a path"):
-        resolve(CheckpointParams("~nobody-of-that-name/x", "0" * 64))
+        resolve(PretrainedParams("~nobody-of-that-name/x", "0" * 64))

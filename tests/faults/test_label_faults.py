@@ -61,7 +61,7 @@ def claim(text: str, start: int, context: str = CONTEXT, **more: Any) -> dict[st
             "answer_start/0",
             "offset 12",
         ),
-        case("A02 nowhere", claim("zzz", 4), {}, "answer_start/0", "it stands nowhere"),
+        case("A02 nowhere", claim("zzz", 4), {}, "answer_start/0", "it is nowhere"),
         case("A02 nowhere, realign", claim("zzz", 4), {"realign": True}, "start/0", "nowhere"),
         case("A03 negative", claim("abc", -1), {}, "answer_start/0", "a negative offset"),
         case("A03 behind the end", claim("def", 99), {}, "start/0", "behind the context's end"),
@@ -262,7 +262,7 @@ def test_an_answer_in_no_window_is_counted_with_its_id(
     ("changes", "advice"),
     [
         case("A12 a seam", {}, "with max_length to match, keeps even the longest of"),
-        case("A12 one window", {"windows": "first"}, "`windows: all` keeps what stands behind"),
+        case("A12 one window", {"windows": "first"}, "`windows: all` keeps what follows"),
     ],
 )
 def test_too_many_answers_in_no_window_stop_the_stage(
@@ -275,7 +275,7 @@ def test_too_many_answers_in_no_window_stop_the_stage(
     with pytest.raises(RetuneError) as error:
         run_tokenize(tmp_path, max_lost_answers=0.01, **options)
     message = str(error.value)
-    assert message.startswith("train: 2 of 100 answers (2.0%) stand whole in no window")
+    assert message.startswith("train: 2 of 100 answers (2.0%) are whole in no window")
     assert "of questions q0, q1; params.yaml: qa.tokenize: " in message
     assert advice in message
     assert "max_lost_answers, now 0.01" in message

@@ -12,7 +12,7 @@ from runs import TOKENIZE
 from retune.tasks.qa.questions.examples import Answer, Example
 from retune.tasks.qa.tokenize.audit import Audit
 from retune.tasks.qa.tokenize.tokenize import TokenizeParams, Windower
-from retune.tasks.qa.windows.characters import is_mark
+from retune.tasks.qa.windows.token_offsets import is_mark
 from retune.tasks.qa.windows.windows import Features
 
 SCRIPTS = {

@@ -148,7 +148,7 @@ def test_probabilities_that_are_no_numbers_are_told(name: str, data: Path) -> No
         model.transformer.ln_f.weight.fill_(torch.nan)
     model.save_pretrained(data / "before")
     seal_again(data)
-    refuse(data, name, "the model gives a probability that is no number")
+    refuse(data, name, "the model gives a probability that is not a number")
 
 
 def appended(line: str) -> Callable[[Path], object]:

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForMaskedLM
 
 from retune.core.files import sha256
-from retune.models.checkpoints import CheckpointParams
+from retune.models.pretrained_files import PretrainedParams
 from retune.tasks.language_model.models import load
 
 
@@ -34,7 +34,7 @@ def data(whole: Path, tmp_path: Path) -> Path:
         case("M23 blocks longer than the model reads", {"positions": 8},
              r"block_size: 16 tokens are more than the 8 positions of the model; lower it"),
         case("M24 heads that share nothing evenly", {"heads": 3},
-             "hidden_size 16 is no multiple of the 3 heads"),
+             "hidden_size 16 is not a multiple of the 3 heads"),
         case("M24 no layer", {"layers": 0}, r"gpt2_small\.layers: input should be greater"),
         case("M24 nothing is left by dropout", {"dropout": 1.0}, r"gpt2_small\.dropout: input sho"),
     ],
@@ -47,14 +47,14 @@ def test_sizes_that_make_no_model_are_refused(
 
 
 def begin_of(data: Path, checkpoint: Path) -> None:
-    """The start stage on a checkpoint, whose tokenizer cut the texts where it has eos."""
+    """The start stage on a pretrained model, whose tokenizer cut the texts where it has eos."""
     pinned = {"name": str(checkpoint), "revision": sha256(checkpoint / "model.safetensors")}
     params = write_params(data, model="pretrained", checkpoint=pinned)
     stage("start", data / "features", data / "new", params=params)
 
 
 def masked(folder: Path) -> None:
-    """A checkpoint of RoBERTa with the head that tells a masked token."""
+    """A pretrained RoBERTa with the head that tells a masked token."""
     AutoModelForMaskedLM.from_config(AutoConfig.from_pretrained(folder)).save_pretrained(folder)
 
 
@@ -72,7 +72,7 @@ def test_an_encoders_checkpoint_is_refused(
     folder = data / "roberta"
     tiny.write_checkpoint(folder, "roberta")
     change(folder)
-    pinned = CheckpointParams(str(folder), sha256(folder / "model.safetensors"))
+    pinned = PretrainedParams(str(folder), sha256(folder / "model.safetensors"))
     run_tokenize(data, checkpoint=pinned, tokenizer="checkpoint")
     with refused(message, data / "new"):
         begin_of(data, folder)
@@ -80,7 +80,7 @@ def test_an_encoders_checkpoint_is_refused(
 
 def test_m25_blocks_of_another_vocabulary_are_refused(data: Path) -> None:
     run_tokenize(data, vocabulary_size=290)
-    with refused(r"tokenizer: the blocks are of another vocabulary than that of", data / "new"):
+    with refused(r"tokenizer: the blocks were made with another vocabulary than ", data / "new"):
         begin_of(data, data / "before")
 
 
@@ -134,7 +134,7 @@ def strange(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "again", "message"),
     [
-        case("M29 torn weights", torn, True, "before: not a whole model: .*; where a st"),
+        case("M29 torn weights", torn, True, "before: not a complete model: .*; where a st"),
         case("M29 a weight that lacks", incomplete, True,
              r"model\.safetensors differ in transformer\.ln_f\.weight; .*: run the stage that w"),
         case("M29 a way to code", strange, True, "refused because of 'auto_map'"),

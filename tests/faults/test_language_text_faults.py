@@ -18,7 +18,7 @@ from refusals import case, refused
 from retune.core.errors import RetuneError
 from retune.core.files import read_json, read_json_lines, sha256
 from retune.fetch.fetching import local_source
-from retune.models.checkpoints import CheckpointParams
+from retune.models.pretrained_files import PretrainedParams
 from retune.tasks.language_model.datasets import coqa, files
 from retune.tasks.language_model.download.download import DownloadParams, download
 from retune.tasks.language_model.texts.features import read_blocks, write_blocks
@@ -104,7 +104,7 @@ def test_m08_control_characters_are_kept_and_counted(tmp_path: Path) -> None:
 #: By setting: a row, what is left when it is dropped, what the counts call that, and the message.
 TWICE: dict[str, tuple[str, list[str], str, str]] = {
     "duplicates": (" it RAINED. ", ["It rained.", "It snowed."], "duplicate",
-                   "' it RAINED. ' stands already at a.jsonl: line 1"),
+                   "' it RAINED. ' is already at a.jsonl: line 1"),
     "overlap": ("It HAILED.", ["It rained.", "It snowed."], "overlap",
                 "'It HAILED.' is also in validation, at validation.txt: line 1"),
 }  # fmt: skip
@@ -175,7 +175,7 @@ def test_files_that_cannot_be_meant_are_refused(
         case("M13 a branch of a data set", coqa.Params,
              {"revision": "refs/convert/parquet", "train_sha256": "0" * 64,
               "validation_sha256": "0" * 64}, "revision"),
-        case("M13 a branch of a checkpoint", CheckpointParams,
+        case("M13 a branch of a checkpoint", PretrainedParams,
              {"name": "openai-community/gpt2", "revision": "main"},
              "a branch or tag can move; for a hub id give the full commit"),
     ],
@@ -189,7 +189,7 @@ def test_settings_that_mean_nothing_certain_are_refused(
 
 @pytest.mark.parametrize("rows", [case("M14 rows too few", 9), case("M14 rows too many", 1)])
 def test_a_known_data_set_with_another_number_of_rows_is_refused(rows: int, tmp_path: Path) -> None:
-    with refused(f"2 texts, but this data set has {rows}; the file is not", tmp_path / "raw"):
+    with refused(f"2 texts, but this data set has {rows}; this is not the", tmp_path / "raw"):
         run(tmp_path, TRAIN, rows=rows)
 
 
@@ -241,8 +241,8 @@ def test_a_tokenizer_without_an_end_of_text_is_refused(family: str, tmp_path: Pa
     write_raw(tmp_path)
     tiny.write_checkpoint(tmp_path / family, family)
     weights = sha256(tmp_path / family / "model.safetensors")
-    pinned = CheckpointParams(str(tmp_path / family), weights)
-    with refused("has no eos_token; choose a decoder checkpoint, such", tmp_path / "features"):
+    pinned = PretrainedParams(str(tmp_path / family), weights)
+    with refused("has no eos_token; choose a pretrained decoder, such", tmp_path / "features"):
         run_tokenize(tmp_path, checkpoint=pinned, tokenizer="checkpoint")
 
 

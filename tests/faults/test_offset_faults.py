@@ -239,7 +239,7 @@ def test_an_answer_moves_to_whole_words_only(
     )
     if place is None:
         assert not examined.needs_care or examined.findings[0].change is None
-        with pytest.raises(RetuneError, match="it stands inside words only, at offsets"):
+        with pytest.raises(RetuneError, match="it is inside words only, at offsets"):
             run_download(tmp_path, rows, realign=True)
     else:
         assert run_download(tmp_path, rows, realign=True)[0]["findings"] == {"realigned": 1}
@@ -278,7 +278,7 @@ def test_an_answer_in_another_spelling_takes_the_contexts_characters(
     examined = examine(tmp_path, rows)
     finding = only(examined, "not_verbatim")
     assert "misaligned" not in kinds(examined)
-    assert f"but for {names}, as " in finding.message
+    assert f"except for {names}, as " in finding.message
     assert [one.values["answers"] for one in examined.records] == [[right]]
     with pytest.raises(RetuneError, match="would take the context's own characters"):
         run_download(tmp_path, rows)
@@ -290,7 +290,7 @@ def test_an_answer_in_another_spelling_takes_the_contexts_characters(
 def test_a41_two_places_of_another_spelling_are_not_certain(tmp_path: Path) -> None:
     examined = examine(tmp_path, [row("q1", "The mill; the mill.", ("THE MILL", 4))])
     assert [(f.kind, f.change) for f in examined.findings] == [("misaligned", None)]
-    assert "it stands at offsets 0, 10" in examined.findings[0].message
+    assert "it is at offsets 0, 10" in examined.findings[0].message
 
 
 def test_a42_copies_with_blanks_at_the_edges_are_seen_and_that_one_has_no_answer(

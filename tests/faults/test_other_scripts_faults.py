@@ -162,7 +162,7 @@ def test_m54_a_sentence_without_a_space_before_it_has_none_in_its_tokens(tmp_pat
     assert [row["continuation"] for row in rows[:2]] == ["狗跑了。", "The dog ran."]
     spaces = [row["continuation_tokens"][0] for row in rows[:2]]
     assert rows[1]["prompt_tokens"][0] != spaces[1] != spaces[0]
-    from retune.models.checkpoints import DECODER_TOKENS, load_tokenizer
+    from retune.models.pretrained_files import DECODER_TOKENS, load_tokenizer
 
     tokenizer = load_tokenizer(tmp_path / "features" / "tokenizer", DECODER_TOKENS)
     told = [tokenizer.decode(row["continuation_tokens"]) for row in rows[:2]]

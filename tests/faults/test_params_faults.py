@@ -19,7 +19,7 @@ from training_runs import run, write_features
 from retune.core.errors import RetuneError
 from retune.core.params import Params, Seed, load_yaml
 from retune.core.user_errors import guarded
-from retune.models.checkpoints import CheckpointParams
+from retune.models.pretrained_files import PretrainedParams
 from retune.preflight.validation import require_valid
 from retune.tasks.qa.download.download import DownloadParams
 from retune.tasks.qa.postprocess.postprocess import PostprocessParams
@@ -34,7 +34,7 @@ TEXT = (ROOT / "params.yaml").read_text(encoding="utf-8")
 SECTIONS: dict[str, Any] = {
     "qa.squad_v2": bool,
     "qa.seed": Seed,
-    "qa.checkpoint": CheckpointParams,
+    "qa.checkpoint": PretrainedParams,
     "qa.download": DownloadParams,
     "qa.tokenize": TokenizeParams,
     "qa.train": TrainParams,
@@ -158,7 +158,7 @@ TEXTS = [
     ),
     pytest.param(
         TEXT.replace("  predict:", "  predict: {batch_size: 8, precision: auto}\n  predict:"),
-        "key 'predict' stands at lines ",
+        "key 'predict' appears at lines ",
         id="P06 duplicate key",
     ),
     pytest.param(TEXT.replace("\n  seed", "\n\tseed"), "cannot start any token", id="P20 tab"),
@@ -299,7 +299,7 @@ def test_dvc_refuses_duplicate_keys_too(text: str, tmp_path: Path) -> None:
     path = write(tmp_path, text)
     with pytest.raises(YAMLFileCorruptedError):
         dvc_load_yaml(str(path))
-    with pytest.raises(RetuneError, match="key 'qa' stands at lines 1 and 3"):
+    with pytest.raises(RetuneError, match="key 'qa' appears at lines 1 and 3"):
         load_yaml(path)
 
 
@@ -320,7 +320,7 @@ def write_raw(folder: Path) -> None:
         ),
         pytest.param(
             {"max_length": 513},
-            "qa.tokenize.max_length: 513 is more than the 512 tokens that the checkpoint's",
+            "qa.tokenize.max_length: 513 is more than the 512 tokens that the encoder's",
             id="P13 more than the tokenizer's length",
         ),
         pytest.param(

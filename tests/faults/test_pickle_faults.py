@@ -18,8 +18,8 @@ from retune.core.errors import RetuneError
 from retune.core.files import read_json, sha256
 from retune.core.manifests import NAME as MANIFEST
 from retune.models import pickled_weights, weights_converter
-from retune.models.checkpoints import CheckpointParams, resolve
 from retune.models.pickled_weights import convert
+from retune.models.pretrained_files import PretrainedParams, resolve
 
 OTHER_SUM = "0" * 64
 
@@ -36,7 +36,7 @@ def mark(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A checkpoint with pickled weights only."""
+    """A pretrained model with pickled weights only."""
     folder = tmp_path / "encoder"
     folder.mkdir()
     (folder / "config.json").write_text('{"model_type": "bert"}')
@@ -44,8 +44,8 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
-def params(folder: Path, **more: str) -> CheckpointParams:
-    return CheckpointParams(str(folder), OTHER_SUM, **more)
+def params(folder: Path, **more: str) -> PretrainedParams:
+    return PretrainedParams(str(folder), OTHER_SUM, **more)
 
 
 @pytest.mark.parametrize("kind", [Payload, Command, Expression])
@@ -87,7 +87,7 @@ def save(path: Path, value: Any) -> None:
         pytest.param(Expression, save, "eval", id="D33 expression, zip form"),
         pytest.param(Command, legacy, "posix.system", id="D33 shell's command, old form"),
         pytest.param(Command, pickles.plain, "_load_from_bytes", id="D33 ordinary pickle"),
-        pytest.param(Command, None, "no pickle of plain", id="D33 archive in an archive"),
+        pytest.param(Command, None, "not a pickle of plain", id="D33 archive in an archive"),
     ],
 )
 def test_code_in_a_pickle_is_refused_by_the_reader(
@@ -141,7 +141,7 @@ def test_d35_a_pickle_that_never_ends_is_stopped(
     ("how", "message"),
     [
         pytest.param("timeout", "took more than 1,800 seconds", id="D35 clock"),
-        pytest.param("signal", "ended by SIGSEGV, as where it asks", id="D35 crash"),
+        pytest.param("signal", "ended by SIGSEGV, as happens if it needs", id="D35 crash"),
     ],
 )
 def test_a_conversion_that_is_cut_off_is_refused(
@@ -167,7 +167,7 @@ ONE = torch.ones(2)
         pytest.param({"a": 1}, "entry 'a' is a value of type int", id="D36 number"),
         pytest.param({"a": {"b": ONE}}, "entry 'a' is a value of type dict", id="D36 nested"),
         pytest.param({3: ONE}, "a value of type int as a name", id="D36 name"),
-        pytest.param(ONE, "a value of type Tensor and not tensors by name", id="D36 tensor"),
+        pytest.param(ONE, "a value of type Tensor instead of tensors by name", id="D36 tensor"),
         pytest.param({}, "holds no tensor", id="D36 nothing"),
         pytest.param({"a": ONE.to_sparse()}, r"sparse_coo", id="D36 sparse"),
         pytest.param({"a": torch.ones(2, device="meta")}, "meta", id="D36 no memory"),
@@ -199,7 +199,7 @@ def test_d37_pickled_weights_are_converted_once_with_a_record(
         resolve(params(folder, pickle_sha256=pin))
     revision = str(caught.value).split("`revision: ")[1][:64]
     monkeypatch.setattr(subprocess, "run", None)  # the second use needs no process
-    found = resolve(CheckpointParams(str(folder), revision, pin))
+    found = resolve(PretrainedParams(str(folder), revision, pin))
     weights = load_file(found / "model.safetensors")
     assert sorted(weights) == ["bert.embeddings.word_embeddings.weight", "tied"]
     assert all(torch.equal(each, next(iter(WEIGHTS.values()))) for each in weights.values())

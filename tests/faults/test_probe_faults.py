@@ -77,7 +77,7 @@ def test_l42_probes_of_ones_own_are_read_alone(tmp_path: Path) -> None:
 
 
 def test_l42_a_folder_without_probes_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(RetuneError, match=r"sentiment\.probe\.folder: .*absent is no folder"):
+    with pytest.raises(RetuneError, match=r"sentiment\.probe\.folder: .*absent is not a folder"):
         read_probes(tmp_path / "absent")
     with pytest.raises(RetuneError, match=r"no probe in .*; add a file such as negation\.tsv"):
         read_probes(tmp_path)
@@ -94,7 +94,7 @@ def test_l42_a_folder_without_probes_is_refused(tmp_path: Path) -> None:
         pytest.param({"case": f"{HEADER}\nMFT\tGood.\t1\n"},
                      r"case\.tsv: line 2: 3 cells; a line has 4", id="L43 a cell too few"),
         pytest.param({"case": f"{HEADER}\nmft\tGood.\t\t1\n"},
-                     "'mft' is no kind of test; allowed: MFT, INV, DIR", id="L43 unknown kind"),
+                     "'mft' is not a kind of test; allowed: MFT, INV, DIR", id="L43 unknown kind"),
         pytest.param({"case": f"{HEADER}\nMFT\tGood.\t\tpositive\n"},
                      "'positive' cannot be expected of MFT; allowed: 0, 1", id="L43 not expected"),
         pytest.param({"case": f"{HEADER}\nMFT\t \t\t1\n"}, "line 2: the sentence is empty",

@@ -173,19 +173,19 @@ FILES = [
     pytest.param(
         dump(row(), row(context="def def xx", question="Why?")),
         "t.jsonl",
-        "line 2:/id (question 'q1'): the id stands already at t.jsonl: line 1: on other content",
+        "line 2:/id (question 'q1'): the id is already at t.jsonl: line 1: with other content",
         id="R10 one id on two questions",
     ),
     pytest.param(
         dump(row(), row()),
         "t.jsonl",
-        "(question 'q1'): the id stands already at t.jsonl: line 1: with the same content; delete",
+        "(question 'q1'): the id is already at t.jsonl: line 1: with the same content; delete",
         id="R10 one question twice",
     ),
     pytest.param(
         SOUND.replace(b'{"id"', b'{"id": "q0", "id"'),
         "t.json",
-        "t.json:1:14: the key 'id' stands twice in one object",
+        "t.json:1:14: the key 'id' appears twice in one object",
         id="R12 key twice",
     ),
     pytest.param(

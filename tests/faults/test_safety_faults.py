@@ -1,4 +1,4 @@
-"""What a hostile checkpoint, model or id could try: a row for each."""
+"""What a hostile model folder or id could try: a row for each."""
 
 import io
 import json
@@ -20,7 +20,7 @@ import torch
 from retune.core.errors import RetuneError
 from retune.core.files import sha256, write_json
 from retune.fetch.fetching import local_source
-from retune.models.checkpoints import CheckpointParams, load_tokenizer, resolve
+from retune.models.pretrained_files import PretrainedParams, load_tokenizer, resolve
 from retune.tasks.qa.download.download import DownloadParams, download
 from retune.tasks.qa.models import bert
 from retune.tasks.qa.postprocess.logits import read_logits
@@ -60,8 +60,8 @@ def folder(encoder: Path, tmp_path: Path) -> Path:
 
 
 def use(folder: Path) -> None:
-    """All that the stages do with a checkpoint and with a trained model."""
-    checkpoint = resolve(CheckpointParams(str(folder), sha256(folder / "model.safetensors")))
+    """All that the stages do with a pretrained and with a trained model."""
+    checkpoint = resolve(PretrainedParams(str(folder), sha256(folder / "model.safetensors")))
     tokenizer = load_tokenizer(checkpoint)
     assert tokenizer("Who?")["input_ids"]
     model = bert.build(bert.Params(dropout=None), checkpoint, len(tokenizer), 0)
@@ -96,7 +96,7 @@ def test_a_missing_folder_is_never_asked_of_the_hub(
     monkeypatch.setattr(socket.socket, "connect", lambda *arguments: asked.append(arguments))
     monkeypatch.setattr(socket, "getaddrinfo", lambda *arguments, **_: asked.append(arguments))
     with pytest.raises(RetuneError, match=r"^checkpoint\.name: no such folder: "):
-        resolve(CheckpointParams(name, revision))
+        resolve(PretrainedParams(name, revision))
     assert asked == []
 
 
@@ -166,8 +166,8 @@ def test_pickled_weights_alone_are_refused(
     (folder / "model.safetensors").unlink()
     (folder / name).write_bytes(torch_file(mark))
     with pytest.raises(RetuneError, match=message):
-        resolve(CheckpointParams(str(folder), "0" * 64))
-    with pytest.raises(RetuneError, match=f"{folder}: not a whole model"):
+        resolve(PretrainedParams(str(folder), "0" * 64))
+    with pytest.raises(RetuneError, match=f"{folder}: not a complete model"):
         load("bert", folder)
     assert not mark.exists()
 
@@ -185,7 +185,7 @@ def test_a_pickle_in_the_place_of_the_weights_is_refused(
     (folder / "model.safetensors").write_bytes(content(mark))
     with pytest.raises(RetuneError, match=rf"cannot load {folder}.*(Safetensor|header)"):
         use(folder)
-    with pytest.raises(RetuneError, match=f"{folder}: not a whole model"):
+    with pytest.raises(RetuneError, match=f"{folder}: not a complete model"):
         load("bert", folder)
     assert not mark.exists()
 
@@ -202,7 +202,7 @@ def test_an_index_of_shards_does_not_lead_to_a_pickle(shard: str, folder: Path, 
     (folder / shard).write_bytes(torch_file(mark))
     index = {"metadata": {}, "weight_map": {"bert.pooler.dense.bias": shard}}
     write_json(folder / "model.safetensors.index.json", index)
-    with pytest.raises(RetuneError, match=f"{folder}: not a whole model"):
+    with pytest.raises(RetuneError, match=f"{folder}: not a complete model"):
         load("bert", folder)
     assert not mark.exists()
 
@@ -348,7 +348,7 @@ def test_a_configuration_that_leads_to_code_is_refused(
     write_json(folder / file, values | keys)
     weights = sha256(folder / "model.safetensors")
     for action in (
-        lambda: resolve(CheckpointParams(str(folder), weights)),
+        lambda: resolve(PretrainedParams(str(folder), weights)),
         lambda: load_tokenizer(folder),
         lambda: bert.build(bert.Params(dropout=None), folder, 5, 0),
         lambda: load("bert", folder),

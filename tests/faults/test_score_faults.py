@@ -70,12 +70,12 @@ REFUSED = [
         ANSWERS | {"9": "x"}, GOLD, "predictions without a question: 9;", id="S02 one too many"
     ),
     pytest.param(
-        ANSWERS, [*GOLD.items(), ("2", ("other",))], "ids that stand twice in the data: 2;",
+        ANSWERS, [*GOLD.items(), ("2", ("other",))], "ids that appear twice in the data: 2;",
         id="S03 one id on two questions",
     ),
     pytest.param(
         '{"1": "Bo", "2": "Vik", "3": "", "2": "Oslo"}', GOLD,
-        "predictions.json: ids that stand twice: 2; give each one answer",
+        "predictions.json: ids that appear twice: 2; give each one answer",
         id="S03 two answers to one id",
     ),
     pytest.param(

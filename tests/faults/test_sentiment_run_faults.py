@@ -27,7 +27,7 @@ from retune.tasks.sentiment.models.bag_of_embeddings import (
 )
 from retune.tasks.sentiment.texts.examples import Example, write_examples
 from retune.tasks.sentiment.texts.features import read_rows, row_writer
-from retune.tasks.sentiment.texts.outputs import read_gold, read_seeds, seed_folders
+from retune.tasks.sentiment.texts.predictions import read_gold, read_seeds, seed_folders
 from retune.tasks.sentiment.tokenize.tokenize import TokenizeParams, tokenize
 from retune.tasks.sentiment.train.train import TrainParams
 from retune.training.trainer import JointTrainer
@@ -227,13 +227,13 @@ _DEEPSPEED = (
     ("changes", "place", "value", "message"),
     [
         case("L20 DeepSpeed", _EPSILON, *_DEEPSPEED,
-             "RETUNE_LAUNCH asks for DeepSpeed, which takes a pass a step; set "
+             "RETUNE_LAUNCH asks for DeepSpeed, which makes one pass a step; set "
              "adversarial_epsilon to 0, or launch without DeepSpeed"),
         case("L20 several GPUs of one process", _EPSILON, (TrainingArguments, "n_gpu"), 2,
              "2 GPUs are used by one process; set adversarial_epsilon to 0, or start a process "
              "for each by RETUNE_LAUNCH"),
         case("L20 no embeddings", _EPSILON, (Bag, "_input_embed_layer"), "absent",
-             "BagOfEmbeddingsForSequenceClassification does not tell its embeddings; set "
+             "BagOfEmbeddingsForSequenceClassification does not expose its embeddings; set "
              "adversarial_epsilon to 0, or choose another model"),
         case("L20 other embeddings", _EPSILON, (Bag, "_input_embed_layer"), "output",
              "BagOfEmbeddingsForSequenceClassification does not embed a batch in one call; set "
@@ -272,7 +272,7 @@ def test_a_decay_that_is_no_share_is_refused(decay: float) -> None:
 
 def test_l22_more_fresh_layers_than_there_are_or_fewer_than_none(tmp_path: Path) -> None:
     tiny.write_checkpoint(tmp_path)
-    build = partial(bert.build, checkpoint=tmp_path, vocabulary_size=9, pad_token_id=0)
+    build = partial(bert.build, pretrained=tmp_path, vocabulary_size=9, pad_token_id=0)
     build(bert.Params(None, 2))
     expected = r"fresh_layers is 3, but \S+ has 2 layers with weights of their own; lower it$"
     with pytest.raises(RetuneError, match=expected):

@@ -73,7 +73,7 @@ NUMBERS = {"header": False, "text": 2, "label": 1}
         case("L02 white space", GOOD + "1\t  \n", {}, "line 4: the text is empty"),
         case("L02 no string", '{"label": 1, "text": null}\n', LINES,
              r"line 1: the text None \(NoneType\) is not a string"),
-        case("L03 cells missing", GOOD + "1\n", {}, "line 4: 1 cells under a header of 2; mend"),
+        case("L03 cells missing", GOOD + "1\n", {}, "line 4: 1 cells under a header of 2; correct"),
         case("L03 cells too many", GOOD + "1\ta\tb\n", {}, "line 4: 3 cells under a header of 2"),
         case("L03 a torn line", '{"label": 1,\n', LINES, "line 1: not a JSON object"),
         case("L03 a key missing", '{"label": 1}\n', LINES, "line 1: no 'text'; its keys are "),

@@ -16,7 +16,7 @@ from retune.tools.experiments import listing
 from retune.tools.experiments.table import APART
 from retune.tools.project.graph import read_pipeline
 from retune.tools.project.locks import Lock
-from retune.tools.report.experiments import fold_seeds, read_results
+from retune.tools.report.sister_experiments import fold_seeds, read_results
 
 SISTER = Path("pipelines/toy")
 GRAPH = """

@@ -27,7 +27,7 @@ from runs import (
 
 from retune.core.errors import RetuneError
 from retune.core.files import sha256
-from retune.models.checkpoints import load_tokenizer
+from retune.models.pretrained_files import load_tokenizer
 from retune.tasks.qa.predict.predict import PredictParams, predict
 from retune.tasks.qa.windows.features import feature_batches
 from retune.tasks.qa.windows.windows import Features
@@ -191,9 +191,9 @@ def without(*names: str) -> Callable[[Path], None]:
     ("write", "message"),
     [
         case("K06 slow", slow, r"slow tokenizer \(ByT5Tokenizer\).*choose .* a fast tokenizer"),
-        case("K07 no CLS", without("cls_token"), "has no cls_token; choose an encoder"),
-        case("K07 no SEP", without("sep_token"), "has no sep_token; choose an encoder"),
-        case("K07 no PAD", without("pad_token"), "has no pad_token; choose an encoder"),
+        case("K07 no CLS", without("cls_token"), "has no cls_token; choose a pretrained encoder"),
+        case("K07 no SEP", without("sep_token"), "has no sep_token; choose a pretrained encoder"),
+        case("K07 no PAD", without("pad_token"), "has no pad_token; choose a pretrained encoder"),
         case("K07 none", without("cls_token", "sep_token", "pad_token"), "no cls_token, sep_token"),
     ],
 )  # fmt: skip

@@ -87,13 +87,13 @@ def test_a_damaged_model_is_told(search: dict[str, Any]) -> None:
     model = gpt2()
     with torch.no_grad():
         model.lm_head.weight[3] = torch.nan
-    with pytest.raises(RetuneError, match="the model gives a probability that is no number"):
+    with pytest.raises(RetuneError, match="the model gives a probability that is not a number"):
         generate(model, PROMPTS, settings(**search), (), 1)
 
 
 def test_a_model_whose_memory_cannot_be_put_in_order_is_refused() -> None:
     model = MambaForCausalLM(MambaConfig(vocab_size=40, hidden_size=16, num_hidden_layers=1))
-    with pytest.raises(RetuneError, match="MambaForCausalLM gives no cache of keys and values"):
+    with pytest.raises(RetuneError, match="MambaForCausalLM has no cache of keys and values"):
         generate(model, [[1]], settings(), (), 1)
 
 

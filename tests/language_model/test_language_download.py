@@ -142,7 +142,7 @@ def test_all_errors_are_told_at_once(tmp_path: Path) -> None:
 REPEATED = {
     "duplicate": (
         lines("It rained.", "It snowed.", " it RAINED. "), ["It rained.", "It snowed."],
-        "' it RAINED. ' stands already at train.jsonl: line 1",
+        "' it RAINED. ' is already at train.jsonl: line 1",
     ),
     "overlap": (
         lines("It rained.", "It HAILED."), ["It rained."],

@@ -1,4 +1,4 @@
-"""The model before its training: from nothing, of a checkpoint, or refused."""
+"""The model before its training: random, pretrained, or refused."""
 
 from dataclasses import asdict, replace
 from functools import partial
@@ -16,7 +16,7 @@ from transformers import AutoModelForCausalLM
 from retune.core.errors import RetuneError
 from retune.core.files import read_json, sha256
 from retune.core.params import module_names
-from retune.models.checkpoints import DECODER_TOKENS, CheckpointParams, load_tokenizer
+from retune.models.pretrained_files import DECODER_TOKENS, PretrainedParams, load_tokenizer
 from retune.tasks.language_model import models
 from retune.tasks.language_model.init.init import start
 from retune.tasks.language_model.models import gpt2_small, pretrained
@@ -79,7 +79,7 @@ def test_a_model_that_cannot_read_a_block_is_refused(data: Path, tmp_path: Path)
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"heads": 3}, "hidden_size 16 is no multiple of the 3 heads"),
+        ({"heads": 3}, "hidden_size 16 is not a multiple of the 3 heads"),
         ({"layers": 0}, "layers"),
         ({"dropout": 1.0}, "dropout"),
         ({"depth": 2}, "depth"),
@@ -90,17 +90,17 @@ def test_sizes_that_make_no_model_are_refused(changes: dict[str, Any], message: 
         gpt2_small.Params(**asdict(SMALL) | changes)
 
 
-def pinned(folder: Path) -> CheckpointParams:
-    return CheckpointParams(str(folder), sha256(folder / "model.safetensors"))
+def pinned(folder: Path) -> PretrainedParams:
+    return PretrainedParams(str(folder), sha256(folder / "model.safetensors"))
 
 
-def begin_of(checkpoint: CheckpointParams, data: Path, folder: Path, dropout: float | None) -> str:
+def begin_of(checkpoint: PretrainedParams, data: Path, folder: Path, dropout: float | None) -> str:
     build = partial(pretrained.build, pretrained.Params(dropout), checkpoint)
     return start(data / "features", folder, build=build, seed=1)
 
 
 @pytest.fixture
-def checkpoint(data: Path, tmp_path: Path) -> CheckpointParams:
+def checkpoint(data: Path, tmp_path: Path) -> PretrainedParams:
     """A small GPT-2 as if somebody had trained it, and the texts cut by its tokenizer."""
     begin(data, tmp_path / "gpt2")
     checkpoint = pinned(tmp_path / "gpt2")
@@ -110,7 +110,7 @@ def checkpoint(data: Path, tmp_path: Path) -> CheckpointParams:
 
 @pytest.mark.parametrize(("dropout", "expected"), [(None, 0.1), (0.3, 0.3)])
 def test_a_checkpoint_is_taken_as_it_is(
-    dropout: float | None, expected: float, checkpoint: CheckpointParams, data: Path, tmp_path: Path
+    dropout: float | None, expected: float, checkpoint: PretrainedParams, data: Path, tmp_path: Path
 ) -> None:
     begin_of(checkpoint, data, tmp_path / "model", dropout)
     assert sorted(path.name for path in (tmp_path / "model").iterdir()) == FILES
@@ -136,15 +136,17 @@ def test_a_checkpoint_of_another_kind_than_gpt2_is_taken_too(tmp_path: Path) -> 
 
 
 def test_blocks_of_another_vocabulary_than_the_checkpoints_are_refused(
-    checkpoint: CheckpointParams, data: Path, tmp_path: Path
+    checkpoint: PretrainedParams, data: Path, tmp_path: Path
 ) -> None:
     run_tokenize(data, vocabulary_size=290)
-    with pytest.raises(RetuneError, match=r"tokenize\.tokenizer: the blocks are of another vocab"):
+    with pytest.raises(
+        RetuneError, match=r"tokenize\.tokenizer: the blocks were made with another vocab"
+    ):
         begin_of(checkpoint, data, tmp_path / "model", None)
 
 
 def test_a_checkpoint_without_its_weights_is_refused(
-    checkpoint: CheckpointParams, data: Path, tmp_path: Path
+    checkpoint: PretrainedParams, data: Path, tmp_path: Path
 ) -> None:
     folder = Path(checkpoint.name)
     weights = load_file(folder / "model.safetensors")
@@ -166,7 +168,7 @@ def test_a_checkpoint_without_its_weights_is_refused(
 
 
 def test_a_checkpoint_with_too_few_embeddings_is_refused(
-    checkpoint: CheckpointParams, data: Path, tmp_path: Path
+    checkpoint: PretrainedParams, data: Path, tmp_path: Path
 ) -> None:
     folder = Path(checkpoint.name)
     model = models.load(folder)
@@ -179,7 +181,7 @@ def test_a_checkpoint_with_too_few_embeddings_is_refused(
 def test_what_is_no_model_is_not_loaded(data: Path, tmp_path: Path) -> None:
     begin(data, tmp_path / "model")
     (tmp_path / "model/model.safetensors").write_bytes(b"x")
-    with pytest.raises(RetuneError, match=r"model: not a whole model: .*; where a stage"):
+    with pytest.raises(RetuneError, match=r"model: not a complete model: .*; where a stage"):
         models.load(tmp_path / "model")
     (tmp_path / "model/config.json").write_text('{"auto_map": {}}')
     with pytest.raises(RetuneError, match="refused because of 'auto_map'"):
@@ -189,7 +191,7 @@ def test_what_is_no_model_is_not_loaded(data: Path, tmp_path: Path) -> None:
 def test_an_encoders_checkpoint_is_refused(tmp_path: Path) -> None:
     data = write_raw(tmp_path / "data").parent
     tiny.write_checkpoint(tmp_path / "bert")
-    with pytest.raises(RetuneError, match="has no eos_token; choose a decoder checkpoint"):
+    with pytest.raises(RetuneError, match="has no eos_token; choose a pretrained decoder"):
         run_tokenize(data, checkpoint=pinned(tmp_path / "bert"), tokenizer="checkpoint")
 
 

@@ -1,4 +1,4 @@
-"""Texts to blocks, whole texts and pairs, by a tokenizer of our own or a checkpoint's."""
+"""Texts to blocks, whole texts and pairs, by a tokenizer of our own or a pretrained model's."""
 
 import json
 import os
@@ -18,10 +18,10 @@ from pydantic import ValidationError
 
 from retune.core.errors import RetuneError
 from retune.core.files import read_json, read_json_lines, sha256
-from retune.models.checkpoints import (
+from retune.models.pretrained_files import (
     DECODER_TOKENS,
     ENCODER_TOKENS,
-    CheckpointParams,
+    PretrainedParams,
     load_tokenizer,
 )
 from retune.tasks.language_model.texts.features import read_blocks, write_blocks
@@ -185,13 +185,13 @@ def test_the_same_texts_give_the_same_bytes_in_every_process(tmp_path: Path) -> 
     assert vocabularies[0] == vocabularies[1]
 
 
-def checkpoint_of(folder: Path, tokenizer: Any) -> CheckpointParams:
+def checkpoint_of(folder: Path, tokenizer: Any) -> PretrainedParams:
     """A folder with a tokenizer; of the weights nothing is asked but their sum."""
     folder.mkdir()
     tokenizer.save_pretrained(folder)
     (folder / "config.json").write_text('{"model_type": "gpt2"}')
     (folder / "model.safetensors").write_bytes(b"weights")
-    return CheckpointParams(str(folder), sha256(folder / "model.safetensors"))
+    return PretrainedParams(str(folder), sha256(folder / "model.safetensors"))
 
 
 def test_a_checkpoints_tokenizer_cuts_as_it_does(data: Path) -> None:
@@ -204,10 +204,12 @@ def test_a_checkpoints_tokenizer_cuts_as_it_does(data: Path) -> None:
 
 def test_a_tokenizer_that_ends_no_text_is_refused(data: Path) -> None:
     checkpoint = checkpoint_of(data / "bert", tiny.wordpiece())
-    with pytest.raises(RetuneError, match=r"has no eos_token; choose a decoder checkpoint, s"):
+    with pytest.raises(RetuneError, match=r"has no eos_token; choose a pretrained decoder, s"):
         run_tokenize(data, checkpoint=checkpoint, tokenizer="checkpoint")
     gpt2 = checkpoint_of(data / "gpt2", TOKENIZER)
-    with pytest.raises(RetuneError, match="has no cls_token, sep_token, pad_token; choose an enco"):
+    with pytest.raises(
+        RetuneError, match="has no cls_token, sep_token, pad_token; choose a pretrained enco"
+    ):
         load_tokenizer(Path(gpt2.name), ENCODER_TOKENS)
 
 

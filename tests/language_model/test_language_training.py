@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from torch import nn
 
 from retune.core.errors import RetuneError
-from retune.models.checkpoints import DECODER_TOKENS, load_tokenizer
+from retune.models.pretrained_files import DECODER_TOKENS, load_tokenizer
 from retune.tasks.language_model import models
 from retune.tasks.language_model.perplexity.scores import text_likelihoods
 from retune.tasks.language_model.texts.features import read_blocks

@@ -120,5 +120,5 @@ def test_a_damaged_model_is_told() -> None:
     model = gpt2()
     with torch.no_grad():
         model.lm_head.weight[3] = torch.nan
-    with pytest.raises(RetuneError, match="the model gives a probability that is no number"):
+    with pytest.raises(RetuneError, match="the model gives a probability that is not a number"):
         continuation_likelihoods(model, PAIRS, 2)

@@ -150,8 +150,8 @@ def test_a_fresh_fusion_passes_on_what_the_adapters_say_in_the_middle() -> None:
     ("params", "composition", "message"),
     [
         ({"a": PFEIFFER, "b": HOULSBY}, [("a", "b")], "the adapters a, b cannot be fused"),
-        ({"a": PFEIFFER}, ["a", "b"], "the composition has the adapters a, b, but params are"),
-        ({"a": PFEIFFER}, ["a", "a"], "each stands in it once"),
+        ({"a": PFEIFFER}, ["a", "b"], "the composition has the adapters a, b, but the params are"),
+        ({"a": PFEIFFER}, ["a", "a"], "name each adapter once"),
     ],
 )
 def test_a_composition_that_is_none_is_refused(

@@ -14,7 +14,7 @@ import yaml
 from retune.core.files import read_json, read_json_lines, write_json_lines
 from retune.core.manifests import seal
 from retune.core.params import load_yaml
-from retune.models.checkpoints import load_tokenizer
+from retune.models.pretrained_files import load_tokenizer
 from retune.tasks.qa.postprocess.postprocess import PostprocessParams, postprocess
 from retune.tasks.qa.predict.predict import PredictParams, predict
 from retune.tasks.qa.predict.reader import load

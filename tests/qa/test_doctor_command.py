@@ -79,7 +79,7 @@ def test_the_report_comes_before_the_reason_why_no_copy_was_written(
         assert run(path, "--fix", out, *options) == 2
         said = capsys.readouterr()
         assert "1 is not an object" in said.out
-        assert "items that are no questions, the first at /0; mend them, or leave" in said.err
+        assert "items that are no questions, the first at /0; correct them, or leave" in said.err
     assert json.loads(said.out)["exit_code"] == 2
 
 
@@ -132,7 +132,7 @@ def test_the_report_fits_a_terminal(tmp_path: Path) -> None:
     assert text.count("white space at an edge of") == SHOWN
     assert "f.json: 40 questions, 40 findings" in text
     assert "  and 37 more like these; --all lists them" in text
-    assert text.endswith("40 findings: 0 errors, 40 notes; --fix mends 40")
+    assert text.endswith("40 findings: 0 errors, 40 notes; --fix corrects 40")
     assert as_text([examined], everything=True).count("white space at an edge of") == 40
 
 
@@ -147,12 +147,12 @@ def test_findings_stand_in_the_order_of_their_places(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         ([], "no FILE to examine; name one or more"),
-        (["a.json", "b.json", "--fix", "c.json"], "mends one file at a time, but there are 2"),
+        (["a.json", "b.json", "--fix", "c.json"], "corrects one file at a time, but there are 2"),
         (["a.json", "--fix", "c.csv"], "nested JSON, so c.csv must end in .json"),
         (["f.json", "--fix", "folder.json"], "writes a file, but folder.json is a folder"),
         (["f.json", "--validation", "e.json", "--fix", "e.json"], "choose another OUT than e.json"),
         (["f.json", "--fix", "f.json"], "does not write over its source; choose another OUT"),
-        (["f.json", "--drop"], "--drop says what --fix OUT leaves out"),
+        (["f.json", "--drop"], "--drop needs --fix OUT, whose copy"),
         (["e.json", "--fix", "c.json", "--drop"], "c.json: not written: no question of e.json is"),
         (["f.json", "--windows"], "params.yaml: no such file"),
     ],

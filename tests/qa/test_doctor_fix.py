@@ -72,7 +72,7 @@ def test_a_copy_that_would_lose_something_is_not_written(tmp_path: Path) -> None
     assert not out.exists()
     fix(doctor(path, drop=True), out)
     assert len(read(out)) == 1
-    with pytest.raises(RetuneError, match="not readable, so there is nothing to mend"):
+    with pytest.raises(RetuneError, match="not readable, so there is nothing to correct"):
         fix(doctor(write(tmp_path, "g.json", b"[")), out)
     endless = write(tmp_path, "h.json", dump([flat()])[:-2] + b', "score": 1e999}]')
     with pytest.raises(RetuneError, match=r"not written: .* a number that JSON cannot hold"):

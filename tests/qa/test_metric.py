@@ -70,5 +70,5 @@ def test_ids_and_answers_must_be_text(metric, row):
 
 
 def test_two_answers_to_one_question_are_refused(metric):
-    with pytest.raises(RetuneError, match="an id stands in two predictions"):
+    with pytest.raises(RetuneError, match="an id appears in two predictions"):
         metric("squad").compute(predictions=PREDICTIONS[:1] * 2, references=REFERENCES)

@@ -28,8 +28,8 @@ from retune.adapters.adapter_reuse import BundleParams
 from retune.core.errors import RetuneError
 from retune.core.files import sha256
 from retune.core.params import module_names
-from retune.models.checkpoints import CheckpointParams
 from retune.models.positions import max_positions
+from retune.models.pretrained_files import PretrainedParams
 from retune.tasks.qa.models import (
     bert,
     bert_adapter,
@@ -134,7 +134,7 @@ def published(model: PreTrainedModel, checkpoint: Path, folder: Path) -> Path:
     """The model as the train stage leaves it."""
     if not bundles.is_bundle(model):
         return saved(model, folder)
-    base = CheckpointParams(str(checkpoint), sha256(checkpoint / "model.safetensors"))
+    base = PretrainedParams(str(checkpoint), sha256(checkpoint / "model.safetensors"))
     bundles.publish(saved(model, folder / "work"), folder / "model", tiny.wordpiece(), base)
     return folder / "model"
 
@@ -179,7 +179,7 @@ def test_every_variant_is_tried_here() -> None:
 def test_variant_keeps_the_contract(variant: str) -> None:
     module: ModuleType = importlib.import_module(f"retune.tasks.qa.models.{variant}")
     assert is_dataclass(module.Params)
-    names = ["params", "checkpoint", "vocabulary_size", "pad_token_id"]
+    names = ["params", "pretrained", "vocabulary_size", "pad_token_id"]
     assert list(inspect.signature(module.build).parameters) == names
 
 

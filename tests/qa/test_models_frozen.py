@@ -92,7 +92,7 @@ def test_the_penalty_of_a_fusion_is_none_at_first_and_grows(checkpoint: Path) ->
 
 def test_what_cannot_be_fused_or_stacked_is_refused(checkpoint: Path, tmp_path: Path) -> None:
     one, two = map(bundle, lent(checkpoint))
-    with pytest.raises(ValidationError, match="a fusion is of two adapters or more"):
+    with pytest.raises(ValidationError, match="a fusion needs two adapters or more"):
         bert_adapter_fusion.Params(None, [one], None)
     with pytest.raises(ValidationError, match="only the first of a stack may have invertible"):
         replace(SMALL["bert_adapter"], language=one, invertible_reduction=2)
@@ -118,5 +118,5 @@ def test_frozen_variants_are_of_the_bert_and_roberta_families(
 
 @pytest.mark.parametrize("variant", FROZEN[::2])
 def test_a_frozen_variant_of_another_family_is_refused(variant: str, distilbert: Path) -> None:
-    with pytest.raises(RetuneError, match="a model of type 'distilbert'; choose a checkpoint of"):
+    with pytest.raises(RetuneError, match="a model of type 'distilbert'; choose a model of"):
         build(variant, distilbert)

@@ -21,8 +21,8 @@ from retune.tasks.qa.postprocess.postprocess import (
 )
 from retune.tasks.qa.questions.examples import Answer, Example, read_passages, write_examples
 from retune.tasks.qa.tokenize.tokenize import TokenizeParams, Windower
-from retune.tasks.qa.windows.characters import whole_characters
 from retune.tasks.qa.windows.features import window_writer
+from retune.tasks.qa.windows.token_offsets import whole_characters
 from retune.tasks.qa.windows.windows import Features, Windows
 
 CONTEXT = "Ada met Bo in Vik"

@@ -229,9 +229,9 @@ UNREADABLE = {
     "trailing comma in an object": (b'{"data": [],}', "f.json:1:13: a trailing comma"),
     "key twice": (
         b'{"data": [\n{"id": "a"},\n {"id": "a", "id": "b"}]}',
-        "f.json:3:14: the key 'id' stands twice",
+        "f.json:3:14: the key 'id' appears twice",
     ),
-    "key twice by escape": (rb'{"id": "}", "\u0069d": "b"}', "f.json:1:13: the key 'id' stands"),
+    "key twice by escape": (rb'{"id": "}", "\u0069d": "b"}', "f.json:1:13: the key 'id' appears"),
     "NaN": (b'[{"id": "NaN",\n"start": NaN}]', "f.json:2:10: NaN is not JSON"),
     "infinity": (b"[-Infinity]", "f.json:1:2: -Infinity is not JSON"),
     "depth": (b"[" * 100_000, "f.json:1:1: nested too deeply"),

@@ -164,7 +164,7 @@ def test_ids_that_do_not_fit_are_listed(predictions, message):
 
 
 def test_duplicate_ids_are_refused():
-    with pytest.raises(RetuneError, match="ids that stand twice in the data: 1;"):
+    with pytest.raises(RetuneError, match="ids that appear twice in the data: 1;"):
         evaluate_answers([("1", ["a"]), ("1", ["b"])], {"1": "a"}, squad_v2=False)
 
 

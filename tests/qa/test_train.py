@@ -175,7 +175,7 @@ def test_logits_that_are_no_numbers_are_refused(trained: Path, data: Path, tmp_p
     model = load("bert", trained / "model")
     with torch.no_grad():
         model.get_parameter("qa_outputs.bias").fill_(float("nan"))
-    with pytest.raises(RetuneError, match="a logit that is no number at window"):
+    with pytest.raises(RetuneError, match="a logit that is not a number at window"):
         predict(
             data / "features",
             model,

@@ -17,11 +17,15 @@ from retune.tasks.qa import task as qa
 from retune.tasks.task import Figure, askers, tasks
 from retune.tools.claims import ledger
 from retune.tools.cli.main import main
-from retune.tools.experiments import folding
+from retune.tools.experiments import seed_groups
 from retune.tools.experiments.table import render, workspace_row
 from retune.tools.report.command import gather
-from retune.tools.report.experiments import Result, compared, fold_seeds
 from retune.tools.report.page import render as page_of
+from retune.tools.report.sister_experiments import (
+    Result,
+    compared,
+    fold_seeds,
+)
 
 TASK = """
 from retune.tasks.task import Asker, Figure, Task
@@ -130,11 +134,11 @@ def test_its_experiments_are_compared_by_its_figures(
         for seed in (1, 2, 3)
     ]
     variants = fold_seeds(results, "toy.seed")
-    folding.report(variants, figures=compared())
+    seed_groups.report(variants, figures=compared())
     printed = capsys.readouterr().out
     assert "silhouette of clusters" in printed
     assert "inertia" in printed
-    gaps = folding.as_json(variants, figures=compared())["gaps"]
+    gaps = seed_groups.as_json(variants, figures=compared())["gaps"]
     assert [(gap["key"], gap["better"]) for gap in gaps] == [("silhouette", "high high")]
 
 
@@ -194,5 +198,5 @@ def test_so_do_the_report_and_the_spread_over_seeds(
         {"name": f"a-seed={seed}", "qa.seed": seed, "qa.model": "a", "qa.recall_at_5": 70.0}
         for seed in (1, 2, 3)
     ]
-    folding.report(folding.fold(shown, ["qa.seed", "qa.model"], seed_param="qa.seed"))
+    seed_groups.report(seed_groups.fold(shown, ["qa.seed", "qa.model"], seed_param="qa.seed"))
     assert "R@5" in capsys.readouterr().out

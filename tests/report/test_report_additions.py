@@ -79,7 +79,7 @@ def test_sentiment_tells_which_gaps_are_noise() -> None:
     report = gather(ROOT, ["sentiment"])
     path = ROOT / "pipelines/sentiment/metrics/compare.json"
     told = json.loads(path.read_text(encoding="utf-8"))["sentiment"]["seed_noise"]
-    table = next(t for c, t in captions(report).items() if c.startswith("Would other seeds"))
+    table = next(t for c, t in captions(report).items() if c.startswith("Noise of seeds"))
     verdicts = [row[-1] for row in table.rows]
     expected = {"below": "below seed noise", "above": "more than seed noise"}
     assert verdicts == [expected[row["verdict"]] for row in told]
@@ -97,7 +97,7 @@ def test_sentiment_shows_probes_by_kind_and_the_notebooks_sentences() -> None:
     column = [c.heading for c in table.columns].index("bert")
     shown = {row[0]: row[column] for row in table.rows}
     assert shown == {row["kind"]: Spread(row["mean"], row["half_width"]) for row in kinds}
-    assert table.columns[-1].heading == "one answer to all"
+    assert table.columns[-1].heading == "baseline"
     assert {row[0]: row[-1] for row in table.rows} == {k["kind"]: k["one_answer"] for k in kinds}
     sentences = tables["Notebook N3's sentences: seeds that pass"].rows
     assert sentences[0][0] == "not a bad movie"
@@ -154,11 +154,11 @@ def test_answers_are_told_by_kind_with_calibration_and_examples(tmp_path: Path) 
     bins = next(t for c, t in tables.items() if c.startswith("Probability of the answer")).rows
     assert bins == (("0.4 to 0.5", 1, 0.45, 0.0), ("0.9 to 1.0", 1, 0.95, 1.0))
     assert "The expected calibration error is 25.00 points" in remarks(report)
-    right = tables["Right, and surest of it"].rows
+    right = tables["Most confident right answers"].rows
     assert right == (("Who built <it>?", "Ada", "Ada", 0.95, 100.0),)
     assert "Who built <it>?" in Page(render(report)).text
-    assert [row[1] for row in tables["Nearly right"].rows] == ["Sula"]
-    assert "Wrong, and surest of it" not in tables
+    assert [row[1] for row in tables["Near misses"].rows] == ["Sula"]
+    assert "Most confident wrong answers" not in tables
 
 
 def test_answers_of_another_run_are_not_told(tmp_path: Path) -> None:
@@ -171,8 +171,8 @@ def test_absent_answers_are_told(tmp_path: Path) -> None:
     folder = answers(tmp_path, F1) / "data/qa/predictions"
     (folder / "nbest.jsonl").unlink()
     told = remarks(gather(tmp_path))
-    assert "are read from data/qa/predictions and data/qa/raw/validation.jsonl" in told
-    assert "`dvc repro` brings them" in told
+    assert "need data/qa/predictions and data/qa/raw/validation.jsonl" in told
+    assert "`dvc repro` creates them" in told
 
 
 def test_all_models_are_sorted_and_their_noise_is_unknown(tmp_path: Path) -> None:
@@ -256,7 +256,7 @@ def test_methods_of_each_state_have_a_table_of_their_own(tmp_path: Path) -> None
     path = language_model(tmp_path) / "pipelines/language_model/metrics/compare.json"
     write(path, {"language_model": {"methods": rows}})
     report = gather(tmp_path, ["language_model"])
-    told = {c: t for c, t in captions(report).items() if c.startswith("Methods of continuing")}
+    told = {c: t for c, t in captions(report).items() if c.startswith("Decoding methods")}
     assert [c.partition(", ")[2] for c in told] == ["before training", "after training"]
     assert [{row[0] for row in t.rows} for t in told.values()] == [{"before"}, {"after"}]
     assert [len(t.rows) for t in told.values()] == [110, 110]

@@ -106,7 +106,7 @@ def test_points_that_are_nowhere_are_left_out(tmp_path: Path) -> None:
 def test_settings_are_told_by_section_and_variant(tmp_path: Path) -> None:
     tables = blocks_of(gather(project(tmp_path), ["toy"]), "table")
     settings = next(t for t in tables if t.caption.startswith("Settings"))
-    assert "nothing was run yet" in settings.caption
+    assert "nothing has run yet" in settings.caption
     assert settings.rows == (("toy", "lr: 0.1, seeds: [1, 2, 3]"),)
     changes = next(t for t in tables if t.caption == "What each variant changes")
     assert changes.rows == (("plain", ""), ("fancy", "lr: 0.2"))
@@ -131,9 +131,11 @@ def test_code_and_figures_that_differ_from_the_lock_are_named(tmp_path: Path) ->
         {"path": "data/qa/raw.json", "md5": "0" * 32},
     ]
     write(project(tmp_path) / "dvc.lock", {"stages": {"train": {"outs": sums}}})
-    told = [r.text for r in blocks_of(gather(tmp_path, ["qa"]), "remark") if "Not as" in r.text]
+    told = [
+        r.text for r in blocks_of(gather(tmp_path, ["qa"]), "remark") if "Changed since" in r.text
+    ]
     assert told == [
-        "Not as in the last run: metrics/qa.json. `dvc repro` brings figures and code together."
+        "Changed since the last run: metrics/qa.json. `dvc repro` brings the figures up to date."
     ]
 
 

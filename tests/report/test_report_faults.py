@@ -31,7 +31,7 @@ def told(root: Path, tone: str, name: str = "toy") -> list[str]:
 def test_a_whole_project_has_no_gap_but_its_lock(tmp_path: Path) -> None:
     assert told(project(tmp_path), "fault") == []
     assert [text.split(":")[0] for text in told(tmp_path, "missing")] == [
-        "There is no git commit here, so that no state is named.",
+        "There is no git commit here, so the report cannot name one.",
         "pipelines/toy/dvc.lock is not there",
     ]
 
@@ -69,7 +69,7 @@ def test_missing_curves_are_named(tmp_path: Path) -> None:
         (
             "pipelines/toy/metrics/compare.csv",
             "variant,accuracy_mean\nplain,high\n",
-            r"compare.csv:2: accuracy_mean is 'high', not a number; mend the row",
+            r"compare.csv:2: accuracy_mean is 'high', not a number; correct the row",
         ),
         (
             "pipelines/toy/metrics/compare.csv",

@@ -73,7 +73,7 @@ def test_a_text_that_is_cut_or_of_which_nothing_is_left_is_told(
     said = capsys.readouterr().out.splitlines()
     assert not said[0].endswith("tokens)")
     assert said[1].endswith("ships  (its first 16 tokens)")
-    assert said[2].startswith("no label, since the tokenizer keeps nothing of it  ")
+    assert said[2].startswith("no label, because the tokenizer keeps nothing of it  ")
     assert ask(trained, "--json", "ships", long, "\x07\u200b") == 0
     replies = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [reply["cut"] for reply in replies] == [False, True, False]

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from sentiment_runs import run
 from transformers import TrainerCallback
 
-from retune.models.checkpoints import load_tokenizer
+from retune.models.pretrained_files import load_tokenizer
 from retune.tasks.sentiment import models
 from retune.tasks.sentiment.predict.batches import Collator
 from retune.tasks.sentiment.predict.predict import PredictParams

@@ -18,7 +18,7 @@ from translators import WORDS, write_sentencepiece_translator, write_translator
 from retune.core import manifests
 from retune.core.errors import RetuneError
 from retune.core.files import read_json, sha256
-from retune.models.checkpoints import CheckpointParams
+from retune.models.pretrained_files import PretrainedParams
 from retune.tasks.sentiment.augmenting import _translating, back_translation
 from retune.tasks.sentiment.augmenting._translating import Decoding, translated
 from retune.tasks.sentiment.augmenting.back_translation import Params, Pivot, augmented
@@ -29,7 +29,7 @@ LONGEST = 12
 END = 0  # the token's id
 WAYS = {"there": 8.0, "back": 7.0}  # and how brief its translator is
 TEXTS = [f"{a} {b}" for a in WORDS for b in WORDS[:5]] + ["good", "the film was good of year"]
-PINNED = CheckpointParams("some/where", "0" * 40)
+PINNED = PretrainedParams("some/where", "0" * 40)
 
 
 @pytest.fixture(autouse=True)
@@ -39,12 +39,12 @@ def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def translator(tmp_path_factory: pytest.TempPathFactory) -> CheckpointParams:
+def translator(tmp_path_factory: pytest.TempPathFactory) -> PretrainedParams:
     return write_translator(tmp_path_factory.mktemp("translator") / "there", seed=1)
 
 
 def run(
-    texts: list[str], checkpoint: CheckpointParams, beams: int = 1, batch_size: int = 4,
+    texts: list[str], checkpoint: PretrainedParams, beams: int = 1, batch_size: int = 4,
     max_length: int = LONGEST,
 ) -> dict[str, str]:  # fmt: skip
     return translated(texts, checkpoint, "section", Decoding(beams, batch_size, max_length))
@@ -82,7 +82,7 @@ def tokenizer_of(folder: Path) -> Any:
 
 
 def test_one_beam_is_greedy_and_what_is_not_finished_is_empty(
-    translator: CheckpointParams,
+    translator: PretrainedParams,
 ) -> None:
     found = run(TEXTS, translator)
     some = sorted(text for text in found if found[text])[:4]
@@ -93,7 +93,7 @@ def test_one_beam_is_greedy_and_what_is_not_finished_is_empty(
         assert found[text] == greedy(Path(translator.name), text)
 
 
-def test_batches_change_nothing_and_beams_do(translator: CheckpointParams, cache: Path) -> None:
+def test_batches_change_nothing_and_beams_do(translator: PretrainedParams, cache: Path) -> None:
     alone = run(TEXTS, translator, beams=3, batch_size=1)
     for file in cache.iterdir():
         file.unlink()
@@ -102,7 +102,7 @@ def test_batches_change_nothing_and_beams_do(translator: CheckpointParams, cache
 
 
 def test_a_second_run_translates_nothing(
-    translator: CheckpointParams, monkeypatch: pytest.MonkeyPatch, cache: Path
+    translator: PretrainedParams, monkeypatch: pytest.MonkeyPatch, cache: Path
 ) -> None:
     first = run(TEXTS, translator)
     (file,) = cache.iterdir()
@@ -115,7 +115,7 @@ def test_a_second_run_translates_nothing(
 
 
 def test_only_what_is_new_is_translated_and_the_rest_is_kept(
-    translator: CheckpointParams, monkeypatch: pytest.MonkeyPatch
+    translator: PretrainedParams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = run(TEXTS[:3], translator)
     asked: list[str] = []
@@ -132,7 +132,7 @@ def test_only_what_is_new_is_translated_and_the_rest_is_kept(
 
 
 def test_another_revision_or_search_has_a_cache_of_its_own(
-    translator: CheckpointParams, cache: Path, tmp_path: Path
+    translator: PretrainedParams, cache: Path, tmp_path: Path
 ) -> None:
     other = write_translator(tmp_path / "other", seed=2)
     run(TEXTS[:2], translator)
@@ -157,7 +157,7 @@ def test_another_tokenizer_has_a_cache_of_its_own(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("line", ['{"text": "good", "tra', '{"other": "good"}', "[1]"])
-def test_a_damaged_cache_is_told(line: str, translator: CheckpointParams, cache: Path) -> None:
+def test_a_damaged_cache_is_told(line: str, translator: PretrainedParams, cache: Path) -> None:
     run(["good"], translator)
     (file,) = cache.iterdir()
     file.write_text(line, encoding="utf-8")
@@ -168,7 +168,7 @@ def test_a_damaged_cache_is_told(line: str, translator: CheckpointParams, cache:
 
 
 def test_what_was_translated_before_a_stop_is_kept(
-    translator: CheckpointParams, monkeypatch: pytest.MonkeyPatch, cache: Path
+    translator: PretrainedParams, monkeypatch: pytest.MonkeyPatch, cache: Path
 ) -> None:
     monkeypatch.setattr(_translating, "_PART", 2)
     whole, parts = _translating._Translator.translations, []
@@ -187,12 +187,12 @@ def test_what_was_translated_before_a_stop_is_kept(
     assert sorted(row["text"] for row in rows) == sorted(parts[0])
 
 
-def test_a_text_that_is_too_long_is_not_cut_but_left_out(translator: CheckpointParams) -> None:
+def test_a_text_that_is_too_long_is_not_cut_but_left_out(translator: PretrainedParams) -> None:
     long = "good " * LONGEST  # and the end
     assert run([long], translator) == {long: ""}
 
 
-def test_a_translation_may_fill_all_of_max_length(translator: CheckpointParams) -> None:
+def test_a_translation_may_fill_all_of_max_length(translator: PretrainedParams) -> None:
     ended = {text: greedy_tokens(Path(translator.name), text) for text in TEXTS[:20]}
     sizes = {text: len(tokens) for text, tokens in ended.items() if tokens[-1] == END}
     long = [text for text, size in sizes.items() if size > 3]  # two words and the end fit below
@@ -212,7 +212,7 @@ def test_a_text_with_a_special_token_is_left_out(tmp_path: Path) -> None:
             assert run([text], translator)[text] == ""
 
 
-def test_more_tokens_than_positions_are_refused(translator: CheckpointParams) -> None:
+def test_more_tokens_than_positions_are_refused(translator: PretrainedParams) -> None:
     assert run(["good"], translator, max_length=64)
     with pytest.raises(RetuneError, match=r"^section: .* has 64 positions; lower max_length to"):
         run(["good"], translator, max_length=65)
@@ -248,7 +248,7 @@ def test_a_damaged_sentencepiece_file_is_told(tmp_path: Path) -> None:
 def test_a_translator_into_several_languages_is_refused(tmp_path: Path) -> None:
     translator = write_sentencepiece_translator(tmp_path / "own", ">>fra<<", ">>ita<<")
     with pytest.raises(
-        RetuneError, match=r"into the languages >>fra<<, >>ita<<, of which none can"
+        RetuneError, match=r"into the languages >>fra<<, >>ita<<, and none of them can"
     ):
         run(TEXTS, translator)
 
@@ -282,7 +282,7 @@ def test_a_vocabulary_of_the_output_must_be_there(tmp_path: Path) -> None:
         run(TEXTS, translator)
 
 
-def spoilt(folder: Path, how: str) -> CheckpointParams:
+def spoilt(folder: Path, how: str) -> PretrainedParams:
     checkpoint = write_translator(folder, seed=1)
     if how == "no tokenizer":
         (folder / "tokenizer.json").unlink()
@@ -304,9 +304,9 @@ def spoilt(folder: Path, how: str) -> CheckpointParams:
         path.write_text(json.dumps(settings), encoding="utf-8")
     if how == "broken weights":
         (folder / "model.safetensors").write_bytes(b"nothing")
-        checkpoint = CheckpointParams(str(folder), sha256(folder / "model.safetensors"))
+        checkpoint = PretrainedParams(str(folder), sha256(folder / "model.safetensors"))
     if how == "other weights":
-        checkpoint = CheckpointParams(str(folder), "0" * 64)
+        checkpoint = PretrainedParams(str(folder), "0" * 64)
     return checkpoint
 
 

@@ -79,7 +79,7 @@ def test_both_splits_are_written_with_their_counts(tmp_path: Path) -> None:
         ("2\tgood\n", r"train\.tsv: line 1: no label '2'; allowed: '0', '1'; `labels` of"),
         ("1\tgood\n-1\tbad\n", r"line 2: no label '-1'; allowed: '0', '1' \(-1 marks a label"),
         ("1\t \n", r"train\.tsv: line 1: the text is empty; fill it, or delete the row"),
-        ("1\ta\tb\n1\n", r"train\.tsv: line 2: 1 cells under a first row of 3; mend the row"),
+        ("1\ta\tb\n1\n", r"train\.tsv: line 2: 1 cells under a first row of 3; correct the row"),
         (b"1\tna\xefve\n", r"train\.tsv: not UTF-8 at byte 4; .*Windows-1252 this is '\xef'\)"),
     ],
 )  # fmt: skip
@@ -127,7 +127,7 @@ def test_treebank_tokens_that_contradict_plain_text_are_found(tmp_path: Path) ->
 REPEATED = {
     "duplicate": (
         "1\tgood\n0\tbad\n1\t GOOD \n", ["good", "bad"],
-        "' GOOD ' stands already at train.tsv: line 1", 1,
+        "' GOOD ' is already at train.tsv: line 1", 1,
     ),
     "contradiction": (
         "1\tgood\n0\tbad\n0\tGood\n", ["bad"],
@@ -218,7 +218,7 @@ def test_another_number_of_rows_than_the_data_set_has_is_refused(tmp_path: Path)
     source = Source(known.path, known.name, known.sha256, 5)
     sources = {"train": [source], "validation": [known]}
     params = DownloadParams(**PARAMS)
-    with pytest.raises(RetuneError, match=r"a\.tsv: 4 rows, but this data set has 5; the file is"):
+    with pytest.raises(RetuneError, match=r"a\.tsv: 4 rows, but this data set has 5; this is"):
         download(tmp_path, tmp_path / "m", sources=sources, layout=LAYOUT, params=params)
 
 

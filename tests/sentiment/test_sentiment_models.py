@@ -69,7 +69,7 @@ def test_every_model_is_tried_here() -> None:
 def test_a_model_keeps_the_contract_and_imports_no_other(name: str, checkpoint: Path) -> None:
     module = importlib.import_module(f"retune.tasks.sentiment.models.{name}")
     assert is_dataclass(module.Params)
-    names = ["params", "checkpoint", "vocabulary_size", "pad_token_id"]
+    names = ["params", "pretrained", "vocabulary_size", "pad_token_id"]
     assert list(inspect.signature(module.build).parameters) == names
     source = inspect.getsource(module)
     assert not [other for other in NAMES if f"sentiment.models.{other}" in source.replace(
@@ -113,7 +113,7 @@ def test_a_saved_model_gives_the_same_bits(name: str, checkpoint: Path, tmp_path
     assert not loaded.training
     assert torch.equal(logits(loaded, batch), logits(model, batch))
     (tmp_path / "model.safetensors").unlink()
-    with pytest.raises(RetuneError, match="not a whole model"):
+    with pytest.raises(RetuneError, match="not a complete model"):
         models.load(name, tmp_path)
 
 

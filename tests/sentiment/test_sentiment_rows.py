@@ -85,8 +85,8 @@ def test_a_byte_order_mark_is_no_part_of_the_header(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "layout", "where", "message"),
     [
-        ("label\tsentence\n1\ta\tb\n", NAMED, "line 2", "3 cells under a header of 2; mend"),
-        ("1\tgood\n0\n", NUMBERED, "line 2", "1 cells under a first row of 2; mend the row"),
+        ("label\tsentence\n1\ta\tb\n", NAMED, "line 2", "3 cells under a header of 2; correct"),
+        ("1\tgood\n0\n", NUMBERED, "line 2", "1 cells under a first row of 2; correct the row"),
     ],
 )
 def test_a_row_of_another_width_is_a_finding(
@@ -102,7 +102,7 @@ def test_a_row_of_another_width_is_a_finding(
     ("line", "kind", "message"),
     [
         ('{"label": 1', "malformed", "not a JSON object ("),
-        ('{"label": 1, "label": 1}', "malformed", "not a JSON object (the key 'label' stands"),
+        ('{"label": 1, "label": 1}', "malformed", "not a JSON object (the key 'label' appears"),
         ("[1]", "malformed", "[1] is not an object"),
         ("[" * 100_000, "malformed", "not a JSON object ("),
         ('{"label": 1}', "missing_field", "no 'sentence'; its keys are ['label']"),

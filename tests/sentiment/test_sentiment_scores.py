@@ -24,7 +24,7 @@ from retune.tasks.sentiment.score.score import (
     score,
 )
 from retune.tasks.sentiment.texts.examples import write_examples
-from retune.tasks.sentiment.texts.outputs import (
+from retune.tasks.sentiment.texts.predictions import (
     Gold,
     positive_probabilities,
     read_gold,

@@ -15,7 +15,7 @@ from stage_runs import ROOT, run_stage, said_by_stage
 
 from retune.core.files import sha256
 from retune.core.params import load_yaml, module_names
-from retune.models.checkpoints import load_tokenizer
+from retune.models.pretrained_files import load_tokenizer
 from retune.preflight.validation import read_params
 from retune.tasks.sentiment.models import load
 
@@ -155,7 +155,7 @@ def test_a_vocabulary_of_the_train_texts_keeps_upper_case_and_takes_no_pretraine
     write_params(tmp_path, vocabulary="trained")
     done = stage(tmp_path, "train", "--variant", "bag", "--seed", "1", "features", *outputs)
     assert done.returncode == 1
-    assert "sentiment.vocabulary: 'trained' has other ids than the checkpoint" in done.stderr
+    assert "sentiment.vocabulary: 'trained' has other ids than the pretrained" in done.stderr
 
     write_params(tmp_path)
     done = stage(tmp_path, "train", "--variant", "bag", "--seed", "1", "features", *outputs)

@@ -18,12 +18,12 @@ from sentiment_runs import MODULES, PARAMS, SENTENCES, outputs, run, write_data,
 
 from retune.core.errors import RetuneError
 from retune.core.files import read_json_lines
-from retune.models.checkpoints import load_tokenizer
+from retune.models.pretrained_files import load_tokenizer
 from retune.tasks.sentiment import models
 from retune.tasks.sentiment.predict.batches import Collator
 from retune.tasks.sentiment.predict.predict import PredictParams, logits_of, predict
 from retune.tasks.sentiment.texts.features import Rows, read_rows
-from retune.tasks.sentiment.texts.outputs import positive_probabilities
+from retune.tasks.sentiment.texts.predictions import positive_probabilities
 from retune.tasks.sentiment.train.train import Evaluation
 from retune.training.distributed import Share
 from retune.training.resume import Checkpoints
@@ -172,7 +172,7 @@ def test_a_logit_that_is_no_number_is_named(data: Path, tmp_path: Path) -> None:
     with torch.no_grad():
         model.embedding.weight[9] = torch.nan
     rows = Rows(np.array([7, 8, 9], np.int32), np.array([0, 1, 3]), np.array([0, 1], np.int8))
-    with pytest.raises(RetuneError, match="no number at text 2; the model is broken"):
+    with pytest.raises(RetuneError, match="not a number at text 2; the model is broken"):
         logits_of(model, rows, Collator(0, False, None), PredictParams(2, "fp32"))
 
 

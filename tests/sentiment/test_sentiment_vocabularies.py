@@ -8,12 +8,12 @@ import tiny
 from retune.core.errors import RetuneError
 from retune.core.files import sha256
 from retune.core.params import Chosen, Params
-from retune.models.checkpoints import CheckpointParams, load_tokenizer
+from retune.models.pretrained_files import PretrainedParams, load_tokenizer
 from retune.tasks.sentiment.models import bert
 from retune.tasks.sentiment.vocabularies import checkpoint, require_own_ids, trained
 
 TEXTS = ["A good film", "a GOOD day in Paris", "not a good film, not at all", "café"] * 5
-UNUSED = CheckpointParams("nowhere", "0" * 64)
+UNUSED = PretrainedParams("nowhere", "0" * 64)
 
 
 def made(*, cased: bool, size: int = 400):  # type: ignore[no-untyped-def]
@@ -52,7 +52,7 @@ def test_the_same_texts_give_the_same_bytes_and_a_saved_one_reads_alike(tmp_path
 
 
 def test_the_checkpoints_own_is_that_of_its_folder(tmp_path: Path) -> None:
-    pinned = CheckpointParams(
+    pinned = PretrainedParams(
         str(tmp_path / "encoder"), tiny.write_checkpoint(tmp_path / "encoder")
     )
     tokenizer = checkpoint.tokenizer(checkpoint.Params(), pinned, iter(TEXTS))
@@ -63,7 +63,7 @@ def test_weights_of_a_checkpoint_are_refused_with_other_ids() -> None:
     pretrained, random = (Chosen(bert, SimpleNamespace(pretrained=each)) for each in (True, False))
     require_own_ids(pretrained, "checkpoint")
     require_own_ids(random, "trained")
-    with pytest.raises(RetuneError, match=r"vocabulary: 'trained' has other ids .* bert begins"):
+    with pytest.raises(RetuneError, match=r"vocabulary: 'trained' has other ids .* bert starts"):
         require_own_ids(pretrained, "trained")
 
 

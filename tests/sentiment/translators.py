@@ -4,12 +4,12 @@ import json
 from pathlib import Path
 
 from retune.core.files import sha256
-from retune.models.checkpoints import CheckpointParams
+from retune.models.pretrained_files import PretrainedParams
 
 WORDS = ["the", "a", "film", "plot", "was", "is", "good", "dull", "music", "and", "of", "year"]
 
 
-def write_translator(folder: Path, seed: int, brevity: float = 7.0) -> CheckpointParams:
+def write_translator(folder: Path, seed: int, brevity: float = 7.0) -> PretrainedParams:
     """Save a translator over `WORDS` to `folder`; how it is pinned.
 
     `brevity` is added to the logit of the end, which such a model would else seldom find.
@@ -30,7 +30,7 @@ def write_translator(folder: Path, seed: int, brevity: float = 7.0) -> Checkpoin
     return pinned(folder)
 
 
-def write_sentencepiece_translator(folder: Path, *codes: str) -> CheckpointParams:
+def write_sentencepiece_translator(folder: Path, *codes: str) -> PretrainedParams:
     """Save a translator with the files of most on the hub; `codes` are of target languages."""
     import sentencepiece
 
@@ -76,6 +76,6 @@ def write_model(folder: Path, size: int, seed: int, brevity: float) -> None:
     model.save_pretrained(folder)
 
 
-def pinned(folder: Path) -> CheckpointParams:
+def pinned(folder: Path) -> PretrainedParams:
     """The params of what is there."""
-    return CheckpointParams(str(folder), sha256(folder / "model.safetensors"))
+    return PretrainedParams(str(folder), sha256(folder / "model.safetensors"))

@@ -22,7 +22,7 @@ from retune.core import manifests
 from retune.core.errors import RetuneError, listed
 from retune.core.files import read_json, sha256
 from retune.core.params import STRICT
-from retune.models.checkpoints import WEIGHTS
+from retune.models.pretrained_files import WEIGHTS
 
 #: The name of an adapter below a stack or a fusion.
 LANGUAGE = "language"
@@ -58,7 +58,7 @@ def bundle_folder(params: BundleParams) -> Path:
     """The folder that `params` name, verified if they pin it.
 
     Raises:
-        RetuneError: it has no bundle, another than the pinned one, or one changed after sealing.
+        RetuneError: it has no bundle, a bundle that is not the pinned one, or one that has changed.
     """
     folder = Path(params.path)
     described(folder)
@@ -71,7 +71,7 @@ def bundle_folder(params: BundleParams) -> Path:
         try:
             manifests.read(folder)
         except RetuneError as error:
-            raise RetuneError(f"{error}; train it again, or bring it here anew") from None
+            raise RetuneError(f"{error}; train it again, or copy it here again") from None
     return folder
 
 
@@ -83,21 +83,21 @@ def adapter_params(folder: Path) -> StoredAdapter:
     """
     parts, base = described(folder)
     if not isinstance(parts, AdapterParts):
-        raise RetuneError(f"{folder}: is a bundle of LoRA; give one with an adapter")
+        raise RetuneError(f"{folder}: is a LoRA bundle; give a bundle with an adapter")
     last = parts.composition[-1] if parts.composition else []
     if not isinstance(last, str):
         raise RetuneError(
-            f"{folder}: ends in a fusion of {listed(last)}; give a bundle whose last is one adapter"
+            f"{folder}: ends in a fusion of {listed(last)}; give one that ends in a single adapter"
         )
     if last not in parts.adapters:
-        raise RetuneError(f"{folder / 'config.json'}: says nothing of the adapter {last}")
+        raise RetuneError(f"{folder / 'config.json'}: does not describe the adapter {last}")
     return StoredAdapter(last, parts.adapters[last], parts.composition, base)
 
 
 def insert_on(
     model: PreTrainedModel, language: Path | None, name: str, params: AdapterParams, *, base: Path
 ) -> None:
-    """Add a fresh adapter `name` to `model`, on top of that of the bundle `language`, if any.
+    """Add a fresh adapter `name` to `model`, on top of the bundle `language`'s, if any.
 
     Raises:
         RetuneError: as for `retune.adapters.bundles.insert` and `load_adapter`.
@@ -147,7 +147,7 @@ def load_adapter(model: PreTrainedModel, folder: Path, name: str, *, base: Path)
         differing = sorted(weights.keys() ^ places.keys())
         raise RetuneError(
             f"{folder}: its adapter {stored.name} has other layers than the adapter {name} here: "
-            f"{listed(differing, 3)}; invertible layers may stand in the first adapter only"
+            f"{listed(differing, 3)}; only the first adapter of a stack may have invertible layers"
         )
     with torch.no_grad():
         for key, place in places.items():

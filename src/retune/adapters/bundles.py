@@ -3,7 +3,7 @@
 `insert` freezes a model's encoder and adds adapters (`retune.adapters.layers`) or LoRA's matrices
 (Hu et al. 2021) to it. A bundle's folder holds the added weights in `bundle.safetensors`; its
 config.json describes them and their base under `bundle`. It has no model.safetensors, so that no
-reader mistakes it for a whole model.
+reader mistakes it for a complete model.
 """
 
 import json
@@ -26,9 +26,15 @@ from retune.core.errors import RetuneError, excerpt, listed
 from retune.core.files import atomic_path, read_json, sha256, write_json
 from retune.core.params import STRICT, Positive
 from retune.core.plain_files import require_unchanged, summed
-from retune.models.checkpoints import WEIGHTS, CheckpointParams, locate, quiet_transformers, resolve
 from retune.models.config_safety import check_configuration, explained
 from retune.models.encoders import load_encoder
+from retune.models.pretrained_files import (
+    WEIGHTS,
+    PretrainedParams,
+    locate,
+    quiet_transformers,
+    resolve,
+)
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -110,9 +116,9 @@ def is_bundle(model: PreTrainedModel) -> bool:
 
 
 def publish(
-    checkpoint: Path, target: Path, tokenizer: "PreTrainedTokenizerFast", base: CheckpointParams
+    checkpoint: Path, target: Path, tokenizer: "PreTrainedTokenizerFast", base: PretrainedParams
 ) -> Path:
-    """Make a bundle of `checkpoint`, which `save_pretrained` wrote of a model with parts.
+    """Make a bundle from the `checkpoint` of a model with parts.
 
     Returns:
         the file that has the weights, which are not checked.
@@ -130,7 +136,7 @@ def publish(
     return target / FILE
 
 
-def weights_sum(base: CheckpointParams) -> str:
+def weights_sum(base: PretrainedParams) -> str:
     """SHA-256 of the weights of a pinned encoder."""
     weights = resolve(base) / WEIGHTS
     # A revision of 64 digits is that sum, which has just been compared.
@@ -144,13 +150,13 @@ def load(folder: Path, auto_class: Any) -> PreTrainedModel:
         RetuneError: the bundle is damaged, or its base is missing or differs.
     """
     parts, base = described(folder)
-    checkpoint = _checkpoint_below(folder, base)
-    _require_like(folder, checkpoint)
+    encoder = _encoder_below(folder, base)
+    _require_like(folder, encoder)
     quiet_transformers()
-    with _about(folder), explained("not a whole bundle", "; train it again"):
+    with _about(folder), explained("not a complete bundle", "; train it again"):
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         told = config.bundle
-        model = load_encoder(auto_class, checkpoint, config)
+        model = load_encoder(auto_class, encoder, config)
         insert(model, parts)
         _fill(model, bundle_weights(folder), folder)
     model.config.bundle = told
@@ -173,9 +179,7 @@ def described(folder: Path) -> tuple[Parts, Base]:
     check_configuration(folder)
     told = read_json(path).get("bundle")
     if not isinstance(told, dict) or told.get("kind") not in [*_KINDS]:
-        raise RetuneError(
-            f"{path}: names no kind of bundle that is known; there are {listed([*_KINDS])}"
-        )
+        raise RetuneError(f"{path}: names no known kind of bundle; allowed: {listed([*_KINDS])}")
     parts: Parts = _read(_KINDS[told["kind"]], told.get("parts"), path)
     return parts, _read(Base, told.get("base"), path)
 
@@ -231,31 +235,31 @@ def _read(kind: Any, value: Any, path: Path) -> Any:
         raise RetuneError(f"{path}: {listed(wrong, 2)}; train it again") from None
 
 
-def _checkpoint_below(folder: Path, base: Base) -> Path:
+def _encoder_below(folder: Path, base: Base) -> Path:
     try:
-        named = CheckpointParams(base.name, base.revision, base.pickle_sha256)
-        checkpoint = locate(named, "bundle.base")
+        named = PretrainedParams(base.name, base.revision, base.pickle_sha256)
+        encoder = locate(named, "bundle.base")
     except (RetuneError, ValidationError) as error:
         reason = " ".join(str(error).split())
         raise RetuneError(
-            f"{folder}: was trained on the encoder {base.name}, which is not there: {reason}"
+            f"{folder}: was trained on the encoder {base.name}, which is missing: {reason}"
         ) from None
-    found = sha256(checkpoint / WEIGHTS)
+    found = sha256(encoder / WEIGHTS)
     if found != base.sha256:
         raise RetuneError(
             f"{folder}: was trained on {base.name} with SHA-256 {base.sha256}, but "
-            f"{checkpoint / WEIGHTS} has {found}; bring that encoder back, or train again on this"
+            f"{encoder / WEIGHTS} has {found}; bring that encoder back, or train again on this"
         )
-    return checkpoint
+    return encoder
 
 
-def _require_like(folder: Path, checkpoint: Path) -> None:
-    here, below = (read_json(path / "config.json") for path in (folder, checkpoint))
+def _require_like(folder: Path, encoder: Path) -> None:
+    here, below = (read_json(path / "config.json") for path in (folder, encoder))
     for name in ("model_type", "hidden_size", "num_hidden_layers"):
         if here.get(name) != below.get(name):
             raise RetuneError(
                 f"{folder}: is for an encoder with {name} {excerpt(here.get(name))}, but "
-                f"{checkpoint} has {excerpt(below.get(name))}; train it on this encoder"
+                f"{encoder} has {excerpt(below.get(name))}; train it on this encoder"
             )
 
 
@@ -274,7 +278,7 @@ def _fill(model: nn.Module, weights: Mapping[str, Tensor], folder: Path) -> None
     places = list(inserted(model))
     known = {name for names, _ in places for name in names}
     missing = [names[0] for names, _ in places if not weights.keys() & set(names)]
-    for what, names in [("lacks", missing), ("has, unasked,", sorted(weights.keys() - known))]:
+    for what, names in [("lacks", missing), ("has unexpected", sorted(weights.keys() - known))]:
         if names:
             raise RetuneError(f"{folder / FILE}: {what} {listed(names, 3)}; train it again")
     with torch.no_grad():

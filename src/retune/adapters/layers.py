@@ -2,7 +2,7 @@
 
 - bottleneck adapters after the attention and the feed-forward part of a layer (Houlsby et al.
   2019) or after the feed-forward part alone (Pfeiffer et al. 2020, MAD-X);
-- invertible layers at the embeddings (MAD-X), whose inverse stands before a masked language
+- invertible layers at the embeddings (MAD-X), whose inverse comes before a masked language
   model's output;
 - AdapterFusion (Pfeiffer et al. 2021): attention of each token over several adapters.
 
@@ -206,7 +206,7 @@ def check_family(model_type: str) -> None:
     if model_type not in FAMILIES:
         raise RetuneError(
             f"adapters cannot be put into a model of type {excerpt(model_type)}; choose a "
-            f"checkpoint of type {listed(list(FAMILIES))}"
+            f"model of type {listed(list(FAMILIES))}"
         )
 
 
@@ -220,15 +220,15 @@ def _check_parts(parts: Sequence[tuple[str, ...]], params: Mapping[str, AdapterP
     names = [name for part in parts for name in part]
     if sorted(names) != sorted(params):
         raise RetuneError(
-            f"the composition has the adapters {listed(names)}, but params are there of "
-            f"{listed(sorted(params))}; each stands in it once"
+            f"the composition has the adapters {listed(names)}, but the params are for "
+            f"{listed(sorted(params))}; name each adapter once"
         )
     for part in parts:
         kinds = {(params[name].method, params[name].last_layer) for name in part}
         if len(kinds) > 1:
             raise RetuneError(
                 f"the adapters {listed(list(part))} cannot be fused: they differ in method or in "
-                "what stands in the last layer; train them alike"
+                "their last layer; train them with the same settings"
             )
 
 

@@ -44,7 +44,7 @@ def parse(text: str) -> Any:
     except YAMLError as error:
         raise ValueError(str(error)) from None
     except _MISFITS as error:
-        raise ValueError(f"{_MISFIT}: {str(error) or 'a name stands twice'}") from None
+        raise ValueError(f"{_MISFIT}: {str(error) or 'a name appears twice'}") from None
 
 
 class _Constructor(SafeConstructor):
@@ -102,7 +102,7 @@ def _require_plain_keys(keys: list[Node]) -> None:
             raise YAMLError(f"line {line}: a key must be a plain name{_instead(key)}")
         if key.value in lines:
             first = lines[key.value]
-            raise YAMLError(f"key {key.value!r} stands at lines {first} and {line}")
+            raise YAMLError(f"key {key.value!r} appears at lines {first} and {line}")
         lines[key.value] = line
 
 

@@ -33,7 +33,7 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 LearningRate = Annotated[float, Field(gt=0.0, le=1.0)]
 
-#: The section beside the tasks that holds changes of a task, by name (`--variant NAME`).
+#: The section with the variants: named changes to the tasks' settings (`--variant NAME`).
 VARIANTS = "variants"
 
 

@@ -68,7 +68,9 @@ def read_bytes(path: Path, sha256: str | None = None, limit: int = _LARGEST) -> 
             raise RetuneError(f"{path}: {size:,} bytes; at most {limit:,} are read")
         data = file.read(size + 1)
     if len(data) != size:
-        raise RetuneError(f"{path}: its size changes while it is read; try again when it rests")
+        raise RetuneError(
+            f"{path}: its size changes while it is read; try again when nothing writes to it"
+        )
     if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
         raise RetuneError(_changed(path))
     return data
@@ -161,6 +163,6 @@ def _state(found: os.stat_result) -> State:
 
 def _changed(path: Path) -> str:
     return (
-        f"{path}: replaced or changed after its SHA-256 was compared; nothing of it is used: "
-        "see what writes there, and run again"
+        f"{path}: replaced or changed after its SHA-256 was compared, so it is not used; "
+        "find out what writes there, and run again"
     )

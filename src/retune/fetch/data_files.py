@@ -28,7 +28,7 @@ class File:
         if self.path.startswith(_WEB):
             if self.sha256 is None:
                 raise ValueError("a URL needs its sha256 beside it")
-            urlsplit(self.path)  # raises ValueError if it is no URL
+            urlsplit(self.path)  # raises ValueError if it is not a URL
         elif "://" in self.path:
             raise ValueError("only http:// and https:// URLs and local paths are read")
 

@@ -16,7 +16,7 @@ from retune.core.plain_files import sha256 as sha256_of
 from retune.core.terminal_text import escaped, say
 from retune.fetch.transfer import MAX_SECONDS, parts_of, receive
 
-#: Advice for a path in the params at which no file is.
+#: Advice for a path in the params where there is no file.
 PATHS = "paths start from the project's top folder"
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -77,8 +77,8 @@ def hub_source(
         task: the section of the params with this `dataset`, for messages.
 
     Raises:
-        RetuneError: the revision is no commit, the sum is wrong, or the file is neither in a cache
-            nor downloadable; the message explains how to work offline.
+        RetuneError: the revision is not a commit, the sum is wrong, or the file is neither in a
+            cache nor downloadable; the message explains how to work offline.
     """
     if not _COMMIT.fullmatch(revision):
         raise RetuneError(
@@ -198,6 +198,6 @@ def _tell(line: str) -> None:
 
 def _wrong_sum(name: str, expected: str | None, actual: str) -> str:
     return (
-        f"{name}: SHA-256 is {actual}, expected {expected}; the file is damaged or another "
+        f"{name}: SHA-256 is {actual}, expected {expected}; the file is damaged or a different "
         "one: delete it and download it again, or correct the sum in params.yaml"
     )

@@ -77,12 +77,12 @@ def parts_of(url: str) -> SplitResult:
     """Split an address.
 
     Raises:
-        RetuneError: it is no URL, such as `http://[::1` without its bracket.
+        RetuneError: it is not a URL, such as `http://[::1` without its bracket.
     """
     try:
         return urlsplit(url)
     except ValueError as error:
-        raise RetuneError(f"{url} is no URL ({error}); correct it") from None
+        raise RetuneError(f"{url} is not a URL ({error}); correct it") from None
 
 
 def _stream(url: str, partial: Path) -> str:

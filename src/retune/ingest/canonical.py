@@ -47,7 +47,7 @@ class Form(Generic[Item, Row]):
     """What is particular to the download stage of one task.
 
     Attributes:
-        task: its name, under which its metrics and its settings stand.
+        task: its name, the key of its metrics and of its settings.
         metric: the name of the counts in its metrics.
         unit: what the counts call the rows.
         noun: what messages call a row.
@@ -72,7 +72,7 @@ class Form(Generic[Item, Row]):
         """Read the files of a split.
 
         Raises:
-            RetuneError: a file cannot be read, or has not the number of rows that its data set has.
+            RetuneError: a file cannot be read, or does not have the expected number of rows.
         """
         items: list[Item | Finding] = []
         for source in sources:
@@ -81,7 +81,7 @@ class Form(Generic[Item, Row]):
             if source.questions not in (None, count):
                 raise RetuneError(
                     f"{source.name}: {count:,} {self.unit}, but this data set has "
-                    f"{source.questions:,}; the file is not the one it should be"
+                    f"{source.questions:,}; this is not the expected file"
                 )
             items += found
         return items

@@ -4,7 +4,7 @@ import unicodedata
 
 
 def dedup_key(text: str) -> str:
-    """Return `text` without what case, white space and Unicode composition add.
+    """Return `text` without differences of case, white space and Unicode composition.
 
     Two texts with the same key in train and validation are a leak; with two labels they are a
     contradiction. The download stage and augmentation use the same key.

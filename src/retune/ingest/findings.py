@@ -1,4 +1,4 @@
-"""Findings of a check: one for each fault or mended place in a file."""
+"""Findings of a check: one for each fault or corrected place in a file."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ SHOWN = 20
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A certain mend at the place of a finding: the value before and after."""
+    """A certain correction at the place of a finding: the value before and after."""
 
     before: Any
     after: Any
@@ -28,7 +28,7 @@ class Finding:
     `where` is a JSON pointer (RFC 6901), with `line 3:` or `row 7:` before it in files of lines or
     rows. `id` is the id of the question, "" if there is none. Findings are counted by `kind`;
     `retune.tasks.qa.download.kinds` has a table of those about questions. `change` is set if a
-    certain mend is known. If one cause has many places, `places` has a finding for each.
+    certain correction is known. If one cause has many places, `places` has a finding for each.
     """
 
     kind: str

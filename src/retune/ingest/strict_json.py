@@ -41,7 +41,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(value) < len(pairs):
         keys = [key for key, _ in pairs]
         key = next(key for key, times in Counter(keys).items() if times > 1)
-        message = f"the key {excerpt(key)} stands twice in one object"
+        message = f"the key {excerpt(key)} appears twice in one object"
         raise RefusedError("duplicate_key", message, _second_key)
     return value
 

@@ -1,6 +1,6 @@
 """CSV and TSV as rows of cells, for every task: delimiters and quotes by one rule.
 
-Where tabs part the cells, a quote is a character like any other, as in the files of SST-2. The
+Where tabs separate the cells, a quote is a character like any other, as in the files of SST-2. The
 exceptions are cells that begin and end with one, as pandas writes them. Elsewhere quotes hold a
 cell together.
 """
@@ -43,7 +43,7 @@ class Table:
         self._delimiter = excel[1] if excel else _delimiter(text, usual, is_first_row)
         self.notes: list[Finding] = []
         if self._delimiter != usual:
-            message = f"{excerpt(self._delimiter)} parts the cells, not {excerpt(usual)}"
+            message = f"{excerpt(self._delimiter)} separates the cells, not {excerpt(usual)}"
             self._note("line 1", message)
 
     def __iter__(self) -> Iterator[tuple[int, list[str]]]:
@@ -60,7 +60,7 @@ class Table:
             yield from self._unquoted()
         else:
             yield from self._rows(plain=False)
-            self._note("line 1", "quotes hold cells together over lines, and are no part of them")
+            self._note("line 1", "quotes join cells over several lines, and are not part of them")
 
     def _rows(self, *, plain: bool) -> Iterator[tuple[int, list[str]]]:
         rows, begun = self._reader(plain=plain), 1
@@ -83,7 +83,7 @@ class Table:
             else:
                 yield line, cells
         if first:
-            self._note(f"line {first}", "quotes around a cell, here or below, are no part of it")
+            self._note(f"line {first}", "quotes around cells, here or below, are not part of them")
 
     def _lines_are_rows(self) -> bool:
         """Whether each line is a row, or quotes make no better rows; quotes must not hide lines."""

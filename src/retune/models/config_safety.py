@@ -1,4 +1,4 @@
-"""The JSON files of a model or checkpoint may name sizes and labels, never code.
+"""The JSON files of a model may name sizes and labels, never code.
 
 transformers makes every key of config.json an attribute of the configuration, and follows some of
 them to code or weights elsewhere. Such keys are refused before it reads them.
@@ -33,7 +33,7 @@ def check_configuration(folder: Path) -> None:
     """Check the files in `folder` that tell transformers which classes and files to use.
 
     Raises:
-        RetuneError: the folder holds a pipe or a device; a file is no JSON object, or has a key
+        RetuneError: the folder holds a pipe or a device; a file is not a JSON object, or has a key
             that leads to code, to kernels or to weights other than model.safetensors.
     """
     require_plain_or_folders(folder)
@@ -52,8 +52,8 @@ def check_configuration(folder: Path) -> None:
         if refused:
             raise RetuneError(
                 f"{path}: refused because of {listed([excerpt(key) for key in refused], 3)}, "
-                "which could bring code or weights from elsewhere; take it away if you trust "
-                "the rest, or choose another checkpoint"
+                "which could bring code or weights from elsewhere; remove it if you trust "
+                "the rest, or choose another model"
             )
 
 
@@ -79,9 +79,9 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         value = orjson.loads(read_bytes(path, limit=_LARGEST))
     except orjson.JSONDecodeError as error:
-        raise RetuneError(f"{path}: not valid JSON ({error}); get the file anew") from None
+        raise RetuneError(f"{path}: not valid JSON ({error}); download the file again") from None
     if not isinstance(value, dict):
-        raise RetuneError(f"{path}: {excerpt(value)} is not a JSON object; get the file anew")
+        raise RetuneError(f"{path}: {excerpt(value)} is not a JSON object; download the file again")
     return value
 
 

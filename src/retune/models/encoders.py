@@ -16,9 +16,9 @@ from transformers import (
 
 from retune.core.errors import RetuneError, listed
 from retune.core.plain_files import require_unchanged, summed
-from retune.models.checkpoints import WEIGHTS, quiet_transformers
 from retune.models.config_safety import check_configuration, explained
 from retune.models.model_checks import require_fitting_sizes, require_readable
+from retune.models.pretrained_files import WEIGHTS, quiet_transformers
 from retune.models.tokenizer_checks import require_vocabulary
 
 #: In the names of a configuration's dropout probabilities; GPT-2's are `resid_pdrop` and the like.
@@ -27,32 +27,32 @@ _DROPOUT = re.compile("dropout|pdrop$")
 _EMBEDDINGS = ("word_embeddings.weight", "tok_embeddings.weight", "embed_tokens.weight")
 
 
-def span_model(checkpoint: Path, dropout: float | None, vocabulary_size: int) -> PreTrainedModel:
-    """The encoder in the folder `checkpoint` with a head from H to 2 logits.
+def span_model(pretrained: Path, dropout: float | None, vocabulary_size: int) -> PreTrainedModel:
+    """The encoder in the folder `pretrained` with a head from H to 2 logits.
 
-    The head is fresh unless the checkpoint has one, from fine-tuning on question answering. The
-    encoder keeps its padding token.
+    The head is fresh unless the pretrained model has one for question answering. The encoder keeps
+    its padding token.
 
     Raises:
         RetuneError: transformers cannot read the folder as such a model, weights of the
             encoder are missing, or it has fewer embeddings than the tokenizer has ids.
     """
-    config = encoder_config(checkpoint, dropout, num_labels=2)
-    model = load_encoder(AutoModelForQuestionAnswering, checkpoint, config)
-    require_vocabulary(model.config.vocab_size, vocabulary_size, checkpoint)
+    config = encoder_config(pretrained, dropout, num_labels=2)
+    model = load_encoder(AutoModelForQuestionAnswering, pretrained, config)
+    require_vocabulary(model.config.vocab_size, vocabulary_size, pretrained)
     return model
 
 
-def encoder_config(checkpoint: Path, dropout: float | None, **changes: Any) -> PretrainedConfig:
-    """The configuration in the folder `checkpoint`, with `changes`.
+def encoder_config(pretrained: Path, dropout: float | None, **changes: Any) -> PretrainedConfig:
+    """The configuration in the folder `pretrained`, with `changes`.
 
     `dropout` replaces every dropout probability of the encoder; None keeps its own.
     """
     quiet_transformers()
-    check_configuration(checkpoint)
-    with _explained(checkpoint):
+    check_configuration(pretrained)
+    with _explained(pretrained):
         config: PretrainedConfig = AutoConfig.from_pretrained(
-            checkpoint, local_files_only=True, trust_remote_code=False, **changes
+            pretrained, local_files_only=True, trust_remote_code=False, **changes
         )
     if getattr(config, "chunk_size_feed_forward", 0):
         config.chunk_size_feed_forward = 0  # fails for most lengths of a text
@@ -67,26 +67,26 @@ def encoder_config(checkpoint: Path, dropout: float | None, **changes: Any) -> P
     return config
 
 
-def load_encoder(auto_class: Any, checkpoint: Path, config: PretrainedConfig) -> PreTrainedModel:
-    """The model of `auto_class` for `config`, with the encoder in `checkpoint`.
+def load_encoder(auto_class: Any, pretrained: Path, config: PretrainedConfig) -> PreTrainedModel:
+    """The model of `auto_class` for `config`, with the encoder in `pretrained`.
 
-    The head is fresh if the checkpoint has none, or one of other sizes.
+    The head is fresh if the pretrained model has none, or one of other sizes.
 
     Raises:
         RetuneError: transformers cannot read the folder as such a model, or weights of the encoder
             are missing or have other sizes.
     """
-    return load_encoder_and_missing(auto_class, checkpoint, config)[0]
+    return load_encoder_and_missing(auto_class, pretrained, config)[0]
 
 
 def load_encoder_and_missing(
-    auto_class: Any, checkpoint: Path, config: PretrainedConfig
+    auto_class: Any, pretrained: Path, config: PretrainedConfig
 ) -> tuple[PreTrainedModel, list[str]]:
     """Like `load_encoder`, with the names of the head's fresh weights."""
-    with _explained(checkpoint):
-        require_fitting_sizes(checkpoint / WEIGHTS, config, auto_class)
+    with _explained(pretrained):
+        require_fitting_sizes(pretrained / WEIGHTS, config, auto_class)
         model, report = auto_class.from_pretrained(
-            checkpoint,
+            pretrained,
             config=config,
             dtype=torch.float32,
             use_safetensors=True,
@@ -95,7 +95,7 @@ def load_encoder_and_missing(
             ignore_mismatched_sizes=True,
             output_loading_info=True,
         )
-    require_unchanged(summed([checkpoint / WEIGHTS]))
+    require_unchanged(summed([pretrained / WEIGHTS]))
     # transformers draws weights that a file lacks, or has in other sizes, at random. Only the head
     # may have such.
     resized = {key for key, *_ in report["mismatched_keys"]}
@@ -107,10 +107,10 @@ def load_encoder_and_missing(
     ]
     if told:
         raise RetuneError(
-            f"{checkpoint} lacks weights of the encoder: {listed(told, 3)}; its "
+            f"{pretrained} lacks weights of the encoder: {listed(told, 3)}; its "
             "config.json and model.safetensors do not belong together"
         )
-    with _explained(checkpoint):
+    with _explained(pretrained):
         require_readable(model)
     return model, fresh
 
@@ -126,7 +126,7 @@ def load_encoder_embeddings(folder: Path) -> Tensor:
     """The word-piece embedding matrix (V, H) of the encoder in `folder`, as float32.
 
     Raises:
-        RetuneError: no tensor of the checkpoint has a known name.
+        RetuneError: no tensor of the pretrained model has a known name.
     """
     weights = folder / WEIGHTS
     with explained(f"cannot read {weights}"), safe_open(weights, framework="pt") as tensors:
@@ -143,13 +143,13 @@ def load_encoder_embeddings(folder: Path) -> Tensor:
     )
 
 
-def initial_embeddings(folder: Path, vocabulary_size: int, *, pretrained: bool) -> Tensor | None:
+def initial_embeddings(folder: Path, vocabulary_size: int, *, wanted: bool) -> Tensor | None:
     """The embeddings (V, H) of the encoder in `folder`, if they are wanted.
 
     Raises:
         RetuneError: they are absent, or fewer than the `vocabulary_size` ids.
     """
-    if not pretrained:
+    if not wanted:
         return None
     words = load_encoder_embeddings(folder)
     require_vocabulary(words.shape[0], vocabulary_size, folder)
@@ -174,7 +174,7 @@ def load_trained(auto_class: Any, folder: Path) -> PreTrainedModel:
     quiet_transformers()
     check_configuration(folder)
     with explained(
-        f"{folder}: not a whole model",
+        f"{folder}: not a complete model",
         "; where a stage wrote it, `dvc repro --force` writes it again",
     ):
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
@@ -198,5 +198,5 @@ def load_trained(auto_class: Any, folder: Path) -> PreTrainedModel:
     return whole
 
 
-def _explained(checkpoint: Path) -> Any:
-    return explained(f"transformers cannot load {checkpoint} for this task")
+def _explained(pretrained: Path) -> Any:
+    return explained(f"transformers cannot load {pretrained} for this task")

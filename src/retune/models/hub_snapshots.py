@@ -1,4 +1,4 @@
-"""Checkpoints of the Hugging Face hub: the files of a commit in the local cache.
+"""Pretrained models of the Hugging Face hub: the files of a commit in the local cache.
 
 A commit pins all files. In the cache, a large file is a link to a blob that is named by its
 SHA-256.
@@ -73,7 +73,7 @@ def download(name: str, revision: str, files: Sequence[str]) -> Path:
     except Exception as error:  # of whatever a server may answer, such as a file `../x`
         raise RetuneError(
             f"name: the hub's answer for {name} cannot be used ({type(error).__name__}: "
-            f"{excerpt(str(error), 200)}); see what HF_ENDPOINT names, or give a local folder"
+            f"{excerpt(str(error), 200)}); check HF_ENDPOINT, or give a local folder"
         ) from None
     return folder
 

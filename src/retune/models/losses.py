@@ -1,4 +1,4 @@
-"""Cross-entropy over parts of joint batches; some labels count for nothing."""
+"""Cross-entropy over parts of joint batches; some labels are ignored."""
 
 import math
 
@@ -12,7 +12,7 @@ _LARGEST_LOSS = 700.0
 
 
 def perplexity(loss: float) -> float:
-    """The perplexity of a mean loss of tokens; the largest one for a loss beyond it."""
+    """The perplexity of a mean loss of tokens, capped to stay finite."""
     return math.exp(min(loss, _LARGEST_LOSS))
 
 

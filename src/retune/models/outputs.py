@@ -33,6 +33,6 @@ def require_finite_logits(logits: NDArray[np.float32], place: Callable[[int], st
     finite = np.isfinite(logits).all(axis=1)
     if not finite.all():
         raise RetuneError(
-            f"the model gives a logit that is no number at {place(int(np.argmin(finite)))}; the "
+            f"the model gives a logit that is not a number at {place(int(np.argmin(finite)))}; the "
             "model is broken, train it again with a lower learning rate"
         )

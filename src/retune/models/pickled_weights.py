@@ -1,6 +1,6 @@
 """Pickled weights, converted to safetensors once and kept in the user's cache.
 
-A pickle is a program. So the SHA-256 is compared first, and a process by itself reads a copy of
+A pickle is a program. So the SHA-256 is compared first, and a separate process reads a copy of
 the file (`retune.models.weights_converter`), with `torch.load(weights_only=True)` and limits on
 memory and time. Here the file's bytes are only copied and summed.
 """
@@ -21,7 +21,7 @@ from retune.core import manifests
 from retune.core.errors import RetuneError
 from retune.core.files import atomic_path, cache_folder, sha256
 
-#: What the weights of a checkpoint are called: as safetensors, and pickled.
+#: Names of a pretrained model's weights: as safetensors, and pickled.
 WEIGHTS = "model.safetensors"
 PICKLED = "pytorch_model.bin"
 
@@ -32,7 +32,7 @@ _CONVERTER = Path(__file__).with_name("weights_converter.py")
 #: What the converter sees of the environment: no token and no switch of torch.
 _ENVIRONMENT = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "HOME", "TMPDIR")
 _LIBRARIES = ("torch", "safetensors")
-_ADVICE = "choose a checkpoint with model.safetensors"
+_ADVICE = "choose a model with model.safetensors"
 
 
 def kept(expected: str, files: Sequence[Path]) -> Path | None:
@@ -46,15 +46,15 @@ def kept(expected: str, files: Sequence[Path]) -> Path | None:
 
 
 def convert(folder: Path, expected: str, files: Sequence[Path]) -> Path:
-    """Return a folder with the checkpoint in `folder`, its weights as model.safetensors.
+    """Return a folder with the model in `folder`, its weights as model.safetensors.
 
-    It is made at the first call and verified at each further one. Its manifest.json records the
-    sums of the pickle and of all files.
+    The first call converts the weights; later calls verify the result. Its manifest.json
+    records the sums of the pickle and of all files.
 
     Args:
         folder: with the pickled weights.
         expected: their SHA-256.
-        files: the other files of the checkpoint.
+        files: the other files of the model.
 
     Raises:
         RetuneError: the file has another sum, or holds something that is not plain tensors.
@@ -68,7 +68,7 @@ def convert(folder: Path, expected: str, files: Sequence[Path]) -> Path:
 
 
 def unpinned(source: Path) -> RetuneError:
-    """Return the error that pickled weights are pinned by no sum, with the key that would do it."""
+    """Return the error for pickled weights without a pinned sum; it names the key to set."""
     found = sha256(source)
     return RetuneError(
         f"pickle_sha256: {source} is pickled, and no sum pins it. A pickle of a stranger can harm "
@@ -78,7 +78,7 @@ def unpinned(source: Path) -> RetuneError:
 
 
 def _target(expected: str, files: Sequence[Path]) -> Path:
-    """The place of a conversion, named by all that it is made of."""
+    """The folder of a conversion, named by the sums of its sources."""
     told = [expected, *(f"{file.name} {sha256(file)}" for file in sorted(files))]
     name = hashlib.sha256("\n".join(told).encode()).hexdigest()
     return cache_folder() / "converted" / name
@@ -91,8 +91,8 @@ def _convert(source: Path, expected: str, files: Sequence[Path], target: Path) -
         copy = folder / PICKLED  # nobody else can change it between its sum and its reading
         if (found := _copied(source, copy)) != expected:
             raise RetuneError(
-                f"pickle_sha256: {source} has SHA-256 {found}, expected {expected}; get the file "
-                "anew, or correct the sum if this is the file that you want"
+                f"pickle_sha256: {source} has SHA-256 {found}, expected {expected}; download the "
+                "file again, or correct the sum if this is the file that you want"
             )
         if refusal := _refusal(copy, folder / WEIGHTS):
             raise RetuneError(
@@ -117,7 +117,7 @@ def _copied(source: Path, target: Path) -> str:
 
 
 def _refusal(source: Path, target: Path) -> str:
-    """Why the converter did not write `target`; "" where it did."""
+    """Why the converter did not write `target`; "" if it did."""
     command = [sys.executable, "-P", str(_CONVERTER), str(source), str(target)]
     environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
     try:
@@ -133,7 +133,7 @@ def _refusal(source: Path, target: Path) -> str:
         return f"reading it took more than {PROCESSOR_SECONDS:,} seconds of processor time"
     if done.returncode < 0:
         name = signal.Signals(-done.returncode).name
-        return f"reading it ended by {name}, as where it asks for too much memory"
+        return f"reading it was ended by {name}, as happens if it needs too much memory"
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip().rpartition("\n")[2][:300]
         return "".join(c if c.isprintable() else "?" for c in said)

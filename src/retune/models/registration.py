@@ -1,4 +1,4 @@
-"""Model classes of our own, known to transformers' Auto classes."""
+"""Register model classes of our own with transformers' Auto classes."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar

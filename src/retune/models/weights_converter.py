@@ -1,7 +1,7 @@
 """Convert one file of pickled weights to safetensors: a script with limits of its own.
 
-`retune.models.pickled_weights` runs it in a process by itself, on a file whose sum it has checked.
-Only `torch.load(weights_only=True)` meets the pickle, under limits on memory, time and written
+`retune.models.pickled_weights` runs it in a separate process, on a file whose sum it has checked.
+Only `torch.load(weights_only=True)` opens the pickle, under limits on memory, time and written
 bytes. What is not a plain mapping of names to tensors is refused. The script imports nothing of
 retune.
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 #: Memory beyond what the libraries take: so many times the file, and this for small ones.
 MEMORY_FACTOR = 6
 MEMORY_BASE = 512 * 2**20
-#: How many times larger than the file the result may be: tied weights stand in it several times.
+#: How many times larger than the file the result may be: it repeats tied weights.
 SIZE_FACTOR = 4
 _HEADER = 2**24  # names and shapes
 
@@ -56,7 +56,7 @@ def limit(size: int, seconds: int) -> None:
     """Bound memory, processor time and written bytes of this process from here on."""
     spent = resource.getrusage(resource.RUSAGE_SELF)
     used = Path("/proc/self/statm")
-    if used.exists():  # Linux, the one system that heeds this limit
+    if used.exists():  # only Linux enforces this limit
         taken = int(used.read_text().split()[0]) * resource.getpagesize()
         _bound(resource.RLIMIT_AS, taken + MEMORY_BASE + MEMORY_FACTOR * size)
     _bound(resource.RLIMIT_CPU, int(spent.ru_utime + spent.ru_stime) + 1 + seconds, 5)
@@ -66,17 +66,18 @@ def limit(size: int, seconds: int) -> None:
 
 
 def plain_tensors(loaded: Any, largest: int) -> "dict[str, Tensor]":
-    """Return the tensors of `loaded` by name, no two of which share memory.
+    """Return the tensors of `loaded` by name, which share no memory.
 
     Args:
         loaded: what a pickle held.
         largest: how many bytes all of them may have.
 
     Raises:
-        RefusedError: a key is no string, a value no plain tensor, or they are larger than that.
+        RefusedError: a key is not a string, a value is not a plain tensor, or they are
+            larger than that.
     """
     if not isinstance(loaded, Mapping):
-        raise RefusedError(f"it holds {_kind(loaded)} and not tensors by name")
+        raise RefusedError(f"it holds {_kind(loaded)} instead of tensors by name")
     if not loaded:
         raise RefusedError("it holds no tensor")
     for name, value in loaded.items():
@@ -104,7 +105,7 @@ def _alone(value: "Tensor", seen: set[int]) -> "Tensor":
 
 
 def _strange(value: Any) -> str:
-    """What `value` is where it is no plain tensor, otherwise ""."""
+    """What `value` is if it is not a plain tensor, otherwise ""."""
     import torch
 
     if type(value) not in {torch.Tensor, torch.nn.Parameter}:
@@ -124,7 +125,7 @@ def reason(error: BaseException) -> str:
     if isinstance(error, RefusedError):
         return text
     if match := _GLOBAL.search(text):
-        return f"it asks for {match[1][:80]}, which is code and not weights"
+        return f"it asks for {match[1][:80]}, which is code, not weights"
     if isinstance(error, MemoryError) or "allocate memory" in text:
         return "it asks for more memory than its size explains"
     for mark, form in _FORMS.items():
@@ -133,7 +134,7 @@ def reason(error: BaseException) -> str:
     if os.strerror(errno.ENOSPC) in text:
         return "the disk is full: make room and run again"
     told = text.partition("WeightsUnpickler error: ")[2].partition(" Check the documentation")[0]
-    return f"it is no pickle of plain tensors ({told[:200] or type(error).__name__})"
+    return f"it is not a pickle of plain tensors ({told[:200] or type(error).__name__})"
 
 
 def _bound(which: int, most: int, grace: int = 0) -> None:

@@ -16,6 +16,7 @@ from retune.core.errors import listed
 from retune.stats.student import t_quantile
 
 ENOUGH = 3  # seeds; with two, the interval is thirteen standard errors wide
+CONFIDENCE = 0.95
 
 Verdict = Literal["above", "below", "unknown"]
 
@@ -91,7 +92,8 @@ def interval_half_width(values: Sequence[float]) -> float | None:
     """The half-width of the 95 % t interval of the mean; None for fewer than three values."""
     if len(values) < ENOUGH:
         return None
-    return t_quantile(len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
+    quantile = t_quantile(len(values) - 1, (1 + CONFIDENCE) / 2)
+    return quantile * statistics.stdev(values) / math.sqrt(len(values))
 
 
 def spread(by_seed: Mapping[int, float]) -> dict[str, float | None]:
@@ -120,7 +122,7 @@ def warnings(
     found = gaps(variants, headings)
     sentences = [
         f"{headings[gap.key]} of {gap.better} over {gap.worse} is below seed noise: "
-        f"{_interval(gap, digits)} (95 %, {gap.seeds} seeds); other seeds may turn it round"
+        f"{_interval(gap, digits)} (95 %, {gap.seeds} seeds); other seeds may reverse it"
         for gap in found
         if gap.verdict == "below"
     ]

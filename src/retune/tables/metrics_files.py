@@ -7,7 +7,7 @@ from typing import Any
 def figures_of(content: Mapping[str, Any]) -> dict[str, Any]:
     """Return the figures of the one task in a metrics file.
 
-    They are plain, or stand in the only row of `details`: DVC's tables leave out lists.
+    They are plain values, or in the only row of `details`, because DVC's tables leave out lists.
 
     Raises:
         ValueError: it holds several tasks, or none.

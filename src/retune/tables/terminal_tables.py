@@ -17,8 +17,8 @@ def print_table(
 ) -> None:
     """Print `rows` under the headings, `texts` to the left and then `figures` to the right.
 
-    The table is as wide as the terminal, or at most 80 columns where there is none. Where it would
-    be wider, long texts go on in the next line; figures stay whole.
+    The table is as wide as the terminal, or at most 80 columns without one. Long texts are wrapped;
+    figures are not.
     """
     from rich.console import Console
     from rich.table import Table

@@ -20,8 +20,8 @@ class Figure:
 
     Attributes:
         name: its key in the file.
-        heading: of its column. Without one the column has the figure's name, and stands behind
-            the columns that have a heading.
+        heading: of its column. Without one the column has the figure's name, and follows the
+            columns that have a heading.
         unit: how the number is written.
         compared: which values are better, for a figure that experiments are compared by.
         short: heading in narrow tables.
@@ -43,7 +43,7 @@ class Figure:
 
 PARAMETERS = Figure("parameters", "parameters", "count", short="weights")
 TRAINED = Figure("trained_parameters", "trained", "count", short="trained")
-#: What every training costs, but for its rate and its peak memory.
+#: What every training costs, except its rate and its peak memory.
 COSTS = (
     PARAMETERS,
     TRAINED,
@@ -128,7 +128,7 @@ def main_task() -> Task:
 
 @cache
 def figures() -> dict[str, Figure]:
-    """Return the scores of all tasks by name, in an order that is that of each task."""
+    """Return the scores of all tasks by name, in the order of each task."""
     found: dict[str, Figure] = {}
     order: list[str] = []
     for task in tasks().values():

@@ -1,4 +1,4 @@
-"""What no stage imports: the command line, and all that compares, checks and shows runs.
+"""Code that no stage imports: the command line, and tools that compare, check and show runs.
 
 These rooms may import every room.
 """

@@ -49,7 +49,7 @@ class AdversarialSteps(Extension):
         self.trainer = trainer
         if trainer.is_deepspeed_enabled:
             raise self._refused(
-                f"{SETTING} asks for DeepSpeed, which takes a pass a step",
+                f"{SETTING} asks for DeepSpeed, which makes one pass a step",
                 "launch without DeepSpeed",
             )
         if trainer.args.n_gpu > 1:
@@ -76,7 +76,7 @@ class AdversarialSteps(Extension):
         try:
             return self.trainer.inner.get_input_embeddings()
         except NotImplementedError:
-            raise self._unable("tell its embeddings") from None
+            raise self._unable("expose its embeddings") from None
 
     def _gradient(self, calls: list[Embedded], input_ids: Tensor) -> Tensor:
         """Return the gradient (B, T, E) of the embeddings of `input_ids` (B, T)."""

@@ -94,7 +94,7 @@ def training_arguments(
     precision = resolved_precision(params.precision)
     if precision == "fp16" and not torch.cuda.is_available():
         raise RetuneError(
-            f"{params.section}.precision is fp16, which needs gradient scaling, and that a GPU; on "
+            f"{params.section}.precision is fp16, which needs gradient scaling and so a GPU; on "
             "a CPU choose auto, bf16 or fp32"
         )
     grouped = _grouped(params, padded=padded)

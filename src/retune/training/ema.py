@@ -1,8 +1,8 @@
 """An exponential moving average (EMA) of the weights, evaluated and published instead of them.
 
-Late steps walk around a point that is better than the last of them. An average of the weights lies
-nearer to it (Polyak & Juditsky 1992, who weigh all steps equally); with an exponential one, the
-first steps do not count in the end.
+The last steps move around a good point. An average of the weights is closer to it than the last
+step (Polyak & Juditsky 1992, who weigh all steps equally). An exponential average forgets the first
+steps.
 """
 
 from collections.abc import Callable, Iterator

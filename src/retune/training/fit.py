@@ -11,8 +11,8 @@ from transformers import PreTrainedModel
 
 from retune.core.files import atomic_path, write_json
 from retune.core.memory import peak_memory_mb
-from retune.models.checkpoints import WEIGHTS
 from retune.models.positions import require_positions
+from retune.models.pretrained_files import WEIGHTS
 from retune.models.tokenizer_checks import id_count, require_vocabulary
 from retune.training.arguments import Curves, OptimizationParams, require_finite
 from retune.training.resume import Checkpoint
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 Scores = Mapping[str, float]
-#: Makes a folder of a checkpoint, with a tokenizer; returns the file that has the weights.
+#: Makes a model folder of a checkpoint and a tokenizer; returns the file with the weights.
 Publish = Callable[[Path, Path, "PreTrainedTokenizerFast"], Path]
 
 
 class Build(Protocol):
-    """Makes a model with fresh weights wherever no checkpoint gives them."""
+    """Makes a model; weights that are not pretrained are fresh."""
 
     def __call__(self, *, vocabulary_size: int, pad_token_id: int) -> PreTrainedModel:
         """Build the model on the CPU, in float32."""
@@ -54,7 +54,7 @@ def build_seeded(
     """Build a model from a seed, and check that it can read its inputs.
 
     Args:
-        build: draws at random the weights that no checkpoint gives.
+        build: makes the model; it draws at random what is not pretrained.
         seed: of the training.
         tokenizer: of the inputs.
         longest: input, in tokens.

@@ -1,4 +1,4 @@
-"""Checkpoints from which a killed training resumes; the result is that of an unbroken run.
+"""Checkpoints from which a killed training resumes, with the result of an uninterrupted run.
 
 DVC removes a stage's outputs before it runs, so checkpoints lie outside of them. Their folder is
 named by everything that the training depends on, so that no other training finds them. A checkpoint
@@ -64,7 +64,7 @@ class Checkpoints:
         checkpoint = self._newest()
         if checkpoint is None or not checkpoint.finished:
             raise RetuneError(
-                f"{self.folder}: the last checkpoint is not whole any more; run again to resume "
+                f"{self.folder}: the last checkpoint is damaged; run again to resume "
                 "from the one before"
             )
         return checkpoint

@@ -144,10 +144,10 @@ class JointTrainer(ResumableTrainer):
             callbacks=training_callbacks(setup.params, setup.arguments, setup.logs),
         )
         if self._weights_are_shared_out() and getattr(model, "encoder_is_frozen", False):
-            # A penalty would see no weights, and nor would whoever reads `model` at the end.
+            # A penalty would see no weights, and neither would code that reads `model` at the end.
             raise RetuneError(
-                f"{SETTING}: ZeRO-3 shares out the weights, which no training on a frozen encoder "
-                "is made for; use --config_file configs/launch/zero2.yaml"
+                f"{SETTING}: ZeRO-3 partitions the weights, which training on a frozen encoder "
+                "does not support; use --config_file configs/launch/zero2.yaml"
             )
         # Otherwise `Trainer` would add up the losses of accumulated parts that have `labels`.
         self.model_accepts_loss_kwargs = False

@@ -47,16 +47,16 @@ def replies(
 
     Args:
         asker: of the model's task.
-        texts: what is asked; a blank one has a blank reply, so that replies and texts stay in
-            step. Bytes that were not UTF-8 may stand there as lone surrogates.
-        context: the text that the answers stand in, for the tasks that need one.
-        model: folder that a train stage wrote, the task's own without one.
-        params: file of the settings that it is asked with, likewise.
+        texts: a blank text has a blank reply, so that each text has one. Bytes that are not UTF-8
+            are lone surrogates.
+        context: the text that contains the answers, for the tasks that need one.
+        model: folder that a train stage wrote; by default the task's own.
+        params: params file to ask the model with; by default the task's own.
         variant: which of the file's `variants` changes them.
 
     Raises:
-        RetuneError: a text is not UTF-8, the model was not trained as the variant, or the task
-            cannot be asked so.
+        RetuneError: a text is not UTF-8, the model was trained as another variant, or an argument
+            does not fit the task.
     """
     settings, folder = Params(params or asker.params, variant), model or Path(asker.model)
     if model is None and not folder.is_dir():
@@ -93,8 +93,8 @@ def _training_of(folder: Path) -> str:
 def require_trained_as(variant: str | None, settings: Params, folder: Path) -> None:
     """Raise an error if the model was trained as another variant than `variant`.
 
-    A pipeline keeps the results of a variant in `data/<variant>`. Of a model that was copied
-    elsewhere, only the params that its folder records are known, which leave out its training.
+    A pipeline keeps the results of a variant in `data/<variant>`. For a model that was copied
+    elsewhere, only the params in its manifest are known, without those of its training.
 
     Raises:
         RetuneError: the folder is another variant's, or one of the params that it records differs.

@@ -8,8 +8,8 @@ from tqdm import tqdm
 
 from retune.core.errors import RetuneError, excerpt
 from retune.core.params import Params
-from retune.models.checkpoints import load_tokenizer
 from retune.models.precision import resolved_precision
+from retune.models.pretrained_files import load_tokenizer
 from retune.models.tokenizer_checks import id_count, require_vocabulary
 from retune.tasks.qa.postprocess.answers import RankedAnswer
 from retune.tasks.qa.postprocess.postprocess import PostprocessParams, ranked_answers

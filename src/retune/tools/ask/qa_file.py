@@ -70,10 +70,10 @@ def ask_file(
     `report.json`. Only a thousand questions' windows are in memory at a time.
 
     Args:
-        data: a file of any form that is read; reference answers in it are passed over.
+        data: a file of any form that is read; reference answers in it are ignored.
         out: appears whole or not at all. A folder with anything else in it is refused.
-        model: folder that a train stage wrote, the pipeline's own without one.
-        params: file of the settings that it is asked with, likewise.
+        model: folder that a train stage wrote; by default the pipeline's own.
+        params: params file to ask the model with; by default the pipeline's own.
         variant: which of the file's `variants` changes them.
 
     Returns:

@@ -7,8 +7,8 @@ from typing import Any
 
 from retune.core.errors import RetuneError
 from retune.core.params import Params
-from retune.models.checkpoints import load_tokenizer
 from retune.models.outputs import on_best_device
+from retune.models.pretrained_files import load_tokenizer
 from retune.models.tokenizer_checks import id_count, require_vocabulary
 from retune.tasks.sentiment.models import load
 from retune.tasks.sentiment.predict.batches import Collator
@@ -36,7 +36,7 @@ def asker(settings: Params, folder: Path, context: str | None) -> Callable[[str]
         ((ids, is_cut),) = read([text])
         if len(ids) == read.specials:
             fields: dict[str, Any] = {"text": text, "label": None, "positive": None, "cut": False}
-            return Reply(f"no label, since the tokenizer keeps nothing of it  {text}", fields)
+            return Reply(f"no label, because the tokenizer keeps nothing of it  {text}", fields)
         (positive,) = ask([ids])
         label = LABELS[positive > THRESHOLD]
         fields = {"text": text, "label": label, "positive": positive, "cut": is_cut}

@@ -44,13 +44,13 @@ class Reproduced(_Claim, frozen=True):
     """Numbers from DVC's stages, in a file under git."""
 
     kind: Literal["reproduced"]
-    pipeline: str | None = None  # the folder of another one than the main one
+    pipeline: str | None = None  # the folder of a sister pipeline
     changes: dict[str, Any] = {}  # params that differ from params.yaml
-    params: str  # digest of all params of the stages; of a sister pipeline, of its whole file
+    params: str  # digest of all params of the stages, or of a sister's whole file
     data: str  # MD5 of the download stage's output, as in dvc.lock
     sources: dict[str, str]  # MD5 of each file
     values: dict[str, float]  # by file and place: metrics/qa.json#qa/f1
-    tolerance: dict[str, float] = {}  # by the last word of the place; in its unit
+    tolerance: dict[str, float] = {}  # by the last word of the place, in the figure's unit
     retrain: bool = False  # small enough for a CPU: `retune verify --claims` trains it
 
 
@@ -63,7 +63,7 @@ class Bench(_Claim, frozen=True):
 
 
 class MeasuredOnce(_Claim, frozen=True):
-    """Numbers measured by hand, which no command measures again."""
+    """Numbers measured once, by hand; no command repeats the measurement."""
 
     kind: Literal["measured once"]
     command: str
@@ -97,7 +97,7 @@ def load(root: Path) -> dict[str, Claim]:
     """Read the claims by name.
 
     Raises:
-        RetuneError: naming every wrong, missing or unknown key.
+        RetuneError: a key is wrong, missing or unknown; the message names all of them.
     """
     claims = load_yaml(root / NAME).get("claims")
     try:
@@ -109,7 +109,7 @@ def load(root: Path) -> dict[str, Claim]:
 
 
 def facts(claim: Claim, project: Project) -> dict[str, Any]:
-    """Return the fields of a claim that can be looked up, with today's values."""
+    """Return the fields of a claim that can be looked up, with their current values."""
     root = project.root
     match claim:
         case Reproduced():
@@ -139,17 +139,15 @@ def problems(root: Path, claims: Mapping[str, Claim]) -> list[str]:
     for run in (project, *_sisters(root, claims)):
         if run.params_of_the_last_run() != run.params_now():
             lock = (run.folder / "dvc.lock").relative_to(root)
-            found.append(f"{lock}: the last run had other params than params.yaml: `dvc repro`")
+            found.append(f"{lock}: params.yaml has changed since the last run; run `dvc repro`")
     return found
 
 
 def accept(root: Path) -> list[str]:
-    """Write the measurements into the ledger and keep everything else.
-
-    Returns the names of the claims that changed.
+    """Write the measurements into the ledger, and return the names of the claims that changed.
 
     Raises:
-        RetuneError: where params or data have changed, but the figures are those of before.
+        RetuneError: params or data have changed, but the figures are older.
     """
     project, claims = Project(root), load(root)
     now = {name: facts(claim, project) for name, claim in claims.items()}
@@ -166,11 +164,11 @@ def accept(root: Path) -> list[str]:
         for name, fields in changed.items()
         if fields.keys() & {"params", "data"}
         and "sources" not in fields
-        and now[name]["sources"].keys() - outs  # DVC itself watches over its outputs
+        and now[name]["sources"].keys() - outs  # DVC itself checks its outputs
     ]
     if stale:
         raise RetuneError(
-            f"{NAME}: params or data have changed since {listed(stale)} came out; reproduce them "
+            f"{NAME}: params or data have changed since {listed(stale)} were computed; run them "
             "again first (`dvc repro`, `make variants`)"
         )
     with edited(root / NAME) as document:
@@ -186,7 +184,7 @@ def _sisters(root: Path, claims: Mapping[str, Claim]) -> Iterator[Sister]:
 
 
 def digest(params: Mapping[str, Any]) -> str:
-    """Return a digest of twelve digits of all params."""
+    """Return the first twelve digits of the params' SHA-256."""
     text = orjson.dumps(params, option=orjson.OPT_SORT_KEYS)
     return hashlib.sha256(text).hexdigest()[:12]
 
@@ -201,7 +199,7 @@ def md5(path: Path) -> str:
 
 
 def measured(root: Path, key: str) -> float:
-    """Return the number at `file#place`; a place has keys or names of rows, with slashes."""
+    """Return the number at `file#place`; a place is keys or names of rows, joined by slashes."""
     file, _, place = key.partition("#")
     value = value_at(read_json(root / file), place.split("/"), key)
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -224,6 +222,6 @@ def _differences(field: str, stated: Any, now: Any) -> Iterator[str]:
     for key, value in now.items():
         if stated[key] != value:
             yield (
-                f"{field}: {key} is {value}, the ledger says {stated[key]}; if it is right as "
-                "it is: `python docs/generate.py --accept`"
+                f"{field}: {key} is {value}, but the ledger has {stated[key]}; to accept the new "
+                "value, run `python docs/generate.py --accept`"
             )

@@ -36,7 +36,7 @@ class Project:
             value_at(values, section.split("."))[last] = value
         stages = read_stages(self.folder, values).values()
         entries = (entry for stage in stages for entry in stage.get("params", []))
-        names = {entry for entry in entries if isinstance(entry, str)}  # others: of other files
+        names = {entry for entry in entries if isinstance(entry, str)}  # mappings name other files
         return {name: value_at(values, name.split(".")) for name in names}
 
     def params_of_the_last_run(self) -> dict[str, Any]:
@@ -44,7 +44,7 @@ class Project:
         return self.lock.params(PARAMS)
 
     def params_now(self) -> dict[str, Any]:
-        """Return the params that stages read, as they are in params.yaml."""
+        """Return the present values of the params that stages read."""
         return self.params_of({})
 
     def outs(self) -> set[str]:
@@ -62,7 +62,7 @@ class Project:
 
 
 class Sister(Project):
-    """The same for a sister pipeline, whose stages run for several variants."""
+    """A sister pipeline, whose stages run for several variants."""
 
     def params_of(self, changes: Mapping[str, Any]) -> dict[str, Any]:
         """Return all of params.yaml, because each variant reads other parts of it."""
@@ -71,7 +71,7 @@ class Sister(Project):
         return self.params
 
     def params_now(self) -> dict[str, Any]:
-        """Return the params in dvc.lock, as they are in params.yaml."""
+        """Return the present values of the params that dvc.lock records."""
         names = self.params_of_the_last_run()
         return {name: value_at(self.params, name.split(".")) for name in names}
 
@@ -80,7 +80,7 @@ def value_at(value: Any, keys: list[str], whole: str = "") -> Any:
     """Return the value at the place `keys`; rows of a list are named by `_ROW_NAMES`.
 
     Raises:
-        RetuneError: nothing does.
+        RetuneError: there is no such place.
     """
     for key in filter(None, keys):
         if isinstance(value, list):

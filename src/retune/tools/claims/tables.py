@@ -18,7 +18,7 @@ Kind = TypeVar("Kind")
 
 
 def ledger(root: Path) -> str:
-    """Return all claims, a table for each kind."""
+    """Return all claims, with one table for each kind."""
     kinds = {
         "Reproduced by the pipeline": reproduced,
         "Measured by a benchmark": benches,

@@ -29,7 +29,7 @@ def check(pipeline: Annotated[str | None, PIPELINE] = None) -> int:
     with inside_project(Namespace(), outermost=bool(pipeline)):
         folder = sister(pipeline) if pipeline else Path()
         count = require_valid(folder)
-    print(f"{folder / 'params.yaml'}: valid for all {count} readings of its stages")
+    print(f"{folder / 'params.yaml'}: valid ({count} combinations of stage and variant checked)")
     return 0
 
 
@@ -136,7 +136,7 @@ def _failure(outcome: "Outcome") -> str:
 
 
 def _print_sweep(outcomes: "Sequence[Outcome]", seeds: str | None, as_json: bool) -> None:
-    """With seeds, fold the runs that ended well."""
+    """With seeds, print the spread of the runs that succeeded."""
     from retune.tools.experiments.sweep import outcomes_as_json
 
     done = [outcome.name for outcome in outcomes if not outcome.failed]

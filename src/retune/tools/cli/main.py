@@ -19,17 +19,17 @@ from retune.tools.cli import experiments as experiments  # noqa: PLC0414 (adds i
 from retune.tools.cli.application import AS_JSON, DATA, MODELS, RESULTS, command, read_command
 from retune.tools.project.workspace import inside_project, sister_place
 
-#: Exit codes of commands that use 1 for what they find, where they fail.
+#: Exit codes for a failure of commands that use 1 for their findings.
 FAILURES = {"compare": 2, "doctor": 2, "verify": 2, "diff": 2}
 
-#: Who answers `retune ask`, by task.
+#: How `retune ask` asks a model, by task.
 ASKERS = askers()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line `argv` and return its exit code: 0, or 1 where something failed.
+    """Run the command line `argv` and return its exit code: 0, or 1 if something failed.
 
-    `compare`, `doctor`, `verify` and `diff` use 1 for what they find, so they return 2 where they
+    `compare`, `doctor`, `verify` and `diff` use 1 for what they find, so they return 2 if they
     fail.
     """
     closed = hold_standard_streams()

@@ -15,7 +15,7 @@ from retune.tools.project.workspace import inside_pipeline, sister_place
 if TYPE_CHECKING:
     from retune.stats.seed_spread import Variant
     from retune.tools.experiments.listing import Ref
-    from retune.tools.report.experiments import Result
+    from retune.tools.report.sister_experiments import Result
 
 
 @command(RESULTS, "retune table --experiments --json")
@@ -77,8 +77,8 @@ def _print_sister(
     as_json: bool,
 ) -> int:
     from retune.tools.experiments.listing import experiments
-    from retune.tools.report.experiments import as_data, print_experiments
     from retune.tools.report.headline import print_results
+    from retune.tools.report.sister_experiments import as_data, print_experiments
 
     if not listed:
         print_results(top, folder, as_json=as_json)
@@ -95,7 +95,7 @@ def _print_sister(
 
 def _results(top: Path, folder: Path, refs: "Sequence[Ref]") -> "list[Result]":
     """Return the figures of the finished experiments; print a note about those without any."""
-    from retune.tools.report.experiments import read_results
+    from retune.tools.report.sister_experiments import read_results
 
     results, notes = read_results(top, folder, [ref for ref in refs if ref.state is None])
     for note in notes:
@@ -115,10 +115,10 @@ def _print_seeds(names: Sequence[str], *, all_commits: bool, as_json: bool) -> i
 def folded(names: Sequence[str] = (), *, all_commits: bool = False) -> "list[Variant]":
     """Return the finished experiments, merged where they differ only by seed."""
     from retune.core.params import parameters
-    from retune.tools.experiments.folding import fold
     from retune.tools.experiments.grid import seed_of
     from retune.tools.experiments.listing import experiments, read_row
-    from retune.tools.report.experiments import fold_seeds
+    from retune.tools.experiments.seed_groups import fold
+    from retune.tools.report.sister_experiments import fold_seeds
 
     params = Path("params.yaml")
     seed_param = seed_of(params)
@@ -131,16 +131,16 @@ def folded(names: Sequence[str] = (), *, all_commits: bool = False) -> "list[Var
 
 def print_spread(variants: "Sequence[Variant]", asked: int | None = None) -> None:
     """Print the spread that `folded` returns; `asked` is the number of seeds to expect."""
-    from retune.tools.experiments.folding import report
-    from retune.tools.report.experiments import compared
+    from retune.tools.experiments.seed_groups import report
+    from retune.tools.report.sister_experiments import compared
 
     report(variants, asked, figures=compared() if sister_place() else None)
 
 
 def spread_as_json(variants: "Sequence[Variant]") -> dict[str, Any]:
     """Return the spread that `folded` returns, for JSON."""
-    from retune.tools.experiments.folding import as_json
-    from retune.tools.report.experiments import VARIANT, compared
+    from retune.tools.experiments.seed_groups import as_json
+    from retune.tools.report.sister_experiments import VARIANT, compared
 
     if sister_place():
         return as_json(variants, label=VARIANT, figures=compared())

@@ -18,14 +18,14 @@ from retune.tasks.qa.download.reading_answers import as_answer, whole_number
 from retune.tasks.qa.download.word_bounds import is_whole
 from retune.tasks.qa.questions.examples import Answer
 
-#: Takes record, kind, field, message and change of a mended place.
+#: Takes record, kind, field, message and change of a corrected place.
 Note = Callable[[Record, str, str, str, Change], None]
 
 _FIELDS = {"text", "answer_start"}
 
 
 def mend_answers(record: Record, note: Note, *, drop: bool) -> None:
-    """Mend `record.values["answers"]` in place, if the mend is certain.
+    """Correct `record.values["answers"]` in place, if the correction is certain.
 
     With `drop`, misaligned answers are left out if aligned ones remain.
     """

@@ -1,4 +1,4 @@
-"""Fold findings with one cause into one: all ids of a file are missing for one reason."""
+"""Merge findings that have the same cause, such as a file in which all ids are missing."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -23,7 +23,7 @@ _VALUE = re.compile(r"'(?:[^'\\]|\\.)*'?|\"(?:[^\"\\]|\\.)*\"?|\d[\d,.]*")
 
 
 def folded(findings: Iterable[Finding]) -> list[Finding]:
-    """Fold findings; a folded one has all of its places in `places`."""
+    """Merge findings; a merged one has all of its places in `places`."""
     causes: dict[tuple[str, ...], list[Finding]] = {}
     for number, finding in enumerate(findings):
         causes.setdefault(_cause(finding, number), []).append(finding)

@@ -20,7 +20,7 @@ _UNREADABLE = 2
 def run(arguments: argparse.Namespace) -> int:
     """Run the command; return 0 for nothing to do, 1 for findings, 2 for unreadable files.
 
-    With `--fix`, the mended copy is examined again and decides the code.
+    With `--fix`, the corrected copy is examined again and decides the code.
 
     Raises:
         RetuneError: the command line is wrong, or, after the report, the copy was not written.
@@ -70,10 +70,12 @@ def _check(paths: list[Path], files: int, out: Path | None, drop: bool) -> None:
         raise RetuneError("no FILE to examine; name one or more, or ask for --kinds")
     if out is None:
         if drop:
-            raise RetuneError("--drop says what --fix OUT leaves out; use both, or neither")
+            raise RetuneError(
+                "--drop needs --fix OUT, whose copy it changes; give both, or neither"
+            )
         return
     if files > 1:
-        raise RetuneError(f"--fix mends one file at a time, but there are {files}")
+        raise RetuneError(f"--fix corrects one file at a time, but there are {files}")
     if out.suffix.lower() != ".json":
         raise RetuneError(f"--fix writes nested JSON, so {out} must end in .json")
     if out.is_dir():

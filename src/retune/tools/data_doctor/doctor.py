@@ -1,4 +1,4 @@
-"""Examine files, compare splits, and write a mended copy."""
+"""Examine files, compare splits, and write a corrected copy."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -30,8 +30,8 @@ from retune.tools.data_doctor.writing import write_log, write_mended
 class Options:
     """Options of the doctor.
 
-    `drop` leaves out of a mended copy what cannot be mended. `windows` looks for answers that no
-    window holds, with the tokenizer and the lengths in params.yaml.
+    `drop` leaves out of a corrected copy what cannot be corrected. `windows` looks for answers that
+    no window holds, with the tokenizer and the lengths in params.yaml.
     """
 
     squad_v2: bool = False
@@ -41,7 +41,7 @@ class Options:
 
 @dataclass(slots=True)
 class Examined:
-    """An examined file: its findings in order, and its mended records."""
+    """An examined file: its findings in order, and its corrected records."""
 
     file: str
     findings: list[Finding] = field(default_factory=list)
@@ -88,19 +88,19 @@ def diagnose(
 
 
 def fix(one: Examined, out: Path) -> int:
-    """Write the mended copy of a file and its log; return how many changes there were.
+    """Write the corrected copy of a file and its log; return how many changes there were.
 
     Raises:
-        RetuneError: the file cannot be mended, or its copy would lose something.
+        RetuneError: the file cannot be corrected, or its copy would lose something.
     """
     if not one.readable:
-        raise RetuneError(f"{one.file}: not readable, so there is nothing to mend; see above")
+        raise RetuneError(f"{one.file}: not readable, so there is nothing to correct; see above")
     findings = list(unfolded(one.findings))
     lost = [f for f in findings if f.kind == "malformed" and not f.change]
     if lost:
         raise RetuneError(
             f"{out}: not written: {one.file} has {len(lost):,} items that are no questions, the "
-            f"first at {lost[0].where}; mend them, or leave them out with --drop"
+            f"first at {lost[0].where}; correct them, or leave them out with --drop"
         )
     if not one.records:
         raise RetuneError(f"{out}: not written: no question of {one.file} is without errors")

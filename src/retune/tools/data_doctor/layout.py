@@ -119,7 +119,7 @@ def _oddities(text: str, field: str, composed: bool) -> Iterator[tuple[str, str]
         place = next(n for n, letter in enumerate(text) if not letter.isascii())
         yield "mojibake", f"{excerpt(text[place : place + 12])} was {excerpt(mended[place])}"
     if composed and _has_pairs_apart(text):
-        yield "unicode_mix", "accents stand apart here, but are composed elsewhere in the file"
+        yield "unicode_mix", "accents are separate here, but composed elsewhere in the file"
 
 
 def _has_pairs_apart(text: str) -> bool:

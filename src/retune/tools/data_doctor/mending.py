@@ -1,7 +1,7 @@
-"""Mend records, with a finding for each place that changes.
+"""Correct records, with a finding for each place that changes.
 
 Nothing is invented, and contexts never change: each new value follows from the old value or from
-the context. Mending a mended record changes nothing.
+the context. A second correction changes nothing.
 """
 
 from collections.abc import Iterable
@@ -22,10 +22,10 @@ _TRUTH: dict[Any, bool] = {"true": True, "false": False, 1: True, 0: False}
 
 
 class Mender:
-    """Mends the records of one split, file by file.
+    """Corrects the records of one split, file by file.
 
     Attributes:
-        findings: one for each mended place, with its `Change`.
+        findings: one for each corrected place, with its `Change`.
     """
 
     def __init__(self, *, drop: bool) -> None:
@@ -36,7 +36,7 @@ class Mender:
         self._first: dict[str, Record] = {}
 
     def mend(self, records: Iterable[Record]) -> list[Record]:
-        """Mend the records of a file; second copies of a question are left out."""
+        """Correct the records of a file; second copies of a question are left out."""
         records = self._converted(list(records))
         self._taken |= {r.values["id"] for r in records if isinstance(r.values.get("id"), str)}
         has_flags = any("is_impossible" in record.values for record in records)
@@ -52,7 +52,7 @@ class Mender:
         return [record for record in mended if not self._is_copy(record)]
 
     def note(self, record: Record, kind: str, field: str, message: str, change: Change) -> None:
-        """Add a finding for a mended field of a record, or with "" for the whole record."""
+        """Add a finding for a corrected field of a record, or with "" for the whole record."""
         place = record.place(field) if field else record.where
         severity = KINDS[kind].severity
         finding = Finding(kind, severity, record.file, place, record.id, message, change)
@@ -113,7 +113,7 @@ class Mender:
         first = self._first.setdefault(name, record)
         if first is record or first.values != record.values:
             return False
-        message = f"the same question, id and all, stands already at {first.file}: {first.where}"
+        message = f"the same question, with the same id, is already at {first.file}: {first.where}"
         change = Change(question(record), None)
         self.note(record, "duplicate_id_same", "id", message, change)
         return True

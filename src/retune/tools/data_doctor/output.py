@@ -109,7 +109,7 @@ def _summary(findings: list[Finding]) -> Iterator[str]:
     mended = sum(finding.change is not None for finding in findings)
     yield (
         f"{counted(len(findings), 'finding')}: {counted(errors, 'error')}, "
-        f"{counted(len(findings) - errors, 'note')}; --fix mends {mended:,}"
+        f"{counted(len(findings) - errors, 'note')}; --fix corrects {mended:,}"
     )
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from retune.core.params import Params
 from retune.ingest.findings import Finding
-from retune.models.checkpoints import CheckpointParams, load_tokenizer, resolve
+from retune.models.pretrained_files import PretrainedParams, load_tokenizer, resolve
 from retune.tasks.qa.download.checking import Checker
 from retune.tasks.qa.download.kinds import KINDS
 from retune.tasks.qa.tokenize.audit import WARNING_SHARE, Audit
@@ -25,8 +25,8 @@ def window_findings(checker: Checker, squad_v2: bool) -> list[Finding]:
     """
     with Params() as params:
         settings = params.section("qa.tokenize", TokenizeParams)
-        checkpoint = params.section("qa.checkpoint", CheckpointParams)
-    windower = Windower(load_tokenizer(resolve(checkpoint, "qa.checkpoint")), settings)
+        pretrained = params.section("qa.checkpoint", PretrainedParams)
+    windower = Windower(load_tokenizer(resolve(pretrained, "qa.checkpoint")), settings)
     notes: list[dict[str, Any]] = []
     audit = Audit("data", notes.append, None, squad_v2=squad_v2)
     row = 0

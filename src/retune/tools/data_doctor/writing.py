@@ -1,4 +1,4 @@
-"""Write a mended copy as canonical SQuAD JSON, with a log of every change."""
+"""Write a corrected copy as canonical SQuAD JSON, with a log of every change."""
 
 import json
 import re
@@ -20,7 +20,7 @@ _LEVEL = re.compile(r"/(data|paragraphs|qas)/\d+")
 def write_mended(path: Path, records: list[Record]) -> None:
     """Write records as `data` > `paragraphs` > `qas`, in their order, with all their keys.
 
-    MinHashIndex that share an article or a paragraph in their file, or title and context
+    Neighbours that share an article or a paragraph in their file, or title and context
     where it is flat, share them here.
     """
     text = _json(_document(records), str(path), indent=1)

@@ -35,7 +35,7 @@ def planned(
     Args:
         words: names of experiments, and assignments for `grid`.
         seeds: such as `1,2,3`, to run each experiment once with each of them.
-        folder: where the named ones stand.
+        folder: of the named experiments.
         seed_param: the dotted name of the seed.
     """
     assignments = [word for word in words if "=" in word]
@@ -45,7 +45,7 @@ def planned(
     if seeds is None:
         return experiments
     if any(word.partition("=")[0].strip() == seed_param for word in assignments):
-        raise RetuneError(f"{seed_param}=... and --seeds both say the seeds; give only one of them")
+        raise RetuneError(f"{seed_param}=... and --seeds both set the seeds; give only one of them")
     return seeded(experiments, parse_seeds(seeds), seed_param)
 
 
@@ -64,7 +64,7 @@ def seed_of(params: Path) -> str:
         raise RetuneError(f"{params}: there is no seed; leave out --seeds")
     raise RetuneError(
         f"--seeds: every run trains with each of `{lists[0]}` in {params}, and its figures have "
-        f"their 95 % intervals; leave out --seeds, or give '{lists[0]}=[1,2,3]'"
+        f"95 % intervals already; leave out --seeds, or give '{lists[0]}=[1,2,3]'"
     )
 
 
@@ -74,13 +74,13 @@ def parse_seeds(text: str) -> list[int]:
     for word in map(str.strip, text.split(",")):
         if not re.fullmatch(r"[0-9]+", word) or int(word) > _LARGEST_SEED:
             raise RetuneError(
-                f"seeds {text!r}: {excerpt(word)} is no seed; whole numbers from 0 to "
-                f"{_LARGEST_SEED} are, with commas between them"
+                f"seeds {text!r}: {excerpt(word)} is not a seed; give whole numbers from 0 to "
+                f"{_LARGEST_SEED}, separated by commas"
             )
         if int(word) in seeds:
             raise RetuneError(
-                f"seeds {text!r}: {int(word)} stands there twice; a run that is repeated says "
-                "nothing about the noise of seeds, so name each once"
+                f"seeds {text!r}: {int(word)} is given twice; a repeated run says nothing "
+                "about seed noise, so give each seed once"
             )
         seeds.append(int(word))
     return seeds
@@ -142,7 +142,7 @@ def _axis(assignment: str) -> Axis:
         raise RetuneError(f"{assignment!r}: expected key=value or key=value,value")
     values = list(map(str, parse_seeds(text))) if key == SEED else _values(assignment, text)
     if len({repr(python_value(HydraValue(value))) for value in values}) < len(values):
-        raise RetuneError(f"{assignment!r}: a value stands there twice; once is enough")
+        raise RetuneError(f"{assignment!r}: a value is given twice; once is enough")
     return [(key, HydraValue(value)) for value in values]
 
 

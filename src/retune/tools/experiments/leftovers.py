@@ -1,7 +1,7 @@
 """Remains of experiments whose process was killed.
 
-`dvc exp run --temp` writes down no process, so that DVC shows a killed experiment as running for
-ever, first of all and with the baseline's figures, and `dvc exp remove` does not find it.
+`dvc exp run --temp` records no process. So DVC shows a killed experiment as running for ever, with
+the baseline's figures and above all others, and `dvc exp remove` does not find it.
 """
 
 import json

@@ -203,7 +203,7 @@ def _recorded_split(ref: Ref) -> Any:
 def _is_own(ref: Ref) -> bool:
     """Return whether a finished experiment belongs to the pipeline in this folder.
 
-    It is of the pipeline whose lock or params it changed.
+    An experiment belongs to the pipeline whose lock or params it changed.
     """
     changed = _git("diff", "--name-only", ref.baseline, ref.commit).splitlines()
     folders = {

@@ -87,8 +87,8 @@ def sweep(
 ) -> list[Outcome]:
     """Run each experiment with `dvc exp run --temp` and return the outcomes.
 
-    With `pipeline` it is the one in that folder which runs, and whose params are changed. With
-    `stages` only those of it run, and what they need.
+    Runs the pipeline in the folder `pipeline`, or the main one. With `stages`, only these and the
+    stages that they need run.
 
     Raises:
         RetuneError: before anything runs, where two experiments have one name, an experiment of
@@ -105,7 +105,7 @@ def sweep(
     existing = [name for name in names if name in known]
     if existing and not replace:
         raise RetuneError(
-            f"experiments of that name are there already: {listed(existing)}; "
+            f"there are already experiments of that name: {listed(existing)}; "
             "give --replace to run them again, or remove them with `dvc exp remove`"
         )
     if existing:

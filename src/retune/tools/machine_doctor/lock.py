@@ -122,7 +122,9 @@ def _pin(text: str, place: str) -> Requirement:
     try:
         requirement = Requirement(text)
     except InvalidRequirement:
-        raise RetuneError(f"{place}: {text!r} is no requirement; expected NAME==VERSION") from None
+        raise RetuneError(
+            f"{place}: {text!r} is not a requirement; expected NAME==VERSION"
+        ) from None
     if not str(requirement.specifier).startswith("=="):
         raise RetuneError(f"{place}: {text!r} pins no version; expected NAME==VERSION")
     return requirement

@@ -18,7 +18,7 @@ from retune.core.yaml_files import load_yaml
 from retune.tasks.task import main_task
 
 SISTERS = "pipelines"
-#: The axis over which figures are folded to mean and interval.
+#: The axis over which figures are averaged, with an interval.
 SEED = "seed"
 _SLOT = re.compile(r"\$\{\s*([^}]*?)\s*\}")
 _ITEM = "item"
@@ -147,7 +147,7 @@ def _form_checked(path: Path) -> Iterator[None]:
         yield
     except (AttributeError, OSError, TypeError, ValueError) as error:
         raise RetuneError(
-            f"{path}: not of the form that DVC reads ({error}); {_FORM}; mend it"
+            f"{path}: not of the form that DVC reads ({error}); {_FORM}; correct it"
         ) from None
 
 

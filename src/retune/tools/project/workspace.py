@@ -15,7 +15,7 @@ PIPELINES = Path("pipelines")
 def project_top(start: Path | None = None, *, outermost: bool = False) -> Path | None:
     """Return the nearest folder at or above `start` with a `.dvc` folder, as DVC does.
 
-    With `outermost` it is the one that is furthest up, which holds its subprojects.
+    With `outermost`, return the highest such folder, which contains the subprojects.
     """
     here = (start or Path()).resolve()
     tops = [folder for folder in (here, *here.parents) if (folder / ".dvc").is_dir()]
@@ -23,9 +23,9 @@ def project_top(start: Path | None = None, *, outermost: bool = False) -> Path |
 
 
 def sister_place() -> tuple[Path, Path] | None:
-    """Return the project's top, and from there the folder of the sister pipeline around us.
+    """Return the project's top, and below it the folder of the sister pipeline that we are in.
 
-    None outside of a sister, which is a DVC project `pipelines/NAME` of another one.
+    A sister is a DVC project `pipelines/NAME` inside another; the result is None outside of one.
     """
     here = project_top()
     top = project_top(here.parent) if here else None
@@ -65,7 +65,7 @@ def inside_project(
 ) -> Iterator[None]:
     """Work in the project's top folder, or stay here outside a project.
 
-    The arguments in `paths` name files from the current folder, and are changed to fit.
+    The arguments in `paths` are relative to the current folder, and are adapted.
     """
     top = project_top(outermost=outermost)
     if top is None or top == Path.cwd():

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 #: How the numbers of a column are formatted; the JSON has these names, too.
 Form = Literal["text", "code", "count", "score", "bytes", "seconds", "number"]
 
-_DIGITS = 4  # of a number of which nothing is known
+_DIGITS = 4  # of a number of unknown kind
 #: Control characters, which HTML forbids, and marks that change the direction of text.
 _UNSHOWABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 

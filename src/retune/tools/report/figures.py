@@ -2,9 +2,9 @@
 
 `linear` (and any other one of points) is a line chart, `confusion` a matrix of counts,
 `bar_horizontal` bars; `by_<column>`, one of ours, has a line for each value of that column. Plots
-of one stage that stands for several variants share a chart, and runs that differ by their seed
-share a colour. Of a folder of learning curves, for which dvc.yaml says neither x nor y, each
-column is a chart over the epochs.
+of one stage for several variants share a chart, and runs that differ only by their seed share a
+colour. In a folder of learning curves, for which dvc.yaml has neither x nor y, each column is a
+chart over the epochs.
 """
 
 import math

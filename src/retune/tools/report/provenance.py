@@ -25,7 +25,9 @@ def of_project(root: Path) -> Section:
         changed = git(root, "status", "--porcelain", "--untracked-files=no").splitlines()
         facts.append(("changed since", listed([line[3:] for line in changed]) or "nothing"))
     except (RetuneError, FileNotFoundError, ValueError):
-        remarks.append(Remark("There is no git commit here, so that no state is named.", "missing"))
+        remarks.append(
+            Remark("There is no git commit here, so the report cannot name one.", "missing")
+        )
     table = Table("The project", _COLUMNS, (*facts, ("retune", __version__)))
     return Section("Provenance", (table, *remarks))
 
@@ -42,7 +44,7 @@ def of_pipeline(lock: Lock, found: Sequence[Metrics], command: str) -> list[Sect
             blocks.append(Remark(str(error), "fault"))
     machines = sorted({_words(environment) for environment in _environments(found)})
     rows = tuple(("machine and libraries", machine) for machine in machines)
-    blocks += [Table("Computed on, as the runs recorded it", _COLUMNS, rows)] if rows else []
+    blocks += [Table("Environment that the runs recorded", _COLUMNS, rows)] if rows else []
     return section("Provenance", blocks)
 
 
@@ -54,12 +56,12 @@ def _of_lock(lock: Lock, command: str) -> Iterator[Block]:
     yield Table("The last run", _COLUMNS, tuple(facts))
     if changed := lock.changed():
         yield Remark(
-            f"Not as in the last run: {listed(changed)}. `{command}` brings figures and code "
-            "together.",
+            f"Changed since the last run: {listed(changed)}. `{command}` brings the "
+            "figures up to date.",
             "missing",
         )
     else:
-        yield Remark("Code and figures are those of the last run, by their sums.")
+        yield Remark("Code and figures have not changed since the last run.")
 
 
 def _environments(found: Sequence[Metrics]) -> Iterator[Sequence[Any]]:

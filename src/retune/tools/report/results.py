@@ -1,8 +1,8 @@
 """Tables of any pipeline's metrics: figures by variant, and the lists in metrics files.
 
-A metrics file is JSON, nested under its task. What stands in it by name is a figure; lists of
-objects are tables of their own, but for `spread`, which says how far a figure's mean reaches over
-the seeds, and `details`, where what a run costs may stand, too.
+A metrics file is JSON, nested under its task. A named number is a figure. A list of objects is a
+table of its own, except `spread`, which has the spread of a figure over the seeds, and `details`,
+which may contain costs.
 """
 
 import statistics

@@ -30,7 +30,7 @@ def _blocks(file: Path, lock: Lock) -> Iterator[Block]:
     for name, value in sorted(shared):
         section_, _, key = name.rpartition(".")
         sections.setdefault(section_, []).append(f"{key}: {_told(value)}")
-    told = "of the last run" if lock.there else "as they stand in params.yaml; nothing was run yet"
+    told = "of the last run" if lock.there else "as in params.yaml; nothing has run yet"
     rows = tuple((name, ", ".join(told_)) for name, told_ in sections.items())
     yield Table(f"Settings {told}", (Column("section", "code"), Column("settings")), rows)
     variants = now.get(_VARIANTS)

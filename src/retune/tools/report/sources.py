@@ -112,7 +112,7 @@ def read_rows(root: Path, path: str) -> list[Row]:
     """Read the rows of a table as text by column.
 
     Raises:
-        RetuneError: it cannot be read, or is no table.
+        RetuneError: it cannot be read, or is not a table.
     """
     if path.endswith(".json"):
         value = read_json(root, path)
@@ -145,7 +145,7 @@ def numbers(path: str, rows: Sequence[Row], column: str) -> list[float]:
     """Return a column as numbers, with NaN for empty cells.
 
     Raises:
-        RetuneError: there is no such column, or a cell is no number.
+        RetuneError: there is no such column, or a cell is not a number.
     """
     found = []
     for number, row in enumerate(rows, 2):
@@ -155,8 +155,8 @@ def numbers(path: str, rows: Sequence[Row], column: str) -> list[float]:
             found.append(float(row[column] or math.nan))
         except ValueError:
             raise RetuneError(
-                f"{path}:{number}: {column} is {row[column]!r}, not a number; mend the row, or run "
-                "the stage that writes it"
+                f"{path}:{number}: {column} is {row[column]!r}, not a number; correct the row, or "
+                "run the stage that writes it"
             ) from None
     return found
 

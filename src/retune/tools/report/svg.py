@@ -1,4 +1,4 @@
-"""Charts as inline SVG: no script, colours from the page's style, words for who cannot see them.
+"""Charts as inline SVG: no script, colours from the page's style, text for screen readers.
 
 Lines differ in dashes, too, so that they are told apart without colours and on paper.
 """

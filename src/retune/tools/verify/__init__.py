@@ -1,5 +1,5 @@
-"""`retune verify`: the pipeline again in a clean clone, compared with what is committed.
+"""`retune verify`: run the pipeline in a clean clone and compare it with the committed results.
 
-`clones` makes the clone and runs DVC in it; `compare` tells two runs apart; `claimed` does
-the same for single claims; `command` is what the user meets.
+`clones` makes the clone and runs DVC in it. `compare` compares two runs, `claimed` checks single
+claims, `changes` compares two commits, and `command` is the command line.
 """

@@ -1,4 +1,4 @@
-"""`retune diff`: the figures that a change moves, as a Markdown table."""
+"""`retune diff`: the figures that changed between two commits, as a Markdown table."""
 
 import argparse
 import contextlib
@@ -40,7 +40,7 @@ def table(base: Run, head: Run, tolerances: Mapping[str, float]) -> Iterator[str
     changed = [key for key in _ordered(old, new) if old.get(key) != new.get(key)]
     yield ""
     if not changed:
-        yield "No figure has changed."
+        yield "No figure changed."
         return
     yield from ("| figure | base | head | change | verdict |", "|---|--:|--:|--:|---|")
     for key in changed[:_MOST_ROWS]:
@@ -50,15 +50,15 @@ def table(base: Run, head: Run, tolerances: Mapping[str, float]) -> Iterator[str
         yield f"| {name} | {' | '.join(cells)} | {'changed' if rule == EQUAL else verdict} |"
     if len(changed) > _MOST_ROWS:
         more = len(changed) - _MOST_ROWS
-        yield f"\n{more} more figures have changed; `dvc metrics diff` shows them."
+        yield f"\n{more} more figures changed; `dvc metrics diff` shows them."
 
 
 def _about(rule: str, reason: str) -> str:
     if rule == EQUAL:
-        return "Base and head were run in the same environment, so every change is one of the code."
+        return "Base and head ran in the same environment, so the code made every change."
     return (
-        f"Base and head are not of the same environment ({reason}), so the verdicts go by the "
-        "tolerances of `claims.yaml`, as those of `retune verify`."
+        f"Base and head ran in different environments ({reason}), so the verdicts use the "
+        "tolerances in `claims.yaml`, as `retune verify` does."
     )
 
 

@@ -171,7 +171,7 @@ def _how(claim: Claim) -> str:
     """Describe the origin of a claim that is not run again."""
     match claim:
         case Bench():
-            return f"a matter of the machine: {claim.command}"
+            return f"depends on the machine: {claim.command}"
         case MeasuredOnce():
             return f"{claim.date}, {claim.machine}: {claim.command}"
         case Reproduced():

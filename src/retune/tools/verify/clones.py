@@ -37,8 +37,8 @@ def require_committed(root: Path) -> None:
     status = git(root, "status", "--porcelain", "--untracked-files=no")
     if changed := [line[2:].strip() for line in status.splitlines()]:
         raise RetuneError(
-            f"changed since the last commit: {listed(changed)}; what is verified is the last "
-            "commit, so commit or stash them first (--here compares the last run as it stands)"
+            f"changed since the last commit, which this command verifies: {listed(changed)}; "
+            "commit or stash them first, or compare the last run by --here"
         )
 
 
@@ -64,10 +64,10 @@ def clean_clone(root: Path, sharing: str | None = None) -> Iterator[Path]:
 def repro(clone: Path, log: Path, bar: "tqdm[Any]", *, force: bool = True) -> float:
     """Run `dvc repro` with its output in `log`; return the seconds that it took.
 
-    Nothing is taken from DVC's cache of runs. `force` runs stages that have nothing to do, too.
+    DVC's cache of runs is not used. With `force`, up-to-date stages run, too.
 
     Raises:
-        RetuneError: with the last lines of the log, where a stage fails.
+        RetuneError: a stage fails; the message has the last lines of the log.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     options = ["--no-run-cache", *(["--force"] if force else [])]
@@ -83,7 +83,7 @@ def repro(clone: Path, log: Path, bar: "tqdm[Any]", *, force: bool = True) -> fl
                 file.write(line)
                 if running := _RUNNING.match(line):
                     bar.set_postfix_str(running[1])
-        finally:  # also where the user interrupts, who interrupts DVC, too
+        finally:  # Ctrl-C also reaches DVC: wait for its end
             code = process.wait()
     if code:
         raise RetuneError(f"`dvc repro` failed in a clean clone; see {log}:\n{last_lines(log)}")

@@ -30,12 +30,14 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the command; return 0 if everything is the same, 1 if something differs.
 
     Raises:
-        RetuneError: where it could not be run.
+        RetuneError: it could not run.
     """
     if arguments.only and not arguments.claims:
-        raise RetuneError("--only picks claims; give --claims with it")
+        raise RetuneError("--only selects claims; give --claims, too")
     if arguments.claims and arguments.here:
-        raise RetuneError("--here is about the last run, --claims about clean clones; give one")
+        raise RetuneError(
+            "--here compares the last run, --claims uses clean clones; give only one of them"
+        )
     root = project_root()
     if not arguments.here:
         require_committed(root)
@@ -95,7 +97,7 @@ def _print_json(root: Path, agrees: bool, **content: Any) -> None:
 def _print_comparison(root: Path, comparison: Comparison) -> None:
     rows = [(row.stage, row.artefact, row.verdict, row.detail) for row in comparison.rows]
     print_table(("stage", "artefact", "verdict", "about"), (), rows)
-    print(f"\nrule: {comparison.rule}, since {comparison.reason}")
+    print(f"\nrule: {comparison.rule}, because {comparison.reason}")
     print_wrapped(f"{comparison.conclusion} from commit {commit_of(root)[:12]}")
 
 

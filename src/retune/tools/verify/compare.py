@@ -1,8 +1,8 @@
 """Compare two runs of a pipeline, output by output.
 
-Where both ran in the same environment, all bytes must be equal but those of times. In
-another, other processors round otherwise: then what stands before the numeric work must be
-equal, and figures behind it may differ by a stated tolerance.
+If both ran in the same environment, all bytes must be equal, except times. Other processors round
+differently, so in another environment only the outputs of stages before the numeric work must be
+equal; later figures may differ by a stated tolerance.
 """
 
 import re
@@ -112,7 +112,7 @@ def read_run(folder: Path) -> Run:
 
 
 def compare(committed: Run, reproduced: Run, tolerances: Mapping[str, float]) -> Comparison:
-    """Compare two runs output by output; `tolerances` have the last word of a figure's name."""
+    """Compare two runs output by output; `tolerances` are by the last word of a figure's name."""
     rule, reason = chosen_rule(committed.environment, reproduced.environment)
     rows = [
         row
@@ -129,11 +129,11 @@ def chosen_rule(recorded: list[str] | None, here: list[str] | None) -> tuple[str
     if recorded == here:
         return EQUAL, f"the environment is the recorded one ({', '.join(here or ['none'])})"
     if recorded is None or here is None:
-        return TOLERANT, f"{'the recorded' if recorded is None else 'this'} run tells none"
+        return TOLERANT, f"{'the recorded' if recorded is None else 'this'} run records none"
     gone = [entry for entry in recorded if entry not in here]
     new = [entry for entry in here if entry not in recorded]
     return TOLERANT, (
-        f"the environment is another: recorded {', '.join(gone) or 'nothing else'}; "
+        f"the environment differs: recorded {', '.join(gone) or 'nothing else'}; "
         f"here {', '.join(new) or 'nothing else'}"
     )
 
@@ -163,7 +163,7 @@ def _stage(
         yield Row(name, "dvc.lock", "differs", "the stage did not run")
         return
     yield from _inputs(name, committed.stages, old, new)
-    # Rounding differs from the stage that records the environment on; libraries may differ earlier.
+    # Rounding may differ from the stage on that records the environment; libraries, in any stage.
     numeric = name in committed.numeric | reproduced.numeric or _other_libraries(
         committed, reproduced
     )
@@ -175,7 +175,7 @@ def _stage(
         elif path in committed.figures and path in reproduced.figures:
             was, is_now = (without_times(run.figures[path]) for run in (committed, reproduced))
             verdict, detail = verdict_on(was, is_now, here, tolerances)
-            yield Row(name, path, verdict, detail or "but for times and environment")
+            yield Row(name, path, verdict, detail or "except times and environment")
         elif here == TOLERANT:
             yield Row(name, path, "not compared", "its bytes depend on the environment")
         else:
@@ -183,12 +183,12 @@ def _stage(
 
 
 def _inputs(name: str, recorded: Mapping[str, Any], old: Any, new: Any) -> Iterator[Row]:
-    """Yield code, params or data that differ from what is committed beside the lock."""
+    """Yield the code, params and data that differ from those in the committed lock."""
     made = {path for stage in recorded.values() for path in _paths(stage, "outs")}
     sums, others = _sums(old, "deps"), _sums(new, "deps")
     stale = [p for p in {*sums, *others} - made if sums.get(p) != others.get(p)]
     stale += [key for key in ("cmd", "params") if old.get(key) != new.get(key)]
-    remedy = "dvc.lock was made with another one: `dvc repro`, commit"
+    remedy = "changed since dvc.lock was written; run `dvc repro` and commit"
     for path in sorted(stale):
         yield Row(name, path, "differs", remedy)
 

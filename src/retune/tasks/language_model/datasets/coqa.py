@@ -1,7 +1,7 @@
 """The stories of CoQA from the Hugging Face hub: 7,199 and 500, without questions and answers.
 
 Reddy et al., CoQA: A Conversational Question Answering Challenge (TACL 2019). The splits are the
-data set's own: notebook N4 trains on stories of the one and is evaluated on those of the other.
+data set's own: notebook N4 trains on the stories of the one and evaluates on the other.
 The hub's repository has Parquet files of its conversion branch at the paths below.
 """
 

@@ -33,5 +33,5 @@ def duplicates(split: Split[Text]) -> dict[str, str]:
     for text in split.rows:
         earlier = first.setdefault(dedup_key(text.text), text)
         if earlier is not text:
-            found[text.id] = f"{excerpt(text.text)} stands already at {split.place(earlier)}"
+            found[text.id] = f"{excerpt(text.text)} is already at {split.place(earlier)}"
     return found

@@ -22,7 +22,7 @@ class DownloadParams(LimitParams):
     """Section `language_model.download`.
 
     Both say what to do about texts that differ at most in case and white space: give an `error`,
-    `drop` or `keep` them. `duplicates` stand in one split; `drop` keeps the first. `overlap` is
+    `drop` or `keep` them. `duplicates` are in one split; `drop` keeps the first. `overlap` is
     about texts in both splits; `drop` removes them from train.
     """
 

@@ -1,6 +1,6 @@
 """Data files to records of a text each, as the file gives it, with its place.
 
-The suffix of the name tells the form: plain text, JSON lines or Parquet.
+The suffix of the name determines the form: plain text, JSON lines or Parquet.
 """
 
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ def read_records(
 
     Args:
         path: the file to read.
-        file: its name, whose suffix tells the form, for findings and errors.
+        file: its name, whose suffix determines the form, for findings and errors.
         field: the name of the text in a row. A plain text file is one text.
         sha256: the expected sum of the file, where it is known.
 

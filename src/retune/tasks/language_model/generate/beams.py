@@ -56,7 +56,7 @@ class Beams(NamedTuple):
 
     @classmethod
     def none(cls, prompts: int, beams: int, length: int, device: torch.device) -> "Beams":
-        """Places for sequences, without any."""
+        """Empty places for sequences."""
         shape = (prompts, beams)
         return cls(
             torch.full(shape, FORBIDDEN, device=device),
@@ -77,7 +77,7 @@ class Beams(NamedTuple):
         return self.at(places), places
 
     def with_others(self, others: "Beams") -> "Beams":
-        """These, and others behind them."""
+        """These sequences, followed by others."""
         return Beams(*(torch.cat(pair, 1) for pair in zip(self, others, strict=True)))
 
 
@@ -97,9 +97,9 @@ def check_vocabulary(params: BeamParams, vocabulary: int, ends: int) -> None:
 def beam_search(
     decoder: CachedDecoder, rules: Rules, params: BeamParams
 ) -> list[list[Continuation]]:
-    """The best continuations of each prompt, as far as the search finds them.
+    """The best continuations of each prompt that the search finds.
 
-    Scores are sums of log-probabilities after the processors, divided for the length.
+    Scores are sums of log-probabilities after the processors, divided by a power of the length.
 
     Raises:
         RetuneError: processors leave a prompt fewer continuations than asked.
@@ -120,7 +120,7 @@ def beam_search(
 
 
 class _Search:
-    """Running beams, those that came to their end, and the prompts that these may still change."""
+    """Running beams, finished beams, and the prompts whose best beams may still change."""
 
     def __init__(self, decoder: CachedDecoder, rules: Rules, params: BeamParams) -> None:
         self._decoder, self._rules, self._params = decoder, rules, params
@@ -128,10 +128,10 @@ class _Search:
         prompts = len(decoder.tokens) // params.beams
         self.finished = Beams.none(prompts, params.beams, rules.max_new_tokens, device)
         self.running = Beams.none(prompts, params.beams, rules.max_new_tokens, device)
-        self.running.scores[:, 0] = 0.0  # at first all beams are alike: one of them goes on
+        self.running.scores[:, 0] = 0.0  # at first all beams are equal: one of them continues
         self.open = torch.ones(prompts, dtype=torch.bool, device=device)
         self._first_rows = torch.arange(prompts, device=device)[:, None] * params.beams
-        # However many of these end, K are left that go on.
+        # However many of these end, K are left to continue.
         self._kept = params.beams * (1 + len(rules.ends))
 
     def advance(self, logits: Tensor, step: int) -> Tensor:
@@ -151,7 +151,7 @@ class _Search:
         own = logits.log_softmax(1)  # (R, V)
         generated = self.running.tokens[:, :, :step].flatten(0, 1)
         scores = self._rules.processed(own, self._decoder, generated)
-        # What is not among the best of its own beam is not among the best of all.
+        # A token that is not among the best of its own beam is not among the best of all.
         values, tokens = scores.topk(min(self._kept, scores.shape[1]))  # (R, C)
         totals = values + self.running.scores.view(-1, 1)
         prompts, each = len(self.running.scores), values.shape[1]
@@ -164,7 +164,7 @@ class _Search:
         return found, sources
 
     def _finish(self, found: Beams, ending: Tensor, length: int) -> None:
-        """Keep the best K of what came to its end: of `found` only what is among its first K."""
+        """Keep the best K finished beams; of `found`, only its first K count."""
         counts = ending & self.open[:, None]
         counts[:, self._params.beams :] = False
         scores = found.scores / length**self._params.length_penalty
@@ -174,7 +174,7 @@ class _Search:
     def _may_improve(self, length: int) -> Tensor:
         """Whether a running beam (B), now of this length, could still be among the best K.
 
-        Its sum can only fall. Where long ones are favoured, it would best be as long as can be.
+        Its sum can only fall. If the penalty favours long beams, the greatest length is the best.
         """
         penalty = self._params.length_penalty
         longest = self._rules.max_new_tokens if penalty > 0 else length

@@ -132,7 +132,7 @@ def sample(
 def draws_of(prompts: Sequence[Tokens], copies: int, steps: int, seed: int) -> Tensor:
     """Return random numbers from 0 to below 1 for R = B x `copies` rows and N `steps`, (R, N).
 
-    Those of a row depend on its prompt, its number among the prompt's copies and `seed` alone. So
+    A row's numbers depend only on its prompt, its place among the prompt's copies, and `seed`. So
     a text does not change with the other prompts of a batch, their number or their order.
     """
     rows = [
@@ -146,8 +146,8 @@ def draws_of(prompts: Sequence[Tokens], copies: int, steps: int, seed: int) -> T
 def drawn(found: Candidates, draws: Tensor) -> Tensor:
     """Return a token (R) of each row by inverting the distribution function at `draws` (R).
 
-    The candidates are taken in the order of their ids. Which of two is the likelier one may depend
-    on rounding, and rounding on the batch.
+    The candidates are taken in the order of their ids. Their order by probability may
+    depend on rounding, and rounding on the batch.
     """
     tokens, order = found.tokens.sort(1)
     # Exact in float64: a draw, of 24 bits and below 1, is never at the end.
@@ -175,7 +175,9 @@ def _extended(
             stuck = running & (scores.amax(1) == FORBIDDEN)
             if stuck.any():
                 raise rules.no_choice(int(stuck.nonzero()[0]) // decoder.copies)
-            scores = torch.where(running[:, None], scores, logits)  # what has ended may be stuck
+            scores = torch.where(
+                running[:, None], scores, logits
+            )  # a row that has ended may have no allowed token
         chosen = choose(scores)
         tokens[:, step] = chosen
         logs[:, step] = logits.log_softmax(1).gather(1, chosen[:, None])[:, 0]

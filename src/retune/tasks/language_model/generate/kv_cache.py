@@ -46,8 +46,8 @@ class CachedDecoder:
         logits = self._read(self._prompts, self._prompts.real.long(), last)
         if not isinstance(self._cache, Cache):
             raise RetuneError(
-                f"{type(self._model).__name__} gives no cache of keys and values that could be "
-                "put in order; choose a decoder that has one, such as GPT-2"
+                f"{type(self._model).__name__} has no cache of keys and values that can be "
+                "reordered; choose a decoder with such a cache, such as GPT-2"
             )
         if self.copies > 1:
             self._cache.batch_repeat_interleave(self.copies)
@@ -88,6 +88,6 @@ class CachedDecoder:
 def no_number() -> RetuneError:
     """Return the error for a model whose probabilities are not numbers."""
     return RetuneError(
-        "the model gives a probability that is no number; its weights are damaged, or its training "
-        "went wrong: train it with a lower learning rate"
+        "the model gives a probability that is not a number; its weights are damaged, or its "
+        "training diverged: train it again with a lower learning rate"
     )

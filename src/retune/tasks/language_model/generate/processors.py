@@ -68,7 +68,7 @@ class NGramBlock:
     n: Positive
 
     def __call__(self, scores: Tensor, history: History) -> None:
-        """Forbid what followed elsewhere upon the last n - 1 tokens."""
+        """Forbid every token that followed the last n - 1 tokens before."""
         tokens = history.tokens
         if tokens.shape[1] < self.n:
             return
@@ -81,7 +81,7 @@ class NGramBlock:
 
 @dataclass(frozen=True, config=STRICT)
 class MinLength:
-    """Forbids to end a continuation before it has so many `tokens`."""
+    """Forbids ending a continuation before it has this many `tokens`."""
 
     tokens: Positive
 

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from retune.core.errors import RetuneError
-from retune.models.checkpoints import DECODER_TOKENS, load_tokenizer
 from retune.models.outputs import on_best_device
+from retune.models.pretrained_files import DECODER_TOKENS, load_tokenizer
 from retune.models.tokenizer_checks import id_count
 from retune.tasks.language_model.generate.pieces import Piece, pieces
 from retune.tasks.language_model.texts.prompts import Tokens, vocabulary_size
@@ -33,7 +33,7 @@ class TextGenerator(NamedTuple):
         return list(found["input_ids"])
 
     def decode(self, tokens: list[int]) -> str:
-        """The text of tokens; an end-of-text token stands in it as it is."""
+        """The text of tokens; an end-of-text token is kept."""
         return str(
             self.tokenizer.decode(
                 tokens, skip_special_tokens=False, clean_up_tokenization_spaces=False

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from retune.core.files import atomic_path, remove
-from retune.models.checkpoints import DECODER_TOKENS, load_tokenizer
 from retune.models.positions import max_positions, require_positions
+from retune.models.pretrained_files import DECODER_TOKENS, load_tokenizer
 from retune.models.tokenizer_checks import id_count
 from retune.tasks.language_model.texts.features import read_blocks
 from retune.training.seeding import seed_everything
@@ -30,7 +30,7 @@ def start(features: Path, before: Path, *, build: Build, seed: int) -> str:
     """
     tokenizer = load_tokenizer(features / "tokenizer", DECODER_TOKENS)
     size = read_blocks(features / "train.arrow", id_count(tokenizer)).shape[1]
-    seed_everything(seed)  # before building: what no checkpoint gives is drawn at random
+    seed_everything(seed)  # before building, because weights that are not pretrained are random
     model = build(tokenizer=tokenizer)
     require_positions(model, size, "language_model.tokenize.block_size")
     model.config.name_or_path = ""  # a path of this machine has no place in the output

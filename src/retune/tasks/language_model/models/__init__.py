@@ -3,7 +3,7 @@
 To add one, write `language_model/models/<name>.py` with
 
 - `Params`, a frozen dataclass: the params section `language_model.models.<name>`;
-- `build(params, checkpoint, tokenizer)`, which gives a `PreTrainedModel` of transformers with
+- `build(params, pretrained, tokenizer)`, which gives a `PreTrainedModel` of transformers with
   logits (B, T, V) for all tokens of the tokenizer (the caller has seeded torch).
 """
 

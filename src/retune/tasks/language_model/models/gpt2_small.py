@@ -7,7 +7,7 @@ from pydantic.dataclasses import dataclass
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedModel
 
 from retune.core.params import STRICT, Positive
-from retune.models.checkpoints import CheckpointParams
+from retune.models.pretrained_files import PretrainedParams
 from retune.models.tokenizer_checks import id_count
 
 if TYPE_CHECKING:
@@ -31,15 +31,15 @@ class Params:
     def __post_init__(self) -> None:
         if self.hidden_size % self.heads:
             raise ValueError(
-                f"hidden_size {self.hidden_size} is no multiple of the {self.heads} heads, which "
-                "share it evenly"
+                f"hidden_size {self.hidden_size} is not a multiple of the {self.heads} heads, "
+                "which share it evenly"
             )
 
 
 def build(
-    params: Params, checkpoint: CheckpointParams, tokenizer: "PreTrainedTokenizerFast"
+    params: Params, pretrained: PretrainedParams, tokenizer: "PreTrainedTokenizerFast"
 ) -> PreTrainedModel:
-    """A model with random weights; the checkpoint is not used."""
+    """Build a model with random weights; `pretrained` is not used."""
     end = int(tokenizer.eos_token_id)
     config = GPT2Config(
         vocab_size=id_count(tokenizer),

@@ -10,8 +10,8 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from retune.core.errors import RetuneError, listed
 from retune.core.params import STRICT
-from retune.models.checkpoints import DECODER_TOKENS, CheckpointParams, load_tokenizer, resolve
 from retune.models.encoders import encoder_config, load_encoder_and_missing
+from retune.models.pretrained_files import DECODER_TOKENS, PretrainedParams, load_tokenizer, resolve
 from retune.models.tokenizer_checks import id_count, require_vocabulary
 
 if TYPE_CHECKING:
@@ -29,35 +29,35 @@ class Params:
 
 
 def build(
-    params: Params, checkpoint: CheckpointParams, tokenizer: "PreTrainedTokenizerFast"
+    params: Params, pretrained: PretrainedParams, tokenizer: "PreTrainedTokenizerFast"
 ) -> PreTrainedModel:
-    """The decoder of the checkpoint, whole.
+    """Load the pretrained decoder with all its weights.
 
     Raises:
-        RetuneError: the tokenizer is not the checkpoint's, transformers cannot read the checkpoint
-            so, weights are missing, it has fewer embeddings than the tokenizer has tokens, or is
-            an encoder.
+        RetuneError: the tokenizer belongs to another model, transformers cannot read the folder
+            as a decoder, weights are missing, there are fewer embeddings than tokens, or the model
+            is an encoder.
     """
-    folder = resolve(checkpoint, "language_model.checkpoint")
+    folder = resolve(pretrained, "language_model.checkpoint")
     if load_tokenizer(folder, DECODER_TOKENS).get_vocab() != tokenizer.get_vocab():
         raise RetuneError(
-            "language_model.tokenize.tokenizer: the blocks are of another vocabulary than that of "
-            f"{checkpoint.name}, to which their tokens would mean something else; set it to "
+            "language_model.tokenize.tokenizer: the blocks were made with another vocabulary than "
+            f"{pretrained.name}'s, so that their ids mean other tokens; set it to "
             "`checkpoint`, or language_model.model to one with fresh weights"
         )
     config = encoder_config(folder, params.dropout)
     model, missing = load_encoder_and_missing(AutoModelForCausalLM, folder, config)
     if missing:  # transformers draws them at random
         raise RetuneError(
-            f"{checkpoint.name} lacks weights of a language model: {listed(missing, 3)}; choose a "
-            "checkpoint that was trained to tell the next token"
+            f"{pretrained.name} lacks weights of a language model: {listed(missing, 3)}; choose a "
+            "model that was trained to predict the next token"
         )
     require_vocabulary(model.config.get_text_config().vocab_size, id_count(tokenizer), folder)
     if _sees_what_follows(model, id_count(tokenizer)):
         raise RetuneError(
-            f"{checkpoint.name}: its model sees the tokens that follow, as an encoder does, so it "
-            "would not learn to tell the next one; choose a decoder checkpoint, such as one of the "
-            "GPT-2 family"
+            f"{pretrained.name}: its model sees the tokens that follow, as an encoder does, so it "
+            "would not learn to predict the next one; choose a pretrained decoder, such as one of "
+            "the GPT-2 family"
         )
     return model
 

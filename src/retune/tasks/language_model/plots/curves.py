@@ -1,9 +1,9 @@
-"""Measure the two questions of notebook N4 over all validation pairs.
+"""Answer the two questions of notebook N4 over all validation pairs.
 
-Why is a model surer of later tokens? The curve by position compares searched continuations with the
-references, whose tokens the same model predicts one by one. It separates tokens that only repeat
-earlier n-grams. Why does a larger beam not always win? A search may drop the best beginning for
-others that look better at first; the curve by beam size shows in how many pairs.
+Why is a model more certain of later tokens? The curve by position compares searched continuations
+with the references, whose tokens the same model predicts one by one. It separates tokens that only
+repeat earlier n-grams. Why does a larger beam not always win? A search may drop the best beginning
+for others that look better at first; the curve by beam size shows in how many pairs.
 """
 
 import statistics
@@ -18,7 +18,7 @@ class TokenSeen(NamedTuple):
     """One token of a continuation."""
 
     probability: float
-    repeated: bool  # whether it ends an n-gram that stands before
+    repeated: bool  # whether it ends an n-gram that occurred before
 
 
 class PositionRow(NamedTuple):

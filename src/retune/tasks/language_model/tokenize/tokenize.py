@@ -18,7 +18,7 @@ from retune.core.errors import RetuneError
 from retune.core.files import atomic_path, write_json, write_json_lines
 from retune.core.params import STRICT, Positive
 from retune.core.splits import SPLITS
-from retune.models.checkpoints import DECODER_TOKENS, CheckpointParams, load_tokenizer, resolve
+from retune.models.pretrained_files import DECODER_TOKENS, PretrainedParams, load_tokenizer, resolve
 from retune.tasks.language_model.texts.features import write_blocks
 from retune.tasks.language_model.texts.texts import Text, read_texts
 from retune.tasks.language_model.tokenize.sentences import Cut, sentence_pairs
@@ -36,7 +36,7 @@ class TokenizeParams:
     """Section `language_model.tokenize`.
 
     Attributes:
-        tokenizer: `learned` from the training texts, or the one of the `checkpoint`.
+        tokenizer: `learned` from the training texts, or `checkpoint`, the pretrained model's.
         vocabulary_size: tokens of a learned tokenizer.
         min_frequency: how often a pair must occur to become a token of a learned tokenizer.
         block_size: tokens of a block. Blocks are cut from the concatenated texts.
@@ -60,7 +60,7 @@ def tokenize(
     metrics: Path,
     *,
     params: TokenizeParams,
-    checkpoint: CheckpointParams,
+    pretrained: PretrainedParams,
 ) -> str:
     """Write the folder `features`, and its counts to `metrics`.
 
@@ -74,7 +74,7 @@ def tokenize(
     texts = {split: _texts(raw / f"{split}.jsonl") for split in SPLITS}
     with atomic_path(features) as folder:
         folder.mkdir(parents=True)
-        tokenizer = _tokenizer(params, checkpoint, texts["train"])
+        tokenizer = _tokenizer(params, pretrained, texts["train"])
         tokenizer.save_pretrained(folder / "tokenizer")
         encoder = Encoder(tokenizer)  # changes how it cuts, so the saved one comes first
         tokens = {split: encoder(texts[split], f"tokenize {split}") for split in SPLITS}
@@ -149,10 +149,10 @@ def _texts(path: Path) -> list[Text]:
 
 
 def _tokenizer(
-    params: TokenizeParams, checkpoint: CheckpointParams, texts: Sequence[Text]
+    params: TokenizeParams, pretrained: PretrainedParams, texts: Sequence[Text]
 ) -> "PreTrainedTokenizerFast":
     if params.tokenizer == "checkpoint":
-        folder = resolve(checkpoint, "language_model.checkpoint")
+        folder = resolve(pretrained, "language_model.checkpoint")
         return load_tokenizer(folder, DECODER_TOKENS)
     every: Iterator[str] = (text.text for text in texts)
     return learn_tokenizer(every, params.vocabulary_size, params.min_frequency)

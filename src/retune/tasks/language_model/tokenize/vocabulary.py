@@ -52,6 +52,6 @@ def learn_tokenizer(
         show_progress=False,
     )
     learned.train_from_iterator(texts, trainer)
-    model = json.loads(learned.to_str())["model"]  # alone tells the order of the pairs
+    model = json.loads(learned.to_str())["model"]  # the only source of the pairs' order
     merges: Any = [tuple(pair) for pair in model["merges"]]
     return cast(PreTrainedTokenizerFast, GPT2Tokenizer(vocab=model["vocab"], merges=merges))

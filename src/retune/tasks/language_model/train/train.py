@@ -16,9 +16,9 @@ from transformers import PreTrainedModel
 from retune.core.params import STRICT
 from retune.core.splits import SPLITS
 from retune.models.batches import Batch, batches
-from retune.models.checkpoints import DECODER_TOKENS, load_tokenizer
 from retune.models.losses import perplexity
 from retune.models.precision import evaluating
+from retune.models.pretrained_files import DECODER_TOKENS, load_tokenizer
 from retune.models.tokenizer_checks import id_count
 from retune.tasks.language_model.models import load
 from retune.tasks.language_model.texts.features import read_blocks

@@ -1,7 +1,7 @@
 """Stage `language`: an adapter for a language, by masked language modelling (MAD-X).
 
 The encoder and its head are frozen, so that the adapter learns the language for other adapters to
-be stacked on it (Pfeiffer et al. 2020). Weights of the head that the checkpoint lacks are trained
+be stacked on it (Pfeiffer et al. 2020). Weights of the head that the encoder lacks are trained
 with the adapter: left at random, they would make it learn noise.
 """
 
@@ -25,10 +25,10 @@ from retune.core.files import sha256, write_json
 from retune.core.params import STRICT, Positive
 from retune.core.user_files import file_inside
 from retune.models.batches import Batch, batches
-from retune.models.checkpoints import CheckpointParams, load_tokenizer, resolve
 from retune.models.encoders import encoder_config, load_encoder_and_missing
 from retune.models.losses import NO_LABEL, label_count, loss_sum, mean_loss, perplexity
 from retune.models.precision import evaluating
+from retune.models.pretrained_files import PretrainedParams, load_tokenizer, resolve
 from retune.tasks.masked_lm.train.masked_blocks import (
     EVALUATION,
     Masker,
@@ -74,7 +74,7 @@ def train_language(
     metrics: Path,
     *,
     params: LanguageParams,
-    base: CheckpointParams,
+    base: PretrainedParams,
     seed: int,
     settings: Mapping[str, Any] | None = None,
 ) -> str:
@@ -84,16 +84,16 @@ def train_language(
     sealed folder `raw` must be all that the result depends on.
 
     Raises:
-        RetuneError: the texts cannot be used, or checkpoint and adapter do not fit.
+        RetuneError: the texts cannot be used, or the adapter does not fit the encoder.
     """
     folder = Path(params.folder)
     files = [file_inside(folder, name, params.section) for name in params.files]
     train, validation = _contexts(raw, "train"), _contexts(raw, "validation")
     known = set(train := list(dict.fromkeys([*train, *(t for f in files for t in read_texts(f))])))
-    checkpoint = resolve(base, "qa.checkpoint")
-    tokenizer = load_tokenizer(checkpoint)
+    pretrained = resolve(base, "qa.checkpoint")
+    tokenizer = load_tokenizer(pretrained)
     setting = "adapters.language.block_size"
-    make = partial(build, params, checkpoint)
+    make = partial(build, params, pretrained)
     model = build_seeded(make, seed, tokenizer, params.block_size, setting)
     blocks, evaluated = (pack(texts, tokenizer, params.block_size) for texts in (train, validation))
     masker = Masker(tokenizer, params.masked, seed)
@@ -121,23 +121,23 @@ def train_language(
     )  # fmt: skip
 
 
-def build(params: LanguageParams, checkpoint: Path) -> "PreTrainedModel":
+def build(params: LanguageParams, pretrained: Path) -> "PreTrainedModel":
     """The frozen encoder and its head with a fresh adapter.
 
     Raises:
         RetuneError: the head lacks weights that cannot be trained with an adapter.
     """
-    config = encoder_config(checkpoint, params.dropout)
-    model, missing = load_encoder_and_missing(AutoModelForMaskedLM, checkpoint, config)
+    config = encoder_config(pretrained, params.dropout)
+    model, missing = load_encoder_and_missing(AutoModelForMaskedLM, pretrained, config)
     insert(model, AdapterParts({NAME: params.adapter}, [NAME]))
     for name, weight in _head(model):
         weight.requires_grad_(name in missing)
     output = [name for name in missing if name.endswith("decoder.weight")]
     if output:
         raise RetuneError(
-            f"{checkpoint} has no output layer over the vocabulary ("
-            f"{listed(output)}), and its config.json does not tie it to the embeddings; choose a "
-            "checkpoint that was trained by masked language modelling"
+            f"{pretrained} has no output layer over the vocabulary ("
+            f"{listed(output)}), and its config.json does not tie it to the embeddings; choose an "
+            "encoder that was trained by masked language modelling"
         )
     return model
 
@@ -244,6 +244,6 @@ def _conclude(metrics: Path, details: Mapping[str, Any], before: Scores, best: S
     figures = {name: best[name] for name in names} | {"details": [{**compared, **details}]}
     write_json(metrics, {"adapters": {NAME: figures}})
     head = (
-        "; the checkpoint has no such head: one was trained too" if details["trained_head"] else ""
+        "; the encoder has no such head, so one was trained too" if details["trained_head"] else ""
     )
     return f"perplexity {best['perplexity']:.2f}, before {before['perplexity']:.2f}{head}"

@@ -1,7 +1,7 @@
 """Sentences with entity tags from CoNLL files, read strictly.
 
 A line is a token and its tag, with spaces or tabs between them; further columns in the middle are
-passed over, but every line has as many columns as the first. A blank line ends a sentence, as does
+ignored, but every line has as many columns as the first. A blank line ends a sentence, as does
 `-DOCSTART-`. Tags are IOB2: every entity begins with `B-`. There are no comments.
 """
 
@@ -18,7 +18,7 @@ SHOWN = 20
 
 _DOCUMENT = "-DOCSTART-"
 _TAG = re.compile(r"O|[BI]-.+")
-#: Tags of schemes that mark also the end of an entity (E, S of IOBES; L, U of BILOU).
+#: Tags of schemes that also mark the end of an entity (E, S of IOBES; L, U of BILOU).
 _OTHER_SCHEME = re.compile(r"[ESLU]-.+")
 
 
@@ -31,7 +31,7 @@ class Sentence(NamedTuple):
     tags: list[str]
 
     def place(self, token: int) -> str:
-        """Where a token stands, for messages."""
+        """The place of a token, for messages."""
         return f"{self.file}:{self.line + token}"
 
 
@@ -39,8 +39,8 @@ def read_sentences(path: Path) -> list[Sentence]:
     """The sentences of a file.
 
     Raises:
-        RetuneError: no such file, not UTF-8, no sentence, or lines that are not as they must be,
-            of which each is named.
+        RetuneError: the file is missing, is not UTF-8, has no sentence, or has wrong lines; the
+            message names each.
     """
     sentences: list[Sentence] = []
     problems: list[str] = []

@@ -1,7 +1,7 @@
-"""Sentences of words as a model reads them: the label of a word stands at its first piece.
+"""Sentences of words as a model reads them: the label of a word is at its first piece.
 
-A sentence that is too long is cut between words. A word of which the tokenizer keeps nothing (such
-as a control character) is read as the unknown token, so that every word has a place for its label.
+A sentence that is too long is cut between words. A word that the tokenizer drops (such as a control
+character) is read as the unknown token, so that every word has a place for its label.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -36,8 +36,8 @@ class WordReader:
     Attributes:
         parts: more than the sentences, where some are long.
         cut_sentences: how many were cut.
-        shortened_words: words longer than a part, of which the first pieces were kept.
-        without_pieces: where words stand of which the tokenizer keeps nothing.
+        shortened_words: words longer than a part; their first pieces are kept.
+        without_pieces: the places of words that the tokenizer drops.
     """
 
     tokenizer: "PreTrainedTokenizerFast"
@@ -133,7 +133,7 @@ class WordReader:
 
 
 def special_tokens(tokenizer: "PreTrainedTokenizerFast") -> tuple[list[int], list[int]]:
-    """The special tokens that stand before and behind a text."""
+    """The special tokens before and after a text."""
     encoding = tokenizer.backend_tokenizer.encode("a")
     text = [place for place, part in enumerate(encoding.sequence_ids) if part is not None]
     return encoding.ids[: text[0]], encoding.ids[text[-1] + 1 :]

@@ -27,10 +27,10 @@ from retune.core.terminal_text import say
 from retune.fetch.data_files import File, file_source
 from retune.fetch.fetching import Source
 from retune.models.batches import Batch, batches
-from retune.models.checkpoints import CheckpointParams, load_tokenizer, resolve
 from retune.models.encoders import encoder_config, load_encoder
 from retune.models.losses import label_count, loss_sum, mean_loss
 from retune.models.precision import evaluating
+from retune.models.pretrained_files import PretrainedParams, load_tokenizer, resolve
 from retune.tasks.ner.texts.conll import (
     Sentence,
     check_types,
@@ -87,7 +87,7 @@ def train_entities(
     metrics: Path,
     *,
     params: EntitiesParams,
-    base: CheckpointParams,
+    base: PretrainedParams,
     language: Path | None,
     seed: int,
     settings: Mapping[str, Any] | None = None,
@@ -105,10 +105,10 @@ def train_entities(
     train, validation = map(_sentences, sources)
     check_types(train, validation)
     tags = ["O", *(f"{prefix}-{kind}" for kind in entity_types(train) for prefix in "BI")]
-    checkpoint = resolve(base, "qa.checkpoint")
-    tokenizer = load_tokenizer(checkpoint)
+    pretrained = resolve(base, "qa.checkpoint")
+    tokenizer = load_tokenizer(pretrained)
     setting = "adapters.entities.max_length"
-    make = partial(build, params, checkpoint, language, tags)
+    make = partial(build, params, pretrained, language, tags)
     model = build_seeded(make, seed, tokenizer, params.max_length, setting)
     labels = {tag: number for number, tag in enumerate(tags)}
     readers = [WordReader(tokenizer, params.max_length, labels) for _ in splits]
@@ -177,19 +177,19 @@ def _sentences(sources: Sequence[Source]) -> list[Sentence]:
 
 
 def build(
-    params: EntitiesParams, checkpoint: Path, language: Path | None, tags: Sequence[str]
+    params: EntitiesParams, pretrained: Path, language: Path | None, tags: Sequence[str]
 ) -> "PreTrainedModel":
     """The frozen encoder with a fresh adapter and a head from H to the tags."""
     labels = {"id2label": dict(enumerate(tags)), "label2id": {t: n for n, t in enumerate(tags)}}
-    config = encoder_config(checkpoint, params.dropout, **labels)
-    model = load_encoder(AutoModelForTokenClassification, checkpoint, config)
+    config = encoder_config(pretrained, params.dropout, **labels)
+    model = load_encoder(AutoModelForTokenClassification, pretrained, config)
     stored = adapter_params(language) if language else None
     if stored and len(stored.composition) > 1:
         raise RetuneError(
             f"{language}: its adapter {stored.name} is stacked on another one; give the bundle "
             "of a single language adapter"
         )
-    insert_on(model, language, NAME, params.adapter, base=checkpoint)
+    insert_on(model, language, NAME, params.adapter, base=pretrained)
     return model
 
 

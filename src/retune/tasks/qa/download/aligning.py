@@ -1,11 +1,11 @@
-"""Find where an answer stands in its context, and where it certainly should stand."""
+"""Find where an answer is in its context, and where it certainly should be."""
 
 from retune.core.errors import excerpt, listed
 from retune.tasks.qa.download import spellings
 from retune.tasks.qa.download.word_bounds import is_whole, whole_words
 from retune.tasks.qa.questions.examples import Answer
 
-#: An offset that is off by at most so many characters is mended by shifting it.
+#: An offset that is off by at most so many characters is corrected by shifting it.
 MAX_SHIFT = 2
 #: An answer of at least so many whole words may begin or end inside a word.
 PHRASE = 2
@@ -23,7 +23,7 @@ def trimmed(answer: Answer) -> Answer:
 
 
 def realigned(context: str, answer: Answer) -> Answer | None:
-    """The answer at the only place where it can stand, or None where that is not certain.
+    """The answer at the only place where it can be, or None if that is not certain.
 
     The first of these rules that finds a place decides:
 
@@ -33,7 +33,7 @@ def realigned(context: str, answer: Answer) -> Answer | None:
     3. the only place in the context, likewise.
 
     A place that begins or ends inside a word does not count, unless it is within `MAX_SHIFT` and
-    the answer has `PHRASE` whole words or more. If the answer as spelt stands inside a word within
+    the answer has `PHRASE` whole words or more. If the answer as spelt is inside a word within
     `MAX_SHIFT`, another spelling elsewhere is not certain. The returned text is the context's own.
     """
     verbatim = [Answer(answer.text, start) for start in occurrences(context, answer.text)]
@@ -54,7 +54,7 @@ def realigned(context: str, answer: Answer) -> Answer | None:
 def placed(context: str, answer: Answer, realign: bool) -> Answer | None:
     """Return the answer trimmed and at its place, or None if it stays misaligned.
 
-    Without `realign` only the edges of an aligned answer are mended.
+    Without `realign` only the edges of an aligned answer are corrected.
     """
     core = trimmed(answer)
     if is_aligned(context, answer):
@@ -80,12 +80,12 @@ def misalignment(context: str, answer: Answer) -> str:
 
 
 def explain(context: str, answer: Answer) -> str:
-    """Say what is wrong with a misaligned answer, where its text stands, and what would mend it."""
+    """Say what is wrong with a misaligned answer, where its text is, and what would correct it."""
     core = trimmed(answer)
     moved = realigned(context, core)
     if moved is not None and moved.text != core.text:
         return (
-            f"answer {excerpt(answer.text)} stands at offset {moved.start} but for "
+            f"answer {excerpt(answer.text)} is at offset {moved.start} except for "
             f"{spelt(core, moved)}; `qa.download.realign: true` would take the context's own "
             "characters"
         )
@@ -114,16 +114,16 @@ def _elsewhere(context: str, answer: Answer) -> str:
 
 
 def _doubt(context: str, text: str) -> str:
-    """Say where a text stands if no place is certain."""
+    """Say where a text is if no place is certain."""
     places = [Answer(text, start) for start in occurrences(context, text)]
     places = places or _alike(context, text)
     if not places:
-        return "it stands nowhere, so mend text or offset by hand"
+        return "it is nowhere in the context, so correct text or offset by hand"
     more = " and more" if len(places) > 3 else ""
     whole = any(is_whole(context, place.start, place.end) for place in places)
     inside = "" if whole else "inside words only, "
     shown = ", ".join(str(place.start) for place in places[:3])
-    return f"it stands {inside}at offsets {shown}{more}, so mend text or offset by hand"
+    return f"it is {inside}at offsets {shown}{more}, so correct text or offset by hand"
 
 
 def _alike(context: str, text: str) -> list[Answer]:

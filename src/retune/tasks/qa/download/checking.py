@@ -43,7 +43,7 @@ class Rules:
 
     Attributes:
         squad_v2: questions may have no answer. Without it such a question is an error.
-        realign: move a misaligned answer to the only place where it can stand
+        realign: move a misaligned answer to the only place where it can be
             (`retune.tasks.qa.download.aligning.realigned`). Without it such an answer is an error.
         drop_unanswerable: without `squad_v2`, leave out questions that have no answer.
         only_scored: answers need no place; one that stays misaligned is kept without.

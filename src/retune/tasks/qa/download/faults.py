@@ -24,9 +24,9 @@ def repeated_id(first: Record, record: Record) -> tuple[str, str, str]:
         message = f"the ids {typed(here)} here and {typed(there)} at {place} are one as text"
         return "duplicate_id", "id", f"{message}; change one"
     if first.values == record.values:
-        message = f"the id stands already at {place} with the same content; delete one{_REPEATED}"
+        message = f"the id is already at {place} with the same content; delete one{_REPEATED}"
         return "duplicate_id_same", "id", message
-    message = f"the id stands already at {place} on other content; change one{_REPEATED}"
+    message = f"the id is already at {place} with other content; change one{_REPEATED}"
     return "duplicate_id", "id", message
 
 

@@ -1,4 +1,4 @@
-"""The table of all kinds of findings: what each means and what mends it."""
+"""The table of all kinds of findings: what each means, and how to correct it."""
 
 from dataclasses import dataclass
 
@@ -10,8 +10,8 @@ class Kind:
     """A kind of finding.
 
     The download stage refuses data with an `error` and accepts a `note`. `mend` is what
-    `retune doctor --fix` does if the mend is certain, "" if it never is. `remedy` is what a person
-    can do.
+    `retune doctor --fix` does if the correction is certain, "" if it never is. `remedy` is what a
+    person can do.
     """
 
     severity: Severity
@@ -20,12 +20,12 @@ class Kind:
     mend: str = ""
 
 
-_BY_HAND = "mend text or offset by hand"
+_BY_HAND = "correct text or offset by hand"
 _SAVE = "save the file again as UTF-8"
 _EXPORT = "export the file again"
 
 KINDS = {
-    # The file as bytes and text; what is not mended here makes a file unreadable.
+    # The file as bytes and text; what is not corrected here makes a file unreadable.
     "wrong_encoding": Kind("error", "not UTF-8", _SAVE, "converts UTF-16/32 with a mark"),
     "bom": Kind("note", "a byte order mark before UTF-8 text", _SAVE, "removes it"),
     "crlf": Kind("note", "Windows line ends in JSON; harmless", "nothing"),
@@ -33,11 +33,9 @@ KINDS = {
     "empty_file": Kind("error", "a file without records", "check where it came from"),
     "unreadable": Kind("error", "a file that cannot be opened", "check path and rights"),
     "truncated": Kind("error", "JSON that is cut off", "fetch or export the file again"),
-    "trailing_comma": Kind(
-        "error", "a comma before a closing bracket", "take it away", "takes it away"
-    ),
+    "trailing_comma": Kind("error", "a comma before a closing bracket", "remove it", "removes it"),
     "duplicate_key": Kind("error", "one key twice in a JSON object", "keep one of the two"),
-    "invalid_json": Kind("error", "text that is not JSON", "mend the place that is named"),
+    "invalid_json": Kind("error", "text that is not JSON", "correct the place named"),
     "invalid_csv": Kind("error", "a CSV file with broken quotes", _EXPORT),
     "invalid_parquet": Kind("error", "a damaged Parquet file", _EXPORT),
     "missing_column": Kind("error", "a table without a column that is needed", "rename or add it"),
@@ -47,8 +45,8 @@ KINDS = {
     # Its structure.
     "malformed": Kind(
         "error",
-        "an item that is no article, paragraph or question",
-        "mend it",
+        "an item that is not an article, paragraph or question",
+        "correct it",
         "with --drop: leaves it out",
     ),
     "bare_list": Kind(
@@ -115,7 +113,7 @@ KINDS = {
         "write `answers: []`, or fill it",
         "if is_impossible: writes []",
     ),
-    "answers_length": Kind("error", "not as many texts as offsets", "mend the lists"),
+    "answers_length": Kind("error", "not as many texts as offsets", "correct the lists"),
     "misaligned": Kind(
         "error",
         "an answer that is not at its offset",
@@ -124,7 +122,7 @@ KINDS = {
     ),
     "not_verbatim": Kind(
         "error",
-        "an answer that stands there in another spelling",
+        "an answer that is there in another spelling",
         "take the context's own characters",
         "takes the context's own characters",
     ),
@@ -149,7 +147,7 @@ KINDS = {
         "note", "a validation answer without a place; it counts for EM and F1 only", "nothing"
     ),
     "impossible_with_answers": Kind(
-        "error", "is_impossible is true but there are answers", "take one away"
+        "error", "is_impossible is true but there are answers", "remove one"
     ),
     "no_answer": Kind("error", "no answer, but is_impossible: false", "add it, or write true"),
     "unanswerable": Kind(
@@ -162,7 +160,7 @@ KINDS = {
     ),
     "dropped_unanswerable": Kind("note", "download left an unanswerable one out", "nothing"),
     "dropped_question": Kind(
-        "note", "a question with errors left", "mend it by hand", "with --drop: deletes it"
+        "note", "a question with errors left", "correct it by hand", "with --drop: deletes it"
     ),
     # Train and validation.
     "shared_id": Kind("error", "an id in two splits", "change one"),
@@ -180,12 +178,10 @@ KINDS = {
     "answer_too_long": Kind(
         "note", "an answer over `max_answer_length` (tokenize counts it)", "raise max_answer_length"
     ),
-    "unknown_tokens": Kind("note", "tokens that the tokenizer does not know", "another checkpoint"),
+    "unknown_tokens": Kind("note", "tokens that the tokenizer does not know", "another encoder"),
     "label_widened": Kind("note", "an answer that begins or ends in mid-token", "nothing"),
     "question_cut": Kind("note", "a question cut to its limit", "raise max_question_length"),
     "question_trimmed": Kind("note", "white space at a question's edges", "nothing"),
-    "context_without_tokens": Kind(
-        "note", "no token of the context is known", "another checkpoint"
-    ),
+    "context_without_tokens": Kind("note", "no token of the context is known", "another encoder"),
     "several_answers": Kind("note", "several answers in train; the first is learned", "nothing"),
 }

@@ -240,11 +240,11 @@ class _Fit:
             self.witnesses.add(answer)
 
     def is_sure(self, known: bool) -> bool:
-        """Whether the unit is that of these answers.
+        """Whether these answers count in this unit.
 
-        None of them may speak against it. Two different answers, or one where the unit is `known`
-        from other passages, must be misaligned but stand where the unit says; and so must nine in
-        ten of those that it moves.
+        No answer may contradict it. Two different answers, or one if the unit is `known` from other
+        passages, must be misaligned but be where the unit says; so must nine in ten of the answers
+        that it moves.
         """
         size = sum(len(answer.text) for answer in self.witnesses)
         spoken = len(self.witnesses) >= (1 if known else _ANSWERS) and size >= _CHARACTERS
@@ -272,7 +272,7 @@ def _best(passages: _Passages, known: Container[Unit] | None = None) -> _Fit | N
 
 
 def _fits(passages: _Passages, form: tuple[str, ...]) -> list[_Fit]:
-    """How the units of one form fit, but for those that an answer speaks against."""
+    """How the units of one form fit, without those that an answer contradicts."""
     counted = [_POINTS if form else _FROM_ONE, *_ENCODINGS]
     fits = [_Fit(Unit(name, form), passages) for name in counted]
     for context, spots in passages.items():

@@ -1,6 +1,6 @@
 """Read data files into records of one question each, with its place.
 
-The content tells the form: nested JSON as in SQuAD 1.1 and 2.0 (`data` > `paragraphs` > `qas`),
+The content shows the form: nested JSON as in SQuAD 1.1 and 2.0 (`data` > `paragraphs` > `qas`),
 flat JSON (a list of questions, with or without a `data` field), JSON lines, or Parquet. Only CSV
 and TSV are recognized by the suffix of the name.
 """
@@ -131,7 +131,7 @@ def _with_answers(items: Iterable[Record | Finding]) -> Iterator[Record | Findin
 def _renamed(record: Record, names: tuple[str, ...]) -> Finding:
     shown = " and ".join(f"`{name}`" for name in names)
     text = " as text" if names == ("answers",) else ""
-    message = f"the answers stand in {shown}{text}, and are read as `answers`; so on in this file"
+    message = f"the answers are in {shown}{text} and are read as `answers`, here and further on"
     change = Change(list(names), ["answers"])
     place = record.place(names[0])
     return Finding("converted", "note", record.file, place, record.id, message, change)

@@ -36,13 +36,13 @@ _FORMS: list[tuple[set[str], str]] = [
     ),
     (
         {"passage", "qa_pairs"},
-        "DROP's form, whose answers may be numbers or dates that stand nowhere in the passage; "
+        "DROP's form, whose answers may be numbers or dates that are nowhere in the passage; "
         "keep the questions that spans answer, with passage as `context`",
     ),
     (
         {"supporting_facts", "context"},
-        "HotpotQA's form; join the sentences of each `context` to one text, and write where the "
-        "answer stands in it as `answer_start`",
+        "HotpotQA's form; join the sentences of each `context` to one text, and write the answer's "
+        "offset in it as `answer_start`",
     ),
     (
         {"detected_answers", "qid"},

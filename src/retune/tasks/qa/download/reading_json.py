@@ -74,7 +74,7 @@ def _syntax(text: str, error: json.JSONDecodeError, count: int) -> tuple[str, st
     if error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated"):
         return "truncated", f"the JSON is cut off ({_lowered(error.msg)}), {whole}"
     if before.endswith(",") and text[error.pos] in "]}":
-        return "trailing_comma", f"a trailing comma, {whole}; take it away"
+        return "trailing_comma", f"a trailing comma, {whole}; remove it"
     return "invalid_json", f"not valid JSON ({_lowered(error.msg)}), {whole}"
 
 

@@ -39,7 +39,7 @@ def read_csv(
             count += 1
             yield _csv_row(file, f"line {line}:", dict(zip(names, cells, strict=True)))
         else:
-            message = f"{len(cells)} cells under a header of {len(names)}; mend the row"
+            message = f"{len(cells)} cells under a header of {len(names)}; correct the row"
             yield Finding("malformed", "error", file, f"line {line}:", "", message)
     yield from table.notes if count else ()
 

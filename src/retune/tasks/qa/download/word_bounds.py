@@ -33,7 +33,9 @@ def _joined(context: str, place: int) -> bool:
     """Whether the characters before and at `place` belong to one word or number."""
     if not 0 < place < len(context):
         return False
-    if unicodedata.category(context[place]).startswith("M"):  # it belongs to what stands before it
+    if unicodedata.category(context[place]).startswith(
+        "M"
+    ):  # it belongs to the character before it
         return True
     if _IN_NUMBER.search(context, max(place - 2, 0), place + 2):
         return True

@@ -3,12 +3,12 @@
 To add one, write `qa/models/<variant>.py` with
 
 - `Params`, a frozen dataclass: the params section `qa.models.<variant>`;
-- `build(params, checkpoint, vocabulary_size, pad_token_id)`, which gives a
+- `build(params, pretrained, vocabulary_size, pad_token_id)`, which gives a
   `PreTrainedModel` with fresh weights (the caller has seeded torch). Its
   `forward(input_ids, attention_mask, token_type_ids=None)` takes integers (B, T), where
   mask 1 = real token and type 1 = context, and returns `QuestionAnsweringModelOutput`
-  without a loss. Logits of real tokens must not depend on the amount of padding. What its
-  training adds to the span loss, if anything, its attribute `penalty` gives when called;
+  without a loss. Logits of real tokens must not depend on the amount of padding. If its
+  training adds something to the span loss, its method `penalty()` returns it;
 - for speed on a CPU the model may also read packed windows (`retune.tasks.qa.predict.attention`):
   all tokens in one row (1, N), with `attention_mask` None, `position_ids` (1, N) and `packing`;
   then it sets `_supports_attention_backend`, and `retune.tasks.qa.predict.packing` tries it out;

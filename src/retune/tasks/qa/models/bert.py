@@ -22,7 +22,7 @@ class Params:
 
 
 def build(
-    params: Params, checkpoint: Path, vocabulary_size: int, pad_token_id: int
+    params: Params, pretrained: Path, vocabulary_size: int, pad_token_id: int
 ) -> PreTrainedModel:
-    """The encoder in the folder `checkpoint` with a span head; `pad_token_id` is not used."""
-    return span_model(checkpoint, params.dropout, vocabulary_size)
+    """The encoder in the folder `pretrained` with a span head; `pad_token_id` is not used."""
+    return span_model(pretrained, params.dropout, vocabulary_size)

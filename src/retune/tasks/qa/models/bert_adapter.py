@@ -17,10 +17,10 @@ NAME = "qa"
 
 @dataclass(frozen=True, config=STRICT)
 class Params(AdapterParams):
-    """Section `qa.models.bert_adapter`: an adapter, and what it stands on.
+    """Section `qa.models.bert_adapter`: an adapter, and the one below it.
 
     `dropout` replaces every dropout probability of the encoder; null keeps its own. The last
-    adapter of the bundle `language`, with its invertible layers, stands below, frozen.
+    adapter of the bundle `language`, with its invertible layers, is below it, frozen.
     """
 
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)] | None
@@ -38,15 +38,15 @@ class Params(AdapterParams):
 
 
 def build(
-    params: Params, checkpoint: Path, vocabulary_size: int, pad_token_id: int
+    params: Params, pretrained: Path, vocabulary_size: int, pad_token_id: int
 ) -> PreTrainedModel:
-    """The encoder in the folder `checkpoint`, frozen; adapter and head are fresh.
+    """The encoder in the folder `pretrained`, frozen; adapter and head are fresh.
 
     Raises:
         RetuneError: the encoder is of another architecture, or the language adapter's bundle is
             missing, not the pinned one, or of another encoder.
     """
-    model = span_model(checkpoint, params.dropout, vocabulary_size)
+    model = span_model(pretrained, params.dropout, vocabulary_size)
     language = bundle_folder(params.language) if params.language else None
-    insert_on(model, language, NAME, params.adapter(), base=checkpoint)
+    insert_on(model, language, NAME, params.adapter(), base=pretrained)
     return model

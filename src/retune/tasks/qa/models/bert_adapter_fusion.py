@@ -26,8 +26,8 @@ from retune.models.encoders import span_model
 class Params:
     """Section `qa.models.bert_adapter_fusion`: which adapters are fused, on which language.
 
-    `dropout` replaces every dropout probability of the encoder; null keeps its own. Of each
-    bundle the last adapter is taken, and stays as it was trained.
+    `dropout` replaces every dropout probability of the encoder; null keeps its own. The
+    last adapter of each bundle is used, frozen.
     """
 
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)] | None
@@ -36,11 +36,11 @@ class Params:
 
     def __post_init__(self) -> None:
         if len(self.adapters) < 2:
-            raise ValueError("a fusion is of two adapters or more; for one, use bert_adapter")
+            raise ValueError("a fusion needs two adapters or more; for one, use bert_adapter")
 
 
 def build(
-    params: Params, checkpoint: Path, vocabulary_size: int, pad_token_id: int
+    params: Params, pretrained: Path, vocabulary_size: int, pad_token_id: int
 ) -> PreTrainedModel:
     """The encoder and the adapters, frozen; fusion and head are fresh.
 
@@ -48,14 +48,14 @@ def build(
         RetuneError: the encoder is of another architecture, a bundle is missing, not the
             pinned one, or of another encoder, or the adapters cannot be fused.
     """
-    model = span_model(checkpoint, params.dropout, vocabulary_size)
+    model = span_model(pretrained, params.dropout, vocabulary_size)
     folders = [bundle_folder(bundle) for bundle in params.adapters]
     stored = [adapter_params(folder) for folder in folders]
     for folder, adapter in zip(folders, stored, strict=True):
         if adapter.params.invertible_reduction is not None:
             raise RetuneError(
                 f"{folder}: the adapter {adapter.name} has invertible layers, which cannot be "
-                "fused; name this bundle as `language`, which stands below the fusion"
+                "fused; name this bundle as `language`, which goes below the fusion"
             )
     fused = _names([adapter.name for adapter in stored])
     sources = dict(zip(fused, folders, strict=True))
@@ -65,14 +65,14 @@ def build(
     below = [] if params.language is None else [LANGUAGE]
     insert(model, AdapterParts(adapters, [*below, fused]))
     for name, folder in sources.items():
-        load_adapter(model, folder, name, base=checkpoint)
+        load_adapter(model, folder, name, base=pretrained)
     fusing: Any = model
     fusing.penalty = partial(fusion_penalty, model)
     return model
 
 
 def _names(names: list[str]) -> list[str]:
-    """Each of `names` once: a number behind one that was there, or is a language's."""
+    """Make `names` unique: a name that is repeated or a language's gets a number."""
     found: list[str] = []
     for name in names:
         number, free = 1, name

@@ -24,13 +24,13 @@ class Params(LoraParts):
 
 
 def build(
-    params: Params, checkpoint: Path, vocabulary_size: int, pad_token_id: int
+    params: Params, pretrained: Path, vocabulary_size: int, pad_token_id: int
 ) -> PreTrainedModel:
-    """The encoder in the folder `checkpoint`, frozen; LoRA's matrices and the head are fresh.
+    """The encoder in the folder `pretrained`, frozen; LoRA's matrices and the head are fresh.
 
     Raises:
         RetuneError: the encoder is of another architecture, or has no such targets.
     """
-    model = span_model(checkpoint, params.encoder_dropout, vocabulary_size)
+    model = span_model(pretrained, params.encoder_dropout, vocabulary_size)
     insert(model, LoraParts(params.rank, params.alpha, params.dropout, params.targets))
     return model

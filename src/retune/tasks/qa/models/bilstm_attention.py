@@ -28,7 +28,7 @@ class Params:
     """Section `qa.models.bilstm_attention`.
 
     `hidden_size` is one direction's. With `pretrained_embeddings` the word-piece
-    embeddings are the checkpoint's, at its size, and `embedding_size` is not used;
+    embeddings are the encoder's, at its size, and `embedding_size` is not used;
     `freeze_embeddings` keeps them as they start.
     """
 
@@ -133,7 +133,7 @@ class BilstmAttentionForQuestionAnswering(PreTrainedModel):
             RetuneError: a window is padded on the left, or there are no segments.
         """
         if token_type_ids is None:
-            raise RetuneError("bilstm_attention: needs token_type_ids to tell the question")
+            raise RetuneError("bilstm_attention: needs token_type_ids to recognise the question")
         require_right_padding(attention_mask, "bilstm_attention: a window")
         real = attention_mask.bool()
         question = real & (token_type_ids == 0)
@@ -152,14 +152,14 @@ class BilstmAttentionForQuestionAnswering(PreTrainedModel):
 
 
 def build(
-    params: Params, checkpoint: Path, vocabulary_size: int, pad_token_id: int
+    params: Params, pretrained: Path, vocabulary_size: int, pad_token_id: int
 ) -> PreTrainedModel:
-    """A fresh model, its word-piece embeddings the checkpoint's where params say so.
+    """Build a fresh model, with pretrained word-piece embeddings if params say so.
 
     Raises:
-        RetuneError: the checkpoint's embeddings are absent or fewer than the ids.
+        RetuneError: the pretrained embeddings are absent or fewer than the ids.
     """
-    words = initial_embeddings(checkpoint, vocabulary_size, pretrained=params.pretrained_embeddings)
+    words = initial_embeddings(pretrained, vocabulary_size, wanted=params.pretrained_embeddings)
     rows, size = (vocabulary_size, params.embedding_size) if words is None else words.shape
     config = BilstmAttentionConfig(
         vocab_size=rows,

@@ -62,9 +62,9 @@ class LstmForQuestionAnswering(PreTrainedModel):
 
 
 def build(
-    params: Params, checkpoint: Path, vocabulary_size: int, pad_token_id: int
+    params: Params, pretrained: Path, vocabulary_size: int, pad_token_id: int
 ) -> PreTrainedModel:
-    """A fresh model for the tokenizer's vocabulary; the checkpoint is not used."""
+    """Build a fresh model for the tokenizer's vocabulary; `pretrained` is not used."""
     config = LstmConfig(
         vocab_size=vocabulary_size,
         pad_token_id=pad_token_id,

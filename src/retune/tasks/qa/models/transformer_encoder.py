@@ -31,8 +31,8 @@ from retune.tasks.qa.predict.transformer_layer import EncoderLayer, key_mask
 class Params:
     """Section `qa.models.transformer_encoder`.
 
-    With `pretrained_embeddings` the word-piece embeddings start as the checkpoint's, at
-    the checkpoint's size, and a linear map brings them to `hidden_size`.
+    With `pretrained_embeddings` the word-piece embeddings start as those of the pretrained
+    encoder, at its size, and a linear map brings them to `hidden_size`.
     """
 
     hidden_size: Positive
@@ -153,14 +153,14 @@ class TransformerEncoderForQuestionAnswering(PreTrainedModel):
 
 
 def build(
-    params: Params, checkpoint: Path, vocabulary_size: int, pad_token_id: int
+    params: Params, pretrained: Path, vocabulary_size: int, pad_token_id: int
 ) -> PreTrainedModel:
-    """A fresh model, its word-piece embeddings the checkpoint's where params say so.
+    """Build a fresh model, with pretrained word-piece embeddings if params say so.
 
     Raises:
-        RetuneError: the checkpoint's embeddings are absent or fewer than the ids.
+        RetuneError: the pretrained embeddings are absent or fewer than the ids.
     """
-    words = initial_embeddings(checkpoint, vocabulary_size, pretrained=params.pretrained_embeddings)
+    words = initial_embeddings(pretrained, vocabulary_size, wanted=params.pretrained_embeddings)
     rows, size = (vocabulary_size, params.hidden_size) if words is None else words.shape
     config = TransformerEncoderConfig(
         vocab_size=rows,

@@ -27,7 +27,7 @@ def read_parts(features: Path, logits: Path) -> Iterator[tuple[Windows, Floats]]
     low = 0
     for windows in feature_batches(features):
         size, place = windows.tokens, values.offset + values.itemsize * values.shape[1] * low
-        # Read anew: the pages of a memory map count as the process's own until it ends.
+        # Read again: the pages of a memory map count as the process's own until it ends.
         part = np.fromfile(logits / LOGITS, values.dtype, 2 * size, offset=place)
         yield from chunks(windows, part.reshape(size, 2))
         low += size

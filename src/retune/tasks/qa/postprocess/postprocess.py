@@ -23,7 +23,7 @@ from retune.tasks.qa.postprocess.spans import Candidates, Floats, chunks, find_s
 from retune.tasks.qa.questions.examples import Passage, read_passages
 from retune.tasks.qa.questions.splits import SCORED
 from retune.tasks.qa.windows.answer_lengths import note_long_answers
-from retune.tasks.qa.windows.characters import whole_characters
+from retune.tasks.qa.windows.token_offsets import whole_characters
 from retune.tasks.qa.windows.windows import Windows, changes
 
 

@@ -20,7 +20,7 @@ from transformers.masking_utils import sdpa_mask
 
 from retune.models.dropout import keep_mask, keep_rate
 
-#: Its name in transformers' register.
+#: Its name in transformers' registry.
 PACKED = "retune_packed"
 #: Arguments for kinds of attention that are not supported here.
 _NOT_PACKED = ("sliding_window", "softcap", "position_bias", "s_aux", "head_mask")
@@ -28,7 +28,7 @@ _NOT_PACKED = ("sliding_window", "softcap", "position_bias", "s_aux", "head_mask
 
 @dataclass(frozen=True)
 class Packing:
-    """Where windows stand in a row of N tokens.
+    """The places of windows in a row of N tokens.
 
     A window has `lengths[i]` real tokens and takes `sizes[i]` places, the surplus at its
     end: few different sizes spare the processor's kernels new plans.
@@ -60,21 +60,21 @@ def packed_attention(
     """Attention within each window of `packing`; without one, on padded windows as usual.
 
     Args:
-        module: the layer that asks.
+        module: the calling layer.
         query: shape (1, A, N, D).
         key: the same.
         value: the same.
         attention_mask: of padded windows only.
         scaling: of the products; by default D^-0.5.
         dropout: rate at which attention weights are dropped.
-        packing: where the windows stand.
+        packing: the places of the windows.
         options: what else transformers passes to such functions.
 
     Returns:
         Mixtures of values, shape (1, N, A, D), and no weights.
 
     Raises:
-        TypeError: for packed windows the layer asks for what is not done here.
+        TypeError: the layer asks for something that packed windows do not support.
     """
     if packing is None:
         return sdpa_attention_forward(

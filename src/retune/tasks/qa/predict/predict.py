@@ -47,7 +47,7 @@ def predict(
     split: str = SCORED,
 ) -> str:
     """Write the logits of the windows of `split` in `features` to the folder `logits`."""
-    from retune.models.checkpoints import load_tokenizer
+    from retune.models.pretrained_files import load_tokenizer
 
     on_best_device(model)
     path = features / f"{split}.arrow"

@@ -111,7 +111,7 @@ class SquadMetric(evaluate.Metric):  # type: ignore[misc]
     ) -> dict[str, float]:
         texts = {row["id"]: row["prediction_text"] for row in predictions}
         if len(texts) < len(predictions):
-            raise RetuneError("an id stands in two predictions; give each question one answer")
+            raise RetuneError("an id appears in two predictions; give each question one answer")
         gold = [(row["id"], row["answers"]["text"]) for row in references]
         squad_v2 = self.config_name == "squad_v2"
         scores = evaluate_answers(gold, texts, squad_v2=squad_v2, normalizer=normalizer)

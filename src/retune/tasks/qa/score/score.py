@@ -139,7 +139,7 @@ def _read_predictions(path: Path) -> dict[str, str]:
     pairs = json.loads(path.read_bytes(), object_pairs_hook=list)
     if len(pairs) > len(value):
         twice = [id_ for id_, count in Counter(id_ for id_, _ in pairs).items() if count > 1]
-        raise RetuneError(f"{path}: ids that stand twice: {listed(twice)}; give each one answer")
+        raise RetuneError(f"{path}: ids that appear twice: {listed(twice)}; give each one answer")
     return value
 
 
@@ -249,7 +249,7 @@ def _require_ids(ids: Sequence[str], predictions: Mapping[str, object]) -> None:
         raise RetuneError("there is no question to score; check qa.download and its limits")
     known = set(ids)
     problems = {
-        "ids that stand twice in the data": [i for i, n in Counter(ids).items() if n > 1],
+        "ids that appear twice in the data": [i for i, n in Counter(ids).items() if n > 1],
         "questions without a prediction": [i for i in ids if i not in predictions],
         "predictions without a question": [str(i) for i in predictions if i not in known],
         "predictions that are not text": [

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from retune.tasks.qa.questions.examples import Example
 from retune.tasks.qa.score.normalizers import NORMALIZERS
 from retune.tasks.qa.score.score import Normalizer, best_of, reference_tokens
-from retune.tasks.qa.windows.characters import is_mark
+from retune.tasks.qa.windows.token_offsets import is_mark
 from retune.tasks.qa.windows.windows import Ints
 
 TokenChars = tuple[Ints, Ints]  # starts and ends of tokens, in characters

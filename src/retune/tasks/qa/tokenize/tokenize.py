@@ -21,8 +21,8 @@ from retune.tasks.qa.questions.examples import Example, read_examples
 from retune.tasks.qa.questions.splits import splits_in
 from retune.tasks.qa.score.score import ScoreParams
 from retune.tasks.qa.tokenize.audit import Audit
-from retune.tasks.qa.windows.characters import trim_offsets, unread_characters
 from retune.tasks.qa.windows.features import WindowWriter, window_writer
+from retune.tasks.qa.windows.token_offsets import trim_offsets, unread_characters
 from retune.tasks.qa.windows.windows import (
     Features,
     Ints,
@@ -129,13 +129,13 @@ def _require_reachable(audit: Audit, params: TokenizeParams) -> None:
     if len(lost) <= params.max_lost_answers * answers:
         return
     if params.windows == "first":
-        advice = "`windows: all` keeps what stands behind the first window"
+        advice = "`windows: all` keeps what follows the first window"
     else:
         longest = audit.longest_lost
         advice = f"doc_stride {longest - 1}, with max_length to match, keeps even the longest"
         advice += f" of {longest} tokens"
     raise RetuneError(
-        f"{audit.split}: {len(lost):,} of {answers:,} answers ({len(lost) / answers:.1%}) stand "
+        f"{audit.split}: {len(lost):,} of {answers:,} answers ({len(lost) / answers:.1%}) are "
         f"whole in no window, of questions {listed(lost)}; params.yaml: qa.tokenize: {advice}; "
         f"or raise max_lost_answers, now {params.max_lost_answers}"
     )
@@ -250,7 +250,7 @@ def _flat_ids(encodings: list["Encoding"]) -> tuple[Ints, Longs]:
 
 
 def _template(tokenizer: "PreTrainedTokenizerFast") -> Template:
-    """Find out where a tokenizer puts special tokens, from a pair that it encodes."""
+    """Find out where a tokenizer puts special tokens, by encoding a pair."""
     pair = tokenizer.backend_tokenizer.encode("a", "a")
     ids, sequence = np.array(pair.ids, np.int32), pair.sequence_ids
     question = [i for i, s in enumerate(sequence) if s == 0]
@@ -260,7 +260,7 @@ def _template(tokenizer: "PreTrainedTokenizerFast") -> Template:
     specials = [i for i, s in enumerate(sequence) if s is None]
     types = np.array(pair.type_ids, np.int32)
     if types[question[0]] == types[context[0]]:
-        # RoBERTa knows no token types; models that tell the question apart need them.
+        # RoBERTa knows no token types; models that distinguish the question need them.
         types = (np.arange(len(ids)) >= context[0]).astype(np.int32)
     cls = next((i for i in specials if ids[i] == tokenizer.cls_token_id), None)
     if cls is None:
@@ -294,5 +294,5 @@ def _check_capacity(params: TokenizeParams, specials: int, positions: int) -> No
     if params.max_length > positions:
         raise RetuneError(
             f"params.yaml: qa.tokenize.max_length: {params.max_length} is more than the "
-            f"{positions} tokens that the checkpoint's tokenizer is made for; lower it"
+            f"{positions} tokens that the encoder's tokenizer is made for; lower it"
         )

@@ -18,8 +18,8 @@ from retune.adapters import bundles
 from retune.core.errors import RetuneError
 from retune.core.params import STRICT
 from retune.models.batches import Batch
-from retune.models.checkpoints import CheckpointParams, load_tokenizer
 from retune.models.precision import resolved_precision
+from retune.models.pretrained_files import PretrainedParams, load_tokenizer
 from retune.models.tokenizer_checks import id_count
 from retune.tasks.qa.predict.batches import ANSWER, Collator, span_logits
 from retune.tasks.qa.predict.predict import PredictParams
@@ -68,7 +68,7 @@ def train(
     times: Path,
     *,
     build: Build,
-    base: CheckpointParams,
+    base: PretrainedParams,
     params: TrainParams,
     seed: int,
     squad_v2: bool,

@@ -1,4 +1,4 @@
-"""Windows of tokens and what is on disk about them: features and places of characters.
+"""Windows of tokens, and their features on disk with character offsets.
 
 This room imports `core` and `questions`.
 """

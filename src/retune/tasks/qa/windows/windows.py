@@ -22,7 +22,7 @@ Longs = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """Evaluation windows as flat arrays, unpadded; the windows of a question stand together."""
+    """Evaluation windows as flat arrays, unpadded; the windows of a question are adjacent."""
 
     example: Longs  # (W,) row of the question, never decreasing
     lengths: Ints  # (W,) tokens of the window

@@ -1,4 +1,4 @@
-"""Stage `augment`: more training texts, made from those there are.
+"""Stage `augment`: make more training texts from the existing ones.
 
 This room imports `core`, `ingest` and `texts`; params choose a module of `augmenting`.
 """

@@ -1,7 +1,7 @@
 """Sentences, with the words that rules may change and the words that they must not.
 
 A label depends on more than words of praise and blame: on negations and their scope, on words that
-weaken, and on the side of a "but" on which a clause stands. None of these may change.
+weaken, and on which side of a "but" a clause is. None of these may change.
 """
 
 import re
@@ -14,12 +14,12 @@ from retune.tasks.sentiment.augmenting._lexicon import Phrase
 #: Words of the longest phrase that is looked for.
 LONGEST = 8
 
-#: A bracket in the Penn Treebank's way; a clitic that stands apart; a word; any other mark.
+#: A bracket as in the Penn Treebank; a separate clitic; a word; any other mark.
 _TOKEN = re.compile(
     r"(?P<mark>-[lr][rcs]b-|['\u2019](?:s|re|ve|ll|d|m)\b)|(?P<word>\w+(?:['\u2019-]\w+)*)|[^\w\s]",
     re.IGNORECASE,
 )
-#: What the scope of a negation does not reach beyond, beside contrasts; a comma it does.
+#: Marks that end the scope of a negation, as contrasts do; commas do not.
 _STOPS = frozenset(".!?;:()[]-\u2013\u2014\u2026") | {"-lrb-", "-rrb-", "-lsb-", "-rsb-"}
 _COMMA = ","
 _CONTRASTS = frozenset(
@@ -55,9 +55,9 @@ class Sentence:
     Attributes:
         text: as it was given.
         tokens: its words and marks, in order.
-        free: the numbers of words that are no negation and in no negation's scope, no contrast
-            and no modifier.
-        clauses: by token, the number of its clause; marks and contrasts part them.
+        free: the numbers of words that are not negations, contrasts or modifiers, nor in the scope
+            of a negation.
+        clauses: by token, the number of its clause; marks and contrasts separate them.
     """
 
     def __init__(self, text: str, negations: Set[Phrase]) -> None:

@@ -11,25 +11,25 @@ from typing import TYPE_CHECKING, Any
 from retune.core.errors import RetuneError, listed
 from retune.core.files import cache_folder, read_json, read_json_lines, sha256, write_json_lines
 from retune.core.plain_files import require_unchanged, summed
-from retune.models.checkpoints import (
+from retune.models.config_safety import explained
+from retune.models.pretrained_files import (
     WEIGHTS,
-    CheckpointParams,
+    PretrainedParams,
     is_commit,
     quiet_transformers,
     resolve,
 )
-from retune.models.config_safety import explained
 from retune.models.tokenizer_checks import require_vocabulary
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-#: After so many texts those that are done are kept, whatever happens to the rest.
+#: Translations are saved after this many texts, whatever happens to the rest.
 _PART = 512
-#: What MarianMT's own tokenizer consists of, and the vocabulary of its output if that is another.
+#: The files of MarianMT's own tokenizer, and its output vocabulary if that is separate.
 _SENTENCEPIECE_FILES = ("source.spm", "target.spm", "vocab.json")
 _TARGET_VOCABULARY = "target_vocab.json"
-#: What a translation depends on beside the weights.
+#: What a translation depends on besides the weights.
 _FILES = (
     *("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"),
     *("added_tokens.json", *_SENTENCEPIECE_FILES, _TARGET_VOCABULARY),
@@ -48,7 +48,7 @@ class Decoding:
 
 
 def translated(
-    texts: Iterable[str], checkpoint: CheckpointParams, section: str, decoding: Decoding
+    texts: Iterable[str], pretrained: PretrainedParams, section: str, decoding: Decoding
 ) -> dict[str, str]:
     """Return the translation of each text, from the user's cache or else by the model.
 
@@ -57,20 +57,20 @@ def translated(
 
     Args:
         texts: to translate.
-        checkpoint: of the direction.
-        section: what names the checkpoint in the params, for messages.
+        pretrained: the translator for this direction.
+        section: the section of params.yaml that names it, for messages.
         decoding: of the search.
 
     Raises:
-        RetuneError: the checkpoint is absent, not the pinned one, or no MarianMT model of one
+        RetuneError: the translator is absent, not the pinned one, or no MarianMT model of one
             language, or it has too few positions.
     """
-    path = _cache_file(checkpoint, section, decoding)
+    path = _cache_file(pretrained, section, decoding)
     known = _kept(path)
-    # MinHashIndex of one length are padded little; the order does not depend on the data set's.
+    # Texts of similar length need little padding; the order does not depend on the data set's.
     missing = sorted({*texts} - known.keys(), key=lambda text: (len(text), text))
     if missing:
-        translator = _Translator(resolve(checkpoint, section), section, decoding)
+        translator = _Translator(resolve(pretrained, section), section, decoding)
     for begin in range(0, len(missing), _PART):
         part = missing[begin : begin + _PART]
         known |= zip(part, translator.translations(part), strict=True)
@@ -79,11 +79,11 @@ def translated(
     return known
 
 
-def _cache_file(checkpoint: CheckpointParams, section: str, decoding: Decoding) -> Path:
+def _cache_file(pretrained: PretrainedParams, section: str, decoding: Decoding) -> Path:
     """The cache file, named by everything that decides a translation; batches do not."""
-    parts = [checkpoint.revision, str(decoding.beams), str(decoding.max_length)]
-    if not is_commit(checkpoint.revision):  # it tells the weights alone
-        folder = resolve(checkpoint, section)
+    parts = [pretrained.revision, str(decoding.beams), str(decoding.max_length)]
+    if not is_commit(pretrained.revision):  # a sum, which pins only the weights
+        folder = resolve(pretrained, section)
         parts += [f"{name} {sha256(folder / name)}" for name in _FILES if (folder / name).is_file()]
     digest = hashlib.sha256(" ".join(parts).encode()).hexdigest()
     return cache_folder() / "translations" / f"{digest}.jsonl"
@@ -118,9 +118,9 @@ class _Translator:
                 "max_length to that"
             )
         self.prefix = _target(self.tokenizer, folder, section)
-        # Marks that mean something to the model, which a text must not have.
+        # Special tokens, which a text must not contain.
         self.marks = {*self.tokenizer.all_special_tokens}
-        # The whole of it: what a checkpoint says of its own search is not pinned.
+        # Complete, because the search settings in a translator's folder are not pinned.
         self.model.generation_config = GenerationConfig(
             num_beams=decoding.beams,
             do_sample=False,
@@ -179,10 +179,10 @@ def _tokenizer(folder: Path, section: str) -> "PreTrainedTokenizerBase":
 def _target(tokenizer: "PreTrainedTokenizerBase", folder: Path, section: str) -> str:
     """The prefix that names the target language; "" if the model needs none."""
     codes = sorted(filter(_TARGET.fullmatch, tokenizer.get_vocab()))
-    if len(codes) > 1:  # without a code such a model says something of any language
+    if len(codes) > 1:  # without a code, the model may answer in any language
         raise RetuneError(
-            f"{section}: {folder} translates into the languages {listed(codes)}, of which none "
-            "can be chosen; name a checkpoint of one language"
+            f"{section}: {folder} translates into the languages {listed(codes)}, and none of them "
+            "can be chosen; name a translator into one language"
         )
     if codes and codes[0] not in tokenizer.tokenize(f"{codes[0]} x"):
         raise RetuneError(
@@ -225,7 +225,7 @@ def _sentencepiece(folder: Path, section: str) -> "PreTrainedTokenizerBase":
         warnings.simplefilter("ignore")  # of sacremoses, which changes nothing here
         return MarianTokenizer.from_pretrained(  # type: ignore[no-any-return]
             folder,
-            sp_model_kwargs={},  # a checkpoint's own might sample
+            sp_model_kwargs={},  # the translator's own might sample
             local_files_only=True,
             trust_remote_code=False,
         )

@@ -14,7 +14,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from retune.core.params import STRICT, Positive
-from retune.models.checkpoints import CheckpointParams
+from retune.models.pretrained_files import PretrainedParams
 from retune.tasks.sentiment.augmenting._translating import Decoding, translated
 from retune.tasks.sentiment.texts.examples import Example
 
@@ -26,8 +26,8 @@ _Language = Annotated[str, Field(pattern=r"^[a-z]+(_[a-z]+)*$")]
 class Pivot:
     """The models that translate into a language and out of it."""
 
-    there: CheckpointParams
-    back: CheckpointParams
+    there: PretrainedParams
+    back: PretrainedParams
 
 
 @dataclass(frozen=True, config=STRICT)

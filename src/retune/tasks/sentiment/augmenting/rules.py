@@ -21,11 +21,11 @@ from retune.tasks.sentiment.augmenting._lexicon import Lexicon, bundled
 from retune.tasks.sentiment.augmenting._sentences import Sentence
 from retune.tasks.sentiment.texts.examples import Example
 
-#: Words that dropout leaves at least.
+#: The least number of words that dropout leaves.
 _FEWEST = 3
-#: Words that dropout may take, beside the lexicon's dispensable ones: they bind others and judge
-#: nothing. The lexicon cannot know every word of praise or blame, so that dropout asks for what is
-#: known to be neither.
+#: Words that dropout may remove besides the lexicon's dispensable ones: function words, which judge
+#: nothing. The lexicon does not have every word of praise or blame, so dropout removes only words
+#: that are known to be neutral.
 _LIGHT = frozenset(
     {"a", "an", "the", "this", "that", "these", "those", "which", "who", "whose", "whom", "what"}
     | {"i", "me", "my", "we", "us", "our", "you", "your", "he", "him", "his", "she", "her", "it"}

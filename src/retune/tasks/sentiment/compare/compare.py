@@ -1,9 +1,8 @@
-"""Stage `compare`: variants beside each other, with what is noise and what is not.
+"""Stage `compare`: variants side by side, and which differences are noise.
 
-Two things could have come out otherwise. Another seed gives another model: the differences between
-two variants, paired by seed, have a t interval (`retune.stats.seed_spread`). Other sentences give
-other
-scores: those there are get resampled.
+Two sources of noise are measured. Another seed gives another model, so the differences between two
+variants, paired by seed, have a t interval (`retune.stats.seed_spread`). Other sentences give other
+scores, so the sentences are resampled.
 """
 
 import statistics
@@ -28,13 +27,19 @@ from retune.tasks.sentiment.score.score import (
     interval_text,
     spread_row,
 )
-from retune.tasks.sentiment.texts.outputs import Gold, answers, read_gold, read_seeds, seed_folders
+from retune.tasks.sentiment.texts.predictions import (
+    Gold,
+    answers,
+    read_gold,
+    read_seeds,
+    seed_folders,
+)
 
 Runs = Mapping[int, Doubles]  # by seed, P(positive) of every text
 
 
 class Costs(NamedTuple):
-    """What one run of a variant takes; seconds are the mean over the seeds."""
+    """What one run of a variant costs; seconds are the mean over the seeds."""
 
     parameters: int
     trained_parameters: int
@@ -43,7 +48,7 @@ class Costs(NamedTuple):
 
     @classmethod
     def read(cls, folders: Mapping[int, Path]) -> "Costs":
-        """Of the runs whose metrics are in `folders`."""
+        """Return the costs of the runs whose metrics are in `folders`."""
         costs = figures_of(read_json(next(iter(folders.values())) / "costs.json"))
         times = [figures_of(read_json(folder / "times.json")) for folder in folders.values()]
         return cls(
@@ -55,7 +60,7 @@ class Costs(NamedTuple):
 
 
 class SentenceTest(NamedTuple):
-    """By how much, in points of accuracy, one variant is above another over resampled texts."""
+    """The lead of one variant over another, in points of accuracy, over resampled texts."""
 
     better: str
     worse: str
@@ -111,7 +116,7 @@ def sentence_test(
 ) -> SentenceTest:
     """The paired bootstrap over texts (Efron & Tibshirani 1993; Koehn 2004) of two variants.
 
-    A text is drawn with what the runs of all common seeds say of it, since these are not
+    A text is drawn together with the answers of all common seeds, because these are not
     independent of each other.
     """
     seeds = sorted(one[1].keys() & other[1].keys())
@@ -129,7 +134,7 @@ def sentence_test(
 
 
 def _times_right(runs: Runs, seeds: Sequence[int], gold: Gold) -> np.ndarray:
-    """By how many of the seeds each text (N,) is answered rightly."""
+    """Count the seeds that answer each text (N,) correctly."""
     right = [answers(runs[seed]) == gold.labels for seed in seeds]
     return np.asarray(np.sum(right, axis=0, dtype=np.int64))
 

@@ -72,7 +72,7 @@ def duplicates(split: Split[Example]) -> dict[str, str]:
         for example in group:
             earlier = first.setdefault(example.label, example)
             if earlier is not example:
-                message = f"{excerpt(example.text)} stands already at {split.place(earlier)}"
+                message = f"{excerpt(example.text)} is already at {split.place(earlier)}"
                 found[example.id] = message
     return found
 

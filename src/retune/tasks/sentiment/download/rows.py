@@ -1,6 +1,6 @@
 """Data files to rows of a text and a label each, as the file gives them, with their place.
 
-The suffix of the name tells the form: TSV, CSV, JSON lines or Parquet.
+The suffix of the name determines the form: TSV, CSV, JSON lines or Parquet.
 """
 
 import re
@@ -56,7 +56,7 @@ def read_records(
 
     Args:
         path: the file to read.
-        file: its name, whose suffix tells the form, for findings and errors.
+        file: its name, whose suffix determines the form, for findings and errors.
         layout: of its rows.
         sha256: the expected sum of the file, where it is known.
 
@@ -105,7 +105,7 @@ def _rows(table: Table, file: str, layout: Layout) -> Iterator[Record | Finding]
             yield Record(file, f"line {line}", cells[text], cells[label])
         else:
             first = "a header" if layout.header else "a first row"
-            message = f"{len(cells)} cells under {first} of {width}; mend the row"
+            message = f"{len(cells)} cells under {first} of {width}; correct the row"
             yield Finding("malformed", "error", file, f"line {line}", "", message)
 
 

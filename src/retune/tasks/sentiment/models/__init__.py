@@ -3,8 +3,8 @@
 To add one, write `sentiment/models/<name>.py` with
 
 - `Params`, a frozen dataclass: the params section `sentiment.models.<name>`; its property
-  `pretrained` says whether the model begins with weights of the checkpoint;
-- `build(params, checkpoint, vocabulary_size, pad_token_id)`, which gives a `PreTrainedModel`
+  `pretrained` says whether the model starts from pretrained weights;
+- `build(params, pretrained, vocabulary_size, pad_token_id)`, which gives a `PreTrainedModel`
   with fresh weights (the caller has seeded torch). Its `forward(input_ids, attention_mask)`
   takes integers (B, T), where mask 1 = real token, and returns `SequenceClassifierOutput`
   without a loss; its configuration has the labels `LABELS`. Logits must not depend on the

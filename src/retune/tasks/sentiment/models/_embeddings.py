@@ -1,4 +1,4 @@
-"""The params of models without an encoder: embeddings of the checkpoint, or random ones."""
+"""The params of models without an encoder: pretrained embeddings, or random ones."""
 
 from pydantic.dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from retune.core.params import STRICT, Positive
 class EmbeddingParams:
     """Part of the sections of such models.
 
-    With `pretrained_embeddings` the embeddings are the checkpoint's, at its size, and
+    With `pretrained_embeddings` the embeddings are the encoder's, at its size, and
     `embedding_size` is not used; `freeze_embeddings` keeps them as they start.
     """
 
@@ -23,5 +23,5 @@ class EmbeddingParams:
 
     @property
     def pretrained(self) -> bool:
-        """Whether the model begins with weights of the checkpoint."""
+        """Whether the model starts from pretrained weights."""
         return self.pretrained_embeddings

@@ -1,6 +1,6 @@
-"""The floor: the mean of a text's embeddings, linear to the labels.
+"""The baseline: the mean of a text's embeddings, linear to the labels.
 
-It knows which words there are, and nothing of their order (Joulin et al. 2017, fastText,
+It knows which words occur, but not their order (Joulin et al. 2017, fastText,
 without its n-grams).
 """
 
@@ -61,10 +61,10 @@ class BagOfEmbeddingsForSequenceClassification(PreTrainedModel):
 
 
 def build(
-    params: Params, checkpoint: Path, vocabulary_size: int, pad_token_id: int
+    params: Params, pretrained: Path, vocabulary_size: int, pad_token_id: int
 ) -> PreTrainedModel:
-    """A fresh model, its embeddings the checkpoint's where params say so."""
-    words = initial_embeddings(checkpoint, vocabulary_size, pretrained=params.pretrained_embeddings)
+    """Build a fresh model, with pretrained embeddings if params say so."""
+    words = initial_embeddings(pretrained, vocabulary_size, wanted=params.pretrained_embeddings)
     rows, size = (vocabulary_size, params.embedding_size) if words is None else words.shape
     config = BagOfEmbeddingsConfig(
         vocab_size=rows, embedding_size=size, pad_token_id=pad_token_id, **NAMED_LABELS

@@ -30,37 +30,37 @@ class Params:
 
     @property
     def pretrained(self) -> bool:
-        """Whether the model begins with weights of the checkpoint."""
+        """Whether the model starts from pretrained weights."""
         return True
 
 
 def build(
-    params: Params, checkpoint: Path, vocabulary_size: int, pad_token_id: int
+    params: Params, pretrained: Path, vocabulary_size: int, pad_token_id: int
 ) -> PreTrainedModel:
-    """The encoder in the folder `checkpoint` with a head; `pad_token_id` is not used.
+    """Load the encoder in the folder `pretrained` with a head; `pad_token_id` is not used.
 
-    The head is fresh unless the checkpoint was fine-tuned to tell two labels and brings one, and no
-    layer below it is fresh.
+    The head is fresh unless the pretrained model has one for two labels and no layer below it is
+    fresh.
 
     Raises:
         RetuneError: transformers cannot read the folder as such a model, weights of the encoder
             are missing or of other sizes, it has fewer embeddings than the tokenizer has ids, or
             fewer layers than are to be fresh.
     """
-    config = encoder_config(checkpoint, params.dropout, **NAMED_LABELS)
-    model, drawn = load_encoder_and_missing(AutoModelForSequenceClassification, checkpoint, config)
-    require_vocabulary(model.config.vocab_size, vocabulary_size, checkpoint)
+    config = encoder_config(pretrained, params.dropout, **NAMED_LABELS)
+    model, drawn = load_encoder_and_missing(AutoModelForSequenceClassification, pretrained, config)
+    require_vocabulary(model.config.vocab_size, vocabulary_size, pretrained)
     if params.fresh_layers:
-        _renew(model, params.fresh_layers, drawn, checkpoint)
+        _renew(model, params.fresh_layers, drawn, pretrained)
     return model
 
 
-def _renew(model: PreTrainedModel, count: int, drawn: Collection[str], checkpoint: Path) -> None:
-    """Draw the last `count` layers, and all above them that is not `drawn`, as if never trained."""
+def _renew(model: PreTrainedModel, count: int, drawn: Collection[str], pretrained: Path) -> None:
+    """Draw fresh weights for the last `count` layers and, unless `drawn`, for all above them."""
     layers = _layers(model)
     if count > len(layers):
         raise RetuneError(
-            f"sentiment.models.bert.fresh_layers is {count}, but {checkpoint} has {len(layers)} "
+            f"sentiment.models.bert.fresh_layers is {count}, but {pretrained} has {len(layers)} "
             "layers with weights of their own; lower it"
         )
     fresh = type(model)(model.config)

@@ -24,10 +24,10 @@ Pooling = Literal["mean", "last"]
 
 @dataclass(frozen=True, config=STRICT)
 class Params(EmbeddingParams):
-    """Section `sentiment.models.lstm`; of the embeddings, see `EmbeddingParams`.
+    """Section `sentiment.models.lstm`; for the embeddings, see `EmbeddingParams`.
 
     `hidden_size` is one direction's. `pooling`: the mean of all states, or the last of each
-    direction. `dropout` is that of embeddings and of the pooled states.
+    direction. `dropout` applies to the embeddings and the pooled states.
     """
 
     hidden_size: Positive
@@ -81,7 +81,7 @@ class LstmForSequenceClassification(PreTrainedModel):
         return SequenceClassifierOutput(logits=self.output(pooled))
 
     def _pooled(self, states: Tensor, mask: Tensor, lengths: Tensor) -> Tensor:
-        """Of the states (B, T, 2H) of both directions, one (B, 2H) for each text."""
+        """Pool the states (B, T, 2H) of both directions to one (B, 2H) for each text."""
         if self.config.pooling == "mean":
             return masked_mean(states, mask)
         ahead, back = states.chunk(2, dim=-1)
@@ -91,10 +91,10 @@ class LstmForSequenceClassification(PreTrainedModel):
 
 
 def build(
-    params: Params, checkpoint: Path, vocabulary_size: int, pad_token_id: int
+    params: Params, pretrained: Path, vocabulary_size: int, pad_token_id: int
 ) -> PreTrainedModel:
-    """A fresh model, its embeddings the checkpoint's where params say so."""
-    words = initial_embeddings(checkpoint, vocabulary_size, pretrained=params.pretrained_embeddings)
+    """Build a fresh model, with pretrained embeddings if params say so."""
+    words = initial_embeddings(pretrained, vocabulary_size, wanted=params.pretrained_embeddings)
     rows, size = (vocabulary_size, params.embedding_size) if words is None else words.shape
     config = LstmConfig(
         vocab_size=rows,

@@ -24,7 +24,7 @@ from retune.models.tokenizer_checks import id_count, require_vocabulary
 from retune.tasks.sentiment.predict.batches import Collator, label_logits
 from retune.tasks.sentiment.texts.examples import LABELS, read_examples
 from retune.tasks.sentiment.texts.features import Rows, read_rows
-from retune.tasks.sentiment.texts.outputs import FILE, answers, positive_probabilities
+from retune.tasks.sentiment.texts.predictions import FILE, answers, positive_probabilities
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -47,7 +47,7 @@ def predict(
         RetuneError: features and raw data differ in their texts, the model is for another
             tokenizer, or a logit is not finite.
     """
-    from retune.models.checkpoints import load_tokenizer
+    from retune.models.pretrained_files import load_tokenizer
 
     rows = read_rows(features / "validation.arrow")
     ids = [example.id for example in read_examples(raw / "validation.jsonl")]

@@ -1,4 +1,4 @@
-"""Stage `probe`: what models understand, by CheckList's kinds of probes.
+"""Stage `probe`: test what models understand, with CheckList's kinds of probes.
 
 This room imports `core`, `ingest`, `models`, `texts`, `tokenize`, `predict` and `score`.
 """

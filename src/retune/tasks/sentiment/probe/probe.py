@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from retune.core.files import write_json
-from retune.models.checkpoints import load_tokenizer
 from retune.models.outputs import on_best_device
+from retune.models.pretrained_files import load_tokenizer
 from retune.stats.seed_spread import interval_half_width, spread
 from retune.tasks.sentiment.models import load
 from retune.tasks.sentiment.predict.batches import Collator
@@ -65,8 +65,8 @@ def probe(
     half_width = interval_half_width(list(rates.values()))
     kinds = ", ".join(f"{row['kind']} {row['mean']:.1f}" for row in groups["kinds"])
     return (
-        f"{interval_text(mean, half_width)} % of {len(probes)} probes pass ({kinds}); one answer "
-        f"to all passes {floor['rate']:.2f} %"
+        f"{interval_text(mean, half_width)} % of {len(probes)} probes pass ({kinds}); the "
+        f"constant-prediction baseline passes {floor['rate']:.2f} %"
     )
 
 

@@ -34,7 +34,7 @@ def read_probes(folder: Path) -> list[Probe]:
     """
     if not folder.is_dir():
         raise RetuneError(
-            f"sentiment.probe.folder: {folder} is no folder; the bundled probes are in "
+            f"sentiment.probe.folder: {folder} is not a folder; the bundled probes are in "
             "src/retune/corpora/probes"
         )
     reader = _Reader(folder)
@@ -148,7 +148,7 @@ class _Reader:
 def _fault(kind: str, sentence: str, changed: str, expected: str) -> str:
     """Return what is wrong with a probe, "" if nothing."""
     if kind not in _EXPECTED:
-        return f"{excerpt(kind)} is no kind of test; allowed: {', '.join(_EXPECTED)}"
+        return f"{excerpt(kind)} is not a kind of test; allowed: {', '.join(_EXPECTED)}"
     if expected not in _EXPECTED[kind]:
         allowed = ", ".join(_EXPECTED[kind])
         return f"{excerpt(expected)} cannot be expected of {kind}; allowed: {allowed}"

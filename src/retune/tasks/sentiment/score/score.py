@@ -19,7 +19,13 @@ from retune.core.numerics import Doubles
 from retune.core.params import STRICT, Positive, Seed
 from retune.stats.seed_spread import interval_half_width, spread
 from retune.tasks.sentiment.texts.examples import LABELS
-from retune.tasks.sentiment.texts.outputs import Gold, answers, read_gold, read_seeds, seed_folders
+from retune.tasks.sentiment.texts.predictions import (
+    Gold,
+    answers,
+    read_gold,
+    read_seeds,
+    seed_folders,
+)
 
 #: The scores, by what tables call them.
 SCORES = {"accuracy": "accuracy", "f1": "F1", "macro_f1": "macro F1"}

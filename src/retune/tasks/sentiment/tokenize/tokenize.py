@@ -132,7 +132,7 @@ def reader(tokenizer: "PreTrainedTokenizerFast", params: TokenizeParams) -> Read
     if length > tokenizer.model_max_length:
         raise RetuneError(
             f"{name}: {length} is more than the {tokenizer.model_max_length} tokens that the "
-            "checkpoint's tokenizer is made for; lower it"
+            "encoder's tokenizer is made for; lower it"
         )
     return Reader(tokenizer, length)
 

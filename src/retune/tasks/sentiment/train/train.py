@@ -17,14 +17,14 @@ from retune.core.errors import RetuneError
 from retune.core.params import STRICT
 from retune.core.splits import SPLITS
 from retune.models.batches import Batch
-from retune.models.checkpoints import load_tokenizer
 from retune.models.losses import label_count, loss_sum, mean_loss
+from retune.models.pretrained_files import load_tokenizer
 from retune.models.tokenizer_checks import id_count
 from retune.tasks.sentiment.predict.batches import Collator, label_logits
 from retune.tasks.sentiment.predict.predict import PredictParams, logits_of
 from retune.tasks.sentiment.texts.examples import LABELS
 from retune.tasks.sentiment.texts.features import Rows, read_rows
-from retune.tasks.sentiment.texts.outputs import answers, positive_probabilities
+from retune.tasks.sentiment.texts.predictions import answers, positive_probabilities
 from retune.training.adversarial import AdversarialSteps
 from retune.training.arguments import OptimizationParams
 from retune.training.distributed import Share

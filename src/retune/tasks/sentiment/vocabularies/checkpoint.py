@@ -1,4 +1,4 @@
-"""The tokenizer that the checkpoint comes with."""
+"""The pretrained encoder's own tokenizer."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from pydantic.dataclasses import dataclass
 
 from retune.core.params import STRICT
-from retune.models.checkpoints import CheckpointParams, load_tokenizer, resolve
+from retune.models.pretrained_files import PretrainedParams, load_tokenizer, resolve
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -18,8 +18,8 @@ class Params:
 
 
 def tokenizer(
-    params: Params, checkpoint: CheckpointParams, texts: Iterable[str]
+    params: Params, pretrained: PretrainedParams, texts: Iterable[str]
 ) -> "PreTrainedTokenizerFast":
-    """The checkpoint's tokenizer; `texts` change nothing."""
+    """Return the pretrained encoder's tokenizer; `texts` is not used."""
     del params, texts
-    return load_tokenizer(resolve(checkpoint, "sentiment.checkpoint"))
+    return load_tokenizer(resolve(pretrained, "sentiment.checkpoint"))

@@ -12,7 +12,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from retune.core.params import STRICT
-from retune.models.checkpoints import CheckpointParams
+from retune.models.pretrained_files import PretrainedParams
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -35,10 +35,10 @@ class Params:
 
 
 def tokenizer(
-    params: Params, checkpoint: CheckpointParams, texts: Iterable[str]
+    params: Params, pretrained: PretrainedParams, texts: Iterable[str]
 ) -> "PreTrainedTokenizerFast":
-    """Train a tokenizer on `texts`; the same texts give the same one. `checkpoint` is not used."""
-    del checkpoint
+    """Train a tokenizer on `texts`; the same texts give the same one. `pretrained` is not used."""
+    del pretrained
     from tokenizers import (
         Tokenizer,
         decoders,

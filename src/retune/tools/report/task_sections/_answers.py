@@ -110,9 +110,9 @@ def examples(answered: Sequence[Answered]) -> list[Block]:
     surest = sorted(answered, key=lambda each: (-each.probability, each.example.id))
     nearest = sorted(answered, key=lambda each: (-each.f1, each.example.id))
     chosen = {
-        "Right, and surest of it": [each for each in surest if each.exact],
-        "Wrong, and surest of it": [each for each in surest if not each.f1],
-        "Nearly right": [each for each in nearest if not each.exact and each.f1],
+        "Most confident right answers": [each for each in surest if each.exact],
+        "Most confident wrong answers": [each for each in surest if not each.f1],
+        "Near misses": [each for each in nearest if not each.exact and each.f1],
     }
     return [_example_table(title, each) for title, each in chosen.items() if each]
 

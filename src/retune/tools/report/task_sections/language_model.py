@@ -13,11 +13,11 @@ from retune.tools.report.sources import Reader, Row
 #: Lists of compare.json with the captions of their tables.
 _COMPARED = {
     "perplexity": "Perplexity before and after training, with the 95 % interval of the change",
-    "states": "After training over before it, by method",
-    "methods": "Methods of continuing against each other",
+    "states": "Change by training, by method",
+    "methods": "Decoding methods compared",
 }
 _TOKENS, _BEAMS = "token_probabilities.csv", "beams.csv"
-_TEXTS = "plots/texts.json"  # metrics/texts.json tells of the download
+_TEXTS = "plots/texts.json"  # metrics/texts.json is about the download
 CLAIMED = (_TOKENS, _BEAMS, *_COMPARED)
 
 

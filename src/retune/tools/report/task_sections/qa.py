@@ -63,9 +63,9 @@ def _variant(row: Mapping[str, Any]) -> Variant:
 def _of_answers(reader: Reader, found: Sequence[Metrics]) -> list[Section]:
     if not _answers.there(reader.root):
         text = (
-            f"Answers by kind of question, calibration and examples are read from "
-            f"{_answers.PREDICTIONS} and {_answers.RAW}, which are not here: `dvc repro` "
-            "brings them."
+            "Answers by kind of question, calibration and examples need "
+            f"{_answers.PREDICTIONS} and {_answers.RAW}, which are missing: `dvc repro` "
+            "creates them."
         )
         return section("Answers", [Remark(text, "missing")])
     scores: Any = next((m.value for m in found if m.output.stage == "score"), {})
@@ -74,7 +74,7 @@ def _of_answers(reader: Reader, found: Sequence[Metrics]) -> list[Section]:
     if _answers.f1(answered) != told.get("f1"):
         raise RetuneError(
             f"{_answers.PREDICTIONS}: of another run than the scores in the metrics; `dvc repro` "
-            "brings them together"
+            "makes both from one run"
         )
     return [
         *section("Answers by kind of question", _answers.buckets(answered)),

@@ -47,7 +47,7 @@ def _comparisons(compared: Mapping[str, Any]) -> Iterator[Block]:
     scores = {key: heading(key) for variant in variants for key in variant.values}
     columns = (Column("score"), Column("better", "code"), Column("worse", "code"), _POINTS)
     yield Table(
-        "Would other seeds turn it round? Differences paired by seed, with the 95 % t interval",
+        "Noise of seeds: differences paired by seed, with the 95 % t interval",
         (*columns, Column("seeds"), Column("verdict")),
         tuple(
             (heading(row["key"]), row["better"], row["worse"],
@@ -59,7 +59,7 @@ def _comparisons(compared: Mapping[str, Any]) -> Iterator[Block]:
     for sentence in warnings(variants, headline):
         yield Remark(sentence)
     yield Table(
-        "Would other sentences? Accuracy over resampled sentences (paired bootstrap)",
+        "Noise of sentences: accuracy over resampled sentences (paired bootstrap)",
         (*columns[1:], Column("low", "score"), Column("high", "score"), Column("p", "number")),
         tuple(
             tuple(row[key] for key in ("better", "worse", "mean", "low", "high", "p_value"))
@@ -90,8 +90,8 @@ def _probes(probes: Mapping[str, Any]) -> Iterator[Block]:
         yield _rates(key, name, probes)
     yield Remark(
         "MFT: a sentence has a label. INV: a change means nothing. DIR: a change moves the "
-        "sentiment (Ribeiro et al. 2020). Only what a model passes beyond one answer to all tells "
-        "that it has understood something."
+        "sentiment (Ribeiro et al. 2020). A model shows understanding only by passing more than "
+        "the baseline, which gives every sentence the same label."
     )
     failed = {name: _failures(value) for name, value in probes.items()}
     runs = {name: len(value["runs"]) for name, value in probes.items()}
@@ -112,7 +112,7 @@ def _rates(key: str, name: str, told: Mapping[str, Any]) -> Table:
         (group, row["total"], *(rates.get((variant, group)) for variant in told), row["one_answer"])
         for group, row in groups.items()
     )
-    shown = [*told, "one answer to all"]
+    shown = [*told, "baseline"]
     columns = [Column(name), Column("probes", "count"), *(Column(v, "score") for v in shown)]
     return Table(f"Probes passed, in percent, by {name}", tuple(columns), rows)
 

@@ -17,8 +17,8 @@ from retune.stats.seed_spread import Variant
 from retune.tables.metrics_files import scored_splits
 from retune.tables.terminal_tables import print_table, print_wrapped
 from retune.tasks.task import Figure, figures, tasks
-from retune.tools.experiments.folding import fold
 from retune.tools.experiments.listing import Ref
+from retune.tools.experiments.seed_groups import fold
 from retune.tools.experiments.table import APART
 from retune.tools.project.commands import git
 from retune.tools.project.graph import read_pipeline
@@ -35,7 +35,7 @@ from retune.tools.report.results import (
 from retune.tools.report.sources import Reader
 
 VARIANT = "variant"
-_STAGE = "stage"  # the axis of stages that there is one of
+_STAGE = "stage"  # the axis of stages without variants
 
 
 def compared() -> dict[str, Figure]:

@@ -9,13 +9,13 @@ from planted_experiments import plant
 from retune.core.errors import RetuneError
 from retune.stats import seed_spread
 from retune.tools.cli.main import main
-from retune.tools.experiments import folding
+from retune.tools.experiments import seed_groups
 from retune.tools.experiments.experiments import SEED
 
 PARAMS = ["qa.model", "qa.seed", "qa.train.lr"]
 # Differences seed by seed: 1, 2, 0; their mean is 1, their deviation 1.
 UP, DOWN = (10.0, 12.0, 14.0), (9.0, 10.0, 14.0)
-SCORES = folding.scores(folding.spread_figures())
+SCORES = seed_groups.scores(seed_groups.spread_figures())
 
 
 def shown(name: str, f1: float | None, **values: Any) -> dict[str, Any]:
@@ -33,7 +33,7 @@ def runs(name: str, scores: tuple[float, ...], **values: Any) -> list[dict[str, 
 
 
 def variants(*rows: list[dict[str, Any]]) -> list[seed_spread.Variant]:
-    return folding.fold([row for part in rows for row in part], PARAMS, seed_param=SEED)
+    return seed_groups.fold([row for part in rows for row in part], PARAMS, seed_param=SEED)
 
 
 @pytest.mark.parametrize(
@@ -54,12 +54,12 @@ def test_runs_that_differ_by_seed_alone_are_one_variant_best_first() -> None:
     assert folded[0].seeds == [1, 2, 3]
     assert folded[0].values["qa.f1"] == {1: 10.0, 2: 12.0, 3: 14.0}
     assert "qa.exact_match" not in folded[0].values
-    spread = folding.as_json(folded)["variants"][0]["metrics"]["qa.f1"]
+    spread = seed_groups.as_json(folded)["variants"][0]["metrics"]["qa.f1"]
     assert spread == {
         "mean": 12.0, "std": 2.0, "min": 10.0, "max": 14.0,
         "by_seed": {1: 10.0, 2: 12.0, 3: 14.0},
     }  # fmt: skip
-    assert folding.as_json(folded)["variants"][2]["metrics"]["qa.f1"]["std"] is None
+    assert seed_groups.as_json(folded)["variants"][2]["metrics"]["qa.f1"]["std"] is None
 
 
 def test_a_seed_in_mid_name_is_left_out_of_the_name() -> None:
@@ -115,7 +115,7 @@ def test_the_better_of_two_is_the_better_on_the_seeds_in_common() -> None:
 
 def test_the_report_fits_in_80_columns(capsys: pytest.CaptureFixture[str]) -> None:
     name = "transformer_encoder-lr=1e-4-epochs=12-warmup_ratio=0.25"
-    folding.report(variants(runs(name, UP), runs(f"{name}-2", DOWN, model="x")), asked=4)
+    seed_groups.report(variants(runs(name, UP), runs(f"{name}-2", DOWN, model="x")), asked=4)
     printed = capsys.readouterr().out
     assert max(map(len, printed.splitlines())) <= 80
     assert "3 of 4  12.00  2.00  10.00  14.00" in printed

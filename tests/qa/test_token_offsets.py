@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retune.tasks.qa.windows.characters import trim_offsets
+from retune.tasks.qa.windows.token_offsets import trim_offsets
 
 
 def test_offsets_are_moved_past_leading_white_space_only() -> None:

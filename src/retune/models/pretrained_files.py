@@ -1,9 +1,9 @@
 """Pretrained encoders as verified local folders: from a package, a folder or the hub.
 
-A checkpoint is pinned by content (SHA-256 of its weights) or by commit (the hub), so
+A pretrained model is pinned by content (SHA-256 of its weights) or by commit (the hub), so
 that the same params.yaml means the same weights everywhere. Weights are read from
 safetensors only; a file of pickled weights is converted first (`retune.models.pickled_weights`),
-and only where a sum pins it. Nothing here unpickles a file or runs a checkpoint's own code.
+and only where a sum pins it. Nothing here unpickles a file or runs a model's own code.
 """
 
 import importlib.util
@@ -33,21 +33,21 @@ PICKLED = pickled_weights.PICKLED
 ENCODER_TOKENS = ("cls_token", "sep_token", "pad_token")
 DECODER_TOKENS = ("eos_token",)
 _FAMILIES = {
-    ENCODER_TOKENS: "an encoder checkpoint, such as one of the BERT or RoBERTa families",
-    DECODER_TOKENS: "a decoder checkpoint, such as one of the GPT-2 family",
+    ENCODER_TOKENS: "a pretrained encoder, such as one of the BERT or RoBERTa families",
+    DECODER_TOKENS: "a pretrained decoder, such as one of the GPT-2 family",
 }
 
 _PACKAGE = "package:"
 _HUB_NAME = re.compile(r"(?!\.)[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)?")
 _TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model")
-#: The files of a checkpoint besides its weights.
+#: The files of a pretrained model besides its weights.
 _FILES = (
     "config.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
     "added_tokens.json",
     "merges.txt",
-    "*.spm",  # of translators, as is the next
+    "*.spm",  # of translators, like the next one
     "target_vocab.json",
     *_TOKENIZER_FILES,
 )
@@ -68,13 +68,13 @@ def is_commit(revision: str) -> bool:
 
 
 @dataclass(frozen=True, config=STRICT)
-class CheckpointParams:
-    """Section `checkpoint` of a task: which pretrained encoder and tokenizer, pinned.
+class PretrainedParams:
+    """Section `checkpoint` of a task: the pretrained model and its tokenizer, pinned.
 
     `name` is `package:<module>` (an installed package with the files in its folder
     `model/`), the path of a folder, or a hub id `owner/name`. `revision` is the SHA-256
     of model.safetensors for the first two and a commit for a hub id. `pickle_sha256` is the sum of
-    pytorch_model.bin; it allows the conversion of a checkpoint that has nothing else. It may be
+    pytorch_model.bin; it allows the conversion of a model that has nothing else. It may be
     null for a hub id, because a commit pins that file, too.
     """
 
@@ -83,14 +83,14 @@ class CheckpointParams:
     pickle_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
 
 
-def resolve(params: CheckpointParams, section: str = "checkpoint") -> Path:
-    """The local folder with the checkpoint's files, verified.
+def resolve(params: PretrainedParams, section: str = "checkpoint") -> Path:
+    """Return the local folder with the pretrained model's files, verified.
 
     The network is used only for a hub id that is not complete in the local hub cache. `section`
     names the params in messages.
 
     Raises:
-        RetuneError: the checkpoint is absent, incomplete, or not the pinned one.
+        RetuneError: the model is absent, incomplete, or not the pinned one.
     """
     folder = locate(params, section)
     if params.name.startswith(_PACKAGE) or _means_folder(params):
@@ -99,7 +99,7 @@ def resolve(params: CheckpointParams, section: str = "checkpoint") -> Path:
     return folder
 
 
-def locate(params: CheckpointParams, section: str = "checkpoint") -> Path:
+def locate(params: PretrainedParams, section: str = "checkpoint") -> Path:
     """Like `resolve`, without comparing the sum of a folder's or package's weights."""
     with _said_of(section):
         folder = _found(params)
@@ -131,7 +131,7 @@ def load_tokenizer(
     if not tokenizer.is_fast:
         raise RetuneError(
             f"{folder} has a slow tokenizer ({type(tokenizer).__name__}), which knows no "
-            "character offsets; choose a checkpoint with a fast tokenizer"
+            "character offsets; choose a model with a fast tokenizer"
         )
     absent = [token for token in needed if getattr(tokenizer, token) is None]
     if absent:
@@ -152,20 +152,20 @@ def quiet_transformers() -> None:
 
 @contextmanager
 def _said_of(section: str) -> Iterator[None]:
-    """Prefix messages about a field of `CheckpointParams` with its section."""
+    """Prefix messages about a field of `PretrainedParams` with its section."""
     try:
         yield
     except RetuneError as error:
         raise RetuneError(f"{section}.{error}") from None
 
 
-def _found(params: CheckpointParams) -> Path:
+def _found(params: PretrainedParams) -> Path:
     if params.name.startswith(_PACKAGE):
         folder = _package_folder(params.name.removeprefix(_PACKAGE))
     elif _means_folder(params):
         folder = home_expanded(Path(params.name))
     else:
-        return _hub_checkpoint(params)
+        return _hub_folder(params)
     if not folder.is_dir():
         raise RetuneError(
             f"name: no such folder: {folder}; give a folder with {WEIGHTS}, an id of the "
@@ -175,7 +175,7 @@ def _found(params: CheckpointParams) -> Path:
     return folder if (folder / WEIGHTS).is_file() else _converted(folder, params.pickle_sha256)
 
 
-def _hub_checkpoint(params: CheckpointParams) -> Path:
+def _hub_folder(params: PretrainedParams) -> Path:
     """The folder of a hub id; safetensors are preferred to pickled weights."""
     cached = hub_snapshots.cached(params.name, params.revision, _FILES)
     if cached is None or not (cached / WEIGHTS).is_file():
@@ -193,7 +193,7 @@ def _hub_checkpoint(params: CheckpointParams) -> Path:
     return cached
 
 
-def _kept_conversion(snapshot: Path, params: CheckpointParams) -> Path | None:
+def _kept_conversion(snapshot: Path, params: PretrainedParams) -> Path | None:
     """The earlier conversion of a snapshot with pickled weights."""
     pin = params.pickle_sha256 or hub_snapshots.blob_sum(snapshot / PICKLED)
     return pickled_weights.kept(pin, _beside_weights(snapshot)) if pin else None
@@ -210,7 +210,7 @@ def _beside_weights(folder: Path) -> list[Path]:
     return sorted({path for pattern in _FILES for path in folder.glob(pattern)})
 
 
-def _means_folder(params: CheckpointParams) -> bool:
+def _means_folder(params: PretrainedParams) -> bool:
     # A name that can only be a path must never become a request to the hub. A SHA-256 as revision
     # means that `models/mine` is a folder, even if it is missing.
     return (

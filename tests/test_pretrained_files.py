@@ -16,9 +16,9 @@ from safetensors.torch import save_file
 from retune.core.errors import RetuneError
 from retune.core.files import sha256
 from retune.core.params import Params
-from retune.models import checkpoints
-from retune.models.checkpoints import CheckpointParams, resolve
+from retune.models import pretrained_files
 from retune.models.encoders import load_encoder_embeddings
+from retune.models.pretrained_files import PretrainedParams, resolve
 from retune.models.tokenizer_checks import require_vocabulary
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -28,7 +28,7 @@ VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "who", "is", "it"]
 
 @pytest.fixture
 def encoder(tmp_path: Path) -> Path:
-    """A folder that looks like a checkpoint: weights of one tensor and a configuration."""
+    """A folder that looks like a pretrained model: weights of one tensor and a configuration."""
     folder = tmp_path / "encoder"
     folder.mkdir()
     words = {"bert.embeddings.word_embeddings.weight": torch.arange(32.0).reshape(8, 4)}
@@ -139,15 +139,15 @@ def cached_snapshot(cache: Path, encoder: Path) -> Path:
     return snapshot
 
 
-def hub(commit: str = COMMIT) -> CheckpointParams:
-    return CheckpointParams(name="owner/name", revision=commit)
+def hub(commit: str = COMMIT) -> PretrainedParams:
+    return PretrainedParams(name="owner/name", revision=commit)
 
 
-def read_params(tmp_path: Path, text: str) -> CheckpointParams:
+def read_params(tmp_path: Path, text: str) -> PretrainedParams:
     path = tmp_path / "params.yaml"
     path.write_text(f"qa:\n  checkpoint: {text}\n")
     with Params(path) as params:
-        return params.section("qa.checkpoint", CheckpointParams)
+        return params.section("qa.checkpoint", PretrainedParams)
 
 
 @pytest.mark.parametrize("revision", ["main", "v1.0", COMMIT[:7], COMMIT.upper(), f"{COMMIT}\n"])
@@ -165,7 +165,7 @@ def test_empty_name_is_refused_as_params_are_read(tmp_path: Path) -> None:
 
 
 def test_folder_with_the_pinned_sum_is_given_back(encoder: Path) -> None:
-    params = CheckpointParams(str(encoder), sha256(encoder / "model.safetensors"))
+    params = PretrainedParams(str(encoder), sha256(encoder / "model.safetensors"))
     assert resolve(params) == encoder
 
 
@@ -174,7 +174,7 @@ def test_folder_may_be_relative_and_look_like_a_hub_id(
 ) -> None:
     monkeypatch.chdir(encoder.parent.parent)
     name = f"{encoder.parent.name}/encoder"
-    found = resolve(CheckpointParams(name, sha256(encoder / "model.safetensors")))
+    found = resolve(PretrainedParams(name, sha256(encoder / "model.safetensors")))
     assert found.resolve() == encoder
 
 
@@ -182,33 +182,33 @@ def test_wrong_sum_is_told_with_both_sums_and_what_to_write(encoder: Path) -> No
     actual = sha256(encoder / "model.safetensors")
     message = rf"^checkpoint\.revision: .*{actual}.*{EMPTY_SUM}.*`revision: {actual}`"
     with pytest.raises(RetuneError, match=message):
-        resolve(CheckpointParams(str(encoder), EMPTY_SUM))
+        resolve(PretrainedParams(str(encoder), EMPTY_SUM))
 
 
 @pytest.mark.parametrize("name", ["./absent", "../absent", "/absent/x", "~/absent-x", "a/b/c"])
 def test_missing_path_is_never_asked_of_the_hub(name: str, no_network: None) -> None:
     with pytest.raises(RetuneError, match=r"^checkpoint\.name: no such folder: .*(absent|a/b)"):
-        resolve(CheckpointParams(name, COMMIT))
+        resolve(PretrainedParams(name, COMMIT))
 
 
 @pytest.mark.parametrize("section", ["qa.checkpoint", "sentiment.checkpoint", "bundle.base"])
 def test_a_message_names_the_section_that_was_read(section: str, encoder: Path) -> None:
     with pytest.raises(RetuneError, match=rf"^{section}\.name: no such folder: absent;"):
-        resolve(CheckpointParams("./absent", COMMIT), section)
+        resolve(PretrainedParams("./absent", COMMIT), section)
     with pytest.raises(RetuneError, match=rf"^{section}\.revision: {encoder}/model\.saf"):
-        resolve(CheckpointParams(str(encoder), EMPTY_SUM), section)
+        resolve(PretrainedParams(str(encoder), EMPTY_SUM), section)
 
 
 def test_missing_folder_that_looks_like_a_hub_id_is_told_by_its_sum(no_network: None) -> None:
     with pytest.raises(RetuneError, match="no such folder: models/mine"):
-        resolve(CheckpointParams("models/mine", EMPTY_SUM))
+        resolve(PretrainedParams("models/mine", EMPTY_SUM))
 
 
 @pytest.mark.parametrize("file", ["model.safetensors", "config.json"])
 def test_folder_without_a_needed_file_is_refused(encoder: Path, file: str) -> None:
     (encoder / file).unlink()
     with pytest.raises(RetuneError, match=rf"^checkpoint\.name: .* has no {file}"):
-        resolve(CheckpointParams(str(encoder), EMPTY_SUM))
+        resolve(PretrainedParams(str(encoder), EMPTY_SUM))
 
 
 def test_package_gives_its_model_folder(
@@ -220,7 +220,7 @@ def test_package_gives_its_model_folder(
     encoder.rename(package / "model")
     monkeypatch.syspath_prepend(package.parent)
     weights = package / "model" / "model.safetensors"
-    params = CheckpointParams("package:weights_of_mine", sha256(weights))
+    params = PretrainedParams("package:weights_of_mine", sha256(weights))
     assert resolve(params) == package / "model"
     assert "weights_of_mine" not in sys.modules
 
@@ -228,12 +228,12 @@ def test_package_gives_its_model_folder(
 @pytest.mark.parametrize("module", ["surely_not_installed", "os.path", "", "../up"])
 def test_missing_package_is_told(module: str) -> None:
     with pytest.raises(RetuneError, match=r"^checkpoint\.name: package .* is not installed"):
-        resolve(CheckpointParams(f"package:{module}", EMPTY_SUM))
+        resolve(PretrainedParams(f"package:{module}", EMPTY_SUM))
 
 
 def test_package_without_model_folder_is_told() -> None:
     with pytest.raises(RetuneError, match="no such folder: json/model"):
-        resolve(CheckpointParams("package:json", EMPTY_SUM))
+        resolve(PretrainedParams("package:json", EMPTY_SUM))
 
 
 def test_cached_snapshot_needs_no_network(hub_cache: Path, encoder: Path, no_network: None) -> None:
@@ -296,7 +296,7 @@ def test_hub_model_without_weights_is_refused(hub_cache: Path, fake_hub: type[Fa
 
 def test_model_that_the_hub_does_not_have_is_told(hub_cache: Path, fake_hub: type[FakeHub]) -> None:
     with pytest.raises(RetuneError, match=r"^checkpoint\.name: the hub shows no model 'owner/x'"):
-        resolve(CheckpointParams("owner/x", COMMIT))
+        resolve(PretrainedParams("owner/x", COMMIT))
 
 
 def test_commit_that_the_hub_does_not_have_is_told(
@@ -326,27 +326,27 @@ def test_offline_mode_of_the_hub_tells_the_recipe_too(
 
 
 def test_tokenizer_is_fast_and_has_its_special_tokens(tokenizer_folder: Path) -> None:
-    tokenizer = checkpoints.load_tokenizer(tokenizer_folder)
+    tokenizer = pretrained_files.load_tokenizer(tokenizer_folder)
     assert tokenizer.is_fast
     assert tokenizer("who is it")["input_ids"] == [2, 5, 6, 7, 3]
 
 
 def test_folder_without_tokenizer_is_refused(encoder: Path) -> None:
     with pytest.raises(RetuneError, match=rf"^{encoder} has no tokenizer; save one"):
-        checkpoints.load_tokenizer(encoder)
+        pretrained_files.load_tokenizer(encoder)
 
 
 def test_broken_tokenizer_is_refused(tokenizer_folder: Path) -> None:
     (tokenizer_folder / "tokenizer.json").write_text("{}")
     with pytest.raises(RetuneError, match=r"^cannot read the tokenizer in"):
-        checkpoints.load_tokenizer(tokenizer_folder)
+        pretrained_files.load_tokenizer(tokenizer_folder)
 
 
 def test_slow_tokenizer_is_refused(encoder: Path) -> None:
     (encoder / "tokenizer_config.json").write_text('{"tokenizer_class": "ByT5Tokenizer"}')
     (encoder / "vocab.txt").touch()
     with pytest.raises(RetuneError, match=r"slow tokenizer \(ByT5Tokenizer\)"):
-        checkpoints.load_tokenizer(encoder)
+        pretrained_files.load_tokenizer(encoder)
 
 
 def test_tokenizer_without_special_tokens_is_refused(encoder: Path) -> None:
@@ -356,7 +356,7 @@ def test_tokenizer_without_special_tokens_is_refused(encoder: Path) -> None:
     words = Tokenizer(models.WordLevel({"who": 0, "[SEP]": 1}, unk_token="who"))
     PreTrainedTokenizerFast(tokenizer_object=words, sep_token="[SEP]").save_pretrained(encoder)
     with pytest.raises(RetuneError, match="has no cls_token, pad_token"):
-        checkpoints.load_tokenizer(encoder)
+        pretrained_files.load_tokenizer(encoder)
 
 
 def test_embeddings_are_the_matrix_of_the_file(encoder: Path) -> None:
@@ -387,14 +387,14 @@ def test_quiet_transformers_hides_warnings_and_bars() -> None:
 
     logging.set_verbosity_info()
     logging.enable_progress_bar()
-    checkpoints.quiet_transformers()
+    pretrained_files.quiet_transformers()
     assert logging.get_verbosity() == logging.ERROR
     assert not logging.is_progress_bar_enabled()
 
 
 def test_import_needs_no_heavy_library() -> None:
     code = (
-        "import sys, retune.models.checkpoints, retune.tasks.qa.models;"
+        "import sys, retune.models.pretrained_files, retune.tasks.qa.models;"
         "heavy = {'torch', 'transformers', 'huggingface_hub'};"
         "sys.exit(str(sorted(heavy & set(sys.modules))))"
     )
