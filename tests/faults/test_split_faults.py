@@ -1,6 +1,7 @@
 """Splits that are missing, and settings that need them."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,8 +10,9 @@ from training_runs import run, settings, write_features
 
 from retune.core.errors import RetuneError
 from retune.preflight.validation import require_valid
+from retune.tasks.masked_lm.train.language import train_language
 from retune.tasks.qa.download.holding_out import hold_out
-from retune.tasks.qa.questions.examples import Example
+from retune.tasks.qa.questions.examples import Example, write_examples
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -82,3 +84,14 @@ def test_a_training_that_cannot_choose_stops_before_any_step(keep: str, tmp_path
         run(data, tmp_path / "run", keep=keep)
     assert settings(keep="last").keep == "last"
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("split", [pytest.param("validation", id="T32 language adapter")])
+def test_a_language_adapter_needs_the_split_too(split: str, tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    write_examples(raw / "train.jsonl", [Example("q", "T", "context", "Who?", ())])
+    params: Any = SimpleNamespace(folder=".", files=[], section="adapters.language")
+    nothing: Any = None
+    with pytest.raises(RetuneError, match=rf"raw: no {split} split, .*validation_share"):
+        train_language(raw, nothing, tmp_path / "m.json", params=params, base=nothing, seed=1)
