@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from typer import Argument, BadParameter, Option
 
 from retune.tools.cli.application import AS_JSON, RESULTS, command
+from retune.tools.project.workspace import inside_project
 
 
 def _one_of(*allowed: str) -> dict[str, Any]:
@@ -73,7 +74,8 @@ def compare(
         list[str],
         Argument(
             metavar="SYSTEM",
-            help="A predictions file, or NAME=FILE,FILE with a file for each seed.",
+            help="An experiment, a commit, workspace (the last run), or a predictions file; "
+            "NAME=ONE,TWO for several seeds.",
         ),
     ],
     data: Annotated[
@@ -98,6 +100,8 @@ def compare(
 ) -> int:
     """Say which of several systems is better, and which are not separable.
 
+    The name of a sweep's experiments without their seed stands for all of them.
+
     Pairs the systems by question and groups questions by passage. Prints intervals, p-values that
     are adjusted for all pairs, the smallest difference that the test could show, ranks and costs.
 
@@ -105,10 +109,10 @@ def compare(
     """
     from retune.tools.compare.command import run
 
-    return run(
-        Namespace(
-            systems=systems, data=data, against=against, cluster=cluster, flips=flips,
-            squad_v2=squad_v2, missing=missing, normalizer=normalizer,
-            format="json" if as_json else output,
-        )
+    arguments = Namespace(
+        systems=systems, data=data, against=against, cluster=cluster, flips=flips,
+        squad_v2=squad_v2, missing=missing, normalizer=normalizer,
+        format="json" if as_json else output, folder=Path(),
     )  # fmt: skip
+    with inside_project(arguments, ("data", "folder")):
+        return run(arguments)

@@ -3,12 +3,14 @@
 import json
 import sys
 from argparse import Namespace
+from pathlib import Path
 
 from retune.core.errors import RetuneError
 from retune.core.terminal_text import escaped, escaped_json
 from retune.tables.terminal_tables import print_wrapped
+from retune.tools.claims.looks import looks
 from retune.tools.compare.flips import flips
-from retune.tools.compare.sources import read_systems
+from retune.tools.compare.sources import Sources
 from retune.tools.compare.systems import DECISIVE, Result, compared
 from retune.tools.compare.tables import (
     Table,
@@ -35,13 +37,15 @@ def run(arguments: Namespace) -> int:
         if len(names) != 1:
             raise RetuneError("--against compares one system with a base; name exactly one")
         names.append(base)
-    systems, looks = read_systems(names, arguments)
+    sources = Sources(arguments)
+    systems = [sources.read(name) for name in names]
     result = compared(systems, arguments.cluster)
     _print(result, arguments)
     if base is None:
         return 0
     pair = against(result, systems[-1].name)
-    line = verdict_line(pair, looks)
+    counted = len(looks(Path())) if sources.tested else None
+    line = verdict_line(pair, counted)
     print(line, file=sys.stderr if arguments.format in ("json", "csv") else sys.stdout)
     return EXIT_CODES[pair.verdict]
 

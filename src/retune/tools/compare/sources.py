@@ -1,29 +1,159 @@
-"""Where the scores of a system come from: a predictions file, or a run of the pipeline."""
+"""Where the scores of a system come from: a predictions file, or runs of the main pipeline."""
 
+import re
+import statistics
 from argparse import Namespace
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
-from retune.core.errors import RetuneError
+import orjson
+
+from retune.core.errors import RetuneError, listed
 from retune.tasks.qa.questions.examples import Example
+from retune.tasks.qa.score.question_scores import (
+    QuestionScore,
+    as_question_score,
+    read_question_scores,
+)
+from retune.tasks.task import costs, main_task
 from retune.tools.compare.predictions import read_answers, read_gold, score_answers
 from retune.tools.compare.systems import System
+from retune.tools.experiments.experiments import SEED
+from retune.tools.experiments.listing import Ref, experiments, read_row, revision
+
+#: The name of the last run, whose scores are in the workspace.
+WORKSPACE = "workspace"
+#: What the score stage writes.
+SCORES = Path("data/qa/scores/questions.jsonl")
 
 
-def read_systems(names: Sequence[str], arguments: Namespace) -> tuple[list[System], int | None]:
-    """Read the systems of a command line, and how often their questions were looked at."""
-    gold: list[Example] = []
-    systems = []
-    for name in names:
-        label, _, files = name.rpartition("=")
-        paths = [Path(file) for file in files.split(",")]
+class Sources:
+    """Reads systems by their names on a command line.
+
+    A name is `workspace`, a predictions file, an experiment, the common name of experiments that
+    differ by their seed, or a commit. `NAME=ONE,OTHER` is a system with several runs.
+
+    Attributes:
+        tested: whether a system was read that the main pipeline scored.
+    """
+
+    def __init__(self, arguments: Namespace) -> None:
+        self._arguments = arguments
+        self.tested = False
+
+    def read(self, name: str) -> System:
+        """Read a system.
+
+        Raises:
+            RetuneError: there is nothing of that name, or it has no scores.
+        """
+        label, _, parts = name.rpartition("=")
+        named = [part for part in parts.split(",") if part]
+        if not named:
+            raise RetuneError(f"{name!r} names no system; see `retune compare --help`")
+        runs = [run for part in named for run in self._runs(part)]
+        is_file = (self._arguments.folder / named[0]).is_file()
+        return _merged(label or (Path(named[0]).stem if is_file else named[0]), runs)
+
+    @cached_property
+    def _refs(self) -> dict[str, Ref]:
+        every = experiments(all_commits=True)
+        return {ref.name: ref for ref in every if ref.state is None}
+
+    @cached_property
+    def _gold(self) -> list[Example]:
+        return read_gold(self._arguments.data, squad_v2=self._arguments.squad_v2)
+
+    def _runs(self, name: str) -> list[System]:
+        path = self._arguments.folder / name
+        if path.is_file():
+            return [self._from_file(path)]
+        self.tested = True
+        if name == WORKSPACE:
+            return [_system(name, read_question_scores(SCORES), read_row(Ref(name, "", "")))]
+        refs = self._named(name)
+        return [_system(ref.name, _scores_of(ref), read_row(ref)) for ref in refs]
+
+    def _named(self, name: str) -> list[Ref]:
+        """Return an experiment, or those that differ by their seed, or else a commit."""
+        if name in self._refs:
+            return [self._refs[name]]
+        of_a_seed = re.compile(rf"{re.escape(name)}-seed=\d+")
+        if seeds := [ref for ref in self._refs.values() if of_a_seed.fullmatch(ref.name)]:
+            return seeds
+        if commit := revision(name):
+            return [commit]
+        raise RetuneError(
+            f"{name}: no predictions file, experiment or commit of that name; experiments: "
+            f"{listed(sorted(self._refs)) or 'none'}"
+        )
+
+    def _from_file(self, path: Path) -> System:
+        arguments = self._arguments
         if arguments.data is None:
-            raise RetuneError(f"{name}: a predictions file needs the questions; give --data FILE")
-        gold = gold or read_gold(arguments.data, squad_v2=arguments.squad_v2)
-        scored = [
-            score_answers(read_answers(path), gold, squad_v2=arguments.squad_v2,
-                          normalizer=arguments.normalizer, missing=arguments.missing)
-            for path in paths
-        ]  # fmt: skip
-        systems.append(System(label or paths[0].stem, [each.questions for each in scored]))
-    return systems, None
+            raise RetuneError(f"{path}: a predictions file needs its questions; give --data FILE")
+        scored = score_answers(
+            read_answers(path),
+            self._gold,
+            squad_v2=arguments.squad_v2,
+            normalizer=arguments.normalizer,
+            missing=arguments.missing,
+        )
+        rules = {"qa.squad_v2": arguments.squad_v2, "qa.score.normalizer": arguments.normalizer}
+        return System(path.stem, [scored.questions], rules=rules)
+
+
+def _system(name: str, questions: Sequence[QuestionScore], row: dict[str, Any]) -> System:
+    task, seed = main_task(), row.get(SEED)
+    spent = {key: row.get(task.key(key)) for key in costs()}
+    return System(
+        name,
+        [questions],
+        [int(seed) if seed is not None else None],
+        {key: value for key, value in spent.items() if value is not None},
+        {rule: row[rule] for rule in task.rules if rule in row},
+    )
+
+
+def _merged(name: str, runs: Sequence[System]) -> System:
+    """Return one system with the runs of all, and their mean costs.
+
+    Raises:
+        RetuneError: the runs were scored by different rules.
+    """
+    for run in runs[1:]:
+        if run.rules != runs[0].rules:
+            raise RetuneError(
+                f"{name}: its runs {runs[0].name} and {run.name} were scored by different rules: "
+                f"{dict(runs[0].rules)}, {dict(run.rules)}"
+            )
+    names = [key for key in runs[0].costs if all(key in run.costs for run in runs)]
+    return System(
+        name,
+        [questions for run in runs for questions in run.runs],
+        [seed for run in runs for seed in run.seeds],
+        {key: statistics.fmean(run.costs[key] for run in runs) for key in names},
+        runs[0].rules,
+    )
+
+
+def _scores_of(ref: Ref) -> list[QuestionScore]:
+    """Read the scores of a commit's run from DVC's cache, or from its remote storage.
+
+    Raises:
+        RetuneError: they are in neither.
+    """
+    import dvc.api
+    from dvc.exceptions import DvcException
+    from dvc_data.index.index import DataIndexDirError
+
+    try:
+        text = dvc.api.read(SCORES.as_posix(), rev=ref.commit, encoding="utf-8")
+    except (DvcException, DataIndexDirError, OSError) as error:
+        raise RetuneError(
+            f"{ref.name}: the scores of its questions ({SCORES}) are not in DVC's cache; run the "
+            f"experiment again, or `dvc pull` ({' '.join(str(error).split())[:200]})"
+        ) from None
+    return [as_question_score(orjson.loads(line)) for line in text.splitlines()]

@@ -80,6 +80,12 @@ def experiments(names: Sequence[str] = (), *, all_commits: bool = False) -> list
     return [ref for ref in own if not names or ref.name in names]
 
 
+def revision(name: str) -> Ref | None:
+    """Return a commit of git by any name that git knows; None if there is none."""
+    commit = _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
+    return Ref(name, commit.strip(), "") if commit else None
+
+
 def unfinished() -> list[Ref]:
     """Return the running, queued and failed experiments of the DVC project in this folder.
 

@@ -1,0 +1,101 @@
+"""A git and DVC repository with runs of the score stage, made without running any stage."""
+
+import hashlib
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from retune.tasks.qa.score.question_scores import QuestionScore, write_question_scores
+from retune.tools.compare.sources import SCORES
+
+GIT = ("git", "-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false")
+#: Half of the questions of each passage are answered by any system.
+PASSAGES, QUESTIONS = 8, 4
+
+
+def rows(right: int) -> list[QuestionScore]:
+    """Scores of a system that answers the first `right` questions of each passage."""
+    return [
+        QuestionScore(
+            f"p{p}q{q}", f"passage {p}", f"article {p // 2}", f"What is {p} {q}?", ("yes",),
+            q < right, float(q < right), "yes" if q < right else "no",
+        )
+        for p in range(PASSAGES)
+        for q in range(QUESTIONS)
+    ]  # fmt: skip
+
+
+class Runs:
+    """A repository in a folder; `run` commits a run of the pipeline."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.git("init", "-q", "-b", "main")
+        (folder / ".dvc").mkdir()
+        (folder / ".dvc" / "config").write_text("", encoding="utf-8")
+        stage = {"cmd": "true", "outs": [SCORES.parent.as_posix()]}
+        self.write("dvc.yaml", {"stages": {"score": stage}})
+        (folder / ".gitignore").write_text("/.dvc/cache\n/.dvc/tmp\n/data\n", encoding="utf-8")
+
+    def git(self, *arguments: str) -> str:
+        """Run git."""
+        done = subprocess.run(
+            [*GIT, *arguments], cwd=self.folder, check=True, capture_output=True, text=True
+        )
+        return done.stdout.strip()
+
+    def write(self, name: str, value: Any) -> None:
+        """Write YAML, of which JSON is a part."""
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(yaml.safe_dump(value), encoding="utf-8")
+
+    def run(self, right: int, *, seed: int = 1, test: str = "t", **settings: Any) -> str:
+        """Commit a run that answers `right` questions of each passage; return the commit."""
+        scores = self.folder / SCORES
+        write_question_scores(scores, rows(right))
+        files = [{"md5": self._cached(scores), "relpath": scores.name}]
+        folder = json.dumps(files).encode()
+        md5 = f"{hashlib.md5(folder).hexdigest()}.dir"
+        self._store(md5, folder)
+        deps = [
+            {"path": "data/qa/test", "md5": f"{test * 8}.dir"},
+            {"path": "data/qa/predictions", "md5": f"{right}{seed}" * 8},
+        ]
+        outs = [{"path": SCORES.parent.as_posix(), "hash": "md5", "md5": md5}]
+        stages = {"score": {"cmd": "true", "deps": deps, "outs": outs}}
+        self.write("dvc.lock", {"schema": "2.0", "stages": stages})
+        rules = {"squad_v2": False, "score": {"normalizer": "squad"}} | settings
+        self.write("params.yaml", {"qa": {"model": "bert", "seed": seed, **rules}})
+        self._metrics("qa", exact_match=25.0 * right, f1=25.0 * right)
+        self._metrics("qa_costs", parameters=2_000_000 * right)
+        self._metrics("qa_times", train_seconds=30.0 * seed)
+        self.git("add", "-A")
+        self.git("commit", "-qm", f"{right} {seed}", "--allow-empty")
+        return self.git("rev-parse", "HEAD")
+
+    def experiment(self, name: str, right: int, **settings: Any) -> None:
+        """Add an experiment on the last commit, as `dvc exp run --temp` leaves it."""
+        base = self.git("rev-parse", "HEAD")
+        commit = self.run(right, **settings)
+        self.git("reset", "-q", "--hard", base)
+        self.git("update-ref", f"refs/exps/{base[:2]}/{base[2:]}/{name}", commit)
+
+    def _metrics(self, name: str, **figures: float) -> None:
+        path = self.folder / "metrics" / f"{name}.json"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps({"qa": figures}), encoding="utf-8")
+
+    def _cached(self, path: Path) -> str:
+        content = path.read_bytes()
+        md5 = hashlib.md5(content).hexdigest()
+        self._store(md5, content)
+        return md5
+
+    def _store(self, md5: str, content: bytes) -> None:
+        path = self.folder / ".dvc" / "cache" / "files" / "md5" / md5[:2] / md5[2:]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
