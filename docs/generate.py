@@ -18,7 +18,7 @@ from retune.core.files import read_json
 from retune.core.user_errors import guarded
 from retune.tables.metrics_files import figures_of
 from retune.tasks.task import tasks
-from retune.tools.claims import ledger, tables
+from retune.tools.claims import ledger, looks, tables
 from retune.tools.compare import saved
 from retune.tools.compare.systems import DECISIVE, SCORES
 from retune.tools.compare.tables import interval, rank
@@ -59,8 +59,8 @@ def results() -> str:
             f"| {_parameters(costs)} | {costs['train_seconds']:.0f} s "
             f"| {costs['train_windows_per_second']:.1f} |"
         )
-    said = (f"- {sentence}" for sentence in saved.summary(compared, "`"))
-    return "\n".join([*lines, "", *said])
+    told = [*saved.summary(compared, "`"), looks.told(looks.stated(ROOT))]
+    return "\n".join([*lines, "", *(f"- {sentence}" for sentence in told)])
 
 
 def _parameters(row: dict[str, Any]) -> str:
@@ -239,6 +239,8 @@ def methods() -> str:
             f"The language adapter brings the perplexity of masked tokens from {before:,.0f} to "
             f"{language['perplexity']:,.0f}; the entity adapter has an entity F1 of "
             f"{entities['f1']:.2f}.",
+            "",
+            looks.told(looks.stated(ROOT, "pipelines/adapters")),
         ]
     )
 

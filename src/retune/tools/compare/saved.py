@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from retune.stats.paired import Difference, Mean
-from retune.tools.compare.clustering import counted
+from retune.tools.compare.clustering import NAMES, counted
 from retune.tools.compare.systems import DECISIVE, SCORES
 
 #: A comparison, and one system in it.
@@ -31,20 +31,21 @@ def summary(saved: Saved, quote: str = "") -> Iterator[str]:
         quote: what names of systems are put in.
     """
     found, label = pairs(saved), SCORES[DECISIVE]
+    groups = NAMES[saved["cluster"]][1]
     yield (
-        f"{saved['questions']:,} test questions in {counted(saved['clusters'], saved['cluster'])}, "
-        f"{_runs(saved)}. Intervals are 95 % (bootstrap), p-values are for all {len(found)} pairs "
-        "together (sign flips, Holm); ranks with ties are those that the test leaves open."
+        f"Drawn: {saved['questions']:,} test questions in "
+        f"{counted(saved['clusters'], saved['cluster'])}; {_runs(saved)}. Intervals: bootstrap "
+        f"over {groups}. A rank such as 2-4 is what the comparison of all {len(found)} pairs "
+        f"leaves open (sign flips of {groups}, Holm)."
     )
     ties = _ties(found, quote)
     yield f"Not separable by {label}: {'; '.join(ties) or 'none'}."
-    shown = [pair for pair in found if pair.detectable is not None]
+    shown = [(pair.detectable, _pair(pair, quote)) for pair in found if pair.detectable is not None]
     if shown:
-        least, most = (f(shown, key=lambda pair: pair.detectable) for f in (min, max))
+        (least, closest), (most, other) = min(shown), max(shown)
         yield (
-            f"The smallest difference that this test shows in four cases of five is "
-            f"{least.detectable:.1f} points of {label} for {_pair(least, quote)}, and "
-            f"{most.detectable:.1f} for {_pair(most, quote)}."
+            f"The smallest difference that this test shows in four cases of five is {least:.1f} "
+            f"points of {label} for {closest}, and {most:.1f} for {other}."
         )
 
 
@@ -65,5 +66,6 @@ def _runs(saved: Saved) -> str:
     """Return the number of runs of each system in words."""
     counts = {len(system["runs"]) for system in saved["systems"]}
     if counts == {1}:
-        return "one run each"
-    return f"means over {' to '.join(map(str, sorted({min(counts), max(counts)})))} runs"
+        return "one run of each system"
+    number = " to ".join(map(str, sorted({min(counts), max(counts)})))
+    return f"scores are means over {number} runs"

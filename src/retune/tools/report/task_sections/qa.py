@@ -5,6 +5,7 @@ from typing import Any
 
 from retune.core.errors import RetuneError
 from retune.tasks.task import costs as task_costs
+from retune.tools.claims.looks import looks, told
 from retune.tools.compare import saved
 from retune.tools.compare.systems import DECISIVE, SCORES
 from retune.tools.compare.tables import interval, rank
@@ -37,9 +38,7 @@ def _models(reader: Reader, found: Sequence[Metrics]) -> list[Block]:
     table = Table(
         "Every model, all else as in params.yaml",
         (*columns, *(Column(figure.label, figure.unit) for figure in costs)),
-        tuple(
-            (*_scores_of(s), *(s["costs"].get(figure.name) for figure in costs)) for s in systems
-        ),
+        tuple(_row(system, [figure.name for figure in costs]) for system in systems),
     )
     remarks = [Remark(sentence) for sentence in saved.summary(compared)]
     return [table, _pairs(compared), *remarks, *_of_another_run(systems, found)]
@@ -52,28 +51,24 @@ def _row(system: saved.Saved, costs: Sequence[str]) -> tuple[Cell, ...]:
 
 
 def _pairs(compared: saved.Saved) -> Table:
-    return Table(
-        f"Differences in {SCORES[DECISIVE]}, paired by question",
-        (
-            *(Column("model", "code"), Column("less", "code"), Column("difference", "score")),
-            *(_WITHIN, Column("p", "number"), Column("could show", "score"), Column("verdict")),
-        ),
-        tuple(
-            (*(pair.one, pair.other, pair.value, interval(pair), pair.adjusted), pair.detectable,
-             pair.verdict)
-            for pair in saved.pairs(compared)
-        ),
-    )  # fmt: skip
+    heads = Column("model", "code"), Column("less", "code"), Column("difference", "score")
+    found = Column("p", "number"), Column("could show", "score"), Column("verdict")
+    rows = [
+        (p.one, p.other, p.value, interval(p), p.adjusted, p.detectable, p.verdict)
+        for p in saved.pairs(compared)
+    ]
+    caption = f"Differences in {SCORES[DECISIVE]}, paired by question"
+    return Table(caption, (*heads, _WITHIN, *found), tuple(rows))
 
 
 def _of_another_run(systems: Sequence[saved.Saved], found: Sequence[Metrics]) -> list[Remark]:
     """Return a remark if no run in the table has the last run's scores."""
     read = figures_in(_scores(found)).scalars
-    scores = {label: read[name] for name, label in SCORES.items() if name in read}
-    runs = [[run[name] for name in SCORES] for system in systems for run in system["runs"]]
+    scores = {name: read[name] for name in SCORES if name in read}
+    runs = [[run[name] for name in scores] for system in systems for run in system["runs"]]
     if not scores or [*scores.values()] in runs:
         return []
-    shown = " and ".join(f"{label} {score:.2f}" for label, score in scores.items())
+    shown = " and ".join(f"{SCORES[name]} {score:.2f}" for name, score in scores.items())
     text = (
         f"This table is not of the last run, which has {shown}: `make variants` runs all models "
         "again, here and with today's params."
@@ -82,7 +77,9 @@ def _of_another_run(systems: Sequence[saved.Saved], found: Sequence[Metrics]) ->
 
 
 def _of_splits(reader: Reader, found: Sequence[Metrics]) -> list[Block]:
-    return _optimism.optimism(reader.root, figures_in(_scores(found)).scalars.get("f1"))
+    blocks = _optimism.optimism(reader.root, figures_in(_scores(found)).scalars.get("f1"))
+    counted = len(looks(reader.root))
+    return [*blocks, Remark(told(counted))] if counted else blocks
 
 
 def _of_answers(reader: Reader, found: Sequence[Metrics]) -> list[Section]:
