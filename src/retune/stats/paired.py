@@ -6,7 +6,7 @@ interval. The figures do not cover what was not drawn: other kinds of text, othe
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal
@@ -90,7 +90,7 @@ class Comparison:
 
     Attributes:
         means: by system.
-        differences: of all pairs, the one that comes first in `means` less the other.
+        differences: of the pairs, the first system less the other.
         ranks: the highest and lowest rank that each system may have.
     """
 
@@ -111,7 +111,10 @@ def mean_scores(
 
 
 def compare(
-    scores: Mapping[str, Doubles], clusters: Clusters, draws: Draws | None = None
+    scores: Mapping[str, Doubles],
+    clusters: Clusters,
+    draws: Draws | None = None,
+    pairs: Iterable[tuple[str, str]] | None = None,
 ) -> Comparison:
     """Compare systems on the same N items.
 
@@ -119,20 +122,24 @@ def compare(
         scores: of each system, shape (N,), or (R, N) for the runs of R seeds.
         clusters: of the items.
         draws: of the bootstrap and the sign flips.
+        pairs: the only ones to compare; without any, all of them, the higher mean first.
 
     Raises:
         RetuneError: there are no items.
     """
     draws = draws or Draws()
     means, sums, columns = _drawn(scores, clusters, draws)
-    pairs = [*combinations(means, 2)]
-    raw = _p_values(sums, draws)
+    tested = [*(combinations(means, 2) if pairs is None else pairs)]
+    raw = _p_values(sums, tested, draws)
     found = [
-        _difference(pair, means, columns, clusters, p_value, adjusted, len(pairs))
-        for pair, p_value, adjusted in zip(pairs, raw, holm(raw), strict=True)
+        _difference(pair, means, columns, clusters, p_value, adjusted, len(tested))
+        for pair, p_value, adjusted in zip(tested, raw, holm(raw), strict=True)
     ]
-    shown = [(d.one, d.other) for d in found if d.verdict == "better"]
-    better = {name: {other for one, other in shown if one == name} for name in means}
+    better: dict[str, set[str]] = {name: set() for name in means}
+    for each in found:
+        if each.verdict != "not separable":
+            one, other = (each.one, each.other)[:: 1 if each.value > 0 else -1]
+            better[one].add(other)
     return Comparison(
         {name: _mean(means[name], columns[name], clusters) for name in means},
         found,
@@ -163,12 +170,12 @@ def smallest_detectable(error: float, clusters: int, tests: int = 1) -> float:
 
 def _drawn(
     scores: Mapping[str, Doubles], clusters: Clusters, draws: Draws
-) -> tuple[dict[str, Doubles], Ints, dict[str, Doubles]]:
+) -> tuple[dict[str, Doubles], dict[str, Ints], dict[str, Doubles]]:
     """Return what is computed from scores, the highest mean first.
 
     Returns:
-        The scores of each system, shape (N,); their sums in each cluster, shape (G, systems), as
-        integers; and the means of each system over resampled clusters, shape (draws,).
+        By system: the scores, shape (N,); their sums in each cluster, shape (G,), as integers;
+        and the means over resampled clusters, shape (draws,).
     """
     if not len(clusters):
         raise RetuneError("there is no item to compare by")
@@ -181,15 +188,17 @@ def _drawn(
     columns = np.concatenate([clusters.sizes[:, np.newaxis], sums], axis=1)
     resampled = resampled_sums(columns, draws.count, draws.seed)
     drawn = (resampled[:, 1:] / resampled[:, :1]) * unit
-    return means, sums, dict(zip(names, drawn.T, strict=True))
+    by_name = dict(zip(names, sums.T, strict=True))
+    return means, by_name, dict(zip(names, drawn.T, strict=True))
 
 
-def _p_values(sums: Ints, draws: Draws) -> list[float]:
-    """Return the p-value of each pair of columns; clusters without any difference are left out."""
-    pairs = [*combinations(range(sums.shape[1]), 2)]
+def _p_values(
+    sums: Mapping[str, Ints], pairs: Sequence[tuple[str, str]], draws: Draws
+) -> list[float]:
+    """Return the p-value of each pair; clusters without any difference are left out."""
     if not pairs:
         return []
-    gained = np.stack([sums[:, one] - sums[:, other] for one, other in pairs], axis=1)
+    gained = np.stack([sums[one] - sums[other] for one, other in pairs], axis=1)
     gained = gained[gained.any(axis=1)]
     return [float(p) for p in sign_flip_p_values(gained, draws.count, draws.seed)]
 
