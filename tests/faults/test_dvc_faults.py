@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import forks
 import graph
 import psutil
 import pytest
@@ -69,9 +70,9 @@ class Repository:
         return process
 
     def dvc(self, *arguments: str, fails: bool = False) -> str:
-        """Run `dvc` to its end, and return what it said."""
+        """Run `dvc` to its end, in a forked process, and return what it said."""
         done = subprocess.run(
-            [sys.executable, "-m", "dvc", *arguments], cwd=self.folder, env=environment(),
+            [forks.commands() / "dvc", *arguments], cwd=self.folder, env=environment(),
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert (done.returncode != 0) == fails, done.stdout + done.stderr
