@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,7 @@ class Repository:
         )  # fmt: skip
         while not (self.folder / "begun").exists():
             assert process.poll() is None
+            time.sleep(0.01)
         return process
 
     def dvc(self, *arguments: str, fails: bool = False) -> str:
