@@ -131,9 +131,10 @@ def test_ci_calls_the_test_command() -> None:
 
 def test_sizes_of_the_bundled_corpus_are_the_files_own() -> None:
     counts = []
-    for split in ("train", "validation"):
+    for split in ("train", "validation", "test"):
         path = ROOT / f"src/retune/corpora/encyclopaedia/{split}.json"
         data = json.loads(path.read_text(encoding="utf-8"))["data"]
         questions = [q for a in data for p in a["paragraphs"] for q in p["qas"]]
         counts.append(sum(not q["is_impossible"] for q in questions))
-    assert f"{counts[0]} training and {counts[1]} validation questions" in " ".join(README.split())
+    stated = "{} training, {} validation and {} test questions".format(*counts)
+    assert stated in " ".join(README.split())

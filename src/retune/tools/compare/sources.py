@@ -60,10 +60,14 @@ class Sources:
 
     def _split(self, name: str) -> tuple[str, str]:
         """Return the label, which may be missing, and the runs."""
-        if "=" not in name or (self._arguments.folder / name).is_file() or name in self._refs:
+        label, equals, parts = name.partition("=")
+        folder = self._arguments.folder
+        if not equals or (folder / name).is_file():
             return "", name
-        label, _, parts = name.partition("=")
-        return label, parts
+        # Files need no DVC, which would list the experiments.
+        are_files = all((folder / part).is_file() for part in parts.split(","))
+        is_experiment = not are_files and name in self._refs
+        return ("", name) if is_experiment else (label, parts)
 
     @cached_property
     def _refs(self) -> dict[str, Ref]:
