@@ -15,9 +15,8 @@ from typing import Any
 from retune.core.errors import RetuneError
 from retune.core.files import write_csv, write_json
 from retune.core.numerics import Doubles
-from retune.stats import paired
 from retune.stats.clusters import Clusters
-from retune.stats.paired import Comparison, Difference, Draws
+from retune.stats.paired import Comparison, Difference, Draws, compare_each
 from retune.tables.terminal_tables import print_table
 from retune.tasks.language_model.compare.text_scores import perplexity_scores, text_scores
 from retune.tasks.language_model.outputs.records import (
@@ -128,7 +127,7 @@ def _perplexities(
         for state in STATES:
             each = read_likelihoods(likelihoods / state / file, ids[file])
             found[state] = perplexity_scores([Share(*one) for one in each])
-        both = _compared(found, [("after", "before")], params)
+        both = _compared({name: found}, [("after", "before")], params)[name]
         values = {state: both.means[state].value for state in STATES}
         (change,) = both.differences
         rows.append({"of": name, "texts": len(ids[file]), **values, **_row(change)})
@@ -136,11 +135,14 @@ def _perplexities(
 
 
 def _compared(
-    scores: Mapping[str, Doubles], pairs: Iterable[tuple[str, str]], params: ScoreParams
-) -> Comparison:
-    (count,) = {len(each) for each in scores.values()}
+    tables: Mapping[str, Mapping[str, Doubles]],
+    pairs: Iterable[tuple[str, str]],
+    params: ScoreParams,
+) -> dict[str, Comparison]:
+    """Compare pairs by the scores of texts in each of `tables`."""
+    (count,) = {len(scores) for table in tables.values() for scores in table.values()}
     draws = Draws(params.resamples, params.resampling_seed)
-    return paired.compare(scores, Clusters.named(range(count)), draws, pairs)
+    return compare_each(tables, Clusters.named(range(count)), draws, pairs)
 
 
 def _row(change: Difference) -> dict[str, Any]:
@@ -191,17 +193,18 @@ def _differences(
     params: ScoreParams,
 ) -> list[dict[str, Any]]:
     """Compare pairs by each figure; return a row for each pair and figure, with its place."""
-    by_figure = {}
-    for name in compared(params):
-        scores = {
+    tables = {
+        name: {
             " ".join(place): text_scores([row[name] for row in rows])
             for place, rows in figures.items()
         }
-        by_figure[name] = _compared(scores, pairs, params).differences
+        for name in compared(params)
+    }
+    found = _compared(tables, pairs, params)
     return [
-        {**place, "figure": name, **_row(found[number])}
+        {**place, "figure": name, **_row(found[name].differences[number])}
         for number, place in enumerate(places)
-        for name, found in by_figure.items()
+        for name in tables
     ]
 
 
