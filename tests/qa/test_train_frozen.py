@@ -131,7 +131,7 @@ def test_an_adapter_learns_which_questions_have_no_answer(tmp_path: Path) -> Non
     changes = {"epochs": 40, "lr": 2e-2, "squad_v2": True}
     run(data, tmp_path, **FROZEN["adapter"] | {"model": model} | changes)
     predict(data / "features", load("bert_adapter", tmp_path / "model"), tmp_path / "logits",
-            PREDICT)  # fmt: skip
+            PREDICT, "validation")  # fmt: skip
     texts, figures = answered(data, tmp_path, squad_v2=True)
     assert [id_ for id_, text in texts.items() if not text] == [f"{row}-none" for row in range(4)]
     assert {name: group["questions"] for name, group in figures.items()} == {
@@ -155,7 +155,7 @@ def test_a_fresh_process_reads_the_bundle_to_the_same_bits(
 
     monkeypatch.setattr(JointTrainer, "train_to_the_end", noted)
     run(data, tmp_path, epochs=1, lr=1e-2, **FROZEN[name])
-    predict(data / "features", seen[0].inner, tmp_path / "here", PREDICT)
+    predict(data / "features", seen[0].inner, tmp_path / "here", PREDICT, "validation")
     seal(tmp_path / "model", {"inputs": {}, "params": {}})
     variant = FROZEN[name]["variant"].__name__.rpartition(".")[2]
     params = {"qa": {"model": variant, "predict": {"batch_size": 4, "precision": "fp32"}}}
