@@ -4,7 +4,7 @@ from typing import Annotated
 
 from retune.core.signature import In, Out
 from retune.core.stage import run_stage
-from retune.models.checkpoints import CheckpointParams
+from retune.models.pretrained_files import CheckpointParams
 from retune.tasks.qa.predict.predict import PredictParams, predict
 from retune.tasks.qa.predict.reader import load
 

@@ -51,7 +51,8 @@ def validate(
         postprocess(raw, features, logits, predictions, reading, squad_v2=squad_v2, split=SPLIT)
         scores = scored(raw, predictions, questions, scoring, squad_v2=squad_v2, split=SPLIT)
     headline = {"exact_match": scores.exact_match, "f1": scores.f1}
-    _write(metrics, headline, figures(scores) | {"normalizer": scoring.normalizer})
+    details = {name: value for name, value in figures(scores).items() if name not in headline}
+    _write(metrics, headline, details | {"normalizer": scoring.normalizer})
     return scores.sentence()
 
 
