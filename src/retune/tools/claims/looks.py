@@ -19,7 +19,7 @@ from retune.tools.project.commands import dvc, git
 
 #: What the score stage reads: the test questions, and the predictions.
 TEST, PREDICTIONS = "data/qa/test", "data/qa/predictions"
-_DIGITS = 8  # of an MD5
+DIGITS = 8  # of an MD5
 
 
 def looks(root: Path) -> set[str]:
@@ -33,10 +33,10 @@ def looks(root: Path) -> set[str]:
     if test is None:
         return set()
     found = set(recorded(root).get(test, ()))
-    for stage in (*_in_git(root, test), *_in_cache(root)):
-        sums = _sums(stage)
+    for stage in (*_in_git(root, test), *cached_runs(cache_of(root))):
+        sums = sums_of(stage)
         if sums.get(TEST) == test and PREDICTIONS in sums:
-            found.add(sums[PREDICTIONS][:_DIGITS])
+            found.add(sums[PREDICTIONS][:DIGITS])
     return found
 
 
@@ -49,11 +49,12 @@ def recorded(root: Path) -> dict[str, list[str]]:
 def _test_of(root: Path) -> str | None:
     """Return the MD5 of the test questions in dvc.lock; None if nothing was scored."""
     with contextlib.suppress(RetuneError):
-        return _sums(locks.Lock(root, "").stages.get("score", {})).get(TEST)
+        return sums_of(locks.Lock(root, "").stages.get("score", {})).get(TEST)
     return None
 
 
-def _sums(stage: Mapping[str, Any]) -> dict[str, str]:
+def sums_of(stage: Mapping[str, Any]) -> dict[str, str]:
+    """Return the MD5 of each dep of a stage in a lock, by path."""
     return {str(dep.get("path")): str(dep.get("md5")) for dep in stage.get("deps", ())}
 
 
@@ -67,13 +68,16 @@ def _in_git(root: Path, test: str) -> Iterator[Mapping[str, Any]]:
                     yield locks.parse(text)["stages"]["score"]
 
 
-def _in_cache(root: Path) -> Iterator[Mapping[str, Any]]:
-    """Yield the runs that DVC's cache remembers."""
-    try:
-        cache = Path(dvc(root, "cache", "dir"))
-    except RetuneError:
-        return
-    for path in (root / cache / "runs").glob("??/*/*"):
+def cache_of(root: Path) -> Path | None:
+    """Return the folder of DVC's cache; None outside of a DVC project."""
+    with contextlib.suppress(RetuneError):
+        return root / dvc(root, "cache", "dir")
+    return None
+
+
+def cached_runs(cache: Path | None) -> Iterator[Mapping[str, Any]]:
+    """Yield the runs that DVC's cache remembers, in the form of stages in dvc.lock."""
+    for path in (cache / "runs").glob("??/*/*") if cache else ():
         with contextlib.suppress(OSError, YAMLError, AttributeError, ValueError):
             run = locks.parse(path.read_text(encoding="utf-8"))
             if isinstance(run, dict):
