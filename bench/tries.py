@@ -92,7 +92,7 @@ def is_kept(found: Gain) -> bool:
 
 
 def search(world: World, generator: np.random.Generator, planted: int | None) -> list[int]:
-    """Return the numbers of the tries that one search keeps; `planted` is better, all others not."""
+    """Return the numbers of the tries that a search keeps; only `planted` is better, if any."""
     draw = Draw(world, generator)
     best, others, kept = draw.setting(), list[list[float]](), list[int]()
     for number in range(TRIES):

@@ -21,6 +21,7 @@ SECTIONS = {
     "B": "1-16 31-35",
     "L": "1-22 31-35 41-45",
     "M": "1-41 51-54",
+    "N": "1-13",
 }  # fmt: skip
 RANGES = [
     (letter, *map(int, bounds.split("-")))

@@ -210,8 +210,8 @@ def _require_free(name: str, state: State) -> None:
     """
     if len(state.tries) >= state.plan.tries:
         raise RetuneError(
-            f"all {state.plan.tries} tries of the plan are used; `retune try --end` scores the best "
-            "on test"
+            f"the budget is used ({len(state.tries)} of {state.plan.tries} tries); `retune try "
+            "--end` scores the best on test"
         )
     if name in {BASE, TEST, *(entry["name"] for entry in state.tries)}:
         raise RetuneError(f"{name}: the ledger has an entry of that name; give another one")
