@@ -55,9 +55,9 @@ def _read(path: Path) -> Iterator[Example]:
                     yield Example(qa["id"], "", context, qa["question"], answers)
 
 
-def write_raw(folder: Path, validation: Iterable[Example], train: Iterable[Example]) -> Path:
+def write_raw(folder: Path, test: Iterable[Example], train: Iterable[Example]) -> Path:
     """Write what the download stage would, and return the folder."""
-    write_examples(folder / "validation.jsonl", validation)
+    write_examples(folder / "test.jsonl", test)
     write_examples(folder / "train.jsonl", train)
     return folder
 
