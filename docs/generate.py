@@ -176,6 +176,23 @@ def learning() -> str:
     return "\n".join([*lines, "", f"{figures['machine']}; `python -m bench.learning --save`"])
 
 
+def searches() -> str:
+    """Return how often `retune try` errs in simulated searches."""
+    figures = _bench("tries")
+    lines = [
+        "| gain | passages | questions | seeds | deviation over seeds | false keeps | found |",
+        "|---|--:|--:|--:|--:|--:|--:|",
+    ]
+    for row in figures["worlds"]:
+        kind = "mixed" if row["likes"] else "plain, unstable" if row["unstable"] > 1 else "plain"
+        questions = row["passages"] * row["questions"]
+        lines.append(
+            f"| {kind} | {row['passages']} | {questions:,} | {row['seeds']} "
+            f"| {row['seed_deviation']:.2f} | {row['false_keeps']:.1%} | {row['found']:.0%} |"
+        )
+    return "\n".join([*lines, "", f"{figures['loops']} searches for each figure."])
+
+
 def decoding() -> str:
     """Compare retune's searches with transformers' `generate`."""
     figures = _bench("decoding")
@@ -400,6 +417,7 @@ DOCUMENTS = {
     "README.md": (results,),
     "docs/pipeline.md": (graph, stages, curve),
     "docs/sweeps.md": (presets,),
+    "docs/trying.md": (searches,),
     "docs/performance.md": (
         *(speed, benchmarks, memory, startup, ablation, learning),
         *(adapters, decoding, profiles),

@@ -1,0 +1,47 @@
+"""Which models were scored on the validation questions, read from a planted cache of DVC's."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tries.searches import project
+
+from retune.tools.project.commands import git
+from retune.tools.tries import looks
+from retune.tools.tries.looks import scored_models
+
+
+def run(cache: Path, name: str, model: str, raw: str, out: str = looks.SCORES) -> None:
+    """Plant a run of a stage that read a model and the questions in the folder `raw`."""
+    deps = [{"path": looks.MODEL, "md5": model}, {"path": looks.RAW, "md5": raw}]
+    path = cache / "runs" / "aa" / "aabb" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"cmd": "x", "deps": deps, "outs": [{"path": out}]}))
+
+
+def folder(cache: Path, md5: str, files: Any) -> None:
+    """Plant the listing of a folder."""
+    path = cache / "files" / "md5" / md5[:2] / md5[2:]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(files))
+
+
+def test_models_are_known_with_their_questions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = tmp_path / "cache"
+    monkeypatch.setattr(looks, "cache_of", lambda _: cache)
+    folder(cache, "ab1.dir", [{"relpath": "validation.jsonl", "md5": "v"}])
+    folder(cache, "ab2.dir", [{"relpath": "train.jsonl", "md5": "t"}])
+    run(cache, "a", "1" * 32, "ab1.dir")
+    run(cache, "b", "2" * 32, "ab2.dir")  # without a validation split
+    run(cache, "c", "3" * 32, "gone.dir")
+    run(cache, "d", "4" * 32, "ab1.dir", out="data/qa/logits")
+    (cache / "runs" / "aa" / "aabb" / "e").write_text("no run")
+    assert scored_models(tmp_path) == {"11111111": "v", "22222222": "none", "33333333": ""}
+
+
+def test_outside_of_a_project_nothing_is_known(tmp_path: Path) -> None:
+    assert scored_models(project(tmp_path)) == {}
+    assert git(tmp_path, "status", "--short") == ""
