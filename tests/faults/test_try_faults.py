@@ -105,9 +105,7 @@ def test_n05_a_try_on_other_questions_is_refused(tmp_path: Path, runner: FakeRun
 def test_n08_a_used_budget_is_an_error(tmp_path: Path, runner: FakeRunner) -> None:
     begun(tmp_path, runner, tries=1)
     search(tmp_path, runner).attempt("one", ["qa.train.epochs=3"])
-    with pytest.raises(
-        RetuneError, match=r"budget is used \(1 of 1 tries\); `retune try --end`"
-    ):
+    with pytest.raises(RetuneError, match=r"budget is used \(1 of 1 tries\); `retune try --end`"):
         search(tmp_path, runner).attempt("two", BETTER)
 
 

@@ -12,7 +12,7 @@ from retune.tools.cli.main import main
 from retune.tools.tries.ledger import LEDGER
 from retune.tools.tries.looks import scored_models
 
-STAGE = '''
+STAGE = """
 import json, pathlib, random, sys, yaml
 qa, data = yaml.safe_load(open("params.yaml"))["qa"], pathlib.Path("data/qa")
 def write(name, rows):
@@ -42,7 +42,7 @@ if stage == "predict":
     write("predictions/predictions.jsonl", scores("test"))
 if stage == "score":
     write("scores/questions.jsonl", scores("test"))
-'''
+"""
 #: Deps and outs of each stage, in data/qa.
 STAGES = {
     "download": ([], ["raw", "test"]),
