@@ -178,6 +178,8 @@ def learning() -> str:
 
 def searches() -> str:
     """Return how often `retune try` errs in simulated searches."""
+    if not (ROOT / "bench" / "results" / "tries.json").exists():
+        return "Not measured yet; `python -m bench.tries --save` does it."
     figures = _bench("tries")
     lines = [
         "| gain | passages | questions | seeds | deviation over seeds | false keeps | found |",
