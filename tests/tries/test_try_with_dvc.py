@@ -35,7 +35,7 @@ if stage == "download":
     write("raw/validation.jsonl", [{"split": "validation"}])
     write("test/test.jsonl", [{"split": "test"}])
 if stage == "train":
-    write("model/model.json", [{"seed": qa["seed"], "lr": qa["train"]["lr"]}])
+    write("model/model.json", [{"seed": qa["seed"], "lr": float(qa["train"]["lr"])}])
 if stage == "validate":
     write("validation_scores/questions.jsonl", scores("validation"))
 if stage == "predict":
