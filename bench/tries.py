@@ -8,8 +8,8 @@ question if a latent normal value is above 0. The value is the sum of
 - what the seed changes: a shift of the whole model, of passages and of questions.
 
 A seed-only try has the same setting as the base, and other seeds. The default sizes are those of
-the bundled corpus: 44 passages with 8 questions each, F1 near 50, and a standard deviation of about
-1 point over seeds. No model is trained.
+the bundled corpus: 44 passages with 8 questions each, and F1 near 50. The standard deviation over
+seeds, about 1 point, is an assumption. No model is trained.
 """
 
 import json
