@@ -98,8 +98,18 @@ def test_a_try_that_changes_what_the_plan_fixes_is_refused(
 def test_n05_a_try_on_other_questions_is_refused(tmp_path: Path, runner: FakeRunner) -> None:
     begun(tmp_path, runner)
     runner.other = "more"
-    with pytest.raises(RetuneError, match="more was scored on other validation questions than bas"):
+    with pytest.raises(RetuneError, match="more was scored on other validation questions than"):
         search(tmp_path, runner).attempt("more", ["qa.download.realign=true"])
+
+
+def test_n05_a_kept_try_on_other_test_questions_is_refused(
+    tmp_path: Path, runner: FakeRunner
+) -> None:
+    begun(tmp_path, runner)
+    search(tmp_path, runner).attempt("better", BETTER)
+    runner.other = "test-better"
+    with pytest.raises(RetuneError, match="better was scored on other test questions than what"):
+        search(tmp_path, runner).end()
 
 
 def test_n08_a_used_budget_is_an_error(tmp_path: Path, runner: FakeRunner) -> None:
@@ -164,7 +174,7 @@ def test_n12_scores_that_were_exchanged_are_refused(tmp_path: Path, runner: Fake
 def test_n12_seeds_that_answered_different_questions_are_refused() -> None:
     runs = FakeRunner().run("a", {}, [1, 2], "validation")
     with pytest.raises(RetuneError, match="the seeds of one setting answered different questions"):
-        _ = Runs([runs.scores[0], runs.scores[1][1:]], runs.models).questions
+        _ = Runs([runs.scores[0], runs.scores[1][1:]], runs.models, "").questions
 
 
 def test_n13_no_search_and_two_searches_are_errors(tmp_path: Path, runner: FakeRunner) -> None:

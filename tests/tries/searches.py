@@ -10,6 +10,7 @@ from compare.scored_runs import GIT
 from retune.core.errors import RetuneError
 from retune.tasks.qa.score.question_scores import QuestionScore
 from retune.tools.project.commands import git
+from retune.tools.tries.looks import Scored
 from retune.tools.tries.runs import Runs
 from retune.tools.tries.search import Search
 
@@ -37,11 +38,12 @@ class FakeRunner:
         passages: how many there are.
         other: a name that answers other questions.
         exchanged: a name whose answers are exchanged.
+        equal: a split on which all settings answer equally.
     """
 
     def __init__(self) -> None:
         self.runs: list[tuple[str, str]] = []
-        self.failing = self.other = self.exchanged = "none"
+        self.failing = self.other = self.exchanged = self.equal = "none"
         self.refused = False
         self.passages = PASSAGES
 
@@ -54,12 +56,13 @@ class FakeRunner:
         if name.startswith(self.failing):
             self.failing = "none"
             raise RetuneError(f"{name}-seed=1: see logs")
-        skill = 0.9 if changes.get("qa.train.lr") == "3e-4" else 0.5
+        better = changes.get("qa.train.lr") == "3e-4" and split != self.equal
+        skill = 0.9 if better else 0.5
         prefix = "other" if name.startswith(self.other) else "q"
         salt = "x" if name.startswith(self.exchanged) else ""
-        key = f"{sorted(changes.items())}{salt}"
+        key = f"{sorted(changes.items())}{salt}" if split != self.equal else ""
         scores = [self._run(f"{key}{seed}", skill, prefix) for seed in seeds]
-        return Runs(scores, [f"{name}-{seed}" for seed in seeds])
+        return Runs(scores, [f"{name}-{seed}" for seed in seeds], split)
 
     def _run(self, key: str, skill: float, prefix: str) -> list[QuestionScore]:
         generator = np.random.default_rng(zlib.crc32(key.encode()))
@@ -74,9 +77,9 @@ class FakeRunner:
         ]  # fmt: skip
 
 
-def search(folder: Path, runner: FakeRunner, looks: Mapping[str, str] | None = None) -> Search:
+def search(folder: Path, runner: FakeRunner, looks: Scored | None = None) -> Search:
     """Open the searches of a project, as each command does."""
-    return Search(folder, runner, lambda: dict(looks or {}))
+    return Search(folder, runner, lambda: looks or set())
 
 
 def begun(folder: Path, runner: FakeRunner, tries: int = 5) -> Path:

@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pytest
 from tries.searches import project
 
 from retune.tools.project.commands import git
@@ -27,21 +26,22 @@ def folder(cache: Path, md5: str, files: Any) -> None:
     path.write_text(json.dumps(files))
 
 
-def test_models_are_known_with_their_questions(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    cache = tmp_path / "cache"
-    monkeypatch.setattr(looks, "cache_of", lambda _: cache)
+def test_models_are_known_with_their_questions(tmp_path: Path) -> None:
+    cache = tmp_path / ".dvc" / "cache"
     folder(cache, "ab1.dir", [{"relpath": "validation.jsonl", "md5": "v"}])
+    folder(cache, "ab3.dir", [{"relpath": "validation.jsonl", "md5": "w"}])
     folder(cache, "ab2.dir", [{"relpath": "train.jsonl", "md5": "t"}])
     run(cache, "a", "1" * 32, "ab1.dir")
     run(cache, "b", "2" * 32, "ab2.dir")  # without a validation split
     run(cache, "c", "3" * 32, "gone.dir")
     run(cache, "d", "4" * 32, "ab1.dir", out="data/qa/logits")
-    (cache / "runs" / "aa" / "aabb" / "e").write_text("no run")
-    assert scored_models(tmp_path) == {"11111111": "v", "22222222": "none", "33333333": ""}
+    run(cache, "e", "1" * 32, "ab3.dir")  # the same model, other questions
+    (cache / "runs" / "aa" / "aabb" / "f").write_text("no run")
+    assert scored_models(tmp_path) == {
+        ("11111111", "v"), ("11111111", "w"), ("22222222", "none"), ("33333333", ""),
+    }  # fmt: skip
 
 
 def test_outside_of_a_project_nothing_is_known(tmp_path: Path) -> None:
-    assert scored_models(project(tmp_path)) == {}
+    assert scored_models(project(tmp_path)) == set()
     assert git(tmp_path, "status", "--short") == ""

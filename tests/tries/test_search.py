@@ -55,12 +55,20 @@ def test_the_end_scores_base_and_best_on_test_once(tmp_path: Path) -> None:
         search(tmp_path, runner).end()
 
 
+def test_equal_answers_on_test_are_not_separable(tmp_path: Path) -> None:
+    runner = FakeRunner()
+    begun(tmp_path, runner)
+    search(tmp_path, runner).attempt("better", BETTER)
+    runner.equal = "test"
+    assert search(tmp_path, runner).end()["verdict"] == "not-separable"
+
+
 def test_a_new_search_follows_in_the_same_ledger(tmp_path: Path) -> None:
     runner = FakeRunner()
     begun(tmp_path, runner)
     assert search(tmp_path, runner).end()["verdict"] == "nothing-kept"
     (tmp_path / "src" / "code.py").write_text("a = 2\n", encoding="utf-8")
-    search(tmp_path, runner, {"m": "v"}).begin(7, "4,5,6", "exact_match")
+    search(tmp_path, runner, {("m", "v"), ("m", "w")}).begin(7, "4,5,6", "exact_match")
     state = search(tmp_path, runner).state
     assert (state.plan.tries, state.plan.seeds, state.plan.known) == (7, (4, 5, 6), ("m",))
     assert [kind for kind, _ in kinds(tmp_path)].count("plan") == 2
@@ -114,15 +122,15 @@ def test_a_refused_change_uses_no_try(tmp_path: Path) -> None:
 def test_looks_outside_the_ledger_raise_the_bar(tmp_path: Path) -> None:
     runner = FakeRunner()
     project(tmp_path)
-    search(tmp_path, runner, {"old": "v"}).begin(5, "1,2,3", "f1")
+    search(tmp_path, runner, {("old", "v")}).begin(5, "1,2,3", "f1")
     models = search(tmp_path, runner).state.models
-    seen = {"old": "v", "secret": "v", "elsewhere": "w"} | dict.fromkeys(models, "v")
+    seen = {("old", "v"), ("secret", "v"), ("elsewhere", "w")} | {(m, "v") for m in models}
     result = search(tmp_path, runner, seen).attempt("better", BETTER)
     assert (result["outside"], result["tests"]) == (["secret"], 6)
 
 
 def test_looks_are_outside_if_their_questions_are_the_same_or_unknown() -> None:
-    scored = {"ours": "v", "known": "v", "same": "v", "other": "w", "unknown": ""}
+    scored = {("ours", "v"), ("known", "v"), ("same", "v"), ("other", "w"), ("unknown", "")}
     assert outside(scored, {"known"}, {"ours"}) == ["same", "unknown"]
 
 

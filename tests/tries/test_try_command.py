@@ -24,8 +24,8 @@ def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeRunner:
     monkeypatch.chdir(project(tmp_path))
     fake = FakeRunner()
     monkeypatch.setattr(command, "DvcRunner", lambda: fake)
-    monkeypatch.setattr(command, "scored_models", lambda _: {})
-    monkeypatch.setattr(command, "looks", lambda _: {"a", "b"})
+    monkeypatch.setattr(command, "scored_models", lambda _: set())
+    monkeypatch.setattr(command, "looks_at", lambda tests, _: {*tests, "a"})
     return fake
 
 
@@ -60,7 +60,7 @@ def test_a_search_from_its_plan_to_its_end(capsys: Capture) -> None:
     assert line.startswith("VERDICT better f1 +")
     assert line.endswith(" looks=2")
     assert main(["try"]) == 0
-    assert "Closed: test was looked at, better." in capsys.readouterr().out
+    assert "The search has ended: better." in capsys.readouterr().out
 
 
 def test_where_nothing_was_kept_the_base_stands(capsys: Capture) -> None:
@@ -83,10 +83,10 @@ def test_looks_outside_the_ledger_are_named(
     capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     main(["try", *BEGIN])
-    monkeypatch.setattr(command, "scored_models", lambda _: {"secret": ""})
+    monkeypatch.setattr(command, "scored_models", lambda _: {("secret", "")})
     capsys.readouterr()
     _, words = call(capsys, "better", *BETTER)
-    assert "models were scored on these validation questions" in " ".join(words)
+    assert "but are in no result of the ledger" in " ".join(words)
     assert "secret" in words
     assert "times 6 tries:" in " ".join(words)
 

@@ -8,7 +8,7 @@ settings that fit these questions better, and no others. `gain` counts both.
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -37,6 +37,11 @@ class Gain:
         if not self.error:
             return 0.0 if self.value > 0 else 1.0
         return t_tail(self.value / self.error, self.degrees)
+
+    @property
+    def two_sided(self) -> float:
+        """The two-sided p-value: how often noise alone gains or loses as much."""
+        return min(1.0, 2 * replace(self, value=abs(self.value)).p_value)
 
     @property
     def interval(self) -> tuple[float, float]:

@@ -5,8 +5,8 @@ count says how much of it there may be.
 """
 
 import contextlib
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from yaml import YAMLError
@@ -15,70 +15,97 @@ from retune.core.errors import RetuneError
 from retune.core.params import load_yaml
 from retune.tools.claims.project import NAME
 from retune.tools.project import locks
-from retune.tools.project.commands import dvc, git
+from retune.tools.project.cache import Cache
+from retune.tools.project.commands import git
 
-#: What the score stage reads: the test questions, and the predictions.
-TEST, PREDICTIONS = "data/qa/test", "data/qa/predictions"
+#: Last parts of the folders that a score stage reads: the test questions, and the predictions.
+TEST, PREDICTIONS = "test", "predictions"
 DIGITS = 8  # of an MD5
+#: Test questions by their MD5, and the predictions that were scored on them.
+Ledger = dict[str, set[str]]
 
 
-def looks(root: Path) -> set[str]:
-    """Return the predictions that were scored on the test questions of the last run.
+def looks(root: Path, folder: str = "") -> set[str]:
+    """Return the predictions that were scored on the test questions of a pipeline's last run.
 
     They are known from the ledger, from every commit and experiment in git, and from the runs that
     DVC's cache remembers. Predictions are named by the first digits of their MD5; the same ones
     count once.
+
+    Args:
+        root: the project's top.
+        folder: of the pipeline, from there.
     """
-    test = _test_of(root)
-    if test is None:
-        return set()
-    found = set(recorded(root).get(test, ()))
-    for stage in (*_in_git(root, test), *cached_runs(cache_of(root))):
-        sums = sums_of(stage)
-        if sums.get(TEST) == test and PREDICTIONS in sums:
-            found.add(sums[PREDICTIONS][:DIGITS])
+    return looks_at(_last(root, folder), root, folder)
+
+
+def looks_at(tests: Ledger, root: Path, folder: str = "") -> set[str]:
+    """Return the predictions that were scored on these test questions, and those in `tests`."""
+    known = recorded(root)
+    counted = {test: known.get(test, set()) | new for test, new in tests.items()}
+    if counted:
+        for stage in (*_in_git(root, folder, counted), *Cache(root / folder).runs()):
+            _count(stage, counted)
+    return set().union(*counted.values())
+
+
+def told(count: int) -> str:
+    """Say how often the test questions were looked at."""
+    times = "once" if count == 1 else f"{count} times"
+    return (
+        f"The test questions were looked at {times}: that many different sets of answers have been "
+        "scored on them."
+    )
+
+
+def recorded(root: Path) -> Ledger:
+    """Return what claims.yaml says."""
+    rows = load_yaml(root / NAME).get("looks") if (root / NAME).is_file() else None
+    return {row["test"]: set(row["predictions"]) for row in rows or ()}
+
+
+def stated(root: Path, folder: str = "") -> int:
+    """Return how many looks claims.yaml has at the test questions of a pipeline's last run."""
+    known = recorded(root)
+    return len(set().union(*(known.get(test, set()) for test in _last(root, folder))))
+
+
+def missing(root: Path, folder: str = "") -> bool:
+    """Return whether claims.yaml lacks a look of a pipeline's last run."""
+    known = recorded(root)
+    return any(not found <= known.get(test, set()) for test, found in _last(root, folder).items())
+
+
+def rows(root: Path, folders: Iterable[str]) -> list[dict[str, Any]]:
+    """Return the rows for claims.yaml: those that it has, and all looks of these pipelines."""
+    counted = recorded(root)
+    for folder in folders:
+        for test in _last(root, folder):
+            counted[test] = counted.get(test, set()) | looks(root, folder)
+    return [{"test": test, "predictions": sorted(found)} for test, found in counted.items()]
+
+
+def _last(root: Path, folder: str) -> Ledger:
+    """Return the looks in dvc.lock; nothing if it is missing or damaged."""
+    found: Ledger = {}
+    with contextlib.suppress(RetuneError):
+        for stage in locks.Lock(root, folder).stages.values():
+            _count(stage, found, new=True)
     return found
 
 
-def recorded(root: Path) -> dict[str, list[str]]:
-    """Return the predictions in the ledger by the MD5 of the test questions."""
-    rows = load_yaml(root / NAME).get("looks", ()) if (root / NAME).is_file() else ()
-    return {row["test"]: list(row["predictions"]) for row in rows}
+def _count(stage: Mapping[str, Any], counted: Ledger, *, new: bool = False) -> None:
+    """Add the predictions to the test questions that a stage scored them on."""
+    sums = {PurePosixPath(path).name: md5 for path, md5 in locks.sums_of(stage).items()}
+    if {TEST, PREDICTIONS} <= sums.keys() and (new or sums[TEST] in counted):
+        counted.setdefault(sums[TEST], set()).add(sums[PREDICTIONS][:DIGITS])
 
 
-def _test_of(root: Path) -> str | None:
-    """Return the MD5 of the test questions in dvc.lock; None if nothing was scored."""
-    with contextlib.suppress(RetuneError):
-        return sums_of(locks.Lock(root, "").stages.get("score", {})).get(TEST)
-    return None
-
-
-def sums_of(stage: Mapping[str, Any]) -> dict[str, str]:
-    """Return the MD5 of each dep of a stage in a lock, by path."""
-    return {str(dep.get("path")): str(dep.get("md5")) for dep in stage.get("deps", ())}
-
-
-def _in_git(root: Path, test: str) -> Iterator[Mapping[str, Any]]:
-    """Yield the score stage in every dvc.lock of git's history that names the test questions."""
+def _in_git(root: Path, folder: str, tests: Iterable[str]) -> Iterator[Mapping[str, Any]]:
+    """Yield the stages in each dvc.lock of git's history that names the test questions."""
     with contextlib.suppress(RetuneError):  # not in a repository
-        for commit in git(root, "log", "--all", "--format=%H", "--", "dvc.lock").split():
-            text = git(root, "show", f"{commit}:./dvc.lock")
-            if test in text:
-                with contextlib.suppress(YAMLError, AttributeError, RetuneError):
-                    yield locks.parse(text)["stages"]["score"]
-
-
-def cache_of(root: Path) -> Path | None:
-    """Return the folder of DVC's cache; None outside of a DVC project."""
-    with contextlib.suppress(RetuneError):
-        return root / dvc(root, "cache", "dir")
-    return None
-
-
-def cached_runs(cache: Path | None) -> Iterator[Mapping[str, Any]]:
-    """Yield the runs that DVC's cache remembers, in the form of stages in dvc.lock."""
-    for path in (cache / "runs").glob("??/*/*") if cache else ():
-        with contextlib.suppress(OSError, YAMLError, AttributeError, ValueError):
-            run = locks.parse(path.read_text(encoding="utf-8"))
-            if isinstance(run, dict):
-                yield run
+        for commit in git(root / folder, "log", "--all", "--format=%H", "--", "dvc.lock").split():
+            with contextlib.suppress(YAMLError, AttributeError, KeyError, RetuneError):
+                text = git(root / folder, "show", f"{commit}:./dvc.lock")
+                if any(test in text for test in tests):
+                    yield from locks.parse(text)["stages"].values()

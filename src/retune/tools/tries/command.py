@@ -9,9 +9,8 @@ from pathlib import Path
 from retune.core.errors import RetuneError, listed
 from retune.core.files import locked
 from retune.core.terminal_text import escaped, escaped_json
-from retune.stats.paired import LEVEL
 from retune.tables.terminal_tables import print_table, print_wrapped
-from retune.tools.claims.looks import looks
+from retune.tools.claims.looks import looks_at
 from retune.tools.tries.ledger import LEDGER, Entry
 from retune.tools.tries.looks import outside, scored_models
 from retune.tools.tries.runs import DvcRunner
@@ -75,7 +74,8 @@ def verdict_line(state: State, entry: Entry) -> str:
         gained = f"{state.plan.metric} {entry['value']:+.1f}"
         line += f" {gained} [{low:.1f}, {high:.1f}] p={p_value:.3g}"
     if entry["name"] == TEST:
-        return f"{line} looks={len(looks(Path()))}"
+        tests = {entry["folder"]: set[str]()} if "folder" in entry else {}
+        return f"{line} looks={len(looks_at(tests, Path()))}"
     return f"{line} tries={len(state.tries)}/{state.plan.tries}"
 
 
@@ -100,15 +100,14 @@ def _explain(state: State, entry: Entry) -> None:
 
 
 def _explain_end(state: State, entry: Entry) -> None:
-    if "kept" not in entry:
+    if "base" not in entry:
         print_wrapped("The search ends without a run. The test questions were not looked at.")
         return
     label = LABELS[state.plan.metric]
-    base = statistics.fmean(entry["base"])
-    kept = [each for each in state.results if each["verdict"] == "kept"]
+    kept = sum(each["verdict"] == "kept" for each in state.results)
     print_wrapped(
-        f"{len(state.tries)} of {state.plan.tries} tries, {len(kept)} kept. On test the base has "
-        f"{label} {base:.2f}."
+        f"{len(state.tries)} of {state.plan.tries} tries, {kept} kept. On test the base has "
+        f"{label} {statistics.fmean(entry['base']):.2f}."
     )
     if kept:
         print_wrapped(escaped(
@@ -131,13 +130,20 @@ def _list(state: State, arguments: Namespace) -> None:
             rows.append([entry["name"], said(entry["changes"]), "no result", *["-"] * 4])
     headings = [label, "sd", f"+{label}", "p adjusted"]
     print_table(["try", "changes", "verdict"], headings, rows)
-    left = state.plan.tries - len(state.tries)
-    print_wrapped(
-        f"Closed: test was looked at, {state.final['verdict']}." if state.final
-        else f"{left} of {state.plan.tries} tries are left. A try is kept if its p-value, times "
-        f"{state.plan.tries} tries, is below {LEVEL}."
-    )  # fmt: skip
+    print_wrapped(_status(state))
     _note_outside(outside(scored_models(Path()), {*state.plan.known}, state.models))
+
+
+def _status(state: State) -> str:
+    if state.final:
+        return f"The search has ended: {state.final['verdict']}."
+    if state.ended:
+        return "The search has ended, but not its runs on test; give `retune try --end` again."
+    tries = state.plan.tries
+    return (
+        f"{tries - len(state.tries)} of {tries} tries are left. A try is kept if its p-value, "
+        f"times {tries} tries, is below {state.plan.level}."
+    )
 
 
 def _row(entry: Entry, changes: str) -> list[str]:
@@ -165,6 +171,6 @@ def _mean(entry: Mapping[str, list[float]]) -> str:
 def _note_outside(models: list[str]) -> None:
     if models:
         print_wrapped(
-            f"note: {len(models)} models were scored on these validation questions outside the "
-            f"ledger since the search began, and count as tries: {listed(models, 5)}"
+            "note: models that were scored on these validation questions since the search began, "
+            f"but are in no result of the ledger (each counts as a try): {listed(models, 5)}"
         )

@@ -1,33 +1,38 @@
 """Which models were scored on the validation questions, as far as DVC's cache remembers.
 
-A try that runs outside the ledger is a look, too. It raises the bar for the tries that follow.
+A run outside the ledger is a look, too. Each raises the bar for the tries that follow.
 """
 
-import contextlib
-import json
 from pathlib import Path
 
-from retune.tools.claims.looks import DIGITS, cache_of, cached_runs, sums_of
+from retune.tools.claims.looks import DIGITS
+from retune.tools.project.cache import Cache
+from retune.tools.project.locks import sums_of
 
 RAW, MODEL, SCORES = "data/qa/raw", "data/qa/model", "data/qa/validation_scores"
 _QUESTIONS = "validation.jsonl"
+#: Models with the questions that they were scored on, both by their MD5.
+Scored = set[tuple[str, str]]
 
 
-def scored_models(root: Path) -> dict[str, str]:
-    """Return the MD5 of the validation questions by each model that was scored on them.
+def scored_models(root: Path) -> Scored:
+    """Return which models were scored on which validation questions.
 
     Models are named by the first digits of their MD5. The sum of the questions is "" where the
     cache no longer knows it.
     """
-    found, cache = {}, cache_of(root)
-    for run in cached_runs(cache):
+    found: Scored = set()
+    cache = Cache(root)
+    for run in cache.runs():
         sums, outs = sums_of(run), [out.get("path") for out in run.get("outs", ())]
         if SCORES in outs and MODEL in sums:
-            found[sums[MODEL][:DIGITS]] = _questions_of(cache, sums.get(RAW, ""))
+            files = cache.listed(sums.get(RAW, ""))
+            questions = "" if files is None else files.get(_QUESTIONS, "none")
+            found.add((sums[MODEL][:DIGITS], questions))
     return found
 
 
-def outside(scored: dict[str, str], known: set[str], ours: set[str]) -> list[str]:
+def outside(scored: Scored, known: set[str], ours: set[str]) -> list[str]:
     """Return the models that were scored on the questions of the ledger, but are not in it.
 
     Args:
@@ -35,18 +40,5 @@ def outside(scored: dict[str, str], known: set[str], ours: set[str]) -> list[str
         known: models that had been scored before the search began.
         ours: models in the ledger.
     """
-    questions = {scored[model] for model in ours if model in scored} | {""}
-    return sorted(
-        model
-        for model, theirs in scored.items()
-        if model not in known | ours and theirs in questions
-    )
-
-
-def _questions_of(cache: Path | None, folder: str) -> str:
-    """Return the MD5 of the validation questions in the folder with this MD5."""
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        path = (cache or Path()) / "files" / "md5" / folder[:2] / folder[2:]
-        listing = json.loads(path.read_text(encoding="utf-8"))
-        return next((str(e["md5"]) for e in listing if e["relpath"] == _QUESTIONS), "none")
-    return ""
+    same = {questions for model, questions in scored if model in ours} | {""}
+    return sorted({model for model, questions in scored if questions in same} - known - ours)

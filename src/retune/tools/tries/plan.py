@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, Self
 
 from retune.core.errors import RetuneError
 from retune.core.plain_files import sha256
@@ -18,7 +18,6 @@ from retune.tools.project.commands import git
 from retune.tools.project.locks import VERSIONS
 
 Metric = Literal["f1", "exact_match"]
-METRICS: tuple[Metric, ...] = get_args(Metric)
 SPLIT = "validation"
 #: What the digest of the code covers.
 _CODE = ("src", "stages", GRAPH, VERSIONS)
@@ -63,7 +62,7 @@ class Plan:
         """
         if tries < 1:
             raise RetuneError(f"--tries {tries}: give the number of tries, 1 or more")
-        parsed = cls.seeds_of(seeds)
+        parsed = tuple(parse_seeds(seeds))
         if len(parsed) < ENOUGH:
             raise RetuneError(
                 f"--seeds {seeds}: the noise of seeds is unknown with fewer than {ENOUGH}; give "
@@ -72,11 +71,6 @@ class Plan:
         commit = git(folder, "rev-parse", "HEAD")
         sums = sha256(folder / PARAMS), code_digest(folder)
         return cls(tries, parsed, metric, SPLIT, LEVEL, commit, *sums, tuple(known))
-
-    @staticmethod
-    def seeds_of(text: str) -> tuple[int, ...]:
-        """Read seeds as they are given on the command line."""
-        return tuple(parse_seeds(text))
 
     @classmethod
     def read(cls, entry: Mapping[str, Any]) -> Self:
@@ -97,8 +91,8 @@ class Plan:
             RetuneError: something differs; the message says what and what to do.
         """
         remedy = (
-            f"go back to how it was at {self.commit[:7]}, or end this search (`retune try --end`) "
-            "and begin another"
+            f"go back to how it was at {self.commit[:7]}; after `retune try --end` another search "
+            "can begin"
         )
         if sha256(folder / PARAMS) != self.params:
             raise RetuneError(f"{PARAMS} has changed since the search began; {remedy}")

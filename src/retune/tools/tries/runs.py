@@ -3,14 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from retune.core.errors import RetuneError
 from retune.core.numerics import Doubles
 from retune.tasks.qa.score.question_scores import QuestionScore
-from retune.tools.claims.looks import DIGITS, sums_of
+from retune.tools.claims.looks import DIGITS
 from retune.tools.compare.sources import SCORES, scores_of
 from retune.tools.experiments.effects import require_effects
 from retune.tools.experiments.experiments import Experiment, HydraValue
@@ -20,13 +20,23 @@ from retune.tools.experiments.sweep import sweep
 from retune.tools.project import locks
 from retune.tools.project.commands import git
 from retune.tools.tries.ledger import digest
-from retune.tools.tries.looks import MODEL
+from retune.tools.tries.looks import MODEL, RAW
 from retune.tools.tries.looks import SCORES as VALIDATION
 
-#: The stage that scores a split, the one that reads the model, and where the scores are.
-STAGES = {"validation": "validate", "test": "score"}
-_READERS = {"validation": "validate", "test": "predict"}
-_FILES = {"validation": Path(VALIDATION) / SCORES.name, "test": SCORES}
+
+class Split(NamedTuple):
+    """How a split is scored: by which stages, on which questions, and where the scores are."""
+
+    scorer: str
+    reader: str  # of the model
+    questions: str
+    scores: Path
+
+
+SPLITS = {
+    "validation": Split("validate", "validate", RAW, Path(VALIDATION) / SCORES.name),
+    "test": Split("score", "predict", "data/qa/test", SCORES),
+}
 
 
 @dataclass(frozen=True)
@@ -36,10 +46,12 @@ class Runs:
     Attributes:
         scores: of each run, the questions in the same order.
         models: the first digits of the MD5 of each run's model.
+        folder: the MD5 of the folder with the questions.
     """
 
     scores: Sequence[Sequence[QuestionScore]]
     models: Sequence[str]
+    folder: str
 
     @property
     def questions(self) -> str:
@@ -86,7 +98,7 @@ class DvcRunner:
         Raises:
             RetuneError: with every problem.
         """
-        require_effects(Path(), _experiments("check", changes, seeds), [STAGES[split]])
+        require_effects(Path(), _experiments("check", changes, seeds), [SPLITS[split].scorer])
 
     def run(self, name: str, changes: Mapping[str, str], seeds: Sequence[int], split: str) -> Runs:
         """Run a setting with each seed, as far as it has not run, and return its runs.
@@ -98,14 +110,12 @@ class DvcRunner:
         done = _finished()
         missing = [each for each in wanted if each.name not in done]
         if missing:
-            outcomes = sweep(missing, replace=False, stages=[STAGES[split]])
+            outcomes = sweep(missing, replace=False, stages=[SPLITS[split].scorer])
             if failed := [each for each in outcomes if each.failed]:
                 logs = "\n".join(f"{each.name}: see {each.log}\n{each.error}" for each in failed)
                 raise RetuneError(f"{logs}\ncorrect the cause and give the same command again")
             done = _finished()
-        refs = [done[each.name] for each in wanted]
-        models = [_model_of(ref, _READERS[split]) for ref in refs]
-        return Runs([scores_of(ref, _FILES[split]) for ref in refs], models)
+        return _read([done[each.name] for each in wanted], SPLITS[split])
 
 
 def _experiments(name: str, changes: Mapping[str, str], seeds: Sequence[int]) -> list[Experiment]:
@@ -117,6 +127,14 @@ def _finished() -> dict[str, Ref]:
     return {ref.name: ref for ref in experiments(all_commits=True) if ref.state is None}
 
 
-def _model_of(ref: Ref, stage: str) -> str:
-    lock = locks.parse(git(Path(), "show", f"{ref.commit}:./dvc.lock"))
-    return sums_of(lock["stages"][stage])[MODEL][:DIGITS]
+def _read(refs: Sequence[Ref], split: Split) -> Runs:
+    locked = [_stages(ref) for ref in refs]
+    models = [locks.sums_of(stages[split.reader])[MODEL][:DIGITS] for stages in locked]
+    folder = locks.sums_of(locked[0][split.scorer])[split.questions]
+    return Runs([scores_of(ref, split.scores) for ref in refs], models, folder)
+
+
+def _stages(ref: Ref) -> dict[str, Any]:
+    """Return the stages in the lock of a run."""
+    stages: dict[str, Any] = locks.parse(git(Path(), "show", f"{ref.commit}:./dvc.lock"))["stages"]
+    return stages

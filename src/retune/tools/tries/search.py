@@ -10,7 +10,7 @@ from retune.stats.noise_floor import Gain, gain, run_means
 from retune.tools.compare.clustering import clusters_of
 from retune.tools.experiments.grid import grid
 from retune.tools.tries.ledger import Entry, Ledger
-from retune.tools.tries.looks import outside
+from retune.tools.tries.looks import Scored, outside
 from retune.tools.tries.plan import Metric, Plan, require_allowed
 from retune.tools.tries.runs import Runner, Runs
 from retune.tools.tries.state import BASE, TEST, State
@@ -28,13 +28,13 @@ class Search:
     Args:
         folder: of the project.
         runner: runs settings.
-        looks: returns the models that were scored on the validation questions.
+        looks: returns which models were scored on which validation questions.
 
     Raises:
         RetuneError: the ledger was changed.
     """
 
-    def __init__(self, folder: Path, runner: Runner, looks: Callable[[], dict[str, str]]) -> None:
+    def __init__(self, folder: Path, runner: Runner, looks: Callable[[], Scored]) -> None:
         self._folder, self._runner, self._looks = folder, runner, looks
         self.ledger = Ledger(folder)
 
@@ -59,7 +59,8 @@ class Search:
         state = State.read(self.ledger.entries)
         if state is not None and state.final is None and (state.results or state.ended):
             raise RetuneError("a search is open; `retune try --end` ends it")
-        plan = Plan.made(self._folder, tries, seeds, metric, sorted(self._looks()))
+        known = {model for model, _ in self._looks()}
+        plan = Plan.made(self._folder, tries, seeds, metric, sorted(known))
         opened = state.open_as(BASE) if state else None
         if state is not None and opened is not None:
             plan = _same(state.plan, plan)
@@ -68,11 +69,10 @@ class Search:
             self._runner.check({}, plan.seeds, plan.split)
             opened = self.ledger.append("plan", name=BASE, plan=plan.as_json())
         runs = self._run(plan, opened, BASE, {})
-        questions = runs.questions
+        about = _about(runs, plan)
         if len(clusters_of(runs.scores[0], "passage")) < 2:
             raise RetuneError("all validation questions are about one passage; bring others, too")
-        about = {"questions": questions, "models": list(runs.models), "verdict": BASE}
-        return self._record(opened, BASE, {}, runs, plan, **about)
+        return self._record(opened, {}, **about, verdict=BASE)
 
     def attempt(self, name: str, assignments: Sequence[str]) -> Entry:
         """Run a try with each seed, compare it with the best so far, and return the result.
@@ -95,19 +95,14 @@ class Search:
                 "with it, or another name"
             )
         runs = self._run(plan, opened, name, settings)
-        if runs.questions != best["questions"]:
-            raise RetuneError(
-                f"{name} was scored on other validation questions than {best['name']}; a try must "
-                "not change them"
-            )
+        about = _about(runs, plan)
+        _require_same(about["questions"], best["questions"], name, plan.split)
         found = self._gain(runs, best, state)
         seen = outside(self._looks(), {*plan.known}, state.models | {*runs.models})
         tests = plan.tries + len(seen)
         return self._record(
-            opened, name, settings, runs, plan,
-            questions=runs.questions, models=list(runs.models), against=best["name"],
-            **_figures(found), p_value=found.p_value, tests=tests, outside=seen,
-            verdict="kept" if found.p_value * tests < plan.level else "dropped",
+            opened, settings, **about, against=best["name"], **_figures(found), tests=tests,
+            outside=seen, verdict="kept" if found.p_value * tests < plan.level else "dropped",
         )  # fmt: skip
 
     def end(self) -> Entry:
@@ -123,18 +118,20 @@ class Search:
         plan.require_unchanged(self._folder)
         opened = state.open_as(TEST) or self.ledger.append("end", name=TEST)
         if not state.results:
-            return self.ledger.append("result", of=opened["sha256"], name=TEST, verdict=NOTHING)
+            return self._record(opened, {}, verdict=NOTHING)
         best = state.best
         base = self._run(plan, opened, f"{TEST}-{BASE}", {}, TEST)
-        runs = base
-        about: dict[str, Any] = {"verdict": NOTHING}
-        if best["name"] != BASE:
-            runs = self._run(plan, opened, f"{TEST}-{best['name']}", best["changes"], TEST)
-            clusters = clusters_of(base.scores[0], "passage")
-            found = gain(base.percent(plan.metric), runs.percent(plan.metric), clusters)
-            about = {**_figures(found), **_final_verdict(found, plan.level)}
-        about |= {"kept": best["name"], "base": run_means(base.percent(plan.metric))}
-        return self._record(opened, TEST, best["changes"], runs, plan, **about)
+        about = {"base": run_means(base.percent(plan.metric)), "folder": base.folder}
+        if best["name"] == BASE:
+            return self._record(opened, {}, **about, verdict=NOTHING)
+        runs = self._run(plan, opened, f"{TEST}-{best['name']}", best["changes"], TEST)
+        _require_same(runs.questions, base.questions, best["name"], TEST)
+        clusters = clusters_of(base.scores[0], "passage")
+        found = gain(base.percent(plan.metric), runs.percent(plan.metric), clusters)
+        return self._record(
+            opened, best["changes"], **about, **_about(runs, plan), kept=best["name"],
+            **_final(found, plan.level),
+        )  # fmt: skip
 
     def _running(self) -> State:
         """Return the search, if tries may be added to it."""
@@ -166,19 +163,16 @@ class Search:
         clusters = clusters_of(base.scores[0], "passage")
         return gain(percent, runs.percent(plan.metric), clusters, others)
 
-    def _record(
-        self,
-        opened: Entry,
-        name: str,
-        changes: Mapping[str, str],
-        runs: Runs,
-        plan: Plan,
-        **content: Any,
-    ) -> Entry:
+    def _record(self, opened: Entry, changes: Mapping[str, str], **content: Any) -> Entry:
         return self.ledger.append(
-            "result", of=opened["sha256"], name=name, changes=dict(changes),
-            means=run_means(runs.percent(plan.metric)), **content,
-        )  # fmt: skip
+            "result", of=opened["sha256"], name=opened["name"], changes=dict(changes), **content
+        )
+
+
+def _about(runs: Runs, plan: Plan) -> dict[str, Any]:
+    """Return what a ledger keeps of a setting's runs."""
+    means = run_means(runs.percent(plan.metric))
+    return {"questions": runs.questions, "models": list(runs.models), "means": means}
 
 
 def _figures(found: Gain) -> dict[str, Any]:
@@ -187,7 +181,16 @@ def _figures(found: Gain) -> dict[str, Any]:
         "error": found.error,
         "degrees": found.degrees,
         "interval": list(found.interval),
+        "p_value": found.p_value,
     }
+
+
+def _final(found: Gain, level: float) -> dict[str, Any]:
+    """Return figures and verdict on test, where a change may also be worse."""
+    shown = "better" if found.value > 0 else "worse"
+    p_value = found.two_sided
+    verdict = shown if p_value < level else "not-separable"
+    return {**_figures(found), "p_value": p_value, "verdict": verdict}
 
 
 def _changes(assignments: Sequence[str]) -> dict[str, str]:
@@ -221,6 +224,19 @@ def _require_free(name: str, state: State) -> None:
         )
 
 
+def _require_same(questions: str, others: str, name: str, split: str) -> None:
+    """Refuse to compare settings that answered different questions.
+
+    Raises:
+        RetuneError: they did.
+    """
+    if questions != others:
+        raise RetuneError(
+            f"{name} was scored on other {split} questions than what it is compared with; a try "
+            "must not change them"
+        )
+
+
 def _same(begun: Plan, given: Plan) -> Plan:
     """Return the plan of an interrupted `--begin`.
 
@@ -236,12 +252,6 @@ def _same(begun: Plan, given: Plan) -> Plan:
             "`retune try --end`"
         )
     return begun
-
-
-def _final_verdict(found: Gain, level: float) -> dict[str, Any]:
-    p_value = min(1.0, 2 * min(found.p_value, 1 - found.p_value))
-    shown = "better" if found.value > 0 else "worse"
-    return {"p_value": p_value, "verdict": shown if p_value < level else "not-separable"}
 
 
 def said(changes: Mapping[str, str]) -> str:
