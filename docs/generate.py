@@ -178,20 +178,20 @@ def learning() -> str:
 
 def searches() -> str:
     """Return how often `retune try` errs in simulated searches."""
-    if not (ROOT / "bench" / "results" / "tries.json").exists():
-        return "Not measured yet; `python -m bench.tries --save` does it."
     figures = _bench("tries")
-    lines = [
-        "| gain | passages | questions | seeds | deviation over seeds | false keeps | found |",
-        "|---|--:|--:|--:|--:|--:|--:|",
-    ]
+    seeds = sorted({row["seeds"] for row in figures["worlds"]})
+    headings = [f"{what}, {count} seeds" for count in seeds for what in ("false keeps", "found")]
+    cells: dict[str, list[str]] = {}
     for row in figures["worlds"]:
         kind = "mixed" if row["likes"] else "plain, unstable" if row["unstable"] > 1 else "plain"
-        questions = row["passages"] * row["questions"]
-        lines.append(
-            f"| {kind} | {row['passages']} | {questions:,} | {row['seeds']} "
-            f"| {row['seed_deviation']:.2f} | {row['false_keeps']:.1%} | {row['found']:.0%} |"
-        )
+        setting = f"| {kind} | {row['seed_deviation']:.1f} | {row['passages']} |"
+        shares = f"{row['false_keeps']:.1%}", f"{row['found']:.0%}"
+        cells.setdefault(setting, []).extend(shares)
+    lines = [
+        f"| gain | sd over seeds | passages | {' | '.join(headings)} |",
+        "|---|--:|--:|" + "--:|" * len(headings),
+        *(f"{setting} {' | '.join(shares)} |" for setting, shares in cells.items()),
+    ]
     return "\n".join([*lines, "", f"{figures['loops']} searches for each figure."])
 
 

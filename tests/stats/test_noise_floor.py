@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from bench.tries import World, false_keeps, found
+from bench.tries import Draw, World, false_keeps, found
 from retune.core.numerics import Doubles
 from retune.stats.clusters import Clusters, standard_error
 from retune.stats.noise_floor import gain, run_means
@@ -64,9 +64,25 @@ def test_the_interval_and_the_p_value_agree() -> None:
     assert (found.p_value < 0.025) == (low > 0)
 
 
+def test_the_two_sided_p_value_is_the_same_for_a_gain_and_its_loss() -> None:
+    base, tried = runs(3), runs(3)
+    gained, lost = gain(base, tried, CLUSTERS), gain(tried, base, CLUSTERS)
+    assert gained.two_sided == pytest.approx(2 * min(gained.p_value, lost.p_value))
+    assert gain(base, base, CLUSTERS).two_sided == 1.0
+
+
+@pytest.mark.parametrize("deviation", [0.5, 1.0, 2.0])
+def test_simulated_models_vary_over_seeds_as_is_asked_for(deviation: float) -> None:
+    world, variances = World(seed_deviation=deviation), []
+    for _ in range(20):
+        models = Draw(44, world.noise, GENERATOR).setting(10, world.shift(1.0))
+        variances.append(np.var(run_means(models), ddof=1))
+    assert np.mean(variances) ** 0.5 == pytest.approx(deviation, rel=0.2)
+
+
 @pytest.mark.parametrize("seeds", [3, 5])
 def test_searches_of_seed_only_tries_keep_nothing_in_19_of_20(seeds: int) -> None:
-    assert false_keeps(World(seeds=seeds, shift=0.0003), loops=30) <= 0.05
+    assert false_keeps(World(seeds=seeds), loops=30) <= 0.05
 
 
 def test_a_try_that_is_4_points_better_is_found() -> None:
