@@ -75,7 +75,7 @@ def test_the_two_sided_p_value_is_the_same_for_a_gain_and_its_loss() -> None:
 def test_simulated_models_vary_over_seeds_as_is_asked_for(deviation: float) -> None:
     world, variances = World(seed_deviation=deviation), []
     for _ in range(20):
-        models = Draw(44, world.noise, GENERATOR).setting(10, world.shift(1.0))
+        models = Draw(50, world.noise, GENERATOR).setting(10, world.shift(1.0))
         variances.append(np.var(run_means(models), ddof=1))
     assert np.mean(variances) ** 0.5 == pytest.approx(deviation, rel=0.2)
 
