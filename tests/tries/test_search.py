@@ -134,6 +134,15 @@ def test_looks_are_outside_if_their_questions_are_the_same_or_unknown() -> None:
     assert outside(scored, {"known"}, {"ours"}) == ["same", "unknown"]
 
 
+def test_a_ledger_whose_last_line_has_no_end_goes_on(tmp_path: Path) -> None:
+    runner = FakeRunner()
+    begun(tmp_path, runner)
+    path = tmp_path / LEDGER
+    path.write_text(path.read_text(encoding="utf-8").rstrip("\n"), encoding="utf-8")
+    search(tmp_path, runner).attempt("odd", ["qa.dataset_note=a\u2028b"])
+    assert [entry["kind"] for entry in Ledger(tmp_path).entries][2:] == ["try", "result"]
+
+
 def test_git_keeps_each_state_of_the_ledger(tmp_path: Path) -> None:
     runner = FakeRunner()
     begun(tmp_path, runner)

@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
-from functools import cached_property
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Literal
 
@@ -51,14 +51,9 @@ class Ledger:
     def __init__(self, folder: Path) -> None:
         self._folder, self._path = folder, folder / LEDGER
         self._tip = _tip(folder)
-        self._text = self._path.read_text(encoding="utf-8") if self._path.is_file() else ""
-        self.entries = _checked(self._text)
-        self._require_recorded()
-
-    @cached_property
-    def _recorded(self) -> str:
-        """What git keeps of the file."""
-        return f"{git(self._folder, 'show', f'{self._tip}:{LEDGER}')}\n" if self._tip else ""
+        text = self._path.read_text(encoding="utf-8") if self._path.is_file() else ""
+        self.entries = _checked(_lines(text))
+        self._text = self._recorded(_lines(text))
 
     def append(self, kind: Kind, **content: Any) -> Entry:
         """Add an entry, first to git and then to the file."""
@@ -73,24 +68,31 @@ class Ledger:
         self.entries.append(entry)
         return entry
 
-    def _require_recorded(self) -> None:
-        if self._text and not self._tip:
+    def _recorded(self, lines: Sequence[str]) -> str:
+        """Return what git keeps of the file.
+
+        Raises:
+            RetuneError: the file has other lines.
+        """
+        if lines and not self._tip:
             raise RetuneError(
                 f"{LEDGER}: git has no {REF}, which keeps its entries; fetch it from where the "
                 f"search ran: git fetch origin {REF}:{REF}"
             )
-        if self._text == self._recorded:
-            return
-        ours, theirs = self._text.splitlines(), self._recorded.splitlines()
-        same = next(
-            (number for number, pair in enumerate(zip(ours, theirs)) if pair[0] != pair[1]),  # noqa: B905
-            min(len(ours), len(theirs)),
-        )
-        found = "is missing" if same == len(ours) else "is not the one"
-        raise RetuneError(f"{LEDGER}: line {same + 1} {found} that {REF} keeps; {_RESTORE}")
+        text = f"{git(self._folder, 'show', f'{self._tip}:{LEDGER}')}\n" if self._tip else ""
+        for number, (ours, recorded) in enumerate(zip_longest(lines, _lines(text)), 1):
+            if ours != recorded:
+                found = "is missing" if ours is None else "is not the one"
+                raise RetuneError(f"{LEDGER}: line {number} {found} that {REF} keeps; {_RESTORE}")
+        return text
 
 
-def _checked(text: str) -> list[Entry]:
+def _lines(text: str) -> list[str]:
+    """Return the lines of a ledger; `splitlines` would also divide within some texts."""
+    return text.removesuffix("\n").split("\n") if text else []
+
+
+def _checked(lines: Sequence[str]) -> list[Entry]:
     """Return the entries of a ledger.
 
     Raises:
@@ -98,7 +100,7 @@ def _checked(text: str) -> list[Entry]:
     """
     entries: list[Entry] = []
     before = _FIRST
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(lines, 1):
         entry = _parsed(line)
         if entry.get("before") != before or entry.get("sha256") != _sum(entry):
             raise RetuneError(

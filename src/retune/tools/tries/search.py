@@ -171,8 +171,11 @@ class Search:
 
 def _about(runs: Runs, plan: Plan) -> dict[str, Any]:
     """Return what a ledger keeps of a setting's runs."""
-    means = run_means(runs.percent(plan.metric))
-    return {"questions": runs.questions, "models": list(runs.models), "means": means}
+    return {
+        "questions": runs.questions,
+        "models": list(runs.models),
+        "means": run_means(runs.percent(plan.metric)),
+    }
 
 
 def _figures(found: Gain) -> dict[str, Any]:
