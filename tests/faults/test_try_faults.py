@@ -174,7 +174,7 @@ def test_n12_scores_that_were_exchanged_are_refused(tmp_path: Path, runner: Fake
 def test_n12_seeds_that_answered_different_questions_are_refused() -> None:
     runs = FakeRunner().run("a", {}, [1, 2], "validation")
     with pytest.raises(RetuneError, match="the seeds of one setting answered different questions"):
-        _ = Runs([runs.scores[0], runs.scores[1][1:]], runs.models, "").questions
+        _ = Runs([runs.scores[0], runs.scores[1][1:]], runs.sums, "").questions
 
 
 def test_n13_no_search_and_two_searches_are_errors(tmp_path: Path, runner: FakeRunner) -> None:

@@ -123,8 +123,8 @@ def test_looks_outside_the_ledger_raise_the_bar(tmp_path: Path) -> None:
     runner = FakeRunner()
     project(tmp_path)
     search(tmp_path, runner, {("old", "v")}).begin(5, "1,2,3", "f1")
-    models = search(tmp_path, runner).state.models
-    seen = {("old", "v"), ("secret", "v"), ("elsewhere", "w")} | {(m, "v") for m in models}
+    sums = search(tmp_path, runner).state.sums
+    seen = {("old", "v"), ("secret", "v"), ("elsewhere", "w")} | {(each, "v") for each in sums}
     result = search(tmp_path, runner, seen).attempt("better", BETTER)
     assert (result["outside"], result["tests"]) == (["secret"], 6)
 

@@ -8,13 +8,15 @@ import pytest
 from tries.searches import BETTER, FakeRunner, project
 
 from retune.core.errors import RetuneError
+from retune.core.params import load_yaml
 from retune.tools.cli.main import main
 from retune.tools.experiments.experiments import Experiment
 from retune.tools.experiments.sweep import Outcome
 from retune.tools.tries import command, runs
-from retune.tools.tries.runs import DvcRunner
+from retune.tools.tries.runs import SPLITS, DvcRunner
 
 BEGIN = ["--begin", "--tries", "5", "--seeds", "1,2,3"]
+ROOT = Path(__file__).resolve().parents[2]
 Capture = pytest.CaptureFixture[str]
 
 
@@ -24,7 +26,7 @@ def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeRunner:
     monkeypatch.chdir(project(tmp_path))
     fake = FakeRunner()
     monkeypatch.setattr(command, "DvcRunner", lambda: fake)
-    monkeypatch.setattr(command, "scored_models", lambda _: set())
+    monkeypatch.setattr(command, "scored", lambda _: set())
     monkeypatch.setattr(command, "looks_at", lambda tests, _: {*tests, "a"})
     return fake
 
@@ -83,7 +85,7 @@ def test_looks_outside_the_ledger_are_named(
     capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     main(["try", *BEGIN])
-    monkeypatch.setattr(command, "scored_models", lambda _: {("secret", "")})
+    monkeypatch.setattr(command, "scored", lambda _: {("secret", "")})
     capsys.readouterr()
     _, words = call(capsys, "better", *BETTER)
     assert "but are in no result of the ledger" in " ".join(words)
@@ -123,6 +125,14 @@ def test_wrong_values_of_options_are_refused(
     with pytest.raises(SystemExit):
         main(["try", "--begin", *option])
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_the_graph_scores_each_split_as_the_runs_are_read(split: str) -> None:
+    of = SPLITS[split]
+    stage = load_yaml(ROOT / "dvc.yaml")["stages"][of.stage]
+    assert of.questions in stage["deps"]
+    assert stage["outs"] == [of.scores.parent.as_posix()]
 
 
 def test_a_failed_run_names_its_log(monkeypatch: pytest.MonkeyPatch) -> None:

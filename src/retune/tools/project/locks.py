@@ -63,6 +63,11 @@ def sums_of(stage: Mapping[str, Any]) -> dict[str, str]:
     return {str(dep.get("path")): str(dep.get("md5")) for dep in stage.get("deps", ())}
 
 
+def outs_of(stage: Mapping[str, Any]) -> dict[str, str]:
+    """Return the MD5 of each out of a stage, by path."""
+    return {str(out.get("path")): str(out.get("md5")) for out in stage.get("outs", ())}
+
+
 class Lock:
     """dvc.lock of one pipeline, read on first use.
 

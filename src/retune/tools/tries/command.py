@@ -12,7 +12,7 @@ from retune.core.terminal_text import escaped, escaped_json
 from retune.tables.terminal_tables import print_table, print_wrapped
 from retune.tools.claims.looks import looks_at
 from retune.tools.tries.ledger import LEDGER, Entry
-from retune.tools.tries.looks import outside, scored_models
+from retune.tools.tries.looks import outside, scored
 from retune.tools.tries.runs import DvcRunner
 from retune.tools.tries.search import NOTHING, Search, said
 from retune.tools.tries.state import BASE, TEST, State
@@ -31,7 +31,7 @@ def run(arguments: Namespace) -> int:
         RetuneError: the ledger was changed, the plan does not allow it, or a run failed.
     """
     with locked(Path(f".{LEDGER}.lock")):
-        search = Search(Path(), DvcRunner(), lambda: scored_models(Path()))
+        search = Search(Path(), DvcRunner(), lambda: scored(Path()))
         entry = _act(search, arguments)
     if entry is None:
         _list(search.state, arguments)
@@ -131,7 +131,7 @@ def _list(state: State, arguments: Namespace) -> None:
     headings = [label, "sd", f"+{label}", "p adjusted"]
     print_table(["try", "changes", "verdict"], headings, rows)
     print_wrapped(_status(state))
-    _note_outside(outside(scored_models(Path()), {*state.plan.known}, state.models))
+    _note_outside(outside(scored(Path()), {*state.plan.known}, state.sums))
 
 
 def _status(state: State) -> str:
@@ -168,9 +168,9 @@ def _mean(entry: Mapping[str, list[float]]) -> str:
     return f"{statistics.fmean(entry['means']):.2f}"
 
 
-def _note_outside(models: list[str]) -> None:
-    if models:
+def _note_outside(scores: list[str]) -> None:
+    if scores:
         print_wrapped(
-            "note: models that were scored on these validation questions since the search began, "
-            f"but are in no result of the ledger (each counts as a try): {listed(models, 5)}"
+            "note: runs that were scored on these validation questions since the search began, "
+            f"but are in no result of the ledger (each counts as a try): {listed(scores, 5)}"
         )

@@ -37,7 +37,7 @@ class Plan:
         commit: at which the search began.
         params: SHA-256 of params.yaml.
         code: SHA-256 of the code and the graph.
-        known: the models that had been scored on the validation questions before, as far as DVC's
+        known: the scores on the validation questions that were there before, as far as DVC's
             cache remembers.
     """
 

@@ -20,22 +20,21 @@ from retune.tools.experiments.sweep import sweep
 from retune.tools.project import locks
 from retune.tools.project.commands import git
 from retune.tools.tries.ledger import digest
-from retune.tools.tries.looks import MODEL, RAW
+from retune.tools.tries.looks import RAW
 from retune.tools.tries.looks import SCORES as VALIDATION
 
 
 class Split(NamedTuple):
-    """How a split is scored: by which stages, on which questions, and where the scores are."""
+    """How a split is scored: by which stage, on which questions, and where the scores are."""
 
-    scorer: str
-    reader: str  # of the model
+    stage: str
     questions: str
     scores: Path
 
 
 SPLITS = {
-    "validation": Split("validate", "validate", RAW, Path(VALIDATION) / SCORES.name),
-    "test": Split("score", "predict", "data/qa/test", SCORES),
+    "validation": Split("validate", RAW, Path(VALIDATION) / SCORES.name),
+    "test": Split("score", "data/qa/test", SCORES),
 }
 
 
@@ -45,12 +44,12 @@ class Runs:
 
     Attributes:
         scores: of each run, the questions in the same order.
-        models: the first digits of the MD5 of each run's model.
+        sums: the first digits of the MD5 of each run's scores.
         folder: the MD5 of the folder with the questions.
     """
 
     scores: Sequence[Sequence[QuestionScore]]
-    models: Sequence[str]
+    sums: Sequence[str]
     folder: str
 
     @property
@@ -98,7 +97,7 @@ class DvcRunner:
         Raises:
             RetuneError: with every problem.
         """
-        require_effects(Path(), _experiments("check", changes, seeds), [SPLITS[split].scorer])
+        require_effects(Path(), _experiments("check", changes, seeds), [SPLITS[split].stage])
 
     def run(self, name: str, changes: Mapping[str, str], seeds: Sequence[int], split: str) -> Runs:
         """Run a setting with each seed, as far as it has not run, and return its runs.
@@ -110,7 +109,7 @@ class DvcRunner:
         done = _finished()
         missing = [each for each in wanted if each.name not in done]
         if missing:
-            outcomes = sweep(missing, replace=False, stages=[SPLITS[split].scorer])
+            outcomes = sweep(missing, replace=False, stages=[SPLITS[split].stage])
             if failed := [each for each in outcomes if each.failed]:
                 logs = "\n".join(f"{each.name}: see {each.log}\n{each.error}" for each in failed)
                 raise RetuneError(f"{logs}\ncorrect the cause and give the same command again")
@@ -128,13 +127,14 @@ def _finished() -> dict[str, Ref]:
 
 
 def _read(refs: Sequence[Ref], split: Split) -> Runs:
-    locked = [_stages(ref) for ref in refs]
-    models = [locks.sums_of(stages[split.reader])[MODEL][:DIGITS] for stages in locked]
-    folder = locks.sums_of(locked[0][split.scorer])[split.questions]
-    return Runs([scores_of(ref, split.scores) for ref in refs], models, folder)
+    stages = [_stage(ref, split.stage) for ref in refs]
+    sums = [locks.outs_of(each)[split.scores.parent.as_posix()][:DIGITS] for each in stages]
+    folder = locks.sums_of(stages[0])[split.questions]
+    return Runs([scores_of(ref, split.scores) for ref in refs], sums, folder)
 
 
-def _stages(ref: Ref) -> dict[str, Any]:
-    """Return the stages in the lock of a run."""
-    stages: dict[str, Any] = locks.parse(git(Path(), "show", f"{ref.commit}:./dvc.lock"))["stages"]
-    return stages
+def _stage(ref: Ref, name: str) -> dict[str, Any]:
+    """Return a stage in the lock of a run."""
+    lock = locks.parse(git(Path(), "show", f"{ref.commit}:./dvc.lock"))
+    stage: dict[str, Any] = lock["stages"][name]
+    return stage

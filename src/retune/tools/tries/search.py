@@ -28,7 +28,7 @@ class Search:
     Args:
         folder: of the project.
         runner: runs settings.
-        looks: returns which models were scored on which validation questions.
+        looks: returns what was scored on which validation questions.
 
     Raises:
         RetuneError: the ledger was changed.
@@ -59,7 +59,7 @@ class Search:
         state = State.read(self.ledger.entries)
         if state is not None and state.final is None and (state.results or state.ended):
             raise RetuneError("a search is open; `retune try --end` ends it")
-        known = {model for model, _ in self._looks()}
+        known = {scores for scores, _ in self._looks()}
         plan = Plan.made(self._folder, tries, seeds, metric, sorted(known))
         opened = state.open_as(BASE) if state else None
         if state is not None and opened is not None:
@@ -98,7 +98,7 @@ class Search:
         about = _about(runs, plan)
         _require_same(about["questions"], best["questions"], name, plan.split)
         found = self._gain(runs, best, state)
-        seen = outside(self._looks(), {*plan.known}, state.models | {*runs.models})
+        seen = outside(self._looks(), {*plan.known}, state.sums | {*runs.sums})
         tests = plan.tries + len(seen)
         return self._record(
             opened, settings, **about, against=best["name"], **_figures(found), tests=tests,
@@ -173,7 +173,7 @@ def _about(runs: Runs, plan: Plan) -> dict[str, Any]:
     """Return what a ledger keeps of a setting's runs."""
     return {
         "questions": runs.questions,
-        "models": list(runs.models),
+        "scores": list(runs.sums),
         "means": run_means(runs.percent(plan.metric)),
     }
 

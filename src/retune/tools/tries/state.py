@@ -67,6 +67,6 @@ class State:
         return [each for each in self.results if each["verdict"] in (BASE, "kept")][-1]
 
     @property
-    def models(self) -> set[str]:
-        """The models in the ledger."""
-        return {model for each in self.results for model in each["models"]}
+    def sums(self) -> set[str]:
+        """The first digits of the MD5 of the scores in the ledger."""
+        return {scores for each in self.results for scores in each["scores"]}
