@@ -139,7 +139,7 @@ def test_a_ledger_whose_last_line_has_no_end_goes_on(tmp_path: Path) -> None:
     begun(tmp_path, runner)
     path = tmp_path / LEDGER
     path.write_text(path.read_text(encoding="utf-8").rstrip("\n"), encoding="utf-8")
-    search(tmp_path, runner).attempt("odd", ["qa.dataset_note=a\u2028b"])
+    search(tmp_path, runner).attempt("odd", ["qa.note='a\u2028b'"])
     assert [entry["kind"] for entry in Ledger(tmp_path).entries][2:] == ["try", "result"]
 
 
