@@ -16,6 +16,7 @@ import yaml
 
 from retune.core.files import read_json
 from retune.core.user_errors import guarded
+from retune.stats.paired import LEVEL
 from retune.tables.metrics_files import figures_of
 from retune.tasks.task import tasks
 from retune.tools.claims import ledger, looks, tables
@@ -271,9 +272,9 @@ def sentiment() -> str:
         return "Not run yet; `cd pipelines/sentiment && dvc repro` does it."
     compared = read_json(folder / "compare.json")["sentiment"]
     lines = [
-        "| variant | accuracy | macro F1 | calibration error | ensemble | parameters | stored "
-        "| training |",
-        "|---|--:|--:|--:|--:|--:|--:|--:|",
+        "| variant | accuracy | 95 % | rank | macro F1 | calibration error | ensemble "
+        "| parameters | stored | training |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for row in compared["variants"]:
         told = read_json(folder / row["name"] / "scores.json")["sentiment"]
@@ -285,17 +286,25 @@ def sentiment() -> str:
         )
         trained, total = row["trained_parameters"], row["parameters"]
         lines.append(
-            f"| `{row['name']}` | {accuracy} | {macro} | {told['expected_calibration_error']:.1f} "
-            f"| {ensemble['accuracy']:.2f} | {total:,} ({trained / total:.1%} trained) "
+            f"| `{row['name']}` | {accuracy} | {row['accuracy_low']:.2f} to "
+            f"{row['accuracy_high']:.2f} | {rank((row['first_rank'], row['last_rank']))} | {macro} "
+            f"| {told['expected_calibration_error']:.1f} | {ensemble['accuracy']:.2f} "
+            f"| {total:,} ({trained / total:.1%} trained) "
             f"| {row['model_bytes']:,} bytes | {row['train_seconds']:.0f} s |"
         )
     seeds = len(compared["variants"][0]["scores"][0]["by_seed"])
     first, count = compared["variants"][0]["name"], len(compared["sentence_noise"])
+    shown = [test["detectable"] for test in compared["sentence_noise"]]
+    least, most = min(shown), max(shown)
     legend = (
-        f"± is half of the 95 % interval over {seeds} seeds; the calibration error, in points, and "
-        f"the seconds are means over them; the ensemble is the accuracy of all {seeds} models by "
-        f"their mean probability. Below, `{first}` is compared with every other variant, and then "
-        f"these with each other; nothing corrects for there being {count} pairs."
+        f"± is half of the 95 % interval over {seeds} seeds; the column beside the accuracy is its "
+        "interval over sentences. The calibration error, in points, and the seconds are means over "
+        f"the seeds; the ensemble is the accuracy of all {seeds} models by their mean probability. "
+        f"A rank such as 1-3 is what the comparison of all {count} pairs leaves open. Below, "
+        f"`{first}` is compared with every other variant, and then these with each other; p-values "
+        f"are for all {count} pairs together (sign flips of sentences, Holm). The smallest "
+        f"difference that such a test shows in four cases of five is {least:.1f} points for one "
+        f"pair, and {most:.1f} for another."
     )
     best, others = _differences(compared, first)
     summary = f"<summary>The other {len(others)} pairs</summary>"
@@ -319,7 +328,8 @@ def _differences(compared: dict[str, Any], first: str) -> tuple[list[str], list[
         lines.append(
             f"- `{test['better']}` over `{test['worse']}`: {test['mean']:+.2f} ± "
             f"{gap['half_width']:.2f} points of accuracy over seeds, {test['low']:+.2f} to "
-            f"{test['high']:+.2f} over resampled sentences (p = {test['p_value']:.2g}){doubt}"
+            f"{test['high']:+.2f} over sentences (p = {test['adjusted']:.2g}): {test['verdict']}"
+            f"{doubt}"
         )
     return best, others
 
@@ -369,7 +379,14 @@ def language_model() -> str:
     for row in compared["scores"]:
         values = " | ".join(f"{row[name]:.3f}" for name in shown)
         lines.append(f"| {row['state']} | `{row['method']}` | {values} | {row['tokens']:.1f} |")
-    return "\n".join([*lines, "", *_beams(), "", _training("language_model")])
+    same = [
+        (row["one"], row["other"])
+        for row in compared["methods"]
+        if (row["state"], row["figure"]) == ("after", "rouge_1_f1") and row["adjusted"] >= LEVEL
+    ]
+    separable = f"Not separable by ROUGE-1 after training: {saved.ties(same, '`')}."
+    training = _training("language_model")
+    return "\n".join([*lines, "", separable, "", *_beams(), "", training])
 
 
 def _beams() -> list[str]:
@@ -391,7 +408,7 @@ def _training(task: str) -> str:
     machine = ", ".join(times["environment"][:4])  # processor, processes, threads, precision
     return (
         f"{costs['parameters']:,} parameters; trained in {times['train_seconds']:.0f} s "
-        f"({machine}). Intervals are over resampled texts."
+        f"({machine}). Intervals are over texts."
     )
 
 

@@ -96,6 +96,14 @@ def _no_torch(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _no_waiting_for_the_disk() -> Iterator[None]:
+    """Flush no file to the disk: no test cuts the power. Real processes of stages still do."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _loopback() -> None:
     """Raise `lo`, which is down in a new network namespace: servers of tests are there."""
     if sys.platform != "linux":

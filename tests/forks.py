@@ -1,10 +1,10 @@
 """Start Python modules in processes that already hold torch and DVC: for tests of whole graphs.
 
-A server imports the libraries once. `python -m MODULE`, `python -c CODE`, `dvc` and `retune` in
-the folder `commands()` have it fork a process, which takes over their arguments, folder,
-environment and streams, and imports the project's own code anew. With another locale, hash seed or
-Python option they start a real process. What one of them has compiled, or DVC has parsed, is there
-for the next one: by the SHA-256 of its text.
+A server, one for all workers of pytest, imports the libraries once. `python -m MODULE`,
+`python -c CODE`, `dvc` and `retune` in the folder `commands()` have it fork a process, which takes
+over their arguments, folder, environment, streams, mounts and network, and imports the project's
+own code anew. With another locale, hash seed or Python option they start a real process. What one
+of them has compiled, or DVC has parsed, is there for the next one: by the SHA-256 of its text.
 
 The command waits for the forked process, passes Ctrl-C on to it, and ends with its exit code.
 Killing the command kills that process. When the command's parent ends, that process loses its own
@@ -14,18 +14,15 @@ Forked processes share a hash seed and imported libraries, and end without takin
 down. test_same_bytes and test_air_gap run every stage in real processes.
 """
 
-import _imp
 import atexit
 import contextlib
+import ctypes
+import fcntl
 import functools
 import gc
-import hashlib
-import importlib
 import io
 import json
-import marshal
 import os
-import pickle
 import runpy
 import select
 import shutil
@@ -35,33 +32,17 @@ import struct
 import subprocess
 import sys
 import tempfile
-from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import CodeType
-from typing import Any, TextIO
+from typing import Any
 
+import forked_libraries
 import numpy
 import psutil
-import yaml
-from ruamel.yaml.resolver import Resolver
 
-#: What stages and `dvc repro` import; nothing of the project, whose copies differ.
-LIBRARIES = (
-    *("torch", "torch.distributed.tensor", "transformers.trainer", "transformers.integrations"),
-    *("transformers.models.bert.modeling_bert", "accelerate", "peft", "datasets", "pandas"),
-    *("pyarrow.json", "pydantic.main", "pydantic.dataclasses", "ruamel.yaml", "typer"),
-    *("torch.utils.tensorboard", "dvclive.live", "dvc.cli", "dvc.repo", "dvc.stage", "dvc.output"),
-    *("dvc.repo.reproduce", "dvc.commands.repro", "dvc.commands.experiments.run", "dvc.scm"),
-    *("dvc.repo.experiments.queue.celery", "dvc.utils.hydra", "dvc.render.convert"),
-    *("dvc.cli.parser", "dvc.repo.index", "dvc.repo.graph", "dvc.repo.datasets", "dvc.repo.plots"),
-    *("dvc.repo.artifacts", "dvc.repo.experiments.queue.tempdir", "dvc.repo.experiments.show"),
-    *("dvc.repo.experiments.queue.workspace", "dvc.api", "dvc_data.hashfile.db.local"),
-    *("dvc_data.index.checkout", "networkx", "hydra", "pygit2", "dulwich.porcelain", "rich.text"),
-    *("scmrepo.git.backend.pygit2.filter", "pydantic.type_adapter", "pandas.io.formats.csvs"),
-    *("transformers.models.bert.tokenization_bert",),
-)
 #: Of the environment, what a library reads while it is imported.
 READ_EARLY = ("PYTHON", "LD_", "OMP_", "MKL_", "HF_", "TRANSFORMERS_", "ATEN_", "LC_", "LANG", "TZ")
+#: A fork copies the page tables of the server: there are few for memory in huge pages.
+HUGE_PAGES = {"PYTHONMALLOC": "malloc", "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 #: The programs of this Python's environment.
 REAL = Path(sys.executable).parent
 #: Of this process, once it is known.
@@ -71,8 +52,9 @@ COMMAND = """\
 import json, os, signal, socket, sys
 words = {{"python": [], "dvc": ["-m", "dvc"], "retune": ["-m", "retune.tools.cli.main"]}}
 words = [*words[os.path.basename(sys.argv[0])], *sys.argv[1:]]
+named = words[1:] if words[:1] == ["-u"] else words  # as torch starts its processes
 early = {{k: v for k, v in os.environ.items() if k.startswith({early}) and k != "PYTHONPATH"}}
-if words[:1] not in (["-m"], ["-c"]) or early != {expected}:
+if named[:1] not in (["-m"], ["-c"]) or early != {expected}:
     os.execv({python!r}, [{python!r}, *words])
 with socket.socket(socket.AF_UNIX) as server:
     server.connect({address!r})
@@ -90,15 +72,25 @@ sys.exit(code)
 
 
 @functools.cache
-def commands(*before: str) -> Path:
-    """Start the server of this process, and return a folder with its `python` and `dvc`.
+def commands() -> Path:
+    """Return a folder with `python`, `dvc` and `retune`; start the server that they ask.
 
-    Args:
-        before: a command that starts the server, such as `unshare`. The server and all processes
-            that it forks run in the namespaces that it creates.
+    The first worker of a run of pytest starts it, for all workers.
     """
-    folder = Path(tempfile.mkdtemp(prefix="forks-"))
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID")
+    if not run:
+        return started(Path(tempfile.mkdtemp(prefix="forks-")), os.getpid())
+    folder = Path(tempfile.gettempdir(), f"forks-{run}")
+    folder.mkdir(exist_ok=True)
+    with (folder / "starting").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        return folder if (folder / "server").exists() else started(folder, os.getppid())
+
+
+def started(folder: Path, owner: int) -> Path:
+    """Start a server, which ends with the process `owner`, and write its commands to `folder`."""
+    # torch reads the last one when it is loaded; a launch sets it for its processes.
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "TORCH_CPP_LOG_LEVEL": "ERROR"}
     environment.pop("PYTHONPATH", None)  # each request brings its own
     early = {name: value for name, value in environment.items() if name.startswith(READ_EARLY)}
     address = str(folder / "server")
@@ -109,8 +101,8 @@ def commands(*before: str) -> Path:
         (folder / name).write_text(text, encoding="utf-8")
         (folder / name).chmod(0o755)
     server = subprocess.Popen(
-        [*before, sys.executable, __file__, address],
-        env=environment, stdout=subprocess.PIPE, text=True,
+        [sys.executable, __file__, address, str(owner)],
+        env=environment | HUGE_PAGES, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert server.stdout is not None
     assert server.stdout.readline() == "ready\n"
@@ -134,26 +126,20 @@ def leave() -> None:
         os._exit(EXIT_CODE[0])
 
 
-def serve(address: str) -> None:
-    """Fork a process for each request until the process that started this one has ended."""
-    parent = os.getppid()
+def serve(address: str, owner: int) -> None:
+    """Fork a process for each request until the process `owner` has ended."""
+    owner_ends = os.pidfd_open(owner)
     atexit.register(leave)  # the first to be registered is the last to be called
-    for name in LIBRARIES:
-        importlib.import_module(name)
-    warm_up(Path(address).with_name("known"))
+    forked_libraries.load(Path(address).with_name("known"))
     gc.freeze()
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(address)
         server.listen()
-        server.settimeout(1.0)
         print("ready", flush=True)
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # pytest's Ctrl-C ends what it started
-        while os.getppid() == parent:
-            try:
-                client, _ = server.accept()
-            except TimeoutError:
-                continue
+        while owner_ends not in select.select([server, owner_ends], [], [])[0]:
+            client, _ = server.accept()
             if not os.fork():
                 server.close()
                 answer(client, Path(address).with_name("python"))
@@ -162,63 +148,9 @@ def serve(address: str) -> None:
     shutil.rmtree(Path(address).parent)
 
 
-class Loader(yaml.CSafeLoader):
-    """PyYAML's C parser with ruamel's rules for scalars, which DVC uses."""
-
-    yaml_implicit_resolvers = Resolver.yaml_implicit_resolvers
-
-
-def warm_up(known: Path) -> None:
-    """Let all forked processes remember in a folder what one of them has parsed or compiled."""
-    from dvc.utils import strictyaml
-    from dvc.utils.serialize import _yaml
-    from transformers.conversion_mapping import get_checkpoint_conversion_mapping
-
-    get_checkpoint_conversion_mapping("bert")
-    parse, dump = _yaml.parse_yaml, _yaml._dump
-    to_code = SourceFileLoader.source_to_code
-    known.mkdir()
-
-    def file_of(kind: str, text: bytes) -> Path:
-        return known / f"{kind}-{hashlib.sha256(text).hexdigest()}"
-
-    def remember(file: Path, value: bytes) -> bytes:
-        with tempfile.NamedTemporaryFile(dir=known, delete=False) as whole:
-            whole.write(value)
-        os.replace(whole.name, file)
-        return value
-
-    def parsed(text: str, path: str, typ: str = "safe") -> Any:
-        file = file_of(typ, text.encode())
-        if file.exists():
-            return pickle.loads(file.read_bytes())
-        return pickle.loads(remember(file, pickle.dumps(parse(text, path, typ))))
-
-    def dumped(value: Any, stream: TextIO) -> None:
-        """Remember what DVC will find in the `dvc.lock` that it now writes."""
-        dump(value, whole := io.StringIO())
-        stream.write(text := whole.getvalue())
-        remember(file_of("rt", text.encode()), pickle.dumps(value))
-        remember(file_of("safe", text.encode()), pickle.dumps(yaml.load(text, Loader)))
-
-    def compiled(self: SourceFileLoader, data: bytes, path: str, **options: int) -> CodeType:
-        """Compile as Python does; bytecode would be of the wrong source for up to a second."""
-        file = file_of("code", data)
-        if not file.exists():
-            remember(file, marshal.dumps(to_code(self, data, path, **options)))
-        code = marshal.loads(file.read_bytes())
-        _imp._fix_co_filename(code, path)  # the same module of another copy
-        return code
-
-    _yaml.parse_yaml = strictyaml.parse_yaml = parsed
-    _yaml._dump = dumped
-    SourceFileLoader.source_to_code = compiled
-
-
 def answer(client: socket.socket, python: Path) -> None:
     """Run a request in a child, and send its exit code; the child returns from here, too."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    client.setblocking(True)
     head, streams, _, _ = socket.recv_fds(client, 8, 3)
     size, body = int.from_bytes(head, "big"), b""
     while len(body) < size:
@@ -233,16 +165,34 @@ def answer(client: socket.socket, python: Path) -> None:
         finally:
             os._exit(0)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        enter_namespaces(peer(client))
+    except FileNotFoundError:
+        os._exit(1)  # the command was killed
     # The child keeps the socket, so that the command lasts as long as the child.
     run(json.loads(body), streams, python)
 
 
+def peer(client: socket.socket) -> int:
+    """The process of the command."""
+    credentials = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    return int(struct.unpack("3i", credentials)[0])
+
+
+def enter_namespaces(command: int) -> None:
+    """Go where `unshare` may have brought a command: to its users, mounts and network."""
+    for kind in ("user", "mnt", "net"):
+        theirs = f"/proc/{command}/ns/{kind}"
+        if os.readlink(theirs) != os.readlink(f"/proc/self/ns/{kind}"):
+            with open(theirs, "rb") as file:
+                error = ctypes.CDLL(None, use_errno=True).setns(file.fileno(), 0)
+            assert not error, os.strerror(ctypes.get_errno())
+
+
 def stand_between(client: socket.socket, child: int) -> None:
     """Be the parent of a child until it ends, or its command is killed or loses its parent."""
-    credentials = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    command, _, _ = struct.unpack("3i", credentials)
     try:
-        parent_ends = os.pidfd_open(psutil.Process(command).ppid())
+        parent_ends = os.pidfd_open(psutil.Process(peer(client)).ppid())
     except (psutil.NoSuchProcess, ProcessLookupError):
         os.kill(child, signal.SIGKILL)
         return
@@ -262,12 +212,16 @@ def stand_between(client: socket.socket, child: int) -> None:
 
 def run(request: Any, streams: list[int], python: Path) -> None:
     """Become the process of a request, and run its module or code as Python does."""
-    (option, program, *arguments), folder, environment = request
+    words, folder, environment = request
+    unbuffered = words[0] == "-u"
+    option, program, *arguments = words[unbuffered:]
     os.setsid()
     os.chdir(folder)
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
+    assert isinstance(sys.__stdout__, io.TextIOWrapper)
+    sys.__stdout__.reconfigure(line_buffering=unbuffered)
     numpy.random.seed()
     os.environ.clear()
     os.environ.update(environment)
@@ -288,4 +242,4 @@ def run(request: Any, streams: list[int], python: Path) -> None:
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1])
+    serve(sys.argv[1], int(sys.argv[2]))

@@ -8,9 +8,7 @@ from pathlib import Path
 
 import pytest
 from namespaces import permitted, unshared
-from test_end_to_end import Project
-
-ORDER = ["download", "tokenize", "train", "predict", "postprocess", "score"]
+from test_end_to_end import ALL, Project
 
 #: Python runs this first in every process; what asks for the network is noted and refused.
 GUARD = """
@@ -86,7 +84,7 @@ def test_the_whole_pipeline_asks_for_no_network_and_runs_with_it_cut(
             patch.delenv("PYTHONPATH")  # without the guard
             project.run(*cut, "python", "-c", CONNECT, fails=True)
     output = project.run(*cut, "dvc", "repro")
-    assert re.findall(r"^Running stage '(\w+)'", output, re.MULTILINE) == ["check", *ORDER]
+    assert re.findall(r"^Running stage '(\w+)'", output, re.MULTILINE) == ["check", *ALL]
     assert not asked.exists()
     assert len(project.predictions()) == 4
     assert not list(project.folder.parent.glob("q0*"))

@@ -1,6 +1,5 @@
 """Stages on a small or read-only file system: a sentence, and nothing half-written."""
 
-import forks
 import pytest
 from namespaces import mounted, unshared
 from projects import Project
@@ -11,22 +10,18 @@ INPUTS = {
     "download": [],
     "tokenize": ["raw"],
     "train": ["raw", "features"],
-    "predict": ["features", "model"],
-    "postprocess": ["raw", "features", "logits"],
-    "score": ["raw", "predictions"],
+    "predict": ["test_features", "model"],
+    "postprocess": ["test", "test_features", "logits"],
+    "score": ["test", "predictions"],
 }
 OUTPUTS = {
-    "download": ["raw", "download.json"],
+    "download": ["raw", "test", "download.json"],
     "tokenize": ["features", "windows.json"],
     "train": ["model", "curves", "costs.json", "times.json"],
     "predict": ["logits"],
     "postprocess": ["predictions"],
-    "score": ["qa.json"],
+    "score": ["qa.json", "scores"],
 }
-
-
-#: Run from Python, a shell is in the namespaces of the process that was forked.
-SHELL = "import subprocess, sys; sys.exit(subprocess.call(['sh', '-c', sys.argv[1]]))"
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +31,6 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     with project.params() as qa:
         qa["train"] |= {"epochs": 3, "log_every": 1}
     project.repro()
-    project.programs = forks.commands(*unshared("-rm"))
     return project
 
 
@@ -46,7 +40,7 @@ def in_small_place(project: Project, size: str, *steps: str) -> str:
     small.mkdir(exist_ok=True)
     mount = f"mount -t tmpfs -o size={size} none small || exit 1"
     place = [mount, "trap 'umount small' EXIT"]
-    output = project.run("python", "-c", SHELL, "\n".join([*place, *steps]))
+    output = project.run(*unshared("-rm"), "sh", "-c", "\n".join([*place, *steps]))
     assert "Traceback" not in output
     return output
 

@@ -22,7 +22,8 @@ from retune.core.files import sha256
 
 pytestmark = pytest.mark.slow
 
-STAGES = ["download", "tokenize", "train", "predict", "postprocess", "score"]
+# tokenize_test runs what tokenize runs.
+STAGES = ["download", "tokenize", "train", "predict", "postprocess", "score", "validate"]
 KILLS = 5  # of each stage
 TRIES = 10  # to kill or interrupt a stage before it is over
 PATIENCE = 60.0  # seconds, after which a test fails instead of waiting on
@@ -67,18 +68,21 @@ def repro_alone(project: Project, stage: str, *, forked: bool = False) -> "subpr
 def stage_process(project: Project, dvc: "subprocess.Popen[str]") -> psutil.Process | None:
     """The process of the stage that `dvc` runs; None when that ends before one is there."""
     end = time.monotonic() + PATIENCE
+    elsewhere = {pid for pid in psutil.pids() if not is_at(pid, project.folder)}
     while dvc.poll() is None and time.monotonic() < end:
-        for process in psutil.process_iter():
-            if is_stage(process, project.folder):
-                return process
+        for pid in set(psutil.pids()) - elsewhere:
+            if is_at(pid, project.folder, "stages.qa."):
+                return psutil.Process(pid)
         time.sleep(0.01)
     return None
 
 
-def is_stage(process: psutil.Process, folder: Path) -> bool:
+def is_at(pid: int, folder: Path, module: str = "") -> bool:
+    """Whether a process is in a folder, and has a word in its command that begins so."""
     try:
-        is_named = any(part.startswith("stages.qa.") for part in process.cmdline())
-        return is_named and Path(process.cwd()) == folder
+        process = psutil.Process(pid)
+        is_there = Path(process.cwd()) == folder
+        return is_there and any(part.startswith(module) for part in process.cmdline())
     except psutil.Error:
         return False
 

@@ -1,11 +1,13 @@
 """The launcher, with a small stage in the place of a training."""
 
 import logging
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import forks
 import pytest
 
 from retune.core.errors import RetuneError
@@ -39,14 +41,17 @@ def _logging_on() -> Iterator[None]:
 
 
 def work(
-    folder: Path, action: str = "pass", options: str | None = TWO
+    folder: Path, action: str = "pass", options: str | None = TWO, *, forked: bool = False
 ) -> subprocess.CompletedProcess[str]:
+    """Run the stage by `options`, in real processes with little environment or in forked ones."""
     (folder / "job.py").write_text(JOB.format(action=action), encoding="utf-8")
-    environment = {"PYTHONPATH": str(ROOT / "src"), "PATH": "", "HOME": str(folder)}
+    around = os.environ | {"OMP_NUM_THREADS": "1"} if forked else {}
+    environment = around | {"PYTHONPATH": str(ROOT / "src"), "PATH": "", "HOME": str(folder)}
+    python = forks.commands() / "python" if forked else sys.executable
     if options is not None:
         environment[SETTING] = options
     return subprocess.run(
-        [sys.executable, "-m", "job", "a path"], cwd=folder, env=environment,
+        [python, "-m", "job", "a path"], cwd=folder, env=environment,
         capture_output=True, text=True, check=False, timeout=100,
     )  # fmt: skip
 
@@ -66,13 +71,13 @@ def test_only_the_first_process_speaks(tmp_path: Path) -> None:
 def test_an_error_of_one_process_is_one_sentence_and_ends_all(tmp_path: Path) -> None:
     # The first process is given the time to speak before all are ended.
     fails = 'if RANK == "1": time.sleep(3); raise RetuneError("what is wrong")\n    time.sleep(90)'
-    done = work(tmp_path, fails)
+    done = work(tmp_path, fails, forked=True)
     assert done.returncode == 1
     assert done.stderr == "noise of 0\npython -m job: error: what is wrong\n"
 
 
 def test_a_bug_of_one_process_keeps_its_traceback(tmp_path: Path) -> None:
-    done = work(tmp_path, 'if RANK == "1": 1 // 0\n    time.sleep(90)')
+    done = work(tmp_path, 'if RANK == "1": 1 // 0\n    time.sleep(90)', forked=True)
     assert done.returncode == 1
     assert "ZeroDivisionError" in done.stderr
     assert "ChildFailedError" not in done.stderr
@@ -80,7 +85,7 @@ def test_a_bug_of_one_process_keeps_its_traceback(tmp_path: Path) -> None:
 
 def test_a_killed_process_is_a_sentence(tmp_path: Path) -> None:
     kills = 'if RANK == "1": os.kill(os.getpid(), signal.SIGKILL)\n    time.sleep(90)'
-    done = work(tmp_path, kills)
+    done = work(tmp_path, kills, forked=True)
     assert done.returncode == 1
     assert "error: a process ended without an error message (" in done.stderr
     assert "Traceback" not in done.stderr
@@ -114,7 +119,7 @@ def test_an_interrupt_is_one_sentence(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_of_options_is_a_sentence(tmp_path: Path) -> None:
-    done = work(tmp_path, options="--config_file none.yaml")
+    done = work(tmp_path, options="--config_file none.yaml", forked=True)
     assert done.returncode == 1
     assert done.stderr.startswith("python -m job: error: ")
     assert "none.yaml" in done.stderr

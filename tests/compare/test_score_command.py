@@ -65,7 +65,9 @@ def test_the_terminal_has_figures_groups_thresholds_and_what_was_drawn(
     assert ["HasAns", "19", "94.74"] in rows
     assert ["NoAns", "5", "0.00"] in rows
     assert "best F1 95.83, at a threshold of 0.25" in text
-    assert "bootstrap over 6 passages (10,000 draws)" in text
+    words = " ".join(text.split())
+    assert "bootstrap over 6 passages (10,000 draws)" in words
+    assert "The F1 of questions of one passage correlates by " in words
 
 
 def test_missing_and_surplus_predictions_are_counted(
@@ -94,6 +96,8 @@ def test_intervals_group_questions_as_asked(
     assert main(["score", path, str(data), "--cluster", by, "--json"]) == 0
     value = json.loads(capsys.readouterr().out)
     assert (value["cluster"], value["clusters"]) == (by, clusters)
+    alike = {"passage": 1.0, "article": 3 / 7, "none": 0.0}  # all of one passage are wrong
+    assert value["correlation"] == pytest.approx(alike[by])
 
 
 def test_one_passage_has_no_interval(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -102,7 +106,9 @@ def test_one_passage_has_no_interval(tmp_path: Path, capsys: pytest.CaptureFixtu
     answers = {id_: text for id_, text in right().items() if id_.startswith("p0")}
     arguments = [write(tmp_path / "p.json", answers), write(tmp_path / "one.json", one)]
     assert main(["score", *map(str, arguments)]) == 0
-    assert "100.00     -" in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert "100.00     -" in text
+    assert "correlates" not in text
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,12 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import forks
 import graph
 import psutil
 import pytest
@@ -66,12 +68,13 @@ class Repository:
         )  # fmt: skip
         while not (self.folder / "begun").exists():
             assert process.poll() is None
+            time.sleep(0.01)
         return process
 
     def dvc(self, *arguments: str, fails: bool = False) -> str:
-        """Run `dvc` to its end, and return what it said."""
+        """Run `dvc` to its end, in a forked process, and return what it said."""
         done = subprocess.run(
-            [sys.executable, "-m", "dvc", *arguments], cwd=self.folder, env=environment(),
+            [forks.commands() / "dvc", *arguments], cwd=self.folder, env=environment(),
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert (done.returncode != 0) == fails, done.stdout + done.stderr

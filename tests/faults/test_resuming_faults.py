@@ -39,6 +39,7 @@ CASES: dict[str, dict[str, Any]] = {
     "dropout": {"dropout": 0.2, "batch_size": 2, "epochs": 3},
     "accumulation": {"batch_size": 2, "gradient_accumulation": 2, "epochs": 2},
     "unlogged steps": {"batch_size": 2, "epochs": 2, "log_every": 3},
+    "patience": {"epochs": 6, "patience": 2},
     "grouped": {
         "variant": bilstm_attention,
         "model": bilstm_attention.Params(
@@ -170,13 +171,15 @@ def script_scores(monkeypatch: pytest.MonkeyPatch, f1s: list[float]) -> None:
     ],
 )
 def test_early_stopping_counts_across_a_kill(
-    kill: tuple[int, type, str], data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kill: tuple[int, type, str],
+    data: Path,
+    tmp_path: Path,
+    unbroken: Callable[[str], dict[str, str]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     script_scores(monkeypatch, [10, 50, 20, 40, 90, 99])  # stops after the fourth epoch
-    case: dict[str, Any] = {"epochs": 6, "patience": 2}
-    expected = outputs(run(data, tmp_path / "unbroken", **case))
-    train_killed(data, tmp_path / "killed", kill, **case)
-    assert outputs(run(data, tmp_path / "killed", resumable=True, **case)) == expected
+    train_killed(data, tmp_path, kill, **CASES["patience"])
+    assert outputs(run(data, tmp_path, resumable=True, **CASES["patience"])) == unbroken("patience")
 
 
 def damage(file: Path, how: str) -> None:

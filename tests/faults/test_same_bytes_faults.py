@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+import forks
 import tiny
 from test_verify import Small, verdicts
 
@@ -60,10 +61,14 @@ def forced_stage(folder: Path) -> None:
 
 
 def features(folder: Path, **environment: str) -> dict[str, str]:
-    """The files of download and tokenize, run in `folder`, by their SHA-256."""
+    """The files of download and tokenize, run in `folder`, by their SHA-256.
+
+    With a time zone or a hash seed of its own, it is a real process that runs them.
+    """
     done = subprocess.run(
-        [sys.executable, "-c", STAGES], cwd=folder, capture_output=True, text=True, check=False,
+        [forks.commands() / "python", "-c", STAGES], cwd=folder,
         env=os.environ | {"PYTHONPATH": str(ROOT)} | environment,
+        capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     outputs = [

@@ -1,9 +1,6 @@
 """Texts to blocks, whole texts and pairs, by a tokenizer of our own or a pretrained model's."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from language_runs import NO_CHECKPOINT, TOKENIZE, run_tokenize, write_raw
 from pydantic import ValidationError
+from stage_runs import run_module
 
 from retune.core.errors import RetuneError
 from retune.core.files import read_json, read_json_lines, sha256
@@ -29,7 +27,6 @@ from retune.tasks.language_model.texts.texts import write_texts
 from retune.tasks.language_model.tokenize.tokenize import Encoder, TokenizeParams
 from retune.tasks.language_model.tokenize.vocabulary import END_OF_TEXT, SMALLEST, learn_tokenizer
 
-ROOT = Path(__file__).resolve().parents[2]
 FILES = ["pairs.jsonl", "train.arrow", "validation.arrow", "validation.jsonl"]
 
 
@@ -167,13 +164,13 @@ def test_the_same_texts_give_the_same_bytes_in_every_process(tmp_path: Path) -> 
     values = TOKENIZE | {"vocabulary_size": 500, "min_frequency": 1}
     section = {"checkpoint": {"name": "./none", "revision": "0" * 64}, "tokenize": values}
     (tmp_path / "p.yaml").write_text(json.dumps({"language_model": section}))
-    for attempt, threads in (("a", "1"), ("b", "4")):
-        done = subprocess.run(
-            [sys.executable, "-m", "stages.language_model.tokenize", "--params",
-             f"{tmp_path}/p.yaml", f"{tmp_path}/raw", f"{tmp_path}/{attempt}/features",
-             f"{tmp_path}/{attempt}/blocks.json"],
-            cwd=ROOT, capture_output=True, text=True, check=False,
-            env=os.environ | {"RAYON_NUM_THREADS": threads, "PYTHONHASHSEED": threads},
+    around = {"a": {"RAYON_NUM_THREADS": "1"}}
+    around["b"] = {"RAYON_NUM_THREADS": "4", "PYTHONHASHSEED": "4"}
+    for attempt, variables in around.items():
+        outputs = [f"{tmp_path}/{attempt}/{name}" for name in ("features", "blocks.json")]
+        done = run_module(
+            "stages.language_model.tokenize", "--params", f"{tmp_path}/p.yaml", f"{tmp_path}/raw",
+            *outputs, **variables,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
     names = sorted(p.relative_to(tmp_path / "a") for p in (tmp_path / "a").rglob("*.*"))

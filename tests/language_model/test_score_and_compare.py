@@ -2,7 +2,6 @@
 
 import csv
 import json
-import random
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,11 @@ from hypothesis import strategies as st
 from retune.core.errors import RetuneError
 from retune.core.files import read_json, write_json_lines
 from retune.core.manifests import seal
+from retune.stats import paired
+from retune.stats.clusters import Clusters
+from retune.stats.paired import Draws
 from retune.tasks.language_model.compare.compare import compare, require_generate_only
-from retune.tasks.language_model.compare.pair_bootstrap import difference, drawn
+from retune.tasks.language_model.compare.text_scores import perplexity_scores, text_scores
 from retune.tasks.language_model.outputs.likelihoods import Likelihood, perplexity
 from retune.tasks.language_model.outputs.records import (
     GeneratedText,
@@ -199,25 +201,18 @@ figures = st.lists(
 )
 
 
-@given(figures, st.integers(0, 9))
-def test_a_figure_is_the_sum_of_parts_over_that_of_wholes(rows: list[Any], seed: int) -> None:
-    found = drawn([Share(*row) for row in rows], 50, seed)
-    assert found.value == pytest.approx(sum(p for p, _ in rows) / sum(w for _, w in rows))
-    assert totals([{"x": Share(*row)} for row in rows]) == {"x": pytest.approx(found.value)}
-    bounds = [part / whole for part, whole in rows]
-    assert min(bounds) - 1e-6 <= found.others.min() <= found.others.max() <= max(bounds) + 1e-6
-    assert found.others.shape == (50,)
-    mean = [Likelihood(*row) for row in rows]
-    assert found.as_perplexity().value == pytest.approx(perplexity(mean))
+@given(figures)
+def test_a_figure_is_the_mean_of_the_scores_of_its_texts(rows: list[Any]) -> None:
+    found = text_scores([Share(*row) for row in rows])
+    assert found.mean() == pytest.approx(sum(p for p, _ in rows) / sum(w for _, w in rows))
+    assert totals([{"x": Share(*row)} for row in rows]) == {"x": pytest.approx(found.mean())}
+    spoken = perplexity_scores([Share(*row) for row in rows])
+    assert spoken.mean() == pytest.approx(perplexity([Likelihood(*row) for row in rows]))
 
 
-def test_the_same_pairs_are_drawn_for_all_figures() -> None:
-    generator = random.Random(1)
-    ones = [Share(generator.random(), 1) for _ in range(20)]
-    others = [Share(one.part - 0.25, 1) for one in ones]
-    found = difference(drawn(ones, 300, 7), drawn(others, 300, 7))
-    assert [found.difference, found.low, found.high] == pytest.approx([0.25] * 3, abs=1e-6)
-    assert found.p_value == pytest.approx(2 / 301)
+def test_of_a_mean_the_scores_are_the_parts_and_without_wholes_they_are_0() -> None:
+    assert text_scores([Share(0.1, 1), Share(0.7, 1)]).tolist() == [0.1, 0.7]
+    assert text_scores([Share(3, 0), Share(4, 0)]).tolist() == [0, 0]
 
 
 def test_an_interval_is_that_of_a_bootstrap_in_plain_words() -> None:
@@ -225,21 +220,17 @@ def test_an_interval_is_that_of_a_bootstrap_in_plain_words() -> None:
     parts, wholes = generator.integers(-40, -1, 30), generator.integers(1, 9, 30)
     others = parts - generator.integers(-9, 10, 30)
     rows = [list(map(Share, each.tolist(), wholes.tolist())) for each in (parts, others)]
-    found = difference(*(drawn(each, 4000, 5) for each in rows))
+    scores = {name: text_scores(each) for name, each in zip("ab", rows, strict=True)}
+    compared_ = paired.compare(scores, Clusters.named(range(30)), Draws(4000), [("a", "b")])
+    (found,) = compared_.differences
     again = np.random.default_rng(11)
     values = []
     for _ in range(4000):
         places = again.integers(30, size=30)
         values.append((parts[places].sum() - others[places].sum()) / wholes[places].sum())
-    low, high = np.percentile(values, [2.5, 97.5])
-    assert found.difference == pytest.approx((parts.sum() - others.sum()) / wholes.sum())
+    low, high = np.percentile(values, [2.0, 98.0])  # widened for 30 texts
+    assert found.value == pytest.approx((parts.sum() - others.sum()) / wholes.sum())
     assert [found.low, found.high] == pytest.approx([low, high], abs=0.1)
-
-
-def test_what_is_equal_is_no_difference() -> None:
-    rows = [Share(1, 2), Share(0, 0)]  # a resample may have no whole at all
-    found = difference(drawn(rows, 200, 1), drawn(rows, 200, 1))
-    assert found == (0, 0, 0, 1)
 
 
 def test_states_and_methods_are_compared(
@@ -271,6 +262,11 @@ def test_states_and_methods_are_compared(
     assert max(map(len, out.splitlines())) <= 80
     assert "perplexity of second sentences" in out
     assert "good over bad, after: ROUGE-1 +" in out
+    for row in [*values["states"], *values["methods"]]:
+        assert row["p_value"] <= row["adjusted"] <= 2 * row["p_value"]
+    (row,) = (r for r in values["methods"] if (r["state"], r["figure"]) == ("before", "ngram_hits"))
+    same = {"difference": 0, "low": 0, "high": 0, "p_value": 1, "adjusted": 1, "detectable": 0}
+    assert same.items() <= row.items()
 
 
 def test_the_table_is_also_there_for_plots_and_the_same_each_time(tmp_path: Path) -> None:

@@ -255,8 +255,8 @@ def language_model(root: Path) -> Path:
     write(folder / "dvc.yaml", TOKENS)
     write(folder / "params.yaml", "language_model: {seed: 1}\n")
     changes = [
-        {"of": "texts", "before": 9.0, "after": 5.0, "difference": -4.0, "low": -5.0, "high": -3.0},
-        {"of": "pairs", "before": 9.0, "after": 8.0, "difference": -1.0, "low": -3.0, "high": 1.0},
+        {"of": "texts", "before": 9.0, "after": 5.0, "difference": -4.0, "adjusted": 0.04},
+        {"of": "pairs", "before": 9.0, "after": 8.0, "difference": -1.0, "adjusted": 0.05},
     ]
     write(folder / "metrics/compare.json", {"language_model": {"perplexity": changes}})
     write(folder / "metrics/texts.json", {"language_model": {"download": [{"texts": 3}]}})
@@ -297,7 +297,7 @@ def test_a_language_model_has_comparisons_beams_and_coloured_texts(tmp_path: Pat
 
 def test_methods_of_each_state_have_a_table_of_their_own(tmp_path: Path) -> None:
     of = [(s, f"method {n}") for s in ("before", "after") for n in range(110)]
-    rows = [{"state": s, "one": one, "other": "x", "low": 0.5, "high": 1.0} for s, one in of]
+    rows = [{"state": s, "one": one, "other": "x", "adjusted": 0.01} for s, one in of]
     path = language_model(tmp_path) / "pipelines/language_model/metrics/compare.json"
     write(path, {"language_model": {"methods": rows}})
     report = gather(tmp_path, ["language_model"])

@@ -1,9 +1,7 @@
 """Back-translation, by tiny random translators: the search, the cache, and what is refused."""
 
 import json
-import os
 import shutil
-import subprocess
 import sys
 from dataclasses import asdict
 from itertools import pairwise
@@ -13,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from pydantic import TypeAdapter, ValidationError
+from stage_runs import run_python
 from translators import WORDS, write_sentencepiece_translator, write_translator
 
 from retune.core import manifests
@@ -24,7 +23,6 @@ from retune.tasks.sentiment.augmenting._translating import Decoding, translated
 from retune.tasks.sentiment.augmenting.back_translation import Params, Pivot, augmented
 from retune.tasks.sentiment.texts.examples import Example, write_examples
 
-ROOT = Path(__file__).resolve().parents[2]
 LONGEST = 12
 END = 0  # the token's id
 WAYS = {"there": 8.0, "back": 7.0}  # and how brief its translator is
@@ -356,13 +354,19 @@ def test_the_stage_augments_by_way_of_a_language_and_needs_no_model_again(
     assert Path("augmented/train.jsonl").read_bytes() == first
 
 
+#: Run a module with another cache of the hub.
+WITH_A_HUB = """
+import runpy, sys
+from huggingface_hub import constants
+constants.HF_HUB_CACHE, constants.HF_HUB_OFFLINE = "hub", True
+del sys.argv[0]
+runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+"""
+
+
 def run_stage() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "stages.sentiment.augment", "--params", "p.yaml",
-         "raw", "augmented", "metrics.json"],
-        env=os.environ | {"PYTHONPATH": str(ROOT), "HF_HUB_CACHE": "hub", "HF_HUB_OFFLINE": "1"},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    words = ["stages.sentiment.augment", "--params", "p.yaml", "raw", "augmented", "metrics.json"]
+    done = run_python("-c", WITH_A_HUB, *words, folder=Path.cwd())
     assert done.returncode == 0, done.stderr
 
 

@@ -7,7 +7,14 @@ from scipy import stats
 from retune.core.errors import RetuneError
 from retune.stats.bootstrap import expanded_interval, resampled_sums
 from retune.stats.clusters import Clusters, standard_error
-from retune.stats.paired import Comparison, Draws, compare, over_seeds, smallest_detectable
+from retune.stats.paired import (
+    Comparison,
+    Draws,
+    compare,
+    compare_each,
+    over_seeds,
+    smallest_detectable,
+)
 from retune.stats.permutation import sign_flip_p_values
 
 PASSAGES, QUESTIONS, TRIALS = 53, 7, 2000
@@ -143,3 +150,23 @@ def test_figures_are_the_same_on_every_machine(scores: np.ndarray) -> None:
         "one": "a", "other": "b", "p_value": 0.772, "adjusted": 1.0, "won": 179, "lost": 157,
         "detectable": 0.09345008019284036, "clusters_needed": 7075,
     }  # fmt: skip
+
+
+def test_several_kinds_of_scores_are_compared_as_each_alone(scores: np.ndarray) -> None:
+    tables = {"large": dict(zip("ab", 100 * scores, strict=False)), "one": {"a": scores[2]}}
+    tables["small"] = dict(zip("cab", scores, strict=False))
+    found = compare_each(tables, CLUSTERS, Draws(99))
+    assert found == {kind: compare(each, CLUSTERS, Draws(99)) for kind, each in tables.items()}
+
+
+def test_only_the_pairs_that_are_named_are_tested_in_their_order(scores: np.ndarray) -> None:
+    better = np.where(scores[0] < 1, scores[0] + 0.5, scores[0])
+    table = {"low": scores[0], "high": better, "other": scores[1]}
+    pairs = [("low", "high"), ("other", "low")]
+    found = compare(table, CLUSTERS, Draws(999), pairs)
+    assert [(each.one, each.other) for each in found.differences] == pairs
+    worse, _ = found.differences
+    assert (worse.verdict, worse.value < 0) == ("worse", True)
+    assert worse.adjusted == 2 * worse.p_value  # of two tests
+    assert found.ranks["low"] == (2, 3)
+    assert found.ranks["high"] == (1, 2)

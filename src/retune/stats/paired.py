@@ -6,10 +6,10 @@ interval. The figures do not cover what was not drawn: other kinds of text, othe
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -90,7 +90,7 @@ class Comparison:
 
     Attributes:
         means: by system.
-        differences: of all pairs, the one that comes first in `means` less the other.
+        differences: of the pairs, the first system less the other.
         ranks: the highest and lowest rank that each system may have.
     """
 
@@ -106,12 +106,15 @@ def mean_scores(
 
     It takes the same arguments as `compare`.
     """
-    means, _, columns = _drawn(scores, clusters, draws or Draws())
-    return {name: _mean(means[name], columns[name], clusters) for name in scores}
+    (drawn,) = _drawn([scores], clusters, draws or Draws())
+    return {name: _mean(drawn.scores[name], drawn.means[name], clusters) for name in scores}
 
 
 def compare(
-    scores: Mapping[str, Doubles], clusters: Clusters, draws: Draws | None = None
+    scores: Mapping[str, Doubles],
+    clusters: Clusters,
+    draws: Draws | None = None,
+    pairs: Iterable[tuple[str, str]] | None = None,
 ) -> Comparison:
     """Compare systems on the same N items.
 
@@ -119,25 +122,35 @@ def compare(
         scores: of each system, shape (N,), or (R, N) for the runs of R seeds.
         clusters: of the items.
         draws: of the bootstrap and the sign flips.
+        pairs: the only ones to compare; without any, all of them, the higher mean first.
 
     Raises:
         RetuneError: there are no items.
     """
+    return compare_each({"": scores}, clusters, draws, pairs)[""]
+
+
+def compare_each(
+    tables: Mapping[str, Mapping[str, Doubles]],
+    clusters: Clusters,
+    draws: Draws | None = None,
+    pairs: Iterable[tuple[str, str]] | None = None,
+) -> dict[str, Comparison]:
+    """Compare systems by several kinds of scores of the same N items, as `compare` does by one.
+
+    Clusters are drawn once for all kinds, which takes most of the time.
+
+    Args:
+        tables: the scores of each system, by kind.
+        clusters: of the items.
+        draws: as for `compare`.
+        pairs: as for `compare`.
+    """
     draws = draws or Draws()
-    means, sums, columns = _drawn(scores, clusters, draws)
-    pairs = [*combinations(means, 2)]
-    raw = _p_values(sums, draws)
-    found = [
-        _difference(pair, means, columns, clusters, p_value, adjusted, len(pairs))
-        for pair, p_value, adjusted in zip(pairs, raw, holm(raw), strict=True)
-    ]
-    shown = [(d.one, d.other) for d in found if d.verdict == "better"]
-    better = {name: {other for one, other in shown if one == name} for name in means}
-    return Comparison(
-        {name: _mean(means[name], columns[name], clusters) for name in means},
-        found,
-        ranks([*means], better),
-    )
+    chosen = None if pairs is None else [*pairs]
+    drawn = _drawn([*tables.values()], clusters, draws)
+    found = (_comparison(each, clusters, draws, chosen) for each in drawn)
+    return dict(zip(tables, found, strict=True))
 
 
 def over_seeds(runs: Doubles) -> Doubles:
@@ -161,35 +174,78 @@ def smallest_detectable(error: float, clusters: int, tests: int = 1) -> float:
     return (t_quantile(degrees, 1 - LEVEL / tests / 2) + t_quantile(degrees, POWER)) * error
 
 
-def _drawn(
-    scores: Mapping[str, Doubles], clusters: Clusters, draws: Draws
-) -> tuple[dict[str, Doubles], Ints, dict[str, Doubles]]:
-    """Return what is computed from scores, the highest mean first.
+class _Drawn(NamedTuple):
+    """What is computed from scores by system, the highest mean first.
 
-    Returns:
-        The scores of each system, shape (N,); their sums in each cluster, shape (G, systems), as
-        integers; and the means of each system over resampled clusters, shape (draws,).
+    Attributes:
+        scores: shape (N,).
+        sums: of the scores in each cluster, shape (G,), as integers.
+        means: over resampled clusters, shape (draws,).
     """
+
+    scores: dict[str, Doubles]
+    sums: dict[str, Ints]
+    means: dict[str, Doubles]
+
+
+def _drawn(
+    tables: Sequence[Mapping[str, Doubles]], clusters: Clusters, draws: Draws
+) -> list[_Drawn]:
     if not len(clusters):
         raise RetuneError("there is no item to compare by")
+    counted = [_counted(scores, clusters) for scores in tables]
+    columns = [clusters.sizes, *(sums for _, by_name, _ in counted for sums in by_name.values())]
+    sizes, *sums = resampled_sums(np.stack(columns, axis=1), draws.count, draws.seed).T
+    rest = iter(sums)
+    return [
+        _Drawn(scores, by_name, {name: next(rest) / sizes * unit for name in by_name})
+        for scores, by_name, unit in counted
+    ]
+
+
+def _counted(
+    scores: Mapping[str, Doubles], clusters: Clusters
+) -> tuple[dict[str, Doubles], dict[str, Ints], float]:
+    """Return scores averaged over seeds, their sums in each cluster, and the unit of these."""
     averaged = {name: over_seeds(runs) for name, runs in scores.items()}
     names = sorted(averaged, key=lambda name: -math.fsum(averaged[name]))
-    means = {name: averaged[name] for name in names}
-    unit = clusters.unit(max(float(np.abs(each).max()) for each in means.values()))
-    counts = [np.rint(each / unit).astype(np.int64) for each in means.values()]
-    sums = clusters.sums(np.stack(counts, axis=1))
-    columns = np.concatenate([clusters.sizes[:, np.newaxis], sums], axis=1)
-    resampled = resampled_sums(columns, draws.count, draws.seed)
-    drawn = (resampled[:, 1:] / resampled[:, :1]) * unit
-    return means, sums, dict(zip(names, drawn.T, strict=True))
+    unit = clusters.unit(max(float(np.abs(each).max()) for each in averaged.values()))
+    sums = {name: clusters.sums(np.rint(averaged[name] / unit).astype(np.int64)) for name in names}
+    return {name: averaged[name] for name in names}, sums, unit
 
 
-def _p_values(sums: Ints, draws: Draws) -> list[float]:
-    """Return the p-value of each pair of columns; clusters without any difference are left out."""
-    pairs = [*combinations(range(sums.shape[1]), 2)]
+def _comparison(
+    drawn: _Drawn,
+    clusters: Clusters,
+    draws: Draws,
+    pairs: Sequence[tuple[str, str]] | None,
+) -> Comparison:
+    scores, sums, means = drawn
+    tested = [*combinations(scores, 2)] if pairs is None else pairs
+    raw = _p_values(sums, tested, draws)
+    found = [
+        _difference(pair, scores, means, clusters, p_value, adjusted, len(tested))
+        for pair, p_value, adjusted in zip(tested, raw, holm(raw), strict=True)
+    ]
+    better: dict[str, set[str]] = {name: set() for name in scores}
+    for each in found:
+        if each.verdict != "not separable":
+            one, other = (each.one, each.other)[:: 1 if each.value > 0 else -1]
+            better[one].add(other)
+    return Comparison(
+        {name: _mean(scores[name], means[name], clusters) for name in scores},
+        found,
+        ranks([*scores], better),
+    )
+
+
+def _p_values(
+    sums: Mapping[str, Ints], pairs: Sequence[tuple[str, str]], draws: Draws
+) -> list[float]:
+    """Return the p-value of each pair; clusters without any difference are left out."""
     if not pairs:
         return []
-    gained = np.stack([sums[:, one] - sums[:, other] for one, other in pairs], axis=1)
+    gained = np.stack([sums[one] - sums[other] for one, other in pairs], axis=1)
     gained = gained[gained.any(axis=1)]
     return [float(p) for p in sign_flip_p_values(gained, draws.count, draws.seed)]
 

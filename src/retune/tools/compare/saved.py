@@ -1,6 +1,6 @@
 """A comparison in a file, as `retune compare --json` prints it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from retune.stats.paired import Difference, Mean
@@ -38,8 +38,8 @@ def summary(saved: Saved, quote: str = "") -> Iterator[str]:
         f"over {groups}. A rank such as 2-4 is what the comparison of all {len(found)} pairs "
         f"leaves open (sign flips of {groups}, Holm)."
     )
-    ties = _ties(found, quote)
-    yield f"Not separable by {label}: {'; '.join(ties) or 'none'}."
+    same = ((pair.one, pair.other) for pair in found if pair.verdict == "not separable")
+    yield f"Not separable by {label}: {ties(same, quote)}."
     shown = [(pair.detectable, _pair(pair, quote)) for pair in found if pair.detectable is not None]
     if shown:
         (least, closest), (most, other) = min(shown), max(shown)
@@ -49,13 +49,13 @@ def summary(saved: Saved, quote: str = "") -> Iterator[str]:
         )
 
 
-def _ties(found: Sequence[Difference], quote: str) -> list[str]:
-    """Return the systems that are not separable from each system with a lower mean."""
-    ties: dict[str, list[str]] = {}
-    for pair in found:
-        if pair.verdict == "not separable":
-            ties.setdefault(pair.one, []).append(f"{quote}{pair.other}{quote}")
-    return [f"{quote}{one}{quote} from {', '.join(others)}" for one, others in ties.items()]
+def ties(pairs: Iterable[tuple[str, str]], quote: str = "") -> str:
+    """Return pairs that are not separable as text, each system with all that come after it."""
+    found: dict[str, list[str]] = {}
+    for one, other in pairs:
+        found.setdefault(one, []).append(f"{quote}{other}{quote}")
+    told = [f"{quote}{one}{quote} from {', '.join(others)}" for one, others in found.items()]
+    return "; ".join(told) or "none"
 
 
 def _pair(pair: Difference, quote: str) -> str:

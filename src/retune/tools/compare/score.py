@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from retune.core.errors import listed
 from retune.core.numerics import Doubles
 from retune.core.terminal_text import escaped, escaped_json
-from retune.stats.clusters import Clusters
+from retune.stats.clusters import Clusters, intraclass_correlation
 from retune.stats.paired import Draws, Mean, mean_scores
 from retune.tables.terminal_tables import print_table, print_wrapped
 from retune.tasks.qa.score.official import figures, figures_with_thresholds, left_unanswered
 from retune.tasks.qa.score.score import Scores
-from retune.tools.compare.clustering import By, clusters_of, counted
+from retune.tools.compare.clustering import NAMES, By, clusters_of, counted
 from retune.tools.compare.predictions import (
     read_answers,
     read_gold,
@@ -41,6 +41,7 @@ class Report:
         intervals: of the scores of all questions, and of those with and without an answer.
         by: what questions are grouped by.
         groups: how many groups there are.
+        correlation: of the F1 of questions of one group (intra-class correlation).
         missing: ids of questions without a prediction.
         surplus: ids of predictions without a question.
     """
@@ -49,6 +50,7 @@ class Report:
     intervals: Intervals
     by: By
     groups: int
+    correlation: float
     missing: list[str]
     surplus: list[str]
 
@@ -122,6 +124,7 @@ def scored(
         _intervals(scores, clusters, squad_v2=squad_v2),
         by,
         len(clusters),
+        intraclass_correlation(scores.f1s, clusters),
         list(found.missing),
         list(found.surplus),
     )
@@ -151,6 +154,7 @@ def _as_json(report: Report) -> dict[str, Any]:
         "intervals": intervals,
         "cluster": report.by,
         "clusters": report.groups,
+        "correlation": report.correlation,
         "missing": report.missing,
         "surplus": report.surplus,
     }
@@ -175,9 +179,14 @@ def _print(report: Report) -> None:
     if report.surplus:
         count = f"{len(report.surplus):,}"
         _note(f"predictions without a question, which count for nothing: {count}", report.surplus)
+    alike = (
+        f" The F1 of questions of one {NAMES[report.by][0]} correlates by {report.correlation:.2f}."
+        if 1 < report.groups < report.figures["total"]
+        else ""
+    )
     print_wrapped(
         f"Intervals: bootstrap over {counted(report.groups, report.by)} ({Draws().count:,} draws). "
-        "They cover other questions of this kind, not other seeds of a training."
+        f"They cover other questions of this kind, not other seeds of a training.{alike}"
     )
 
 

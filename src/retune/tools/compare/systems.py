@@ -8,7 +8,7 @@ import numpy as np
 from retune.core.errors import RetuneError, listed
 from retune.core.numerics import Doubles
 from retune.stats.clusters import Clusters
-from retune.stats.paired import Comparison, compare
+from retune.stats.paired import Comparison, compare_each
 from retune.tasks.qa.score.question_scores import QuestionScore
 from retune.tools.compare.clustering import By, clusters_of
 
@@ -78,10 +78,8 @@ def compared(systems: Sequence[System], by: By = "passage") -> Result:
             _require_questions(systems[0].name, first, system.name, run)
     order = [question.id for question in first]
     clusters = clusters_of(first, by)
-    scores = {
-        score: compare({s.name: _percent(s, score, order) for s in systems}, clusters)
-        for score in SCORES
-    }
+    tables = {s: {each.name: _percent(each, s, order) for each in systems} for s in SCORES}
+    scores = compare_each(tables, clusters)
     best = {name: systems[names.index(name)] for name in scores[DECISIVE].means}
     return Result(best, by, clusters, scores, first)
 

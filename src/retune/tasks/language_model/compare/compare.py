@@ -1,7 +1,9 @@
 """Stage `compare`: compare the model before and after training, and the decoding methods.
 
-Each interval is for one difference: of many differences that are 0, one in twenty has an interval
-without 0 by chance. It covers the choice of the pairs of sentences, not the training seed.
+Figures are compared text by text (`retune.stats.paired`). A text has one pair of sentences, and is
+a cluster of its own. Each interval is for one difference; p-values are adjusted (Holm) for all
+pairs of states, or of methods of one state, with the same figure. Both cover the choice of the
+texts, not the training seed.
 """
 
 import textwrap
@@ -12,8 +14,11 @@ from typing import Any
 
 from retune.core.errors import RetuneError
 from retune.core.files import write_csv, write_json
+from retune.core.numerics import Doubles
+from retune.stats.clusters import Clusters
+from retune.stats.paired import Comparison, Difference, Draws, compare_each
 from retune.tables.terminal_tables import print_table
-from retune.tasks.language_model.compare.pair_bootstrap import Difference, Drawn, difference, drawn
+from retune.tasks.language_model.compare.text_scores import perplexity_scores, text_scores
 from retune.tasks.language_model.outputs.records import (
     PAIRS,
     TEXTS,
@@ -26,14 +31,14 @@ from retune.tasks.language_model.outputs.records import (
     require_one_model,
 )
 from retune.tasks.language_model.score.rouge import distinct_n
-from retune.tasks.language_model.score.score import ScoreParams, Share, compared, shares
+from retune.tasks.language_model.score.score import ScoreParams, Share, compared, shares, totals
 
 #: Of the model that speaks.
 STATES = ("before", "after")
 
 Rows = Sequence[Mapping[str, Any]]
-Figures = Mapping[str, Drawn]  # by name
-Methods = Mapping[tuple[str, str], Figures]  # by state and method
+Place = tuple[str, str]  # state and method
+Figures = Sequence[Mapping[str, Share]]  # of each text, by name
 
 
 def state_folders(likelihoods: Path) -> dict[str, Path]:
@@ -84,13 +89,16 @@ def compare(
         for state in STATES
         for method in methods
     }
-    figures = {place: _figures(pairs, each, params) for place, each in generations.items()}
+    figures = {
+        place: [shares(*each, params) for each in zip(pairs, texts, strict=True)]
+        for place, texts in generations.items()
+    }
     scores = [_scores(*place, generations[place], figures[place], params) for place in generations]
     written = {
         "perplexity": perplexities,
         "scores": scores,
-        "states": _between_states(figures, methods),
-        "methods": _between_methods(figures, methods),
+        "states": _between_states(figures, methods, params),
+        "methods": _between_methods(figures, methods, params),
     }
     write_json(table, {"language_model": written})
     names = list(scores[0])
@@ -118,22 +126,28 @@ def _perplexities(
         found = {}
         for state in STATES:
             each = read_likelihoods(likelihoods / state / file, ids[file])
-            found[state] = _drawn([Share(*one) for one in each], params).as_perplexity()
-        values = {state: found[state].value for state in STATES}
-        change = difference(found["after"], found["before"])
-        rows.append({"of": name, "texts": len(ids[file]), **values, **change._asdict()})
+            found[state] = perplexity_scores([Share(*one) for one in each])
+        both = _compared({name: found}, [("after", "before")], params)[name]
+        values = {state: both.means[state].value for state in STATES}
+        (change,) = both.differences
+        rows.append({"of": name, "texts": len(ids[file]), **values, **_row(change)})
     return rows
 
 
-def _figures(
-    pairs: Sequence[ReferencePair], generations: Sequence[GeneratedText], params: ScoreParams
-) -> Figures:
-    rows = [shares(*each, params) for each in zip(pairs, generations, strict=True)]
-    return {name: _drawn([row[name] for row in rows], params) for name in compared(params)}
+def _compared(
+    tables: Mapping[str, Mapping[str, Doubles]],
+    pairs: Iterable[tuple[str, str]],
+    params: ScoreParams,
+) -> dict[str, Comparison]:
+    """Compare pairs by the scores of texts in each of `tables`."""
+    (count,) = {len(scores) for table in tables.values() for scores in table.values()}
+    draws = Draws(params.resamples, params.resampling_seed)
+    return compare_each(tables, Clusters.named(range(count)), draws, pairs)
 
 
-def _drawn(rows: Sequence[Share], params: ScoreParams) -> Drawn:
-    return drawn(rows, params.resamples, params.resampling_seed)
+def _row(change: Difference) -> dict[str, Any]:
+    names = ("low", "high", "p_value", "adjusted", "detectable")
+    return {"difference": change.value, **{name: getattr(change, name) for name in names}}
 
 
 def _scores(
@@ -145,29 +159,53 @@ def _scores(
 ) -> dict[str, Any]:
     longest = params.longest_ngram
     distinct = {f"distinct_{longest}": distinct_n([each.tokens for each in generations], longest)}
-    values = {name: each.value for name, each in figures.items()}
+    found = totals(figures)
+    values = {name: found[name] for name in compared(params)}
     return {"state": state, "method": method, **values, **distinct}
 
 
-def _between_states(figures: Methods, methods: Sequence[str]) -> list[dict[str, Any]]:
+def _between_states(
+    figures: Mapping[Place, Figures], methods: Sequence[str], params: ScoreParams
+) -> list[dict[str, Any]]:
     """How much higher each figure of each method is after training."""
-    return [
-        {"method": method, "figure": name,
-         **difference(after, figures["before", method][name])._asdict()}
-        for method in methods
-        for name, after in figures["after", method].items()
-    ]  # fmt: skip
+    pairs = [("after " + method, "before " + method) for method in methods]
+    return _differences(figures, pairs, [{"method": method} for method in methods], params)
 
 
-def _between_methods(figures: Methods, methods: Sequence[str]) -> list[dict[str, Any]]:
+def _between_methods(
+    figures: Mapping[Place, Figures], methods: Sequence[str], params: ScoreParams
+) -> list[dict[str, Any]]:
     """How much higher each figure of one method is than that of another, for the same model."""
+    rows = []
+    for state in STATES:
+        of_state = {place: each for place, each in figures.items() if place[0] == state}
+        pairs = [*combinations(methods, 2)]
+        places = [{"state": state, "one": one, "other": other} for one, other in pairs]
+        named = [(f"{state} {one}", f"{state} {other}") for one, other in pairs]
+        rows += _differences(of_state, named, places, params)
+    return rows
+
+
+def _differences(
+    figures: Mapping[Place, Figures],
+    pairs: Sequence[tuple[str, str]],
+    places: Sequence[dict[str, str]],
+    params: ScoreParams,
+) -> list[dict[str, Any]]:
+    """Compare pairs by each figure; return a row for each pair and figure, with its place."""
+    tables = {
+        name: {
+            " ".join(place): text_scores([row[name] for row in rows])
+            for place, rows in figures.items()
+        }
+        for name in compared(params)
+    }
+    found = _compared(tables, pairs, params)
     return [
-        {"state": state, "one": one, "other": other, "figure": name,
-         **difference(each, figures[state, other][name])._asdict()}
-        for state in STATES
-        for one, other in combinations(methods, 2)
-        for name, each in figures[state, one].items()
-    ]  # fmt: skip
+        {**place, "figure": name, **_row(found[name].differences[number])}
+        for number, place in enumerate(places)
+        for name in tables
+    ]
 
 
 def _print(scores: Rows, written: Mapping[str, Rows], params: ScoreParams) -> None:
@@ -201,11 +239,8 @@ def _cell(name: str, value: float) -> str:
 
 
 def _difference_text(row: Mapping[str, Any]) -> str:
-    found = Difference(*(row[name] for name in Difference._fields))
-    return (
-        f"{found.difference:+.3f}, {found.low:+.3f} to {found.high:+.3f} over resampled texts "
-        f"(p = {found.p_value:.3g})"
-    )
+    interval = "" if row["low"] is None else f", {row['low']:+.3f} to {row['high']:+.3f} over texts"
+    return f"{row['difference']:+.3f}{interval} (p = {row['adjusted']:.3g})"
 
 
 def _say(sentence: str) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
+from retune.stats.paired import LEVEL
 from retune.tools.project.graph import Output
 from retune.tools.report.content import Block, Coloured, Lines, Remark, Section, Token, section
 from retune.tools.report.figures import counted, line
@@ -48,10 +49,10 @@ def _compared(output: Output, value: Mapping[str, Any]) -> Iterator[Block]:
 
 
 def _verdict(row: Mapping[str, Any]) -> dict[str, str]:
-    """Return the verdict on a row with an interval: is the difference more than noise?"""
-    if not {"low", "high"} <= row.keys():
+    """Return the verdict on a row with a p-value: is the difference more than noise?"""
+    if "adjusted" not in row:
         return {}
-    above = row["low"] > 0 or row["high"] < 0
+    above = row["adjusted"] < LEVEL
     return {"verdict": "more than noise of texts" if above else "within noise of texts"}
 
 
