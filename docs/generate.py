@@ -182,6 +182,25 @@ def learning() -> str:
     return "\n".join([*lines, "", f"{figures['machine']}; `python -m bench.learning --save`"])
 
 
+def searches() -> str:
+    """Return how often `retune try` errs in simulated searches."""
+    figures = _bench("tries")
+    seeds = sorted({row["seeds"] for row in figures["worlds"]})
+    headings = [f"{what}, {count} seeds" for count in seeds for what in ("false keeps", "found")]
+    cells: dict[str, list[str]] = {}
+    for row in figures["worlds"]:
+        kind = "mixed" if row["likes"] else "plain, unstable" if row["unstable"] > 1 else "plain"
+        setting = f"| {kind} | {row['seed_deviation']:.1f} | {row['passages']} |"
+        shares = f"{row['false_keeps']:.1%}", f"{row['found']:.0%}"
+        cells.setdefault(setting, []).extend(shares)
+    lines = [
+        f"| gain | sd over seeds | passages | {' | '.join(headings)} |",
+        "|---|--:|--:|" + "--:|" * len(headings),
+        *(f"{setting} {' | '.join(shares)} |" for setting, shares in cells.items()),
+    ]
+    return "\n".join([*lines, "", f"{figures['loops']} searches for each figure."])
+
+
 def decoding() -> str:
     """Compare retune's searches with transformers' `generate`."""
     figures = _bench("decoding")
@@ -424,6 +443,7 @@ DOCUMENTS = {
     "README.md": (results,),
     "docs/pipeline.md": (graph, stages, curve),
     "docs/sweeps.md": (presets,),
+    "docs/trying.md": (searches,),
     "docs/performance.md": (
         *(speed, benchmarks, memory, startup, ablation, learning),
         *(adapters, decoding, profiles),

@@ -12,7 +12,7 @@ from retune.core.params import load_yaml
 ROOT = Path(__file__).resolve().parent.parent
 README = "README.md"
 PAGES = [
-    *(README, "CONTRIBUTING.md"),
+    *(README, "CONTRIBUTING.md", "AGENTS.md"),
     *(str(path.relative_to(ROOT)) for path in sorted(ROOT.glob("docs/**/*.md"))),
     *(str(path.relative_to(ROOT)) for path in sorted(ROOT.glob("pipelines/*/README.md"))),
 ]

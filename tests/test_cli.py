@@ -11,7 +11,9 @@ import retune
 from retune.tools.cli.application import PANELS, app
 from retune.tools.cli.main import ASKERS, main, read_command
 
-COMMANDS = [info.callback.__name__ for info in app.registered_commands if info.callback]
+COMMANDS = [
+    info.name or info.callback.__name__ for info in app.registered_commands if info.callback
+]
 
 
 def shown(argv: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:

@@ -30,7 +30,7 @@ def script(name: str) -> ModuleType:
 
 DOCUMENTS = [
     "README.md",
-    *(f"docs/{name}.md" for name in ("pipeline", "sweeps", "performance", "claims")),
+    *(f"docs/{name}.md" for name in ("pipeline", "sweeps", "trying", "performance", "claims")),
     *(f"pipelines/{name}/README.md" for name in ("adapters", "sentiment", "language_model")),
 ]
 

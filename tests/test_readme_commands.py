@@ -17,8 +17,8 @@ from pages import ADDED, PAGES, README, ROOT, blocks, names, pipeline, stages, t
 from retune.tools.cli.main import main
 
 GUIDES = (
-    "own-data", "own-model", "own-task", "sweeps", "comparing", "several-machines",
-    "killed-runs", "reproducing",
+    "own-data", "own-model", "own-task", "sweeps", "comparing", "trying",
+    "several-machines", "killed-runs", "reproducing",
 )  # fmt: skip
 COMMAND = re.compile(r"(?:retune|dvc|make|python -m) ")
 
@@ -76,6 +76,20 @@ def test_a_command_of_retune_is_known_with_its_options(page: str, words: tuple[s
         for name in given:
             key, setting, _ = name.partition("=")
             assert name in taken or key in (names(folder) if setting else presets), name
+    if command == "try":
+        assert {word.partition("=")[0] for word in rest if "=" in word} <= names(ROOT)
+
+
+def test_the_guide_for_agents_is_short_and_its_commands_are_tested() -> None:
+    assert len(text_of("AGENTS.md").splitlines()) <= 100
+    known = [case.values[0] for name in ("retune", "dvc", "make") for case in found(name)]
+    assert known.count("AGENTS.md") >= 15
+    tried = [words for words in commands("AGENTS.md") if words[:2] == ["retune", "try"]]
+    assert len(tried) == 5
+    with pytest.raises(AssertionError):
+        test_a_command_of_retune_is_known_with_its_options(
+            "AGENTS.md", ("retune", "try", "slow", "qa.train.lrr=1")
+        )
 
 
 def test_the_rule_sees_the_commands_and_their_slips() -> None:

@@ -31,6 +31,11 @@ def rows(right: int) -> list[QuestionScore]:
     ]  # fmt: skip
 
 
+def md5(content: bytes) -> str:
+    """Return the MD5 of a file."""
+    return hashlib.md5(content).hexdigest()
+
+
 def comparison(**right: list[int]) -> dict[str, Any]:
     """Return what `retune compare --json` prints of systems; of each run, the answers to a passage.
 
@@ -73,15 +78,12 @@ class Runs:
         """Commit a run that answers `right` questions of each passage; return the commit."""
         scores = self.folder / SCORES
         write_question_scores(scores, rows(right))
-        files = [{"md5": self._cached(scores), "relpath": scores.name}]
-        folder = json.dumps(files).encode()
-        md5 = f"{hashlib.md5(folder).hexdigest()}.dir"
-        self._store(md5, folder)
+        folder = self.cached_folder(scores)
         deps = [
             {"path": "data/qa/test", "md5": f"{test * 8}.dir"},
             {"path": "data/qa/predictions", "md5": f"{right}{seed}" * 8},
         ]
-        outs = [{"path": SCORES.parent.as_posix(), "hash": "md5", "md5": md5}]
+        outs = [{"path": SCORES.parent.as_posix(), "hash": "md5", "md5": folder}]
         stages = {"score": {"cmd": "true", "deps": deps, "outs": outs}}
         self.write("dvc.lock", {"schema": "2.0", "stages": stages})
         rules = {"squad_v2": False, "score": {"normalizer": "squad"}} | settings
@@ -105,11 +107,13 @@ class Runs:
         path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps({"qa": figures}), encoding="utf-8")
 
-    def _cached(self, path: Path) -> str:
+    def cached_folder(self, path: Path) -> str:
+        """Put a file, the only one of its folder, into the cache; return the folder's MD5."""
         content = path.read_bytes()
-        md5 = hashlib.md5(content).hexdigest()
-        self._store(md5, content)
-        return md5
+        self._store(md5(content), content)
+        folder = json.dumps([{"md5": md5(content), "relpath": path.name}]).encode()
+        self._store(f"{md5(folder)}.dir", folder)
+        return f"{md5(folder)}.dir"
 
     def _store(self, md5: str, content: bytes) -> None:
         path = self.folder / ".dvc" / "cache" / "files" / "md5" / md5[:2] / md5[2:]

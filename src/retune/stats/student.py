@@ -5,7 +5,7 @@ from typing import Any
 
 
 @lru_cache
-def t_quantile(degrees: int, below: float = 0.975) -> float:
+def t_quantile(degrees: float, below: float = 0.975) -> float:
     """Return the t below which a draw of Student's t lies with probability `below`.
 
     Both tails beyond t together are the regularized incomplete beta function I(x; n/2, 1/2) at
@@ -13,7 +13,7 @@ def t_quantile(degrees: int, below: float = 0.975) -> float:
     Functions, 26.7.1).
 
     Args:
-        degrees: of freedom, at least 1.
+        degrees: of freedom, more than 0.
         below: from 0.5 to 1, both excluded.
     """
     import mpmath
@@ -28,6 +28,15 @@ def t_quantile(degrees: int, below: float = 0.975) -> float:
         highest *= 2
     with mpmath.workdps(30):  # the root is then exact to the last digit of a double
         return float(mpmath.findroot(excess, (0, highest), solver="anderson"))
+
+
+def t_tail(t: float, degrees: float) -> float:
+    """Return the probability that a draw of Student's t is above `t` (Abramowitz and Stegun)."""
+    import mpmath
+
+    half = mpmath.mpf(degrees) / 2
+    tail = float(mpmath.betainc(half, 0.5, 0, degrees / (degrees + t * t), regularized=True)) / 2
+    return tail if t >= 0 else 1.0 - tail
 
 
 def normal_cdf(z: float) -> float:

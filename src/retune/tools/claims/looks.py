@@ -20,7 +20,7 @@ from retune.tools.project.commands import git
 
 #: Last parts of the folders that a score stage reads: the test questions, and the predictions.
 TEST, PREDICTIONS = "test", "predictions"
-_DIGITS = 8  # of an MD5
+DIGITS = 8  # of an MD5
 #: Test questions by their MD5, and the predictions that were scored on them.
 Ledger = dict[str, set[str]]
 
@@ -36,10 +36,15 @@ def looks(root: Path, folder: str = "") -> set[str]:
         root: the project's top.
         folder: of the pipeline, from there.
     """
+    return looks_at(_last(root, folder), root, folder)
+
+
+def looks_at(tests: Ledger, root: Path, folder: str = "") -> set[str]:
+    """Return the predictions that were scored on these test questions, and those in `tests`."""
     known = recorded(root)
-    counted = {test: known.get(test, set()) | new for test, new in _last(root, folder).items()}
+    counted = {test: known.get(test, set()) | new for test, new in tests.items()}
     if counted:
-        for stage in (*_in_git(root, folder, counted), *_in_cache(root / folder)):
+        for stage in (*_in_git(root, folder, counted), *Cache(root / folder).runs()):
             _count(stage, counted)
     return set().union(*counted.values())
 
@@ -91,11 +96,9 @@ def _last(root: Path, folder: str) -> Ledger:
 
 def _count(stage: Mapping[str, Any], counted: Ledger, *, new: bool = False) -> None:
     """Add the predictions to the test questions that a stage scored them on."""
-    sums = {
-        PurePosixPath(str(d.get("path"))).name: str(d.get("md5")) for d in stage.get("deps", ())
-    }
+    sums = {PurePosixPath(path).name: md5 for path, md5 in locks.sums_of(stage).items()}
     if {TEST, PREDICTIONS} <= sums.keys() and (new or sums[TEST] in counted):
-        counted.setdefault(sums[TEST], set()).add(sums[PREDICTIONS][:_DIGITS])
+        counted.setdefault(sums[TEST], set()).add(sums[PREDICTIONS][:DIGITS])
 
 
 def _in_git(root: Path, folder: str, tests: Iterable[str]) -> Iterator[Mapping[str, Any]]:
@@ -106,12 +109,3 @@ def _in_git(root: Path, folder: str, tests: Iterable[str]) -> Iterator[Mapping[s
                 text = git(root / folder, "show", f"{commit}:./dvc.lock")
                 if any(test in text for test in tests):
                     yield from locks.parse(text)["stages"].values()
-
-
-def _in_cache(folder: Path) -> Iterator[Mapping[str, Any]]:
-    """Yield the runs that DVC's cache remembers."""
-    for path in (Cache(folder).folder / "runs").glob("??/*/*"):
-        with contextlib.suppress(OSError, YAMLError, AttributeError, ValueError):
-            run = locks.parse(path.read_text(encoding="utf-8"))
-            if isinstance(run, dict):
-                yield run

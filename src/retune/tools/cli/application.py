@@ -30,7 +30,7 @@ class _PlainValues:
     @staticmethod
     def coerce(value: Any, param: Any, ctx: Any) -> Any:
         kind = param.type_descriptor.annotation
-        if value is None or kind not in (Path, float):
+        if value is None or kind not in (Path, float, int):
             return value
         try:
             return kind(value)
@@ -98,9 +98,12 @@ app = typer.Typer(
 )
 
 
-def command(panel: str, example: str) -> Callable[[_Function], _Function]:
-    """Add a function to the commands; its parameters are the options, its docstring the help."""
-    return app.command(cls=Command, rich_help_panel=panel, epilog=f"Example: {example}")
+def command(panel: str, example: str, name: str | None = None) -> Callable[[_Function], _Function]:
+    """Add a function to the commands; its parameters are the options, its docstring the help.
+
+    A command whose `name` is a keyword of Python has a function of another name.
+    """
+    return app.command(name, cls=Command, rich_help_panel=panel, epilog=f"Example: {example}")
 
 
 def _print_version(wanted: bool) -> None:

@@ -10,11 +10,11 @@ from retune.tools.cli.application import AS_JSON, RESULTS, command
 from retune.tools.project.workspace import inside_project
 
 
-def _one_of(*allowed: str) -> dict[str, Any]:
+def one_of(*allowed: str) -> dict[str, Any]:
     """Return the arguments of an option with few values."""
 
-    def check(value: str) -> str:
-        if value not in allowed:
+    def check(value: str | None) -> str | None:
+        if value is not None and value not in allowed:
             raise BadParameter(f"{value!r}; allowed: {', '.join(allowed)}")
         return value
 
@@ -23,15 +23,15 @@ def _one_of(*allowed: str) -> dict[str, Any]:
 
 _CLUSTER = Option(
     help="What questions are grouped by for intervals and tests.",
-    **_one_of("passage", "article", "none"),
+    **one_of("passage", "article", "none"),
 )
 _SQUAD_V2 = Option("--squad-v2", help="Score unanswerable questions, as in SQuAD 2.0.")
 _MISSING = Option(
-    help="A question without a prediction scores 0, or is an error.", **_one_of("zero", "error")
+    help="A question without a prediction scores 0, or is an error.", **one_of("zero", "error")
 )
 _NORMALIZER = Option(
     help="How answers are turned into words: English, other languages, languages without spaces.",
-    **_one_of("squad", "plain", "characters"),
+    **one_of("squad", "plain", "characters"),
 )
 
 
@@ -94,7 +94,7 @@ def compare(
     normalizer: Annotated[str, _NORMALIZER] = "squad",
     output: Annotated[
         str,
-        Option("--format", help="What is printed.", **_one_of("text", "markdown", "csv", "json")),
+        Option("--format", help="What is printed.", **one_of("text", "markdown", "csv", "json")),
     ] = "text",
     as_json: Annotated[bool, AS_JSON] = False,
 ) -> int:

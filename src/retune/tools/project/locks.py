@@ -1,7 +1,7 @@
 """dvc.lock of a pipeline: params, versions and file hashes of the last run."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from itertools import chain
 from pathlib import Path, PurePosixPath
@@ -56,6 +56,16 @@ def parse(text: str) -> Any:
         yaml.YAMLError: the text is not YAML, or has aliases.
     """
     return yaml.load(text, Loader=_Loader)
+
+
+def sums_of(stage: Mapping[str, Any]) -> dict[str, str]:
+    """Return the MD5 of each dep of a stage, by path."""
+    return {str(dep.get("path")): str(dep.get("md5")) for dep in stage.get("deps", ())}
+
+
+def outs_of(stage: Mapping[str, Any]) -> dict[str, str]:
+    """Return the MD5 of each out of a stage, by path."""
+    return {str(out.get("path")): str(out.get("md5")) for out in stage.get("outs", ())}
 
 
 class Lock:
