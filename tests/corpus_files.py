@@ -15,6 +15,9 @@ NEGATION = re.compile(
 )
 CONTRAST = re.compile(r"\b(but|although|though|despite|while|yet|however)\b", re.IGNORECASE)
 
+#: Of the corpora of questions.
+SPLITS = ("train", "validation", "test")
+
 
 def text(name: str) -> str:
     """The text of a file such as `opinions/train.tsv`, as its bytes are: no line end changed."""
@@ -44,7 +47,7 @@ def not_unique(corpus: str) -> list[Any]:
     """Ids, questions, contexts and titles that stand twice in a corpus."""
 
     def every(function: Any, key: str) -> list[Any]:
-        return [item[key] for split in ("train", "validation") for item in function(corpus, split)]
+        return [item[key] for split in SPLITS for item in function(corpus, split)]
 
     columns = [
         (questions, "id"), (questions, "question"), (paragraphs, "context"), (articles, "title"),

@@ -14,6 +14,8 @@ import psutil
 import tiny
 import yaml
 
+from retune.tasks.qa.questions.splits import SPLITS
+
 ROOT = Path(__file__).resolve().parent.parent
 #: Results, and folders that no stage and no command reads.
 UNUSED = re.compile(r"((pipelines/\w+/)?metrics|bench|docs|tests)/|(.*/)?dvc\.lock$")
@@ -59,9 +61,7 @@ class Project:
         revision = tiny.write_checkpoint(self.folder / "encoder")
         for name in ("qa", "entities"):
             tiny.write_bundle(self.folder / "adapters" / name, self.folder / "encoder", name)
-        files = {
-            split: [{"path": f"{split}.json", "sha256": None}] for split in ("train", "validation")
-        }
+        files = {split: [{"path": f"{split}.json", "sha256": None}] for split in SPLITS}
         with self.params() as qa:
             qa["dataset"] = "files"
             qa["datasets"]["files"] = files | {"folder": "own"}

@@ -13,7 +13,7 @@ import pytest
 
 from retune.tasks.qa.windows.windows import window_bounds
 
-SPLITS = ("train", "validation")
+SPLITS = corpus_files.SPLITS
 
 articles = partial(corpus_files.articles, "encyclopaedia")
 paragraphs = partial(corpus_files.paragraphs, "encyclopaedia")
@@ -45,7 +45,7 @@ def test_it_is_as_large_as_promised() -> None:
     assert len(everywhere(articles)) >= 34
     assert len(everywhere(questions, impossible=False)) >= 1000
     assert len(everywhere(questions, impossible=True)) >= 150
-    assert len(questions("validation", impossible=False)) >= 250
+    assert all(len(questions(split, impossible=False)) >= 250 for split in SPLITS)
 
 
 def test_every_answer_is_where_it_claims_to_be_and_nowhere_else() -> None:
@@ -67,9 +67,9 @@ def test_ids_questions_and_contexts_are_unique() -> None:
     assert corpus_files.not_unique("encyclopaedia") == []
 
 
-def test_no_article_stands_in_both_splits() -> None:
-    titles = [{article["title"] for article in articles(split)} for split in SPLITS]
-    assert titles[0] & titles[1] == set()
+def test_no_article_stands_in_two_splits() -> None:
+    titles = [title for split in SPLITS for title in {a["title"] for a in articles(split)}]
+    assert len(titles) == len(set(titles))
 
 
 def test_each_paragraph_has_five_to_eight_answerable_questions() -> None:
@@ -78,9 +78,9 @@ def test_each_paragraph_has_five_to_eight_answerable_questions() -> None:
         assert 5 <= count <= 8, paragraph["context"][:60]
 
 
-def test_training_has_one_reference_answer_and_validation_three() -> None:
-    assert {len(qa["answers"]) for qa in questions("train", impossible=False)} == {1}
-    assert {len(qa["answers"]) for qa in questions("validation", impossible=False)} == {3}
+def test_training_has_one_reference_answer_and_the_other_splits_three() -> None:
+    for split, count in zip(SPLITS, (1, 3, 3), strict=True):
+        assert {len(qa["answers"]) for qa in questions(split, impossible=False)} == {count}
 
 
 def test_unanswerable_questions_have_a_plausible_answer_and_no_real_one() -> None:

@@ -17,8 +17,10 @@ ROOT = Path(__file__).resolve().parent.parent
 PIPELINE: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
 FOLDERS = [ROOT, *sorted(path.parent for path in ROOT.glob("pipelines/*/dvc.yaml"))]
 STAGES: dict[str, dict[str, Any]] = PIPELINE["stages"]
-ORDER = ["download", "tokenize", "train", "predict", "postprocess", "score"]
-ALL = ["check", *ORDER]
+ALL = [
+    *("check", "download", "tokenize", "tokenize_test", "train"),
+    *("predict", "postprocess", "score", "validate"),
+]
 #: What `check` writes: nothing reads it, so that it stands for the order alone.
 CHECKED = "data/qa/checked.json"
 SCORES = [figure.name for figure in TASK.compared]
@@ -45,7 +47,7 @@ def code(stage: dict[str, Any]) -> set[str]:
     return {path for path in paths(stage, "deps") if graph.is_code(path)}
 
 
-def test_the_six_stages_stand_in_the_order_of_the_work() -> None:
+def test_the_stages_stand_in_the_order_of_the_work() -> None:
     assert list(STAGES) == ALL
     made: set[str] = set()
     for stage in STAGES.values():
@@ -82,7 +84,8 @@ def test_a_stage_depends_on_the_versions_of_the_libraries_that_it_uses(name: str
 def test_every_path_of_a_command_is_a_dep_or_an_output_and_every_one_is_used(name: str) -> None:
     stage = STAGES[name]
     program, *arguments = shlex.split(stage["cmd"].removeprefix("exec "))[2:]
-    assert program == ("stages.check" if name == "check" else f"stages.qa.{name}")
+    module = {"check": "stages.check", "tokenize_test": "stages.qa.tokenize"}
+    assert program == module.get(name, f"stages.qa.{name}")
     declared = [p for kind in ("deps", "outs", "metrics", "plots") for p in paths(stage, kind)]
     data = [path for path in declared if not path.startswith(("src/", "stages/", "${"))]
     unnamed = {"check": ["params.yaml"], "download": [CHECKED]}.get(name, [])
@@ -108,7 +111,9 @@ def test_the_scores_are_the_only_columns_of_dvcs_tables() -> None:
         for name in paths(stage, "metrics"):
             values = json.loads((ROOT / name).read_text(encoding="utf-8"))["qa"]
             plain = [key for key, value in values.items() if not isinstance(value, list)]
-            assert plain == (SCORES if name == "metrics/qa.json" else [])
+            labelled = [f"validation_{score}" for score in SCORES]
+            expected = {"metrics/qa.json": SCORES, "metrics/qa_validation.json": labelled}
+            assert plain == expected.get(name, [])
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
@@ -131,9 +136,9 @@ def test_editing_the_lstm_does_not_retrain_bert() -> None:
     assert "src/retune/tasks/qa/models/${qa.model}.py" in train
 
 
-def test_changing_n_best_runs_postprocess_and_score_only() -> None:
+def test_changing_n_best_answers_and_scores_again_only() -> None:
     readers = [name for name, stage in STAGES.items() if "qa.postprocess" in stage["params"]]
-    assert readers == ["postprocess"]
+    assert readers == ["postprocess", "validate"]
     assert "data/qa/predictions" in paths(STAGES["score"], "deps")
 
 

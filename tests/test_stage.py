@@ -138,7 +138,7 @@ def test_every_command_has_help_with_an_example(command: str) -> None:
 
 def test_outside_the_project_a_stage_says_where_to_run(tmp_path: Path) -> None:
     code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); import runpy; " + (
-        "sys.argv = ['x', 'raw', 'predictions', 'metrics']; "
+        "sys.argv = ['x', 'raw', 'predictions', 'metrics', 'questions']; "
         "runpy.run_module('stages.qa.score', run_name='__main__', alter_sys=True)"
     )
     done = run("-c", code, folder=tmp_path)

@@ -20,33 +20,44 @@ QUESTIONS = [
     [("What destroyed the bridge?", "A storm"), ("What is it made of?", "steel")],
     [("How many paintings are there?", "400"), ("Who gave them?", "Olav Dahl")],
 ]
+#: More articles, in words of the others.
+MORE_TEXTS = [
+    "The old lighthouse was given to the town in 1955. The mayor sold bread near the bridge.",
+    "Jon Moe wrote a map of three valleys in 1640. Olav Dahl printed it in the harbour.",
+]
+MORE_QUESTIONS = [
+    [("When was it given?", "1955"), ("Who sold bread?", "The mayor")],
+    [("Who wrote the map of the valleys?", "Jon Moe"), ("Who printed it?", "Olav Dahl")],
+]
 
 
 def squad(rows: range, *, impossible: bool = False) -> dict[str, Any]:
-    """The corpus in SQuAD's layout, one article a row."""
+    """The corpus in SQuAD's layout, one article a row; from row 6, those of `MORE_TEXTS`."""
     data = []
+    texts, questions = [*TEXTS, *MORE_TEXTS], [*QUESTIONS, *MORE_QUESTIONS]
     for row in rows:
         qas = [
             {
                 "id": f"q{row}-{number}",
                 "question": question,
-                "answers": [{"text": answer, "answer_start": TEXTS[row].index(answer)}],
+                "answers": [{"text": answer, "answer_start": texts[row].index(answer)}],
                 **({"is_impossible": False} if impossible else {}),
             }
-            for number, (question, answer) in enumerate(QUESTIONS[row])
+            for number, (question, answer) in enumerate(questions[row])
         ]
         if impossible:
             question = {"id": f"q{row}-none", "question": "Who sank the fleet?", "answers": []}
             qas.append(question | {"is_impossible": True})
-        paragraphs = [{"context": TEXTS[row], "qas": qas}]
+        paragraphs = [{"context": texts[row], "qas": qas}]
         data.append({"title": f"Article {row}", "paragraphs": paragraphs})
     return {"version": "v2.0" if impossible else "1.1", "data": data}
 
 
 def write_data(folder: Path, *, impossible: bool = False) -> None:
-    """Write train.json (four articles) and validation.json (two)."""
+    """Write train.json (four articles), validation.json and test.json (two each)."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, rows in [("train", range(4)), ("validation", range(4, 6))]:
+    splits = {"train": range(4), "validation": range(6, 8), "test": range(4, 6)}
+    for name, rows in splits.items():
         content = json.dumps(squad(rows, impossible=impossible))
         (folder / f"{name}.json").write_text(content, encoding="utf-8")
 

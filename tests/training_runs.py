@@ -22,6 +22,7 @@ from retune.tasks.qa.train.train import TrainParams, train
 
 def settings(**changes: Any) -> TrainParams:
     values: dict[str, Any] = {
+        "keep": "best",
         "lr": 3e-3,
         "epochs": 2,
         "batch_size": 4,

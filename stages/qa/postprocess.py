@@ -8,16 +8,18 @@ from retune.tasks.qa.postprocess.postprocess import PostprocessParams, postproce
 
 
 def main(
-    raw: In, features: In, logits: In, predictions: Out, *,
+    raw: In, test_features: In, logits: In, predictions: Out, *,
     settings: Annotated[PostprocessParams, "qa.postprocess"],
     squad_v2: Annotated[bool, "qa.squad_v2"],
 ) -> str:  # fmt: skip
     r"""Read the best answers off LOGITS; write the folder PREDICTIONS.
 
+    RAW has the test questions.
+
     Example: python -m stages.qa.postprocess \
-        data/qa/raw data/qa/features data/qa/logits data/qa/predictions
+        data/qa/test data/qa/test_features data/qa/logits data/qa/predictions
     """
-    return postprocess(raw, features, logits, predictions, settings, squad_v2=squad_v2)
+    return postprocess(raw, test_features, logits, predictions, settings, squad_v2=squad_v2)
 
 
 if __name__ == "__main__":

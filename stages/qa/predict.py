@@ -4,20 +4,23 @@ from typing import Annotated
 
 from retune.core.signature import In, Out
 from retune.core.stage import run_stage
+from retune.models.pretrained_files import CheckpointParams
 from retune.tasks.qa.predict.predict import PredictParams, predict
 from retune.tasks.qa.predict.reader import load
 
 
 def main(
-    features: In, model: In, logits: Out, *,
+    test_features: In, model: In, logits: Out, *,
     variant: Annotated[str, "qa.model"],
+    # Not used: both folders must be of this tokenizer.
+    checkpoint: Annotated[CheckpointParams, "qa.checkpoint"],
     settings: Annotated[PredictParams, "qa.predict"],
 ) -> str:  # fmt: skip
-    """Run MODEL over the validation windows of FEATURES; write the folder LOGITS.
+    """Run MODEL over the windows of TEST_FEATURES; write the folder LOGITS.
 
-    Example: python -m stages.qa.predict data/qa/features data/qa/model data/qa/logits
+    Example: python -m stages.qa.predict data/qa/test_features data/qa/model data/qa/logits
     """
-    return predict(features, load(variant, model), logits, settings)
+    return predict(test_features, load(variant, model), logits, settings)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ def main(
     squad_v2: Annotated[bool, "qa.squad_v2"],
     longest: Annotated[Positive, "qa.train.evaluation.max_answer_length"],
 ) -> str:  # fmt: skip
-    """Cut the questions of RAW into windows in the folder FEATURES; audit them in METRICS.
+    """Cut the splits in RAW into windows in the folder FEATURES; audit them in METRICS.
 
     Example: python -m stages.qa.tokenize data/qa/raw data/qa/features metrics/qa_windows.json
     """

@@ -12,7 +12,7 @@ import corpus_files
 import pytest
 
 FOLDER = files("retune.corpora") / "enciclopedia"
-SPLITS = ("train", "validation")
+SPLITS = corpus_files.SPLITS
 
 articles = partial(corpus_files.articles, "enciclopedia")
 paragraphs = partial(corpus_files.paragraphs, "enciclopedia")
@@ -32,6 +32,7 @@ def test_it_is_as_large_as_promised() -> None:
     assert len(everywhere(paragraphs)) >= 50
     assert len(questions("train")) >= 228
     assert len(questions("validation")) >= 72
+    assert len(questions("test")) >= 72
     assert all(80 <= words(p["context"]) <= 160 for p in everywhere(paragraphs))
     assert {len(p["qas"]) for p in everywhere(paragraphs)} == {6}
 
@@ -62,11 +63,15 @@ def test_ids_questions_contexts_and_titles_are_unique() -> None:
     assert corpus_files.not_unique("enciclopedia") == []
 
 
-def test_training_has_one_reference_answer_and_validation_up_to_three() -> None:
+def test_training_has_one_reference_answer() -> None:
     assert {len(qa["answers"]) for qa in questions("train")} == {1}
-    validation = [[answer["text"] for answer in qa["answers"]] for qa in questions("validation")]
-    assert all(1 <= len(set(texts)) == len(texts) <= 3 for texts in validation)
-    assert sum(len(texts) > 1 for texts in validation) >= len(validation) / 2
+
+
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_the_other_splits_have_up_to_three_reference_answers(split: str) -> None:
+    given = [[answer["text"] for answer in qa["answers"]] for qa in questions(split)]
+    assert all(1 <= len(set(texts)) == len(texts) <= 3 for texts in given)
+    assert sum(len(texts) > 1 for texts in given) >= len(given) / 2
 
 
 def test_questions_are_of_many_kinds() -> None:

@@ -21,6 +21,8 @@ Rows = Sequence[dict[str, Any]]
 DOWNLOAD: dict[str, Any] = {
     "train_limit": None,
     "validation_limit": None,
+    "test_limit": None,
+    "validation_share": None,
     "sample_seed": 1,
     "realign": False,
     "unanswerable": "error",
@@ -56,18 +58,18 @@ OTHER = row("other", "Nothing but rye bread.", "rye bread")
 
 
 def run_download(
-    folder: Path, train: Rows, validation: Rows = (OTHER,), squad_v2: bool = False, **changes: Any
+    folder: Path, train: Rows, test: Rows = (OTHER,), squad_v2: bool = False, **changes: Any
 ) -> list[dict[str, Any]]:
-    """The report, an entry a split; `raw` and the metrics are in `folder`."""
+    """The report, an entry a split; `raw`, with both splits, and the metrics are in `folder`."""
     sources = {}
-    for split, rows in (("train", train), ("validation", validation)):
+    for split, rows in (("train", train), ("test", test)):
         path = folder / f"{split}.jsonl"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
         sources[split] = [local_source(path, None)]
     params = DownloadParams(**(DOWNLOAD | changes))
-    metrics = folder / "download.json"
-    download(folder / "raw", metrics, sources=sources, params=params, squad_v2=squad_v2)
+    raw, metrics = folder / "raw", folder / "download.json"
+    download(raw, raw, metrics, sources=sources, params=params, squad_v2=squad_v2)
     report: list[dict[str, Any]] = json.loads(metrics.read_bytes())["qa"]["download"]
     return report
 
@@ -94,8 +96,8 @@ def run_tokenize(
 
 
 def write_logits(folder: Path, values: Any = None, seed: int = 0) -> None:
-    """Logits of the validation windows in the form of the predict stage, drawn or `values`."""
-    counts = count_windows(folder / "features" / "validation.arrow")
+    """Logits of the test windows in the form of the predict stage, drawn or `values`."""
+    counts = count_windows(folder / "features" / "test.arrow")
     if values is None:
         values = np.random.default_rng(seed).normal(size=(counts["tokens"], 2))
     (folder / "logits").mkdir(exist_ok=True)
@@ -121,8 +123,10 @@ def run_score(folder: Path, squad_v2: bool = False) -> dict[str, Any]:
         folder / "raw",
         folder / "predictions",
         folder / "score.json",
+        folder / "scores",
         ScoreParams(normalizer="squad"),
         squad_v2=squad_v2,
+        keep="best",
     )
     figures: dict[str, Any] = json.loads((folder / "score.json").read_bytes())["qa"]["details"][0]
     return figures
@@ -151,9 +155,9 @@ def labels(folder: Path, split: str = "train") -> dict[int, list[tuple[int, int]
 
 
 def write_best_logits(folder: Path) -> None:
-    """Logits of a reader that is sure of every label of the validation windows."""
+    """Logits of a reader that is sure of every label of the test windows."""
     parts = []
-    for part in feature_batches(folder / "features" / "validation.arrow"):
+    for part in feature_batches(folder / "features" / "test.arrow"):
         values = np.zeros((part.tokens, 2), np.float32)
         labelled = part.start_position != part.cls
         first = part.window_tokens()[:-1][labelled]

@@ -58,7 +58,7 @@ def words() -> Any:
 
 def write(folder: Path, context: str, *windows: Logits) -> None:
     """Logits of the windows: 0, but at the tokens that are named; CLS and Q(uestion) too."""
-    found = read_windows(folder / "features" / "validation.arrow")
+    found = read_windows(folder / "features" / "test.arrow")
     values = np.zeros((found.tokens, 2), np.float32)
     for window, (begin, logits) in enumerate(zip(found.window_tokens(), windows, strict=False)):
         low, high = int(found.context_start[window]), int(found.context_end[window])
@@ -226,7 +226,7 @@ def test_logits_of_other_windows_are_refused(
 def test_q07_questions_without_features_are_listed(tmp_path: Path) -> None:
     prepared(tmp_path, row("q", CONTEXT, "Bo"))
     write(tmp_path, CONTEXT, {})
-    path = tmp_path / "raw" / "validation.jsonl"
+    path = tmp_path / "raw" / "test.jsonl"
     more = json.loads(path.read_bytes()) | {"id": "q2"}
     path.write_bytes(path.read_bytes() + json.dumps(more).encode() + b"\n")
     with pytest.raises(RetuneError, match="questions have no window: q2; run the tokenize stage"):
@@ -255,7 +255,7 @@ def test_sums_of_large_logits_do_not_overflow(tmp_path: Path, size: float) -> No
 )
 def test_an_answer_does_not_end_between_letter_and_accent(tmp_path: Path, kind: str) -> None:
     prepared(tmp_path, row("q", f"the {NFD} noir", NFD), kind=kind)
-    part = read_windows(tmp_path / "features" / "validation.arrow")
+    part = read_windows(tmp_path / "features" / "test.arrow")
     values = np.zeros((part.tokens, 2), np.float32)
     values[part.char_start == 4, 0] = 9
     values[(part.char_end == 8) & (part.char_start >= 4), 1] = 9
@@ -305,7 +305,7 @@ def test_batches_and_padding_do_not_change_answers(
     texts, logits = [], []
     for folder in predicted[name].values():
         here = folder.parent
-        (part,) = feature_batches(here / "features" / "validation.arrow")
+        (part,) = feature_batches(here / "features" / "test.arrow")
         logits.append(np.load(folder / "logits.npy"))
         assert logits[-1].shape == (part.tokens, 2)
         (here / "logits").unlink(missing_ok=True)

@@ -56,12 +56,12 @@ def test_a_reference_needs_no_place(
     tmp_path: Path, faulty: dict[str, Any], options: dict[str, Any], kept: list[tuple[str, int]]
 ) -> None:
     report = run_download(tmp_path, TRAIN, [faulty], **options)
-    (found,) = lines(tmp_path / "raw" / "validation.jsonl")
+    (found,) = lines(tmp_path / "raw" / "test.jsonl")
     answers = found["answers"]
     assert list(zip(answers["text"], answers["answer_start"], strict=True)) == kept
     assert report[1]["findings"] == {"unplaced_answer": 1}
     (finding,) = lines(tmp_path / "raw" / "findings.jsonl")
-    assert (finding["split"], finding["id"]) == ("validation", "q7")
+    assert (finding["split"], finding["id"]) == ("test", "q7")
     assert finding["detail"].endswith("has no certain place; only EM and F1 count it")
 
 
@@ -124,7 +124,7 @@ def test_s31_a_perfect_reader_of_unplaced_references_has_100(tmp_path: Path) -> 
     assert (audit["questions"], audit["answers"], audit["unplaced_answer"]) == (2, 1, 1)
     assert (audit["answer_in_no_window"], audit["ceiling_exact_match"]) == (0, 50.0)
     assert audit["ceiling_f1"] == pytest.approx(100 * 5 / 6)  # "Ada" for "Ada Borg"
-    assert [note["kind"] for note in lines(tmp_path / "features" / "validation_notes.jsonl")] == [
+    assert [note["kind"] for note in lines(tmp_path / "features" / "test_notes.jsonl")] == [
         "unplaced_answer"
     ]
     write_logits(tmp_path)
@@ -173,7 +173,7 @@ def test_tokens_that_the_tokenizer_does_not_know(
     run_download(tmp_path, TRAIN, rows)
     if share > limit:
         message = (
-            r"^validation: .*% of the tokens are unknown to the tokenizer, such as '.'.*; set "
+            r"^test: .*% of the tokens are unknown to the tokenizer, such as '.'.*; set "
             rf"qa.checkpoint to an encoder .*or raise qa.tokenize.max_unknown_tokens, now {limit}$"
         )
         with pytest.raises(RetuneError, match=message):
@@ -187,12 +187,12 @@ def test_tokens_that_the_tokenizer_does_not_know(
 
 def test_k41_the_summary_warns_and_names_some(tmp_path: Path) -> None:
     params = TokenizeParams(64, 8, 12, "all", 1.0, 1.0)
-    audit = Audit("validation", lambda note: None, "squad", squad_v2=False)
+    audit = Audit("test", lambda note: None, "squad", squad_v2=False)
     windower = Windower(tiny.wordpiece(), params)
     for text in (CONTEXT, CONTEXT + " 由由 船"):
         example = Example(text, "", text, "Who?", (Answer("Ada Berg", 28),))
         audit.add([example], *windower.cut([example], first_row=0))
-    assert audit.sentence().startswith("validation: 2 questions, 2 windows, warning: ")
+    assert audit.sentence().startswith("test: 2 questions, 2 windows, warning: ")
     assert audit.sentence().endswith("are unknown to the tokenizer, such as '由', '船'")
     assert audit.counts["unknown_tokens"] == 3
 
@@ -232,7 +232,7 @@ def test_k44_the_search_of_a_lost_answer_ends_early(monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(NORMALIZERS, "squad", normalize)
     words = " ".join(f"{word}{n}" for n in range(60) for word in tiny.TEXTS[0].split())
     example = Example("q", "", words, "Who?", (Answer(words, 0),))
-    audit = Audit("validation", lambda note: None, "squad", squad_v2=False)
+    audit = Audit("test", lambda note: None, "squad", squad_v2=False)
     params = TokenizeParams(384, 128, 64, "all", 1.0, 1.0)
     audit.add([example], *Windower(tiny.wordpiece(), params).cut([example], first_row=0))
     tokens = audit.counts["tokens"]

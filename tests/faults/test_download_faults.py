@@ -29,7 +29,7 @@ from retune.tasks.qa.download.download import DownloadParams, download
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 PARAMS = DownloadParams(
-    train_limit=None, validation_limit=None, sample_seed=1,
+    train_limit=None, validation_limit=None, test_limit=None, validation_share=None, sample_seed=1,
     realign=False, unanswerable="drop", shared_contexts="error",
 )  # fmt: skip
 
@@ -204,7 +204,7 @@ def test_a_revision_that_can_move_is_refused(revision: str, server: str) -> None
     with pytest.raises(RetuneError, match="is not a commit of 40 hexadecimal digits"):
         hub_source("rajpurkar/squad", "file", revision, SUM)
     with pytest.raises(ValueError, match="revision"):
-        Squad(revision=revision, train_sha256=SUM, validation_sha256=SUM)
+        Squad(revision=revision, train_sha256=SUM, test_sha256=SUM)
     assert Hostile.asked == []
 
 
@@ -294,11 +294,10 @@ def test_a_file_that_is_no_data_is_named_and_nothing_is_unpacked(
     folder.mkdir()
     (folder / name).write_bytes(content)
     entry = files.File(name, hashlib.sha256(content).hexdigest())
-    sources = files.sources(files.Params(str(folder), [entry], [entry]))
+    sources = files.sources(files.Params(str(folder), [entry], [], [entry]))
     with pytest.raises(RetuneError, match=f"{name}.*{message}"):
-        download(
-            tmp_path / "raw", tmp_path / "m.json", sources=sources, params=PARAMS, squad_v2=False
-        )
+        download(tmp_path / "raw", tmp_path / "test", tmp_path / "m.json", sources=sources,
+                 params=PARAMS, squad_v2=False)  # fmt: skip
     assert [path.relative_to(tmp_path) for path in tmp_path.rglob("*")] == [
         Path("data"),
         Path("data", name),
@@ -355,7 +354,8 @@ def test_a_full_disk_keeps_the_earlier_output_of_the_stage(
         f"resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))\n"
         "runpy.run_module('stages.qa.download', run_name='__main__', alter_sys=True)"
     )
-    command = [sys.executable, "-c", code, str(raw), str(tmp_path / "metrics.json")]
+    command = [sys.executable, "-c", code, str(raw), str(tmp_path / "test"),
+               str(tmp_path / "metrics.json")]  # fmt: skip
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     partial = tmp_path / ".raw.partial" / "train.jsonl"

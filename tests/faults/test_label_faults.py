@@ -90,7 +90,7 @@ def test_a_wrong_answer_stops_the_download(
     assert "(question 'q7')" in message
     assert field in message
     assert reason in message
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["train.jsonl", "validation.jsonl"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["test.jsonl", "train.jsonl"]
 
 
 REALIGN = {"realign": True}
@@ -221,7 +221,7 @@ def test_a_label_that_says_more_than_the_answer_is_counted(
 ) -> None:
     audit = audited(tmp_path, row("q", context, answer), kind)
     assert (audit["label_widened"], audit["label_widened_as_scored"]) == (1, as_scored)
-    for split, name in (("train", "q"), ("validation", "q-v")):
+    for split, name in (("train", "q"), ("test", "q-v")):
         assert lines(tmp_path / "features" / f"{split}_notes.jsonl") == [
             {"id": name, "kind": "label_widened", "detail": f"{answer!r} became {label!r}"}
         ]

@@ -74,7 +74,7 @@ def test_a_label_holds_its_answer_and_no_token_more(
     example = Example("q", "", context, "Who?", (Answer(text, start),))
     cut = windower(kind, length).cut([example], first_row=0)
     notes: list[dict[str, Any]] = []
-    audit = Audit("validation", notes.append, "squad", squad_v2=False)
+    audit = Audit("test", notes.append, "squad", squad_v2=False)
     audit.add([example], *cut)
 
     labels = [label_of(cut.windows, window, start, end) for window in range(

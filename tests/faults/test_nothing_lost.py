@@ -91,10 +91,10 @@ def test_ids_that_go_in_come_out_and_every_change_is_counted(
         report = run_download(folder, *rows, squad_v2, realign=True, unanswerable="drop")
         kept = [
             check_download(folder, split, given, entry)
-            for split, given, entry in zip(("train", "validation"), rows, report, strict=True)
+            for split, given, entry in zip(("train", "test"), rows, report, strict=True)
         ]
         audits = run_tokenize(folder, kind, squad_v2, max_length=lengths[0], doc_stride=lengths[1])
-        for split, names, audit in zip(("train", "validation"), kept, audits, strict=True):
+        for split, names, audit in zip(("train", "test"), kept, audits, strict=True):
             check_windows(folder, split, names, audit)
         write_logits(folder, seed=seed)
         run_postprocess(folder, squad_v2)
@@ -156,5 +156,5 @@ def check_answers(folder: Path, names: list[str]) -> None:
     assert report["answers"] == len(names)
     assert report["empty"] == sum(not text for text in texts.values())
     assert set(report["too_long"]) <= set(names)
-    contexts = {line["id"]: line["context"] for line in lines(folder / "raw/validation.jsonl")}
+    contexts = {line["id"]: line["context"] for line in lines(folder / "raw/test.jsonl")}
     assert all(text in contexts[name] for name, text in texts.items())

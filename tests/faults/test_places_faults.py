@@ -34,7 +34,7 @@ def make_project(folder: Path) -> None:
     revision = tiny.write_checkpoint(folder / "encoder")
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     qa = params["qa"]
-    files = {s: [{"path": f"{s}.json", "sha256": None}] for s in ("train", "validation")}
+    files = {s: [{"path": f"{s}.json", "sha256": None}] for s in ("train", "validation", "test")}
     qa["dataset"] = "files"
     qa["datasets"]["files"] = files | {"folder": "own"}
     qa["checkpoint"] = {"name": "./encoder", "revision": revision}
@@ -54,7 +54,7 @@ def make_project(folder: Path) -> None:
 def test_a_pipeline_runs_in_any_path(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from stages.qa import download, postprocess, predict, score, tokenize, train
+    from stages.qa import download, postprocess, predict, score, tokenize, train, validate
 
     folder = tmp_path / name
     make_project(folder)
@@ -62,17 +62,23 @@ def test_a_pipeline_runs_in_any_path(
     data = folder / "data é"
     raw, features, model = data / "raw", data / "features", data / "model"
     logits, predictions = data / "logits", data / "predictions"
-    call(download.main, raw, data / "download.json")
+    test, test_features = data / "test", data / "test_features"
+    call(download.main, raw, test, data / "download.json")
     call(tokenize.main, raw, features, data / "windows.json")
+    call(tokenize.main, test, test_features, data / "test_windows.json")
     reports = data / "curves", data / "costs.json", data / "times.json"
     call(train.main, raw, features, model, *reports)
-    call(predict.main, features, model, logits)
-    call(postprocess.main, raw, features, logits, predictions)
-    call(score.main, raw, predictions, data / "qa.json")
+    call(predict.main, test_features, model, logits)
+    call(postprocess.main, test, test_features, logits, predictions)
+    call(score.main, test, predictions, data / "qa.json", data / "scores")
+    call(validate.main, raw, features, model, data / "validation.json", data / "validation_scores")
     answers = json.loads((predictions / "predictions.json").read_text(encoding="utf-8"))
     assert set(answers) == {"q4-0", "q4-1", "q5-0", "q5-1"}
     assert json.loads((data / "qa.json").read_text())["qa"]["details"][0]["questions"] == 4
+    (validated,) = json.loads((data / "validation.json").read_text())["qa"]["details"]
+    assert (validated["split"], validated["questions"]) == ("validation", 4)
     assert not list(data.glob(".*"))
+    assert not list(data.glob("tmp*"))
 
 
 def write_foreign(folder: Path) -> Path:
@@ -96,16 +102,19 @@ def in_ascii(folder: Path, *words: str) -> subprocess.CompletedProcess[bytes]:
 def download_in_ascii(folder: Path) -> None:
     make_project(folder)
     foreign = write_foreign(folder / "own")
-    for split in ("train", "validation"):
+    for split in ("train", "validation", "test"):
         text = foreign.read_text(encoding="utf-8").replace("é-1", f"é-{split}")
         (folder / f"own/{split}.json").write_text(text, encoding="utf-8")
     params = (folder / "params.yaml").read_text(encoding="utf-8")
     params = params.replace("shared_contexts: error", "shared_contexts: allow # größer")
     (folder / "params.yaml").write_text(params, encoding="utf-8")
-    done = in_ascii(folder, "-m", "stages.qa.download", "data/raw", "data/download.json")
+    done = in_ascii(
+        folder, "-m", "stages.qa.download", "data/raw", "data/test", "data/download.json"
+    )
     assert done.returncode == 0, done.stderr
-    for split in ("train", "validation"):
-        (example,) = read_examples(folder / f"data/raw/{split}.jsonl")
+    for split in ("train", "validation", "test"):
+        place = "test" if split == "test" else "raw"
+        (example,) = read_examples(folder / f"data/{place}/{split}.jsonl")
         assert example.context.endswith("東京 vorbei. 😀")
         assert example.id == f"é-{split}"
 

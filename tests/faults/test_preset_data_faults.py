@@ -99,18 +99,19 @@ def test_a_file_of_the_web_with_another_sum_is_refused(sha256: str, hub: HubServ
 def translated(folder: Path, realign: bool | str, *, squad_v2: bool) -> Path:
     """Run the download stage on a corpus whose first answer of each split stands nowhere."""
     sources = {}
-    for split, rows in (("train", range(2)), ("validation", range(2, 4))):
+    for split, rows in (("train", range(2)), ("test", range(2, 4))):
         data = tiny.squad(rows, impossible=squad_v2)
         question = data["data"][0]["paragraphs"][0]["qas"][0]
         question["answers"] = [{"text": "Santa Bernadete", "answer_start": 0}]
         write_json(folder / f"{split}.json", data)
         sources[split] = [local_source(folder / f"{split}.json", None)]
     params = DownloadParams(
-        train_limit=None, validation_limit=None, sample_seed=1, realign=realign,  # type: ignore[arg-type]
+        train_limit=None, validation_limit=None, test_limit=None, validation_share=None,
+        sample_seed=1, realign=realign,  # type: ignore[arg-type]
         unanswerable="drop", shared_contexts="error",
     )  # fmt: skip
     raw = folder / "raw"
-    download(raw, folder / "m.json", sources=sources, params=params, squad_v2=squad_v2)
+    download(raw, raw, folder / "m.json", sources=sources, params=params, squad_v2=squad_v2)
     return raw
 
 
@@ -124,7 +125,7 @@ def test_a_question_whose_answers_stand_nowhere_is_dropped_from_training(
     train = [json.loads(line) for line in (raw / "train.jsonl").read_text().splitlines()]
     assert "q0-0" not in {row["id"] for row in train}
     assert "q0-1" in {row["id"] for row in train}
-    assert '"q2-0"' in (raw / "validation.jsonl").read_text()  # scored all the same
+    assert '"q2-0"' in (raw / "test.jsonl").read_text()  # scored all the same
     dropped = [
         json.loads(line) for line in (raw / "findings.jsonl").read_text().splitlines()
         if '"dropped_answer"' in line

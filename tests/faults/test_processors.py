@@ -35,7 +35,7 @@ def logits(tmp_path: Path) -> list[Path]:
     for folder, squad_v2 in zip(folders, (False, True), strict=True):
         run_download(folder, [row("t", "something else", "else")], rows, squad_v2=squad_v2)
         run_tokenize(folder, squad_v2=squad_v2)
-        tokens = count_windows(folder / "features" / "validation.arrow")["tokens"]
+        tokens = count_windows(folder / "features" / "test.arrow")["tokens"]
         rng = np.random.default_rng(0)
         values = rng.integers(-6, 6, (tokens, 2)) / 4 + (rng.random((tokens, 2)) < 0.02)
         write_logits(folder, values)

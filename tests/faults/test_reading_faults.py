@@ -60,23 +60,23 @@ SOUND = dump(row())
 class Run:
     """The download stage on a train file, and what it left behind."""
 
-    def __init__(
-        self, folder: Path, train: bytes, name: str, validation: bytes, **changes: Any
-    ) -> None:
+    def __init__(self, folder: Path, train: bytes, name: str, test: bytes, **changes: Any) -> None:
         self.raw, self.metrics = folder / "out" / "raw", folder / "metrics.json"
         own = folder / "own"
         own.mkdir()
         (own / name).write_bytes(train)
-        (own / "validation.json").write_bytes(validation)
+        (own / "test.json").write_bytes(test)
         section = load_yaml(ROOT / "params.yaml")["qa"]["download"]
-        self.params = DownloadParams(**(section | changes))
+        self.params = DownloadParams(**(section | {"validation_share": None} | changes))
         self.files = files.Params(
-            str(own), [files.File(name, None)], [files.File("validation.json", None)]
+            str(own), [files.File(name, None)], [], [files.File("test.json", None)]
         )
 
     def __call__(self) -> None:
         sources = files.sources(self.files)
-        download(self.raw, self.metrics, sources=sources, params=self.params, squad_v2=False)
+        download(
+            self.raw, self.raw, self.metrics, sources=sources, params=self.params, squad_v2=False
+        )
 
     def read(self) -> list[Any]:
         return list(read_examples(self.raw / "train.jsonl"))
@@ -324,14 +324,14 @@ def test_a_title_that_is_not_there_is_empty(tmp_path: Path) -> None:
         pytest.param(
             dump(row(id="v1")),
             {},
-            "validation.json: /id (question 'v1'): the id is also in train, at t.json: ",
+            "test.json: /id (question 'v1'): this id of test is also in train, at t.json: ",
             id="R20 shared id",
         ),
         pytest.param(
             dump(VALIDATION | {"id": "q1"}),
             {},
-            "(question 'v1'): the context 'a context of its own', with 1 questions here, is also "
-            "in train (question 'q1')",
+            "(question 'v1'): the context 'a context of its own', with 1 questions in test, is "
+            "also in train (question 'q1')",
             id="R20 shared context",
         ),
     ],
@@ -357,8 +357,8 @@ def test_shared_contexts_that_are_allowed_are_counted(
 ) -> None:
     run = Run(tmp_path, dump(VALIDATION | {"id": "q1"}), "t.json", dump(VALIDATION), **changes)
     run()
-    _, validation = json.loads(run.metrics.read_bytes())["qa"]["download"]
-    assert validation["findings"] == {"shared_context": 1}
+    _, test = json.loads(run.metrics.read_bytes())["qa"]["download"]
+    assert test["findings"] == {"shared_context": 1}
 
 
 @pytest.mark.parametrize(

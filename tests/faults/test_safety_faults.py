@@ -428,7 +428,7 @@ def test_a_usual_configuration_is_not_refused(keys: dict[str, Any], folder: Path
 # Ids and titles.
 
 PARAMS = DownloadParams(
-    train_limit=None, validation_limit=None, sample_seed=1,
+    train_limit=None, validation_limit=None, test_limit=None, validation_share=None, sample_seed=1,
     realign=False, unanswerable="drop", shared_contexts="error",
 )  # fmt: skip
 
@@ -443,9 +443,11 @@ def write_data(folder: Path, change: Callable[[dict[str, Any], dict[str, Any]], 
 
 
 def run_download(top: Path) -> None:
-    names = ("train", "validation")
+    names = ("train", "validation", "test")
     sources = {name: [local_source(top / "own" / f"{name}.json", None)] for name in names}
-    download(top / "raw", top / "m.json", sources=sources, params=PARAMS, squad_v2=False)
+    download(
+        top / "raw", top / "test", top / "m.json", sources=sources, params=PARAMS, squad_v2=False
+    )
 
 
 @pytest.mark.parametrize(
@@ -472,7 +474,9 @@ def test_ids_and_titles_never_become_paths(name: str, tmp_path: Path) -> None:
     assert (first.id, first.title) == (name, name)
     made = {str(path.relative_to(top)) for path in top.rglob("*") if path.is_file()}
     raw = {f"raw/{file}.jsonl" for file in ("train", "validation", "findings")}
-    assert made == {"own/train.json", "own/validation.json", "m.json"} | raw
+    test = {f"test/{file}.jsonl" for file in ("test", "findings")}
+    own = {f"own/{split}.json" for split in ("train", "validation", "test")}
+    assert made == {"m.json"} | own | raw | test
     assert list(tmp_path.iterdir()) == [tmp_path / "a"]
 
 

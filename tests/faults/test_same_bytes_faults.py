@@ -26,8 +26,9 @@ STAGES = """
 from pathlib import Path
 from stages.qa import download, tokenize
 from retune.core.stage import call
-call(download.main, Path("raw"), Path("download.json"))
+call(download.main, Path("raw"), Path("test"), Path("download.json"))
 call(tokenize.main, Path("raw"), Path("features"), Path("windows.json"))
+call(tokenize.main, Path("test"), Path("test_features"), Path("test_windows.json"))
 """
 
 Check = Callable[[Path], None]
@@ -65,8 +66,17 @@ def features(folder: Path, **environment: str) -> dict[str, str]:
         env=os.environ | {"PYTHONPATH": str(ROOT)} | environment,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    outputs = [path for top in ("raw", "features") for path in (folder / top).rglob("*")]
-    files = [*outputs, folder / "windows.json", folder / "download.json"]
+    outputs = [
+        path
+        for top in ("raw", "test", "features", "test_features")
+        for path in (folder / top).rglob("*")
+    ]
+    files = [
+        *outputs,
+        folder / "windows.json",
+        folder / "test_windows.json",
+        folder / "download.json",
+    ]
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in files
@@ -78,7 +88,9 @@ def project(folder: Path) -> None:
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     revision = tiny.write_checkpoint(folder / "encoder")
     tiny.write_data(folder / "own")
-    files = {name: [{"path": f"{name}.json", "sha256": None}] for name in ("train", "validation")}
+    files = {
+        name: [{"path": f"{name}.json", "sha256": None}] for name in ("train", "validation", "test")
+    }
     params["qa"]["dataset"] = "files"
     params["qa"]["datasets"]["files"] = files | {"folder": "own"}
     params["qa"]["checkpoint"] = {"name": "./encoder", "revision": revision}
@@ -112,7 +124,7 @@ def touched_files(folder: Path) -> None:
         os.utime(path, (1, 1))
     assert features(folder) == plain()
     names = {Path(name).name for name in plain()}
-    assert {"train.arrow", "validation.arrow"} <= names
+    assert {"train.arrow", "validation.arrow", "test.arrow"} <= names
     assert not names & {"state.json", "dataset_info.json", "dataset_dict.json"}
 
 

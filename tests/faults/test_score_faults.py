@@ -40,17 +40,19 @@ class Run:
             Example(name, "", "a context", "What?", tuple(Answer(text, 0) for text in texts))
             for name, texts in (gold.items() if isinstance(gold, dict) else gold)
         ]
-        write_examples(folder / "raw" / "validation.jsonl", examples)
+        write_examples(folder / "raw" / "test.jsonl", examples)
         text = predictions if isinstance(predictions, str) else json.dumps(predictions)
         (folder / "predictions").mkdir(exist_ok=True)
         (folder / "predictions" / "predictions.json").write_text(text, encoding="utf-8")
 
     def __call__(self, *, squad_v2: bool = False) -> dict[str, Any]:
         raw, predictions = self.folder / "raw", self.folder / "predictions"
-        score(raw, predictions, self.metrics, self.params, squad_v2=squad_v2)
+        score(raw, predictions, self.metrics, self.folder / "scores", self.params,
+              squad_v2=squad_v2, keep="best")  # fmt: skip
         return dict(json.loads(self.metrics.read_bytes())["qa"])
 
 
+PROTOCOL = {"normalizer", "scored_split", "kept_epoch"}
 MANY = {str(number): ("x",) for number in range(30)}
 
 # predictions, questions, what the message says
@@ -230,7 +232,7 @@ def test_figures_written_twice_are_the_same_bytes_and_hold_no_time(
     run.metrics.unlink()
     run(squad_v2=squad_v2)
     assert run.metrics.read_bytes() == first
-    assert keys(figures) == FIGURES | {"details", "group", "normalizer"}
+    assert keys(figures) == FIGURES | {"details", "group", *PROTOCOL}
 
 
 @pytest.mark.parametrize(

@@ -188,7 +188,7 @@ def test_p36_all_problems_of_all_stages_come_before_any_runs(
     )
     (tmp_path / "src/retune/corpora/encyclopaedia").mkdir(parents=True)
     assert main(["check"]) == 0
-    assert "params.yaml: valid (6 combinations of stage" in capsys.readouterr().out
+    assert "params.yaml: valid (8 combinations of stage" in capsys.readouterr().out
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:dvc.*")
@@ -240,7 +240,7 @@ def shown(name: str, f1: Any, **more: Any) -> dict[str, Any]:
     row = {
         "name": name, "qa.model": "bert", "qa.seed": 1, "qa.f1": f1,
         "qa.exact_match": f1, "qa.dataset": "files", "qa.datasets.files.folder": "own",
-        "qa.download.validation_limit": None, "qa.score.normalizer": "squad", "qa.squad_v2": False,
+        "qa.download.test_limit": None, "qa.score.normalizer": "squad", "qa.squad_v2": False,
     }  # fmt: skip
     return row | more
 
@@ -248,7 +248,7 @@ def shown(name: str, f1: Any, **more: Any) -> dict[str, Any]:
 def test_v31_runs_on_other_validation_data_are_not_compared(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    few = {"qa.download.validation_limit": "sample 5", "qa.download.sample_seed": 7}
+    few = {"qa.download.test_limit": "sample 5", "qa.download.sample_seed": 7}
     rows = [
         shown("all", 40.0), shown("few", 90.0, **few), shown("plain", 50.0, **{
             "qa.score.normalizer": "plain"}), shown("v2", 60.0, **{"qa.squad_v2": True}),

@@ -117,7 +117,7 @@ def test_white_space_at_a_questions_edges_takes_no_room_and_is_counted(
     ]
 
 
-@pytest.mark.parametrize("split", ["train", "validation"])
+@pytest.mark.parametrize("split", ["train", "test"])
 @pytest.mark.parametrize(
     ("field", "value"),
     [
@@ -131,11 +131,11 @@ def test_blank_texts_are_refused_in_both_splits(
     tmp_path: Path, split: str, field: str, value: str
 ) -> None:
     rows = [row("q", CONTEXT) | {field: value}]
-    splits = {"train": [row("t", "sound", "sound")], "validation": [OTHER]} | {split: rows}
+    splits = {"train": [row("t", "sound", "sound")], "test": [OTHER]} | {split: rows}
     with pytest.raises(
         RetuneError, match=rf"{split}.jsonl: /{field} \(question 'q'\): the {field}"
     ):
-        run_download(tmp_path, splits["train"], splits["validation"], squad_v2=True)
+        run_download(tmp_path, splits["train"], splits["test"], squad_v2=True)
     assert not (tmp_path / "raw").exists()
 
 
@@ -276,10 +276,10 @@ def test_features_of_other_questions_are_refused(
 ) -> None:
     run_download(tmp_path, [row("q", CONTEXT, "1871")], [OTHER, row("q2", LONG, "Vik")])
     audit = run_tokenize(tmp_path)[1]
-    assert audit["questions"] == len(set(windows(tmp_path, "validation").example.tolist())) == 2
+    assert audit["questions"] == len(set(windows(tmp_path, "test").example.tolist())) == 2
     write_logits(tmp_path)
     text = "".join(json.dumps(question) + "\n" for question in rows)
-    (tmp_path / "raw" / "validation.jsonl").write_text(text)
+    (tmp_path / "raw" / "test.jsonl").write_text(text)
     with pytest.raises(RetuneError, match=message):
         run_postprocess(tmp_path)
     assert not (tmp_path / "predictions").exists()
@@ -332,7 +332,7 @@ def test_k16_a_model_without_token_types_reads_windows_that_have_them(tmp_path: 
     tokenizer = TOKENIZERS["byte_level"]
     run_download(tmp_path, [row("q", CONTEXT, "1871")])
     run_tokenize(tmp_path, "byte_level")
-    part = windows(tmp_path, "validation")
+    part = windows(tmp_path, "test")
     types = part.token_type_ids[part.context_start[0] : part.context_end[0]]
     assert set(types.tolist()) == {1}
     torch.manual_seed(0)

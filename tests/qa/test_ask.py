@@ -141,10 +141,11 @@ def test_a_file_is_answered_as_the_stages_answer_it(
     settings = load_yaml(trained / "params.yaml")["qa"]
     predicting, reading = settings["predict"], settings["postprocess"]
     model = load("bert_adapter", trained / "model")
-    predict(trained / "features", model, tmp_path / "logits", PredictParams(**predicting))
+    predict(trained / "features", model, tmp_path / "logits", PredictParams(**predicting),
+            "validation")  # fmt: skip
     postprocess(
         trained / "raw", trained / "features", tmp_path / "logits", tmp_path / "stages",
-        PostprocessParams(**reading), squad_v2=False,
+        PostprocessParams(**reading), squad_v2=False, split="validation",
     )  # fmt: skip
     rows = list(read_json_lines(trained / "raw/validation.jsonl"))
     lines = {

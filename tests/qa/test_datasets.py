@@ -58,7 +58,7 @@ def test_bundled_takes_the_files_of_the_package(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(data_sources, "CORPORA", tmp_path)
-    for split in ("train", "validation"):
+    for split in ("train", "validation", "test"):
         path = tmp_path / "encyclopaedia" / f"{split}.json"
         path.parent.mkdir(exist_ok=True)
         path.write_text(split)
@@ -66,7 +66,9 @@ def test_bundled_takes_the_files_of_the_package(
     assert {split: [s.name for s in sources] for split, sources in found.items()} == {
         "train": ["train.json"],
         "validation": ["validation.json"],
+        "test": ["test.json"],
     }
+    assert bundled.has_validation(bundled.Params())
     assert found["train"][0].sha256 == sum_of(b"train")
 
 
@@ -89,7 +91,11 @@ def test_the_hub_cache_is_used_without_network(
         in_hub_cache(caches, dataset.REPOSITORY, file, split.encode())
     params = dataset.Params(COMMIT, sum_of(b"train"), sum_of(b"validation"))
     found = dataset.sources(params)
-    assert [found["train"][0].questions, found["validation"][0].questions] == [*counts]
+    assert {split: s.questions for split, (s,) in found.items()} == dict(
+        zip(("train", "test"), counts, strict=True)
+    )
+    assert found["test"][0].path.read_bytes() == b"validation"  # the hub's name of the dev split
+    assert not dataset.has_validation(params)
     assert found["train"][0].path.read_bytes() == b"train"
     assert found["train"][0].name == "train-00000-of-00001.parquet"
 
@@ -124,7 +130,7 @@ def test_our_own_cache_serves_hub_files_too(tmp_path: Path) -> None:
     for data in (b"train", b"validation"):
         (own / sum_of(data)).write_bytes(data)
     found = squad.sources(squad.Params(COMMIT, sum_of(b"train"), sum_of(b"validation")))
-    assert found["validation"][0].path.read_bytes() == b"validation"
+    assert found["test"][0].path.read_bytes() == b"validation"
 
 
 def test_the_hub_address_is_pinned_to_the_commit() -> None:
@@ -136,16 +142,17 @@ def test_the_hub_address_is_pinned_to_the_commit() -> None:
 @pytest.mark.parametrize("revision", ["main", COMMIT[:12], COMMIT.upper()])
 def test_only_a_full_commit_is_a_revision(revision: str) -> None:
     with pytest.raises(ValidationError, match="revision"):
-        squad.Params(revision=revision, train_sha256="0" * 64, validation_sha256="0" * 64)
+        squad.Params(revision=revision, train_sha256="0" * 64, test_sha256="0" * 64)
 
 
 def test_files_may_be_many_and_are_verified(tmp_path: Path) -> None:
     for name in ("a.json", "b.json", "c.json"):
         (tmp_path / name).write_text(name)
     train = [files.File("a.json", None), files.File("b.json", sum_of(b"b.json"))]
-    found = files.sources(files.Params(str(tmp_path), train, [files.File("c.json", None)]))
+    found = files.sources(files.Params(str(tmp_path), train, [], [files.File("c.json", None)]))
     assert [s.name for s in found["train"]] == ["a.json", "b.json"]
-    assert found["validation"][0].sha256 == sum_of(b"c.json")
+    assert found["test"][0].sha256 == sum_of(b"c.json")
+    assert "validation" not in found
 
 
 def test_a_file_with_another_sum_is_refused(tmp_path: Path) -> None:
@@ -153,13 +160,13 @@ def test_a_file_with_another_sum_is_refused(tmp_path: Path) -> None:
     file = files.File("a.json", sum_of(b"a.json"))
     message = f"a.json: SHA-256 is {sum_of(b'other')}, expected {sum_of(b'a.json')}"
     with pytest.raises(RetuneError, match=message):
-        files.sources(files.Params(str(tmp_path), [file], [file]))
+        files.sources(files.Params(str(tmp_path), [file], [file], [file]))
 
 
 def test_a_missing_file_is_named() -> None:
     file = files.File("a.json", None)
     with pytest.raises(RetuneError, match=r"nowhere/a.json: no such file; paths start from"):
-        files.sources(files.Params("nowhere", [file], [file]))
+        files.sources(files.Params("nowhere", [file], [file], [file]))
 
 
 @pytest.mark.parametrize("path", ["../b.json", "link.json"])
@@ -170,7 +177,7 @@ def test_a_file_that_dvc_would_not_watch_is_refused(path: str, tmp_path: Path) -
     (folder / "link.json").symlink_to(tmp_path / "b.json")
     file = files.File(path, None)
     with pytest.raises(RetuneError, match=f"{path} is not in the folder {folder}, so that DVC"):
-        files.sources(files.Params(str(folder), [file], [file]))
+        files.sources(files.Params(str(folder), [file], [file], [file]))
 
 
 @pytest.mark.parametrize(
@@ -186,14 +193,27 @@ def test_bad_entries_are_refused(path: str, sha256: str | None, message: str) ->
         files.File(path, sha256)
 
 
-def test_a_split_needs_a_file() -> None:
-    with pytest.raises(RetuneError, match=r"qa.datasets.files.validation in the params names no"):
-        files.sources(files.Params(".", train=[files.File("a.json", None)], validation=[]))
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_a_split_needs_a_file(split: str) -> None:
+    some: dict[str, Any] = {name: [files.File("a.json", None)] for name in ("train", "test")}
+    params = files.Params(".", validation=[], **some | {split: []})
+    with pytest.raises(RetuneError, match=rf"qa.datasets.files.{split} in the params names no"):
+        files.sources(params)
+
+
+@pytest.mark.parametrize("count", [0, 2])
+def test_a_validation_split_of_ones_own_may_be_absent(count: int, tmp_path: Path) -> None:
+    for name in ("a.json", "b.json"):
+        (tmp_path / name).write_text(name)
+    file, own = files.File("a.json", None), [files.File("b.json", None)] * count
+    params = files.Params(str(tmp_path), [file], own, [file])
+    assert files.has_validation(params) == bool(count)
+    assert ("validation" in files.sources(params)) == bool(count)
 
 
 def test_a_url_is_fetched_into_the_cache(monkeypatch: pytest.MonkeyPatch, caches: Path) -> None:
     monkeypatch.setattr("retune.fetch.fetching.fetch", lambda url, sha256, target: target)
     file = files.File("https://example.org/some%20data.json?x=1", "0" * 64)
-    (found,) = files.sources(files.Params(".", [file], [file]))["train"]
+    (found,) = files.sources(files.Params(".", [file], [file], [file]))["train"]
     assert (found.name, found.sha256) == ("some data.json", "0" * 64)
     assert found.path == caches.parent / "own" / ("0" * 64)

@@ -186,11 +186,11 @@ def test_what_was_not_checked_is_said(tmp_path: Path, capsys: pytest.CaptureFixt
     assert run(path) == 0
     said = capsys.readouterr().out
     assert "nothing found" in said
-    assert "not checked: what train and validation share (--validation FILE...)" in said
+    assert "not checked: what splits share (--validation FILE..., --test FILE...)" in said
     assert "not checked: answers that no window holds (--windows)" in said
     other = write(tmp_path, "v.json", dump(nested(question(id="v"), context="abc other")))
     assert run(path, "--validation", other) == 0
-    assert "what train and validation share" not in capsys.readouterr().out
+    assert "what splits share" not in capsys.readouterr().out
 
 
 def leaks(folder: Path, train: bytes, validation: bytes) -> list[Finding]:

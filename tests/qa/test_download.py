@@ -18,6 +18,8 @@ from retune.tasks.qa.questions.examples import Answer, read_examples
 PARAMS: dict[str, Any] = {
     "train_limit": None,
     "validation_limit": None,
+    "test_limit": None,
+    "validation_share": None,
     "sample_seed": 13,
     "realign": False,
     "unanswerable": "error",
@@ -44,6 +46,7 @@ def sources(tmp_path: Path) -> dict[str, list[Source]]:
     return {
         "train": [source(tmp_path, "a.jsonl", first), source(tmp_path, "b.jsonl", second)],
         "validation": [source(tmp_path, "v.jsonl", [question("v0", "other word")])],
+        "test": [source(tmp_path, "s.jsonl", [question("s0", "scored word")])],
     }
 
 
@@ -51,20 +54,21 @@ def run(
     folder: Path, sources: dict[str, list[Source]], squad_v2: bool = True, **changes: Any
 ) -> str:
     params = DownloadParams(**PARAMS | changes)
-    raw, metrics = folder / "data" / "raw", folder / "metrics.json"
-    return download(raw, metrics, sources=sources, params=params, squad_v2=squad_v2)
+    raw, test, metrics = folder / "data/raw", folder / "data/test", folder / "metrics.json"
+    return download(raw, test, metrics, sources=sources, params=params, squad_v2=squad_v2)
 
 
-def test_both_splits_are_written_with_their_counts(
+def test_all_splits_are_written_with_their_counts(
     tmp_path: Path, sources: dict[str, list[Source]]
 ) -> None:
     line = run(tmp_path, sources)
-    assert line == "train 10 questions, validation 1 questions"
+    assert line == "train 10 questions, validation 1 questions, test 1 questions"
     examples = list(read_examples(tmp_path / "data/raw/train.jsonl"))
     assert [e.id for e in examples] == [f"t{n}" for n in range(10)]
     assert examples[9].answers == (Answer("spaced", 1),)
-    assert (tmp_path / "data/raw/findings.jsonl").read_bytes() == b""
-    train, validation = read_json(tmp_path / "metrics.json")["qa"]["download"]
+    for folder in ("raw", "test"):
+        assert (tmp_path / "data" / folder / "findings.jsonl").read_bytes() == b""
+    train, validation, test = read_json(tmp_path / "metrics.json")["qa"]["download"]
     assert train == {
         "split": "train",
         "files": [{"name": s.name, "sha256": s.sha256} for s in sources["train"]],
@@ -78,8 +82,26 @@ def test_both_splits_are_written_with_their_counts(
         "answers": 9,
         "findings": {},
     }
-    assert validation["split"] == "validation"
-    assert validation["questions"] == 1
+    for name, entry in (("validation", validation), ("test", test)):
+        assert entry["split"] == name
+        assert entry["questions"] == 1
+    assert [e.id for e in read_examples(tmp_path / "data/test/test.jsonl")] == ["s0"]
+
+
+def test_raw_holds_nothing_of_the_test_questions(
+    tmp_path: Path, sources: dict[str, list[Source]]
+) -> None:
+    """Not even in the findings: one of them is about a test question."""
+    sources["test"] = [source(tmp_path, "s.jsonl", [question("s0", "scored word", 3)])]
+    run(tmp_path, sources, realign=True)
+    assert sorted(path.name for path in (tmp_path / "data/raw").iterdir()) == [
+        *("findings.jsonl", "train.jsonl", "validation.jsonl")
+    ]
+    assert (tmp_path / "data/test/findings.jsonl").read_bytes()
+    kept = b"".join(path.read_bytes() for path in (tmp_path / "data/raw").iterdir())
+    (example,) = read_examples(tmp_path / "data/test/test.jsonl")
+    for text in (example.id, example.question, example.context):
+        assert text.encode() not in kept
 
 
 def test_no_path_of_this_machine_is_written(
@@ -87,7 +109,7 @@ def test_no_path_of_this_machine_is_written(
 ) -> None:
     sources["train"] += [source(tmp_path, "c.jsonl", [question("t10", "word x", 1)])]
     run(tmp_path, sources, realign=True)
-    for path in [tmp_path / "metrics.json", *(tmp_path / "data/raw").iterdir()]:
+    for path in [tmp_path / "metrics.json", *(tmp_path / "data").rglob("*.jsonl")]:
         assert str(tmp_path).encode() not in path.read_bytes()
 
 
@@ -98,7 +120,7 @@ def test_what_was_mended_is_listed_and_counted(
     sources["train"] += [source(tmp_path, "c.jsonl", rows)]
     line = run(tmp_path, sources, squad_v2=False, realign=True, unanswerable="drop")
     assert line == (
-        "train 11 questions, validation 1 questions, "
+        "train 11 questions, validation 1 questions, test 1 questions, "
         "1 dropped_unanswerable in train, 1 realigned in train"
     )
     assert list(read_json_lines(tmp_path / "data/raw/findings.jsonl")) == [
@@ -119,12 +141,12 @@ def test_what_was_mended_is_listed_and_counted(
             "detail": "'word' moved from offset 1 to 0",
         },
     ]
-    train, _ = read_json(tmp_path / "metrics.json")["qa"]["download"]
+    train, *_ = read_json(tmp_path / "metrics.json")["qa"]["download"]
     assert train["findings"] == {"dropped_unanswerable": 1, "realigned": 1}
     assert (train["questions_read"], train["questions"]) == (12, 11)
 
 
-def test_errors_of_both_splits_come_together_and_write_nothing(
+def test_errors_of_all_splits_come_together_and_write_nothing(
     tmp_path: Path, sources: dict[str, list[Source]]
 ) -> None:
     earlier = tmp_path / "data/raw/train.jsonl"
@@ -151,14 +173,14 @@ def test_shared_contexts_are_an_error_unless_allowed(
     with pytest.raises(RetuneError, match="1 shared_context"):
         run(tmp_path, sources)
     run(tmp_path, sources, shared_contexts="allow")
-    _, validation = read_json(tmp_path / "metrics.json")["qa"]["download"]
+    _, validation, _ = read_json(tmp_path / "metrics.json")["qa"]["download"]
     assert validation["findings"] == {"shared_context": 1}
 
 
 def test_limits_apply_after_the_check(tmp_path: Path, sources: dict[str, list[Source]]) -> None:
     run(tmp_path, sources, train_limit="30%")
     assert [e.id for e in read_examples(tmp_path / "data/raw/train.jsonl")] == ["t0", "t1", "t2"]
-    train, _ = read_json(tmp_path / "metrics.json")["qa"]["download"]
+    train, *_ = read_json(tmp_path / "metrics.json")["qa"]["download"]
     assert (train["limit"], train["questions_read"], train["questions"]) == ("30%", 10, 3)
     with pytest.raises(RetuneError, match="question 't8'"):
         run(tmp_path, sources, squad_v2=False, train_limit=1)
@@ -184,7 +206,7 @@ def test_the_same_sources_give_the_same_bytes(
 ) -> None:
     def digests() -> dict[str, str]:
         run(tmp_path, sources, train_limit="sample 5")
-        files = [tmp_path / "metrics.json", *(tmp_path / "data/raw").iterdir()]
+        files = [tmp_path / "metrics.json", *(tmp_path / "data").rglob("*.jsonl")]
         return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
     assert digests() == digests()
@@ -221,7 +243,7 @@ def test_the_stage_starts_without_heavy_imports() -> None:
 
 
 def test_real_data_goes_through(shared_data: Callable[[str], Path], tmp_path: Path) -> None:
-    names = {"train": "squad-train-sample/train.json", "validation": "xquad/xquad.es.json"}
+    names = {"train": "squad-train-sample/train.json", "test": "xquad/xquad.es.json"}
     sources = {split: [local_source(shared_data(name), None)] for split, name in names.items()}
     run(tmp_path, sources, squad_v2=False)
     counts = read_json(tmp_path / "metrics.json")["qa"]["download"]

@@ -223,10 +223,10 @@ def stage(tmp_path):
 
     def run(values, name="predictions", squad_v2=True):
         windows = windows_of(0, 1)
-        write_features(tmp_path / "validation.arrow", windows)
+        write_features(tmp_path / "test.arrow", windows)
         raw, logits = tmp_path / "raw", tmp_path / f"logits of {name}"
         raw.mkdir(exist_ok=True)
-        write_examples(raw / "validation.jsonl", [example("q2"), example("q1")])
+        write_examples(raw / "test.jsonl", [example("q2"), example("q1")])
         write_logits(logits, windows, values)
         predictions = tmp_path / name
         return predictions, postprocess(
@@ -279,10 +279,10 @@ def test_answers_read_part_by_part_are_those_of_the_whole(tmp_path):
     rng = np.random.default_rng(0)
     values = rng.standard_normal((6 * len(rows), 2)).astype(np.float32)
     whole = windows_of(*rows)
-    write_features(tmp_path / "validation.arrow", windows_of(0, 0, 1), windows_of(2, 2, 3))
+    write_features(tmp_path / "test.arrow", windows_of(0, 0, 1), windows_of(2, 2, 3))
     write_logits(tmp_path / "logits", whole, values)
     examples = [example(f"q{row}") for row in range(4)]
-    parts = list(read_parts(tmp_path / "validation.arrow", tmp_path / "logits"))
+    parts = list(read_parts(tmp_path / "test.arrow", tmp_path / "logits"))
     assert [len(part) for part, _ in parts] == [3, 3]
     assert not any(isinstance(part, np.memmap) for _, part in parts)
     found = list(ranked_in_parts(examples, parts, PARAMS, True))
@@ -362,10 +362,10 @@ def test_answers_are_read_without_holding_all_parts(tmp_path, monkeypatch):
 
     monkeypatch.setattr(np, "fromfile", counted)
     rows = range(6)
-    write_features(tmp_path / "validation.arrow", *(windows_of(row) for row in rows))
+    write_features(tmp_path / "test.arrow", *(windows_of(row) for row in rows))
     write_logits(tmp_path / "logits", windows_of(*rows), logits_of(*[{}] * 6))
     examples = (example(f"q{row}") for row in rows)
-    parts = read_parts(tmp_path / "validation.arrow", tmp_path / "logits")
+    parts = read_parts(tmp_path / "test.arrow", tmp_path / "logits")
     assert len(list(ranked_in_parts(examples, parts, PARAMS, False))) == 6
     assert len(alive) == 6
     assert max(alive) <= 2  # the part at work, and the next

@@ -12,6 +12,7 @@ from retune.core.errors import RetuneError
 from retune.core.params import Params
 from retune.tasks.qa.questions.examples import Answer, Example, write_examples
 from retune.tasks.qa.score.normalizers import NORMALIZERS, characters, plain, squad
+from retune.tasks.qa.score.question_scores import read_question_scores
 from retune.tasks.qa.score.score import (
     ScoreParams,
     best_scores,
@@ -234,7 +235,7 @@ def write_run(folder, predictions):
         Example(id_, "", "Bo the a", "?", tuple(Answer(t, 0) for t in texts))
         for id_, texts in answers.items()
     ]
-    write_examples(folder / "raw" / "validation.jsonl", examples)
+    write_examples(folder / "raw" / "test.jsonl", examples)
     (folder / "predictions").mkdir()
     (folder / "predictions" / "predictions.json").write_text(json.dumps(predictions))
 
@@ -243,7 +244,8 @@ def test_the_stage_writes_two_figures_and_the_groups(tmp_path):
     write_run(tmp_path, {"1": "Bo", "2": "Vik", "3": "x"})
     metrics = tmp_path / "metrics" / "qa.json"
     params = ScoreParams(normalizer="squad")
-    line = score(tmp_path / "raw", tmp_path / "predictions", metrics, params, squad_v2=True)
+    line = score(tmp_path / "raw", tmp_path / "predictions", metrics, tmp_path / "scores", params,
+                 squad_v2=True, keep="last")  # fmt: skip
     assert line == "EM 33.33, F1 33.33 over 3 questions"
     found = json.loads(metrics.read_text())["qa"]
     details = found.pop("details")
@@ -257,12 +259,30 @@ def test_the_stage_writes_two_figures_and_the_groups(tmp_path):
         "f1": 50.0,
         "normalizer": "squad",
         "references_without_tokens": 1,
+        "scored_split": "test",
+        "kept_epoch": "last",
     }
+
+
+def test_the_stage_writes_the_score_of_each_question(tmp_path):
+    write_run(tmp_path, {"1": "Bo a", "2": "Vik", "3": ""})
+    score(tmp_path / "raw", tmp_path / "predictions", tmp_path / "qa.json", tmp_path / "scores",
+          ScoreParams(normalizer="squad"), squad_v2=True, keep="best")  # fmt: skip
+    (details, *_) = json.loads((tmp_path / "qa.json").read_text())["qa"]["details"]
+    assert details["kept_epoch"] == "best on validation"
+    first, second, third = read_question_scores(tmp_path / "scores" / "questions.jsonl")
+    assert (first.id, first.references, first.answer, first.f1) == ("1", ("Bo", "the"), "Bo a", 1)
+    assert (second.exact_match, second.f1, second.answer) == (False, 0, "Vik")
+    assert (third.references, third.exact_match, third.f1) == ((), True, 1)
+    assert len({first.passage, second.passage, third.passage}) == 1
+    assert details["f1"] == pytest.approx(100 * (first.f1 + second.f1 + third.f1) / 3)
 
 
 def test_the_stage_refuses_the_predictions_of_other_data(tmp_path):
     write_run(tmp_path, {"1": "Bo", "2": "Vik", "4": "x"})
     metrics, params = tmp_path / "qa.json", ScoreParams(normalizer="squad")
     with pytest.raises(RetuneError, match=r"without a prediction: 3; predictions without .*: 4"):
-        score(tmp_path / "raw", tmp_path / "predictions", metrics, params, squad_v2=True)
+        score(tmp_path / "raw", tmp_path / "predictions", metrics, tmp_path / "scores", params,
+              squad_v2=True, keep="best")  # fmt: skip
+    assert not (tmp_path / "scores").exists()
     assert not metrics.exists()

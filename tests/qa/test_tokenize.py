@@ -271,18 +271,18 @@ def corpus(rows: range) -> list[Example]:
 
 
 def test_features_hold_every_question_and_the_audit_counts_them(tmp_path: Path) -> None:
-    examples = {"train": corpus(range(4)), "validation": corpus(range(4, 6))}
+    examples = {"train": corpus(range(4)), "test": corpus(range(4, 6))}
     metrics = stage(tmp_path, examples)
-    train, validation = metrics["windows"]
+    train, test = metrics["windows"]
     assert (train["split"], train["questions"]) == ("train", 8)
-    assert (validation["split"], validation["questions"]) == ("validation", 4)
-    assert validation["ceiling_exact_match"] == validation["ceiling_f1"] == 100.0
-    rows = read_rows(tmp_path / "features" / "validation.arrow")
-    assert len(rows) == validation["windows"]
-    windows = read_windows(tmp_path / "features" / "validation.arrow")
+    assert (test["split"], test["questions"]) == ("test", 4)
+    assert test["ceiling_exact_match"] == test["ceiling_f1"] == 100.0
+    rows = read_rows(tmp_path / "features" / "test.arrow")
+    assert len(rows) == test["windows"]
+    windows = read_windows(tmp_path / "features" / "test.arrow")
     assert set(windows.example.tolist()) == {0, 1, 2, 3}
-    assert windows.lengths.sum() == len(windows.char_start) == validation["tokens"]
-    text = examples["validation"][0].context
+    assert windows.lengths.sum() == len(windows.char_start) == test["tokens"]
+    text = examples["test"][0].context
     first = rows[0]
     assert text[first["char_start"][first["start_position"]] :].startswith("A storm")
 
@@ -293,13 +293,13 @@ def test_unreachable_answers_are_counted_listed_and_lower_the_ceiling(tmp_path: 
     widened = Example("wide", "t", "ab xyz", "Which?", (Answer("y", 4),))
     inside = Example("inside", "t", tiny.TEXTS[0], "Which?", (Answer("light", 4),))
     rows = [hopeless, widened, inside, *corpus(range(1))]
-    metrics = stage(tmp_path, {"train": rows, "validation": rows})
+    metrics = stage(tmp_path, {"train": rows, "test": rows})
     summary = metrics["windows"][1]
     assert summary["answer_in_no_window"] == 1
     assert summary["label_widened"] == 2  # inside "lighthouse", and inside an unknown word
     assert summary["ceiling_exact_match"] == pytest.approx(100 * 2 / 5)
     assert 40.0 < summary["ceiling_f1"] < 60.0
-    notes = (tmp_path / "features" / "validation_notes.jsonl").read_text().splitlines()
+    notes = (tmp_path / "features" / "test_notes.jsonl").read_text().splitlines()
     assert [(json.loads(n)["id"], json.loads(n)["kind"]) for n in notes] == [
         ("lost", "answer_in_no_window"),
         ("wide", "label_widened"),
@@ -314,7 +314,7 @@ def test_the_ceiling_counts_other_spellings_that_score_as_well(tmp_path: Path) -
         "spelt", "t", "RIVER x " + far, "Which?", (Answer("river", far.index("river") + 8),)
     )
     rows = [example_, spelt]
-    metrics = stage(tmp_path, {"train": rows, "validation": rows}, windows="first")
+    metrics = stage(tmp_path, {"train": rows, "test": rows}, windows="first")
     assert metrics["windows"][1]["answer_in_no_window"] == 2
     assert metrics["windows"][1]["ceiling_exact_match"] == 50.0  # by "RIVER"
 

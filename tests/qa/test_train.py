@@ -56,6 +56,7 @@ def test_scores_after_reload_are_those_of_the_best_epoch(
         load("bert", trained / "model"),
         tmp_path / "logits",
         PREDICTION,
+        "validation",
     )
     examples = list(read_examples(data / "raw" / "validation.jsonl"))
     found = answers(
@@ -180,6 +181,7 @@ def test_logits_that_are_no_numbers_are_refused(trained: Path, data: Path, tmp_p
             model,
             tmp_path / "logits",
             PredictParams(batch_size=4, precision="fp32"),
+            "validation",
         )
     assert not (tmp_path / "logits").exists()
 
@@ -211,6 +213,7 @@ def test_batch_size_does_not_change_where_logits_go(
             model,
             tmp_path / str(size),
             PredictParams(batch_size=size, precision="fp32"),
+            "validation",
         )
     one, three, eight = (np.load(tmp_path / s / "logits.npy") for s in ("1", "3", "8"))
     assert one.shape[1] == 2

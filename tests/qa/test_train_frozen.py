@@ -1,6 +1,7 @@
 """Training on a frozen encoder: what is trained, what it costs, what is stored."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from retune.core.manifests import seal
 from retune.tasks.qa.postprocess.postprocess import PostprocessParams, postprocess
 from retune.tasks.qa.predict.predict import PredictParams, predict
 from retune.tasks.qa.predict.reader import load
-from retune.tasks.qa.score.score import ScoreParams, score
+from retune.tasks.qa.score.score import ScoreParams, figures, groups, scored
 from retune.training.trainer import JointTrainer
 
 PREDICT = PredictParams(4, "fp32")
@@ -115,12 +116,13 @@ def test_the_penalty_of_a_fusion_is_part_of_the_loss(
 def answered(data: Path, folder: Path, *, squad_v2: bool) -> tuple[dict[str, str], dict[str, Any]]:
     """Answers and figures by group, from the logits in `folder`."""
     places = data / "raw", data / "features", folder / "logits", folder / "predictions"
-    postprocess(*places, PostprocessParams(5, 10, 0.0), squad_v2=squad_v2)
-    score(data / "raw", folder / "predictions", folder / "score.json", ScoreParams("squad"),
-          squad_v2=squad_v2)  # fmt: skip
-    details = json.loads((folder / "score.json").read_bytes())["qa"]["details"]
+    options: dict[str, Any] = {"squad_v2": squad_v2, "split": "validation"}
+    postprocess(*places, PostprocessParams(5, 10, 0.0), **options)
+    scores = scored(data / "raw", folder / "predictions", folder / "scores", ScoreParams("squad"),
+                    **options)  # fmt: skip
     texts = json.loads((folder / "predictions/predictions.json").read_bytes())
-    return texts, {each["group"]: each for each in details}
+    parts = groups(scores, squad_v2=squad_v2)
+    return texts, {name: figures(group) for name, group in parts.items()}
 
 
 def test_an_adapter_learns_which_questions_have_no_answer(tmp_path: Path) -> None:
@@ -131,7 +133,7 @@ def test_an_adapter_learns_which_questions_have_no_answer(tmp_path: Path) -> Non
     changes = {"epochs": 40, "lr": 2e-2, "squad_v2": True}
     run(data, tmp_path, **FROZEN["adapter"] | {"model": model} | changes)
     predict(data / "features", load("bert_adapter", tmp_path / "model"), tmp_path / "logits",
-            PREDICT)  # fmt: skip
+            PREDICT, "validation")  # fmt: skip
     texts, figures = answered(data, tmp_path, squad_v2=True)
     assert [id_ for id_, text in texts.items() if not text] == [f"{row}-none" for row in range(4)]
     assert {name: group["questions"] for name, group in figures.items()} == {
@@ -155,12 +157,23 @@ def test_a_fresh_process_reads_the_bundle_to_the_same_bits(
 
     monkeypatch.setattr(JointTrainer, "train_to_the_end", noted)
     run(data, tmp_path, epochs=1, lr=1e-2, **FROZEN[name])
-    predict(data / "features", seen[0].inner, tmp_path / "here", PREDICT)
+    predict(data / "features", seen[0].inner, tmp_path / "here", PREDICT, "validation")
     seal(tmp_path / "model", {"inputs": {}, "params": {}})
     variant = FROZEN[name]["variant"].__name__.rpartition(".")[2]
-    params = {"qa": {"model": variant, "predict": {"batch_size": 4, "precision": "fp32"}}}
+    base = {"name": str(data / "encoder"), "revision": "0" * 64}
+    params = {
+        "qa": {
+            "model": variant,
+            "checkpoint": base,
+            "predict": {"batch_size": 4, "precision": "fp32"},
+        }
+    }
     (tmp_path / "p.yaml").write_text(yaml.safe_dump(params))
-    said_by_stage("qa", tmp_path, "predict", str(data / "features"), "model", "logits")
+    scored_features = tmp_path / "test_features"  # as the stage expects them
+    shutil.copytree(data / "features", scored_features)
+    (scored_features / "validation.arrow").rename(scored_features / "test.arrow")
+    seal(scored_features, {"inputs": {}, "params": {}})
+    said_by_stage("qa", tmp_path, "predict", str(scored_features), "model", "logits")
     one, two = (tmp_path / place / "logits.npy" for place in ("here", "logits"))
     assert one.read_bytes() == two.read_bytes()
     texts, _ = answered(data, tmp_path, squad_v2=False)

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from report_projects import Page, blocks_of, write
 from retune.core.files import write_json_lines
 from retune.core.params import load_yaml
 from retune.tasks.qa.questions.examples import Answer, Example, write_examples
+from retune.tasks.qa.score.question_scores import QuestionScore, write_question_scores
 from retune.tools.report.command import gather
 from retune.tools.report.content import Report, Spread
 from retune.tools.report.page import render
@@ -128,8 +130,8 @@ def answers(root: Path, f1: float) -> Path:
     write(root / "params.yaml", "qa: {model: bert}\n")
     details = [{"normalizer": "plain"}]
     write(root / "metrics/qa.json", {"qa": {"f1": f1, "details": details}})
-    (root / "data/qa/raw").mkdir(parents=True)
-    write_examples(root / "data/qa/raw/validation.jsonl", examples)
+    (root / "data/qa/test").mkdir(parents=True)
+    write_examples(root / "data/qa/test/test.jsonl", examples)
     folder = root / "data/qa/predictions"
     write(folder / "manifest.json", {"params": {"qa.squad_v2": False}})
     write(folder / "predictions.json", {"a": "Ada", "b": "Sula"})
@@ -171,8 +173,51 @@ def test_absent_answers_are_told(tmp_path: Path) -> None:
     folder = answers(tmp_path, F1) / "data/qa/predictions"
     (folder / "nbest.jsonl").unlink()
     told = remarks(gather(tmp_path))
-    assert "need data/qa/predictions and data/qa/raw/validation.jsonl" in told
+    assert "need data/qa/predictions and data/qa/test/test.jsonl" in told
     assert "`dvc repro` creates them" in told
+
+
+def question(name: str, f1: float) -> QuestionScore:
+    return QuestionScore(name, name[0], "T", "Who?", ("Ada",), f1 == 1, f1, "Ada")
+
+
+def with_scores(root: Path, validation: Sequence[QuestionScore], test_f1: float = 0.5) -> str:
+    """The remarks on a run with 8 test questions on 4 passages and some of validation."""
+    test = [question(f"{passage}{n}", test_f1) for passage in "abcd" for n in range(2)]
+    for place, scores in (("scores", test), ("validation_scores", validation)):
+        (root / "data/qa" / place).mkdir()
+        write_question_scores(root / "data/qa" / place / "questions.jsonl", scores)
+    return remarks(gather(root))
+
+
+def test_the_optimism_of_validation_is_stated_with_its_interval(tmp_path: Path) -> None:
+    validation = [question(f"{passage}{n}", n % 2) for passage in "xyz" for n in range(4)]
+    told = with_scores(answers(tmp_path, 50.0), [*validation, question("x9", 1.0)])
+    found = re.search(
+        r"the validation F1 is \+3\.85 points from the test F1 \(95 % interval (\S+) to (\S+), b",
+        told,
+    )
+    assert found
+    assert float(found[1]) < 3.85 < float(found[2])
+    rows = captions(gather(tmp_path))["Scores by split"].rows
+    assert rows[0] == ("test", "the score", 8, 0.0, 50.0)
+    assert rows[1][:3] == ("validation", "choosing the epoch", 13)
+
+
+def test_without_a_validation_split_there_is_no_optimism(tmp_path: Path) -> None:
+    told = with_scores(answers(tmp_path, 50.0), [])
+    assert "There is no validation split: the last epoch was kept" in told
+    assert "Optimism" not in told
+
+
+def test_one_validation_passage_has_no_interval(tmp_path: Path) -> None:
+    told = with_scores(answers(tmp_path, 50.0), [question("x1", 1.0)])
+    assert "+50.00 points from the test F1. There is no interval" in told
+
+
+def test_scores_of_another_run_or_none_are_said(tmp_path: Path) -> None:
+    assert "validation and test scores needs" in remarks(gather(answers(tmp_path, 50.0)))
+    assert "questions.jsonl: of another run" in with_scores(tmp_path, [], test_f1=0.25)
 
 
 def test_all_models_are_sorted_and_their_noise_is_unknown(tmp_path: Path) -> None:

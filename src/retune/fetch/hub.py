@@ -7,6 +7,7 @@ from pydantic.dataclasses import dataclass
 
 from retune.core.params import STRICT
 
+Commit = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -14,6 +15,6 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 class HubParams:
     """The hub's commit and the sums of its two files."""
 
-    revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
+    revision: Commit
     train_sha256: Sha256
     validation_sha256: Sha256

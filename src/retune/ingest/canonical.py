@@ -1,18 +1,19 @@
 """The canonical form of a data set, as the download stages of all tasks write it.
 
-A download stage reads the source files of both splits and checks every row. It then keeps as many
+A download stage reads the source files of all splits and checks every row. It then keeps as many
 rows as the limits ask for. Checks come first, so that a run on 1 % of the data finds the same
 errors as a run on all of it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from retune.core.errors import RetuneError
 from retune.core.files import atomic_path, write_json, write_json_lines
-from retune.core.splits import SPLITS
 from retune.fetch.fetching import Source
 from retune.ingest.findings import Finding, count_kinds, raise_errors
 from retune.ingest.subsample import LimitParams, Named, limited
@@ -28,11 +29,13 @@ class Checked(NamedTuple, Generic[Row]):
         rows: the sound rows, in file order.
         findings: errors and notes.
         read: how many rows the files have, sound or not.
+        more: what to report besides.
     """
 
     rows: list[Row]
     findings: list[Finding]
     read: int
+    more: Mapping[str, Any] = MappingProxyType({})
 
 
 #: Reads all files of a split; faults of their structure are findings among the rows.
@@ -49,7 +52,7 @@ class Form(Generic[Item, Row]):
         unit: what the counts call the rows.
         noun: what messages call a row.
         read: reads a file at a path, by the name for messages and with the expected `sha256`.
-        check: reads and checks both splits.
+        check: reads and checks the splits; returns those that there are.
         write: writes rows to a file.
         counts: what to report of the kept rows besides their number.
         finding_fields: attributes of `Finding` that findings.jsonl has.
@@ -103,17 +106,22 @@ class Form(Generic[Item, Row]):
 
 
 def write_canonical(
-    raw: Path,
+    folders: Mapping[str, Path],
     metrics: Path,
     *,
     form: Form[Item, Row],
     sources: Mapping[str, Sequence[Source]],
     params: LimitParams,
 ) -> str:
-    """Read, check and limit the source files of both splits.
+    """Read, check and limit the source files of all splits.
 
-    The folder `raw` gets train.jsonl, validation.jsonl and findings.jsonl. It appears whole or not
-    at all. `metrics` gets the counts.
+    Args:
+        folders: where each split goes, as `<split>.jsonl`, in the order of the report. Each folder
+            also gets findings.jsonl, and appears whole or not at all.
+        metrics: gets the counts.
+        form: of the task.
+        sources: the files of each split.
+        params: limits.
 
     Returns:
         The closing line.
@@ -123,28 +131,46 @@ def write_canonical(
             split without rows.
     """
     report = []
-    with atomic_path(raw) as folder:
-        folder.mkdir()  # before the work, so that a read-only disk is known at once
-        splits = form.check(lambda split: form.read_split(sources[split]))
-        raise_errors(finding for split in SPLITS for finding in splits[split].findings)
-        for name in SPLITS:
-            kept = form.keep(name, splits[name], params)
-            form.write(folder / f"{name}.jsonl", kept)
+    with ExitStack() as stack:
+        # Made before the work, so that a read-only disk is known at once.
+        made = {
+            path: stack.enter_context(_new_folder(path)) for path in dict.fromkeys(folders.values())
+        }
+        found = form.check(lambda split: form.read_split(sources[split]))
+        splits = {name: found[name] for name in folders if name in found}
+        raise_errors(finding for checked in splits.values() for finding in checked.findings)
+        for name, checked in splits.items():
+            kept = form.keep(name, checked, params)
+            form.write(made[folders[name]] / f"{name}.jsonl", kept)
             report.append(
                 {
                     "split": name,
-                    "files": [{"name": s.name, "sha256": s.sha256} for s in sources[name]],
+                    "files": _listed(sources.get(name, [])),
                     "limit": params.limits[name],
-                    f"{form.unit}_read": splits[name].read,
+                    f"{form.unit}_read": checked.read,
                     form.unit: len(kept),
-                    "findings": count_kinds(splits[name].findings),
+                    "findings": count_kinds(checked.findings),
                     **form.counts(kept),
+                    **checked.more,
                 }
             )
-        rows = (form.finding_row(name, f) for name in SPLITS for f in splits[name].findings)
-        write_json_lines(folder / "findings.jsonl", rows)
+        for path, folder in made.items():
+            inside = [name for name in splits if folders[name] == path]
+            rows = (form.finding_row(name, f) for name in inside for f in splits[name].findings)
+            write_json_lines(folder / "findings.jsonl", rows)
     write_json(metrics, {form.task: {form.metric: report}})
     return _closing_line(report, form)
+
+
+def _listed(sources: Sequence[Source]) -> list[dict[str, str]]:
+    return [{"name": source.name, "sha256": source.sha256} for source in sources]
+
+
+@contextmanager
+def _new_folder(path: Path) -> Iterator[Path]:
+    with atomic_path(path) as folder:
+        folder.mkdir()
+        yield folder
 
 
 def _closing_line(report: Sequence[Mapping[str, Any]], form: Form[Item, Row]) -> str:

@@ -14,10 +14,12 @@ from retune.fetch.hub import HubParams
 CORPORA = Path(str(resources.files("retune"))) / "corpora"
 
 
-def bundled_sources(corpus: str, suffix: str) -> dict[str, list[Source]]:
+def bundled_sources(
+    corpus: str, suffix: str, splits: Sequence[str] = SPLITS
+) -> dict[str, list[Source]]:
     """The files of a bundled corpus. A `RetuneError` means that the installation is broken."""
     folder = CORPORA / corpus
-    return {split: [local_source(folder / f"{split}{suffix}", sha256=None)] for split in SPLITS}
+    return {split: [local_source(folder / f"{split}{suffix}", sha256=None)] for split in splits}
 
 
 def hub_sources(

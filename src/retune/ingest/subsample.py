@@ -57,7 +57,7 @@ def limited(examples: list[_Item], limit: int | str | None, seed: int) -> list[_
     size = round(len(examples) * number / 100) if percent else int(number)
     if not sample:
         return examples[:size]
-    drawn = set(sorted((example.id for example in examples), key=lambda i: _draw(seed, i))[:size])
+    drawn = set(sorted((example.id for example in examples), key=lambda i: draw(seed, i))[:size])
     return [example for example in examples if example.id in drawn]
 
 
@@ -75,7 +75,8 @@ def check_limit(name: str, limit: int | str | None) -> None:
         )
 
 
-def _draw(seed: int, name: str) -> bytes:
+def draw(seed: int, name: str) -> bytes:
+    """Return the place of `name` in a random order: the lower, the earlier."""
     return hashlib.sha256(f"{seed} {name}".encode()).digest()
 
 

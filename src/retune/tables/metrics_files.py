@@ -1,6 +1,6 @@
 """Figures of the stages' metrics files."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 
@@ -16,3 +16,13 @@ def figures_of(content: Mapping[str, Any]) -> dict[str, Any]:
     rows = values.get("details")
     has_row = isinstance(rows, list) and len(rows) == 1 and isinstance(rows[0], dict)
     return {**(rows[0] if has_row else {}), **values}
+
+
+def scored_splits(splits: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the entries, of a download stage's `splits`, that headline figures are computed on.
+
+    They are those of `test`, or of `validation` if there is no test split.
+    """
+    found = list(splits)
+    scored = "test" if any(split["split"] == "test" for split in found) else "validation"
+    return [split for split in found if split["split"] == scored]

@@ -21,6 +21,8 @@ from retune.models.precision import Precision, chosen_precision, resolved_precis
 from retune.training.progress import Progress, evaluation_scores
 
 _LIBRARIES = ("torch", "transformers", "tokenizers", "accelerate", "peft", "datasets", "numpy")
+#: Of the curve of a training that is not evaluated.
+_HEADING = ["step", "epoch", "loss"]
 #: Variables by which libraries choose other kernels, which round otherwise.
 KERNEL_VARIABLES = (
     "ATEN_CPU_CAPABILITY",
@@ -39,8 +41,8 @@ class OptimizationParams:
     The optimizer is AdamW (Loshchilov & Hutter 2019), without weight decay on biases and norms. The
     learning rate warms up linearly over `warmup_ratio` of the steps, then decays linearly to 0.
     Gradients are clipped at `max_grad_norm` (0: not clipped). The checkpoint of the best epoch is
-    kept; training stops after `patience` epochs without a better one (null: never). `precision`
-    "auto" is bf16 if the hardware multiplies it natively, else fp32.
+    kept, unless a task says otherwise; training stops after `patience` epochs without a better one
+    (null: never). `precision` "auto" is bf16 if the hardware multiplies it natively, else fp32.
     """
 
     #: The section in params.yaml, for messages.
@@ -70,13 +72,21 @@ def cannot_use(setting: str, value: float, why: str, remedy: str) -> RetuneError
 
 
 def training_arguments(
-    params: OptimizationParams, seed: int, work: Path, logs: Path, *, best_metric: str, padded: bool
+    params: OptimizationParams,
+    seed: int,
+    work: Path,
+    logs: Path,
+    *,
+    best_metric: str | None,
+    padded: bool,
+    evaluated: bool = True,
 ) -> TrainingArguments:
     """The `Trainer` arguments for `params`; checkpoints go to `work`.
 
-    The best checkpoint has the highest `best_metric` of an evaluation, or the lowest "loss". With
-    `padded` batches, `group_by_length` "auto" groups rows of similar length. The processes of a
-    launch (`retune.training.launch`) connect here; they share out each batch.
+    The best checkpoint has the highest `best_metric` of an evaluation or the lowest "loss". Without
+    a metric it is the last. With `padded` batches, `group_by_length` "auto" groups rows of similar
+    length. The processes of a launch (`retune.training.launch`) connect here; they share out each
+    batch.
 
     Raises:
         RetuneError: fp16 on a CPU, or a batch that the processes cannot share evenly.
@@ -108,7 +118,7 @@ def training_arguments(
         fp16=precision == "fp16",
         train_sampling_strategy="group_by_length" if grouped else "random",
         remove_unused_columns=False,
-        eval_strategy="epoch",
+        eval_strategy="epoch" if evaluated else "no",
         save_strategy="epoch",  # and as `CheckpointRhythm` asks
         restore_callback_states_from_checkpoint=True,  # the count of early stopping
         metric_for_best_model=best_metric,
@@ -175,7 +185,8 @@ class Curves(NamedTuple):
         """Write `train.csv` and `validation.csv` into `folder`."""
         for name, rows in [("train", self.train), ("validation", self.validation)]:
             with atomic_path(folder / f"{name}.csv") as temporary:
-                pd.DataFrame(rows).to_csv(temporary, index=False, lineterminator="\n")
+                table = pd.DataFrame(rows, columns=None if rows else _HEADING)
+                table.to_csv(temporary, index=False, lineterminator="\n")
 
 
 class Stopwatch:

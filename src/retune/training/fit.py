@@ -96,7 +96,7 @@ def fit(
     weights_key: str = "model_bytes",
     score_first: bool = False,
 ) -> str:
-    """Train the model of a task and publish its best epoch, with curves, costs and times.
+    """Train the model of a task and publish its best or last epoch, with curves, costs and times.
 
     Only the first of several processes writes. With `settings`, a killed training resumes from its
     last checkpoint; they, the seed and the sealed folders `reads` must be all that the result
@@ -110,8 +110,9 @@ def fit(
         settings: see above.
         reads: see above.
         conclude: gets the scores before the training (none unless `score_first`) and those of the
-            best epoch. It writes what else the task reports, and returns the scores in words.
-        publish: makes the published folder of the best checkpoint.
+            kept epoch (none without an evaluation). It writes what else the task reports, and
+            returns the scores in words.
+        publish: makes the published folder of the kept checkpoint.
         costs: to be reported besides the sizes and the number of rows.
         weights_key: what the size of the published weights is called in the costs.
         score_first: whether to evaluate the model before the training.
@@ -135,12 +136,19 @@ def fit(
     weights = publish(checkpoint, results.model, task.tokenizer)
     sizes = {**trainer.sizes, **(costs or {}), weights_key: weights.stat().st_size}
     curves, speed = _report(results, task, setup, end, sizes)
-    best = min if task.best_metric == "loss" else max
-    row = best(curves.validation, key=itemgetter(task.best_metric))
+    row = _kept(curves.validation, task.best_metric)
     told = conclude(before, row)
     setup.checkpoints.remove()
-    unit = task.unit.replace("_", " ")
-    return f"best epoch {row['epoch']:.0f}: {told}; {speed:.1f} {unit}/s"
+    which = "last" if task.best_metric is None else "best"
+    epoch = row["epoch"] if row else end.state.epoch or 0
+    return f"{which} epoch {epoch:.0f}: {told}; {speed:.1f} {task.unit.replace('_', ' ')}/s"
+
+
+def _kept(validation: Sequence[Scores], metric: str | None) -> Scores:
+    """Return the row of the epoch that is published; nothing without an evaluation."""
+    if metric is None:
+        return validation[-1] if validation else {}
+    return (min if metric == "loss" else max)(validation, key=itemgetter(metric))
 
 
 def _report(

@@ -57,9 +57,10 @@ class TrainingTask:
             model, the part, and the sum of `count` over all parts.
         count: what the loss is a mean over, counted in a part of a joint batch.
         evaluate: scores a process's share of the validation split; all processes get the same
-            scores, those of the whole split.
+            scores, those of the whole split. None if there is no such split.
         unit: what the rows are called in costs and times.
-        best_metric: the score that is highest in the best epoch, or "loss", which is lowest.
+        best_metric: the score that is highest in the best epoch, or "loss", which is lowest. None
+            keeps the last epoch.
         padded: whether batches are padded; rows of similar length then go together.
         extensions: of the training.
     """
@@ -71,9 +72,9 @@ class TrainingTask:
     collate: Callable[[Sequence[Any], int], Batch]
     loss: Callable[[nn.Module, Batch, Tensor], Tensor]
     count: Callable[[Batch], Tensor]
-    evaluate: Callable[[Share], dict[str, float]]
+    evaluate: Callable[[Share], dict[str, float]] | None
     unit: str
-    best_metric: str
+    best_metric: str | None
     padded: bool
     extensions: Sequence[Extension] = ()
 
@@ -105,8 +106,9 @@ class Setup(NamedTuple):
         """
         work, logs = (folder.parent / name for name in ("checkpoints", "logs"))
         arguments = training_arguments(
-            params, seed, work, logs, best_metric=task.best_metric, padded=task.padded
-        )
+            params, seed, work, logs, best_metric=task.best_metric, padded=task.padded,
+            evaluated=task.evaluate is not None,
+        )  # fmt: skip
         surroundings = environment(resolved_precision(params.precision), arguments.world_size)
         key = None
         if settings is not None:
@@ -158,7 +160,7 @@ class JointTrainer(ResumableTrainer):
         self.batches = JointBatches(task.lengths, size, args.seed, self.share, grouped=grouped)
         # With ZeRO-3 no process has whole weights: all have to go through each batch together.
         share = Share() if self._weights_are_shared_out() else self.share
-        self.score = partial(task.evaluate, share)
+        self.score = partial(task.evaluate or _no_scores, share)
         # From here on the weights are alike, but each process draws its own dropout.
         seed_everything(args.seed + self.share.index)
         for extension in task.extensions:
@@ -254,6 +256,11 @@ class JointTrainer(ResumableTrainer):
 
     def _weights_are_shared_out(self) -> bool:
         return self.is_deepspeed_enabled and self.accelerator.deepspeed_plugin.zero_stage == 3
+
+
+def _no_scores(_share: Share) -> dict[str, float]:
+    """Return the scores of a training that is not evaluated."""
+    return {}
 
 
 def parameter_counts(model: PreTrainedModel) -> dict[str, int]:

@@ -16,6 +16,8 @@ TASK = Task(
         Figure("exact_match", "EM", "score", compared="higher"),
         Figure("f1", "F1", "score", compared="higher"),
         Figure("ceiling_f1", "F1 ceiling", "score"),
+        Figure("validation_exact_match", "validation EM", "score"),
+        Figure("validation_f1", "validation F1", "score"),
     ),
     rate=Figure("train_windows_per_second", "windows/s", short="win/s"),
     ranking="f1",

@@ -121,6 +121,10 @@ def doctor(
         list[str] | None,
         Option(metavar="FILE ...", help="Validation files, to find what they share with FILE."),
     ] = None,
+    test: Annotated[
+        list[str] | None,
+        Option(metavar="FILE ...", help="Test files, to find what they share with the others."),
+    ] = None,
     squad_v2: Annotated[bool, Option("--squad-v2", help="Accept unanswerable questions.")] = False,
     windows: Annotated[
         bool, Option("--windows", help="Find answers in no window; reads params.yaml.")
@@ -148,14 +152,17 @@ def doctor(
     from retune.tools.data_doctor.command import run
 
     arguments = Namespace(
-        files=files or [], validation=validation or [], squad_v2=squad_v2, windows=windows, fix=fix,
-        drop=drop, strict=strict, all=everything, json=as_json, kinds=kinds,
+        files=files or [], validation=validation or [], test=test or [], squad_v2=squad_v2,
+        windows=windows, fix=fix, drop=drop, strict=strict, all=everything, json=as_json,
+        kinds=kinds,
     )  # fmt: skip
     if env:
         return _doctor_environment(arguments)
     if not windows:
         return run(arguments)
-    with inside_project(arguments, ("files", "validation", "fix")):  # --windows reads its params
+    with inside_project(
+        arguments, ("files", "validation", "test", "fix")
+    ):  # --windows reads its params
         return run(arguments)
 
 

@@ -30,26 +30,27 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.kinds:
         print(kinds_table())
         return 0
-    files, validation = list(map(Path, arguments.files)), list(map(Path, arguments.validation))
+    files = list(map(Path, arguments.files))
+    others = {name: list(map(Path, getattr(arguments, name))) for name in ("validation", "test")}
     out = arguments.fix
-    _check(files, validation, out, arguments.drop)
+    _check([*files, *others["validation"], *others["test"]], len(files), out, arguments.drop)
     options = Options(arguments.squad_v2, arguments.drop, arguments.windows)
-    examined = diagnose(files, validation, options)
+    examined = diagnose(files, options=options, **others)
     code, fixed, problem = exit_code(examined, arguments.strict), None, None
     if out:
         try:
-            code, fixed = _fix(examined, out, validation, options, arguments.strict)
+            code, fixed = _fix(examined, out, others, options, arguments.strict)
         except RetuneError as error:
             code, problem = _UNREADABLE, error
     if arguments.all:
         for one in examined:
             one.findings = in_order(unfolded(one.findings))
     if arguments.json:
-        checks = {"leaks": bool(validation), "windows": options.windows}
+        checks = {"leaks": any(others.values()), "windows": options.windows}
         print(as_json(examined, code, checks, fixed))
     else:
         say(as_text(examined, everything=arguments.all))
-        for line in _closing(validation, options, fixed):
+        for line in _closing(any(others.values()), options, fixed):
             say(line)
     if problem:
         raise problem
@@ -63,7 +64,8 @@ def exit_code(examined: Sequence[Examined], strict: bool) -> int:
     return int(any(one.needs_care or (strict and one.findings) for one in examined))
 
 
-def _check(files: list[Path], validation: list[Path], out: Path | None, drop: bool) -> None:
+def _check(paths: list[Path], files: int, out: Path | None, drop: bool) -> None:
+    """Refuse a wrong command line; the first `files` of all `paths` are of the examined split."""
     if not files:
         raise RetuneError("no FILE to examine; name one or more, or ask for --kinds")
     if out is None:
@@ -72,30 +74,34 @@ def _check(files: list[Path], validation: list[Path], out: Path | None, drop: bo
                 "--drop needs --fix OUT, whose copy it changes; give both, or neither"
             )
         return
-    if len(files) > 1:
-        raise RetuneError(f"--fix corrects one file at a time, but there are {len(files)}")
+    if files > 1:
+        raise RetuneError(f"--fix corrects one file at a time, but there are {files}")
     if out.suffix.lower() != ".json":
         raise RetuneError(f"--fix writes nested JSON, so {out} must end in .json")
     if out.is_dir():
         raise RetuneError(f"--fix writes a file, but {out} is a folder; name a file in it")
-    if any(out.exists() and path.exists() and out.samefile(path) for path in [*files, *validation]):
+    if any(out.exists() and path.exists() and out.samefile(path) for path in paths):
         raise RetuneError(f"--fix does not write over its source; choose another OUT than {out}")
 
 
 def _fix(
-    examined: list[Examined], out: Path, validation: list[Path], options: Options, strict: bool
+    examined: list[Examined],
+    out: Path,
+    others: dict[str, list[Path]],
+    options: Options,
+    strict: bool,
 ) -> tuple[int, dict[str, Any]]:
     changes = fix(examined[0], out)
-    again = diagnose([out], validation, options)
+    again = diagnose([out], options=options, **others)
     left = sum(len(one.findings) for one in again)
     fixed = {"changes": changes, "left": left, "log": str(log_path(out)), "out": str(out)}
     return exit_code(again, strict), fixed
 
 
-def _closing(validation: list[Path], options: Options, fixed: dict[str, Any] | None) -> list[str]:
+def _closing(compared: bool, options: Options, fixed: dict[str, Any] | None) -> list[str]:
     lines = []
-    if not validation:
-        lines.append("not checked: what train and validation share (--validation FILE...)")
+    if not compared:
+        lines.append("not checked: what splits share (--validation FILE..., --test FILE...)")
     if not options.windows:
         lines.append("not checked: answers that no window holds (--windows)")
     if fixed:

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import combinations
 from pathlib import Path
 
 from retune.core.errors import RetuneError
 from retune.ingest.findings import Change, Finding
 from retune.ingest.text_files import UnreadableError
 from retune.tasks.qa.download.checking import Checker, Rules
-from retune.tasks.qa.download.leaking import find_leaks
+from retune.tasks.qa.download.leaking import NamedSplit, find_leaks
 from retune.tasks.qa.download.reading import Record
 from retune.tasks.qa.download.reading_json import too_deep
 from retune.tools.data_doctor.causes import folded, unfolded
@@ -53,28 +54,37 @@ class Examined:
         return any(f.severity == "error" or f.change for f in self.findings)
 
 
-def diagnose(files: Sequence[Path], validation: Sequence[Path], options: Options) -> list[Examined]:
-    """Examine the files of one split, and those of its validation split.
+def diagnose(
+    files: Sequence[Path],
+    validation: Sequence[Path],
+    options: Options,
+    test: Sequence[Path] = (),
+) -> list[Examined]:
+    """Examine the files of one split, and those of its validation and test splits.
 
     Raises:
         RetuneError: `windows` is set, but params.yaml allows no windows.
     """
-    split, other = _Split(options), _Split(options, only_scored=True)
-    examined = [split.examine(path) for path in files]
-    compared = [other.examine(path) for path in validation]
-    found = [*similar_findings(split.checker), *similar_findings(other.checker)]
-    if validation:
-        found += find_leaks(split.checker, other.checker, allow_contexts=False)
-        found += near_findings(split.checker, other.checker)
+    named = {"train": files, "validation": validation, "test": test}
+    named = {name: paths for name, paths in named.items() if paths}
+    splits = {name: _Split(options, only_scored=name != "train") for name in named}
+    examined = [splits[name].examine(path) for name, paths in named.items() for path in paths]
+    found: list[Finding] = []
+    for split in splits.values():
+        found += similar_findings(split.checker)
+    for one, other in combinations(splits, 2):
+        pair = NamedSplit(one, splits[one].checker), NamedSplit(other, splits[other].checker)
+        found += find_leaks(*pair, allow_contexts=False)
+        found += near_findings(*pair)
     if options.windows:
         from retune.tools.data_doctor.window_loss import window_findings
 
-        for part in (split, other):
-            found += window_findings(part.checker, part.squad_v2)
-    for one in examined + compared:
-        extra = [finding for finding in found if finding.file == one.file]
-        one.findings = in_order(folded(in_order([*one.findings, *extra])))
-    return examined + compared
+        for split in splits.values():
+            found += window_findings(split.checker, split.squad_v2)
+    for each in examined:
+        extra = [finding for finding in found if finding.file == each.file]
+        each.findings = in_order(folded(in_order([*each.findings, *extra])))
+    return examined
 
 
 def fix(one: Examined, out: Path) -> int:

@@ -6,6 +6,7 @@ from retune.core.errors import excerpt
 from retune.ingest.findings import Finding
 from retune.tasks.qa.download.checking import Checker
 from retune.tasks.qa.download.kinds import KINDS
+from retune.tasks.qa.download.leaking import NamedSplit
 from retune.tasks.qa.download.reading import Record
 
 
@@ -25,17 +26,18 @@ def similar_findings(checker: Checker) -> Iterator[Finding]:
             yield _finding("similar_context", checker.records[name], context, similarity, where)
 
 
-def near_findings(train: Checker, validation: Checker) -> Iterator[Finding]:
-    """Note contexts of validation that are near one of train, but not equal."""
+def near_findings(one: NamedSplit, other: NamedSplit) -> Iterator[Finding]:
+    """Note contexts of the `other` split that are near one of the first, but not equal."""
     from retune.tools.data_doctor.minhash import MinHashIndex
 
-    names = _names(train)
+    names = _names(one.checker)
     known = MinHashIndex(names)
-    for context, name in _names(validation).items():
+    for context, name in _names(other.checker).items():
         if context not in names and (near := known.nearest(context)):
-            other, similarity = near
-            where = f"one in train (question {excerpt(names[other])})"
-            yield _finding("near_context", validation.records[name], context, similarity, where)
+            nearest, similarity = near
+            where = f"one in {one.name} (question {excerpt(names[nearest])})"
+            record = other.checker.records[name]
+            yield _finding("near_context", record, context, similarity, where)
 
 
 def _names(checker: Checker) -> dict[str, str]:

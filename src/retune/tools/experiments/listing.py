@@ -1,4 +1,4 @@
-"""The experiments of a pipeline, read from git: state, params, figures, and validation data."""
+"""The experiments of a pipeline, read from git: state, params, figures, and scored data."""
 
 import contextlib
 import json
@@ -14,7 +14,7 @@ from yaml import YAMLError
 from retune.core import checked_yaml
 from retune.core.errors import RetuneError, listed
 from retune.core.yaml_files import flatten
-from retune.tables.metrics_files import figures_of
+from retune.tables.metrics_files import figures_of, scored_splits
 from retune.tasks.task import main_task
 from retune.tools.experiments import leftovers
 from retune.tools.experiments.experiments import MODEL, RANKING
@@ -49,7 +49,7 @@ class Ref:
 
 
 def experiment_rows(names: Sequence[str] = (), *, all_commits: bool = False) -> list[Row]:
-    """Return table rows of experiments, grouped by validation set, best first in each group."""
+    """Return table rows of experiments, grouped by scored data, best first in each group."""
     refs = sorted(experiments(names, all_commits=all_commits), key=lambda ref: -ref.time)
     rows = [read_row(ref) for ref in refs]
     groups = list(dict.fromkeys(row["data"] for row in rows if row["state"] is None))
@@ -124,13 +124,13 @@ def _known_to_dvc() -> list[Ref]:
 
 
 def read_row(ref: Ref) -> Row:
-    """Return name, state, validation data, params and figures of an experiment.
+    """Return name, state, scored data, params and figures of an experiment.
 
     One that has not ended well has no figures.
     """
     params = _params(ref)
     figures = {} if ref.state else _figures(ref)
-    about = {"name": ref.name, "state": ref.state, "data": validation_data(ref, params)}
+    about = {"name": ref.name, "state": ref.state, "data": scored_data(ref, params)}
     return params | figures | about
 
 
@@ -167,10 +167,10 @@ def elsewhere(names: Sequence[str] = ()) -> str:
     return f"; on earlier commits: {places}. Add --all-commits to include them"
 
 
-def validation_data(ref: Ref, params: Mapping[str, Any]) -> str:
-    """Describe the validation data of an experiment, and how answers are scored.
+def scored_data(ref: Ref, params: Mapping[str, Any]) -> str:
+    """Describe the scored questions of an experiment, and how answers are scored.
 
-    Two experiments with different texts here cannot be compared.
+    Two experiments with different descriptions cannot be compared.
     """
     split, task = None if ref.state else _recorded_split(ref), main_task()
     chosen = params.get(task.key("dataset"))
@@ -183,11 +183,11 @@ def validation_data(ref: Ref, params: Mapping[str, Any]) -> str:
             f"{key.rpartition('.')[2]} {value}"
             for key, value in params.items()
             if key.startswith(task.key(f"datasets.{chosen}."))
-            and "train" not in key
+            and not {"train", "validation"} & set(key.replace("_", ".").split("."))
             and value is not None
         ]
-        limit = params.get(task.key("download.validation_limit"))
-        data = ", ".join([f"validation split of {chosen}", *settings])
+        limit = params.get(task.key("download.test_limit"))
+        data = ", ".join([f"test split of {chosen}", *settings])
     if limit is not None:
         seed = params.get(task.key("download.sample_seed"))
         data += f", limit {limit}" + (f", seed {seed}" if "sample" in str(limit) else "")
@@ -196,11 +196,11 @@ def validation_data(ref: Ref, params: Mapping[str, Any]) -> str:
 
 
 def _recorded_split(ref: Ref) -> Any:
-    """Return the validation split that an experiment's download stage recorded."""
+    """Return the scored split that an experiment's download stage recorded."""
     try:
         section = main_task().section
         splits = json.loads(_file(ref, f"metrics/{section}_download.json"))[section]["download"]
-        (split,) = (split for split in splits if split["split"] == "validation")
+        (split,) = scored_splits(splits)
         return split
     except _DAMAGED:
         return None

@@ -14,6 +14,7 @@ from typing import Any
 from retune.core.errors import RetuneError
 from retune.core.params import parameters
 from retune.stats.seed_spread import Variant
+from retune.tables.metrics_files import scored_splits
 from retune.tables.terminal_tables import print_table, print_wrapped
 from retune.tasks.task import Figure, figures, tasks
 from retune.tools.experiments.listing import Ref
@@ -136,14 +137,9 @@ def _extract(top: Path, folder: Path, commit: str, copy: Path) -> None:
 
 
 def _scored_on(found: Sequence[Metrics], params: Mapping[str, Any]) -> str:
-    """Describe the recorded validation split and the rules of scoring."""
-    splits = [
-        row
-        for metrics in found
-        for row in rows(metrics.value)
-        if row.get("split") == "validation" and "files" in row
-    ]
-    parts = [_described(split) for split in splits]
+    """Describe the recorded split that is scored, and the rules of scoring."""
+    recorded = [row for m in found for row in rows(m.value) if "split" in row and "files" in row]
+    parts = [_described(split) for split in scored_splits(recorded)]
     rules = [rule for task in tasks().values() for rule in task.rules if rule in params]
     parts += [f"{rule.partition('.')[2]} {params[rule]}" for rule in rules]
     return ", ".join(parts)
@@ -154,11 +150,11 @@ def _described(split: Mapping[str, Any]) -> str:
     files = ", ".join(f"{file['name']} {file['sha256'][:8]}" for file in split["files"])
     count = split.get(noun, len(split["files"]))
     limit = "" if split.get("limit") is None else f", limit {split['limit']}"
-    return f"{count:,} validation {noun} ({files}){limit}"
+    return f"{count:,} {split['split']} {noun} ({files}){limit}"
 
 
 def print_experiments(results: Sequence[Result], states: Mapping[str, str]) -> None:
-    """Print a table for each kind of variant and validation set, and unfinished experiments."""
+    """Print a table for each kind of variant and scored data, and unfinished experiments."""
     groups: dict[str, dict[Key, list[Result]]] = {}
     for result in results:
         groups.setdefault(result.data, {}).setdefault(result.axes, []).append(result)

@@ -62,15 +62,17 @@ def verify_claims(root: Path, claims: Mapping[str, Claim], logs: Path) -> Iterat
 def scored_files(stages: Stages, claim: Reproduced) -> dict[str, list[str]]:
     """Return the files of a claim that come from stages which only score, by stage.
 
-    Such a stage trains and runs no model: git keeps its outputs, and it lists no torch.
+    Such a stage trains and runs no model: it lists no torch, and git keeps its outputs, or no stage
+    reads them.
     """
+    read = {dep for stage in stages.values() for dep, _ in entries(stage.get("deps"))}
     folder = PurePosixPath(claim.pipeline or "")
     found = {}
     for name, stage in stages.items():
         outputs = dict(_outputs(stage))
         files = [joined(folder, path) for path in outputs]
-        in_git = all(style.get("cache") is False for style in outputs.values())
-        if in_git and "torch" not in _libraries(stage):
+        is_end = all(s.get("cache") is False or p not in read for p, s in outputs.items())
+        if is_end and "torch" not in _libraries(stage):
             found[name] = [file for file in files if file in claim.sources]
     return {name: files for name, files in found.items() if files}
 

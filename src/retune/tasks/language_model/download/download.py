@@ -52,7 +52,8 @@ def download(
         write=write_texts,
         counts=_counts,
     )
-    return write_canonical(raw, metrics, form=form, sources=sources, params=params)
+    folders = dict.fromkeys(SPLITS, raw)
+    return write_canonical(folders, metrics, form=form, sources=sources, params=params)
 
 
 def _checked(params: DownloadParams, read: ReadSplit[Record]) -> dict[str, Checked[Text]]:

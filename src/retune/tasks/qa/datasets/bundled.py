@@ -5,6 +5,7 @@ from pydantic.dataclasses import dataclass
 from retune.core.params import STRICT
 from retune.fetch.fetching import Source
 from retune.ingest.data_sources import bundled_sources
+from retune.tasks.qa.questions.splits import SPLITS
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -13,5 +14,10 @@ class Params:
 
 
 def sources(params: Params) -> dict[str, list[Source]]:
-    """Both files."""
-    return bundled_sources("encyclopaedia", ".json")
+    """The three files."""
+    return bundled_sources("encyclopaedia", ".json", SPLITS)
+
+
+def has_validation(params: Params) -> bool:
+    """It has."""
+    return True

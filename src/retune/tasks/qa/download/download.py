@@ -2,22 +2,25 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 from pydantic.dataclasses import dataclass
 
-from retune.core.params import STRICT
-from retune.core.splits import SPLITS
+from retune.core.errors import RetuneError
+from retune.core.params import STRICT, Chosen
 from retune.fetch.fetching import Source
 from retune.ingest.canonical import Checked, Form, ReadSplit, write_canonical
 from retune.ingest.findings import Finding
 from retune.ingest.subsample import LimitParams
 from retune.tasks.qa.download.checking import Checker, Rules
-from retune.tasks.qa.download.leaking import find_leaks
+from retune.tasks.qa.download.holding_out import hold_out
+from retune.tasks.qa.download.leaking import NamedSplit, find_leaks
 from retune.tasks.qa.download.reading import Record, read_records
 from retune.tasks.qa.questions.examples import Example, write_examples
+from retune.tasks.qa.questions.splits import SCORED, SPLITS, Keep
 
 
 def _of_realign(value: Any) -> Any:
@@ -33,31 +36,59 @@ class DownloadParams(LimitParams):
 
     `realign: true` moves misaligned answers whose place is certain. If a question has other good
     answers, it leaves out the misaligned and empty ones. `realign: drop` also leaves out training
-    questions whose answers are all misaligned. Answers of the validation split need no place.
+    questions whose answers are all misaligned. Answers of the validation and test splits need no
+    place.
 
     `unanswerable` is about questions without an answer in a run with `qa.squad_v2: false`.
-    `shared_contexts` is about contexts in both splits; ids in both are always an error.
+    `shared_contexts` is about contexts in two splits; ids in two are always an error.
     `repeated_ids` is about an id that one split has several times: `first` and `last` keep the
     first or the last question with this id.
+
+    Where the data set has no validation split of its own, `validation_share` of the training
+    questions become one, by whole articles (null: none). It is taken before the limits.
     """
 
+    test_limit: int | str | None
+    validation_share: Annotated[float, Field(gt=0.0, lt=1.0)] | None
     realign: Annotated[bool | Literal["drop"], BeforeValidator(_of_realign)]
     unanswerable: Literal["error", "drop"]
     shared_contexts: Literal["error", "allow"]
     repeated_ids: Literal["error", "first", "last"] = "error"
 
+    @property
+    def limits(self) -> dict[str, int | str | None]:
+        """The limit of each split."""
+        return {**super().limits, SCORED: self.test_limit}
+
+
+def require_validation(keep: Keep, params: DownloadParams, dataset: Chosen) -> None:
+    """Refuse to choose the best epoch where there is nothing to choose it by.
+
+    Raises:
+        RetuneError: `keep` is "best", but the data set has no validation split and gets none.
+    """
+    if keep == "last" or params.validation_share or dataset.module.has_validation(dataset.params):
+        return
+    raise RetuneError(
+        "qa.train.keep is best, but there is no validation split to choose the epoch by: set "
+        "qa.download.validation_share (such as 0.1), name files in qa.datasets.files.validation, "
+        "or set qa.train.keep: last"
+    )
+
 
 def download(
     raw: Path,
+    test: Path,
     metrics: Path,
     *,
     sources: Mapping[str, Sequence[Source]],
     params: DownloadParams,
     squad_v2: bool,
 ) -> str:
-    """Write the checked questions of both splits; see `retune.ingest.canonical.write_canonical`.
+    """Write the checked questions; see `retune.ingest.canonical.write_canonical`.
 
-    `squad_v2` allows questions without an answer.
+    `raw` gets train and, if there is one, validation; `test` gets test. `squad_v2` allows questions
+    without an answer.
     """
     form = Form(
         task="qa",
@@ -65,34 +96,51 @@ def download(
         unit="questions",
         noun="question",
         read=read_records,
-        check=partial(_checked, params, squad_v2),
+        check=partial(_checked, params, squad_v2, [name for name in SPLITS if name in sources]),
         write=write_examples,
         counts=_counts,
         finding_fields=("file", "where", "id", "kind"),
     )
-    return write_canonical(raw, metrics, form=form, sources=sources, params=params)
+    folders = {name: test if name == SCORED else raw for name in SPLITS}
+    return write_canonical(folders, metrics, form=form, sources=sources, params=params)
 
 
 def _checked(
-    params: DownloadParams, squad_v2: bool, read: ReadSplit[Record]
+    params: DownloadParams, squad_v2: bool, names: Sequence[str], read: ReadSplit[Record]
 ) -> dict[str, Checked[Example]]:
     checkers = {}
-    for split in SPLITS:
+    for split in names:
         rules = Rules(
             squad_v2,
             bool(params.realign),
             params.unanswerable == "drop",
-            only_scored=split == "validation",
+            only_scored=split != "train",
             drop_unplaced=params.realign == "drop",
         )
         checkers[split] = Checker(rules)
         checkers[split].add(_one_of_each_id(read(split), params.repeated_ids))
-    validation = checkers["validation"]
     allowed = params.shared_contexts == "allow"
-    validation.findings += find_leaks(checkers["train"], validation, allowed)
-    return {
+    for one, other in combinations(names, 2):
+        pair = NamedSplit(one, checkers[one]), NamedSplit(other, checkers[other])
+        checkers[other].findings += find_leaks(*pair, allow_contexts=allowed)
+    splits = {
         split: Checked(checker.examples, checker.findings, len(checker.records))
         for split, checker in checkers.items()
+    }
+    if "validation" in splits or params.validation_share is None:
+        return splits
+    return splits | _held_out(splits["train"], params.validation_share, params.sample_seed)
+
+
+def _held_out(train: Checked[Example], share: float, seed: int) -> dict[str, Checked[Example]]:
+    """Return `train` without, and `validation` with the questions that are held out."""
+    if any(finding.severity == "error" for finding in train.findings):
+        return {}  # raised by the caller
+    held = hold_out(train.rows, share, seed)
+    more = {"out_of_train": held.articles}
+    return {
+        "train": train._replace(rows=held.train),
+        "validation": Checked(held.validation, [], len(held.validation), more),
     }
 
 

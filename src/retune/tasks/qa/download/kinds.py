@@ -163,12 +163,10 @@ KINDS = {
         "note", "a question with errors left", "correct it by hand", "with --drop: deletes it"
     ),
     # Train and validation.
-    "shared_id": Kind("error", "an id in train and validation", "change one"),
-    "shared_context": Kind(
-        "error", "a context in train and validation", "take it out of one of them"
-    ),
+    "shared_id": Kind("error", "an id in two splits", "change one"),
+    "shared_context": Kind("error", "a context in two splits", "take it out of one of them"),
     "near_context": Kind(
-        "note", "almost the same context in train and validation", "take it out of one of them"
+        "note", "almost the same context in two splits", "take it out of one of them"
     ),
     "similar_context": Kind(
         "note", "almost the same context twice in one split", "nothing, or keep one"

@@ -21,6 +21,7 @@ from retune.tasks.qa.postprocess.answers import Answers, Counts, RankedAnswer
 from retune.tasks.qa.postprocess.logits import read_parts
 from retune.tasks.qa.postprocess.spans import Candidates, Floats, chunks, find_spans, probabilities
 from retune.tasks.qa.questions.examples import Passage, read_passages
+from retune.tasks.qa.questions.splits import SCORED
 from retune.tasks.qa.windows.answer_lengths import note_long_answers
 from retune.tasks.qa.windows.token_offsets import whole_characters
 from retune.tasks.qa.windows.windows import Windows, changes
@@ -47,12 +48,16 @@ def postprocess(
     params: PostprocessParams,
     *,
     squad_v2: bool,
+    split: str = SCORED,
 ) -> str:
-    """Write `predictions.json` (text by id), `nbest.jsonl` and `report.json` to `predictions`."""
-    examples, golds = tee(read_passages(raw / "validation.jsonl"))
+    """Answer the questions of `split`.
+
+    The folder `predictions` gets `predictions.json` (text by id), `nbest.jsonl` and `report.json`.
+    """
+    examples, golds = tee(read_passages(raw / f"{split}.jsonl"))
     keep_freed_memory()
     counts = Counts()
-    parts = read_parts(features / "validation.arrow", logits)
+    parts = read_parts(features / f"{split}.arrow", logits)
     parts = note_long_answers(golds, parts, params.max_answer_length, counts.too_long)
     with atomic_path(predictions) as folder, json_lines_writer(folder / "nbest.jsonl") as write:
 

@@ -23,6 +23,7 @@ from retune.models.outputs import on_best_device, require_finite_logits
 from retune.models.precision import Precision, evaluating, resolved_precision
 from retune.models.tokenizer_checks import id_count, require_vocabulary
 from retune.tasks.qa.predict.batches import Collator, real_tokens, span_logits
+from retune.tasks.qa.questions.splits import SCORED
 from retune.tasks.qa.windows.features import count_windows, feature_batches
 from retune.tasks.qa.windows.windows import Features
 
@@ -38,12 +39,18 @@ class PredictParams:
     precision: Precision
 
 
-def predict(features: Path, model: "PreTrainedModel", logits: Path, params: PredictParams) -> str:
-    """Write the logits of the validation windows in `features` to the folder `logits`."""
+def predict(
+    features: Path,
+    model: "PreTrainedModel",
+    logits: Path,
+    params: PredictParams,
+    split: str = SCORED,
+) -> str:
+    """Write the logits of the windows of `split` in `features` to the folder `logits`."""
     from retune.models.pretrained_files import load_tokenizer
 
     on_best_device(model)
-    path = features / "validation.arrow"
+    path = features / f"{split}.arrow"
     counts = count_windows(path)
     precision = resolved_precision(params.precision)
     tokenizer = load_tokenizer(features / "tokenizer")
@@ -126,4 +133,4 @@ def _place(part: Features, first: int, token: int) -> str:
     """The window and the line of a token of `part`, whose first window has number `first`."""
     window = int(np.searchsorted(part.window_tokens(), token, side="right")) - 1
     line = part.example[window] + 1
-    return f"window {first + window}, of the question in line {line} of validation.jsonl"
+    return f"window {first + window}, of the question in line {line} of its split"

@@ -4,11 +4,13 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from retune.core.files import read_json_lines, write_json_lines
 from retune.tasks.qa.questions.examples import Example
-from retune.tasks.qa.score.score import Scores
+
+if TYPE_CHECKING:
+    from retune.tasks.qa.score.score import Scores
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class QuestionScore:
 
 
 def question_scores(
-    examples: Iterable[Example], scores: Scores, answers: Mapping[str, str]
+    examples: Iterable[Example], scores: "Scores", answers: Mapping[str, str]
 ) -> list[QuestionScore]:
     """Combine questions with their scores, both in the same order, and with their answers by id."""
     rows = zip(examples, scores.exact.tolist(), scores.f1s.tolist(), strict=True)

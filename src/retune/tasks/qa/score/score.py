@@ -19,13 +19,17 @@ from numpy.typing import NDArray
 from pydantic.dataclasses import dataclass as params_dataclass
 
 from retune.core.errors import RetuneError, excerpt, listed
-from retune.core.files import read_json, write_json
+from retune.core.files import atomic_path, read_json, write_json
 from retune.core.params import STRICT
 from retune.tasks.qa.questions.examples import read_examples
+from retune.tasks.qa.questions.splits import SCORED, Keep
 from retune.tasks.qa.score.normalizers import NORMALIZERS
+from retune.tasks.qa.score.question_scores import question_scores, write_question_scores
 
 Normalizer = Literal["squad", "plain", "characters"]
 Gold = Sequence[tuple[str, Sequence[str]]]
+#: The file with the score of each question.
+QUESTIONS = "questions.jsonl"
 
 
 @params_dataclass(frozen=True, config=STRICT)
@@ -58,6 +62,10 @@ class Scores:
         """Mean F1, in percent."""
         return 100.0 * math.fsum(self.f1s.tolist()) / len(self.ids)
 
+    def sentence(self) -> str:
+        """Return the figures as text."""
+        return f"EM {self.exact_match:.2f}, F1 {self.f1:.2f} over {len(self.ids):,} questions"
+
     def group(self, chosen: NDArray[np.bool_]) -> "Scores":
         """The questions where `chosen`, shape (N,), is true."""
         return Scores(
@@ -70,20 +78,54 @@ class Scores:
 
 
 def score(
-    raw: Path, predictions: Path, metrics: Path, params: ScoreParams, *, squad_v2: bool
+    raw: Path,
+    predictions: Path,
+    metrics: Path,
+    questions: Path,
+    params: ScoreParams,
+    *,
+    squad_v2: bool,
+    keep: Keep,
 ) -> str:
-    """Compare `predictions.json` with the reference answers; write the metrics file."""
-    examples = read_examples(raw / "validation.jsonl")
-    gold = [(example.id, [answer.text for answer in example.answers]) for example in examples]
-    texts = _read_predictions(predictions / "predictions.json")
-    scores = evaluate_answers(gold, texts, squad_v2=squad_v2, normalizer=params.normalizer)
+    """Compare the answers to the test questions with the reference answers.
+
+    `metrics` gets the figures, and by which protocol they were found: `keep` says which epoch of
+    the training was kept. The folder `questions` gets questions.jsonl, with the score of each
+    question.
+    """
+    scores = scored(raw, predictions, questions, params, squad_v2=squad_v2)
+    protocol = {
+        "normalizer": params.normalizer,
+        "scored_split": SCORED,
+        "kept_epoch": "best on validation" if keep == "best" else "last",
+    }
     details = [
-        _figures(group) | {"group": name, "normalizer": params.normalizer}
+        figures(group) | {"group": name} | protocol
         for name, group in groups(scores, squad_v2=squad_v2).items()
     ]
     headline = {"exact_match": scores.exact_match, "f1": scores.f1}
     write_json(metrics, {"qa": headline | {"details": details}})
-    return f"EM {scores.exact_match:.2f}, F1 {scores.f1:.2f} over {len(scores.ids):,} questions"
+    return scores.sentence()
+
+
+def scored(
+    raw: Path,
+    predictions: Path,
+    questions: Path,
+    params: ScoreParams,
+    *,
+    squad_v2: bool,
+    split: str = SCORED,
+) -> Scores:
+    """Score the answers to the questions of `split`; write the folder `questions`."""
+    examples = list(read_examples(raw / f"{split}.jsonl"))
+    gold = [(example.id, [answer.text for answer in example.answers]) for example in examples]
+    texts = _read_predictions(predictions / "predictions.json")
+    scores = evaluate_answers(gold, texts, squad_v2=squad_v2, normalizer=params.normalizer)
+    with atomic_path(questions) as folder:
+        folder.mkdir(parents=True)
+        write_question_scores(folder / QUESTIONS, question_scores(examples, scores, texts))
+    return scores
 
 
 def _read_predictions(path: Path) -> dict[str, str]:
@@ -191,7 +233,8 @@ def f1(prediction: Sequence[str], reference: Sequence[str], *, squad_v2: bool) -
     return 2 * precision * recall / (precision + recall)
 
 
-def _figures(scores: Scores) -> dict[str, Any]:
+def figures(scores: Scores) -> dict[str, Any]:
+    """Return the figures of a metrics file."""
     return {
         "exact_match": scores.exact_match,
         "exact_matches": int(scores.exact.sum()),
@@ -203,7 +246,7 @@ def _figures(scores: Scores) -> dict[str, Any]:
 
 def _require_ids(ids: Sequence[str], predictions: Mapping[str, object]) -> None:
     if not ids:
-        raise RetuneError("there is no question to score; check qa.download.validation_limit")
+        raise RetuneError("there is no question to score; check qa.download and its limits")
     known = set(ids)
     problems = {
         "ids that appear twice in the data": [i for i, n in Counter(ids).items() if n > 1],

@@ -14,6 +14,7 @@ import numpy as np
 
 from retune.core.errors import RetuneError, excerpt
 from retune.tasks.qa.questions.examples import Answer, Example
+from retune.tasks.qa.questions.splits import SCORED
 from retune.tasks.qa.score.normalizers import NORMALIZERS
 from retune.tasks.qa.score.score import Normalizer
 from retune.tasks.qa.tokenize.ceiling import Ceiling, TokenChars, span_text
@@ -51,7 +52,7 @@ class Audit:
         Args:
             split: its name.
             write_note: takes a line for each question that loses something.
-            normalizer: for comparing widened labels and, except in train, for the ceiling.
+            normalizer: for comparing widened labels and, in the scored split, for the ceiling.
             squad_v2: whether questions may have no answer.
             longest: the most tokens that an answer may have. Longer answers are counted, and
                 there is a ceiling as read.
@@ -66,7 +67,7 @@ class Audit:
         self._normalizer = normalizer
         self._longest = longest
         self._ceilings: dict[str, Ceiling] = {}
-        if normalizer and split != "train":
+        if normalizer and split == SCORED:
             self._ceilings[""] = Ceiling(normalizer, squad_v2=squad_v2)
             if longest:
                 read = Ceiling(normalizer, squad_v2=squad_v2, longest=longest)
@@ -128,7 +129,7 @@ class Audit:
             )
 
     def summary(self) -> dict[str, Any]:
-        """Return the counts, and for an evaluation split the ceilings in percent."""
+        """Return the counts, and for the split that is scored the ceilings in percent."""
         questions = self.counts["questions"]
         names = ["questions", "answers", "windows", "tokens", "unknown_tokens", *KINDS, *COUNTED]
         rows: dict[str, Any] = {"split": self.split} | {name: self.counts[name] for name in names}

@@ -17,8 +17,8 @@ from tqdm import tqdm
 from retune.core.errors import RetuneError, listed
 from retune.core.files import atomic_path, json_lines_writer, write_json
 from retune.core.params import STRICT, Fraction, NotNegative, Positive
-from retune.core.splits import SPLITS
 from retune.tasks.qa.questions.examples import Example, read_examples
+from retune.tasks.qa.questions.splits import splits_in
 from retune.tasks.qa.score.score import ScoreParams
 from retune.tasks.qa.tokenize.audit import Audit
 from retune.tasks.qa.windows.features import WindowWriter, window_writer
@@ -77,7 +77,8 @@ def tokenize(
 ) -> str:
     """Write `features` (a folder: an Arrow file a split, the tokenizer) and the audit.
 
-    `longest` is the most tokens that a predicted answer may have; it only changes the audit.
+    The splits are those whose files are in `raw`. `longest` is the most tokens that a predicted
+    answer may have; it only changes the audit.
 
     Raises:
         RetuneError: the windows that `params` asks for cannot exist or lose too many answers, a
@@ -89,7 +90,7 @@ def tokenize(
     with atomic_path(features) as folder:
         folder.mkdir(parents=True)
         tokenizer.save_pretrained(folder / "tokenizer")
-        for split in SPLITS:
+        for split in splits_in(raw):
             with (
                 window_writer(folder / f"{split}.arrow") as writer,
                 json_lines_writer(folder / f"{split}_notes.jsonl") as write_note,

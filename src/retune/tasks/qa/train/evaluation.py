@@ -28,6 +28,8 @@ from retune.training.distributed import Share
 if TYPE_CHECKING:
     from datasets import Dataset
 
+#: The split that chooses the epoch.
+VALIDATION = "validation"
 _TOKENS = ("char_start", "char_end", "input_ids", "token_type_ids")  # a value a token
 
 
@@ -88,10 +90,10 @@ class Evaluation:
         reading: EvaluationParams,
         squad_v2: bool,
     ) -> None:
-        self.path = features / "validation.arrow"
+        self.path = features / f"{VALIDATION}.arrow"
         self.rows: Dataset = read_rows(self.path)
         self.windows = read_windows(self.path)
-        self.examples: list[Example] = list(read_examples(raw / "validation.jsonl"))
+        self.examples: list[Example] = list(read_examples(raw / f"{VALIDATION}.jsonl"))
         self.prediction = prediction
         self.reading = reading
         self.squad_v2 = squad_v2

@@ -1,4 +1,4 @@
-"""Stage `train`: fit one variant on the train windows and keep the epoch with the best F1.
+"""Stage `train`: fit one variant on the train windows and keep the best or the last epoch.
 
 All variants share the loss, the evaluation and the training loop; a variant only turns token ids
 into start and end logits.
@@ -15,6 +15,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
 from retune.adapters import bundles
+from retune.core.errors import RetuneError
 from retune.core.params import STRICT
 from retune.models.batches import Batch
 from retune.models.precision import resolved_precision
@@ -22,7 +23,14 @@ from retune.models.pretrained_files import PretrainedParams, load_tokenizer
 from retune.models.tokenizer_checks import id_count
 from retune.tasks.qa.predict.batches import ANSWER, Collator, span_logits
 from retune.tasks.qa.predict.predict import PredictParams
-from retune.tasks.qa.train.evaluation import Evaluation, EvaluationParams, answer_counts, batch_loss
+from retune.tasks.qa.questions.splits import Keep
+from retune.tasks.qa.train.evaluation import (
+    VALIDATION,
+    Evaluation,
+    EvaluationParams,
+    answer_counts,
+    batch_loss,
+)
 from retune.tasks.qa.train.padding import require_readable
 from retune.tasks.qa.windows.features import read_rows
 from retune.training.arguments import OptimizationParams
@@ -32,11 +40,23 @@ from retune.training.trainer import TrainingTask
 
 @dataclass(frozen=True, config=STRICT)
 class TrainParams(OptimizationParams):
-    """Section `qa.train`."""
+    """Section `qa.train`.
+
+    `keep` says which epoch is published: the one with the `best` F1 on the validation split, or the
+    `last`, which needs no such split.
+    """
 
     section: ClassVar[str] = "qa.train"
 
+    keep: Keep
     evaluation: EvaluationParams
+
+    def __post_init__(self) -> None:
+        if self.keep == "last" and self.patience is not None:
+            raise ValueError(
+                f"keep is last, which trains all epochs, but patience is {self.patience}; set "
+                "patience: null, or keep: best"
+            )
 
 
 def train(
@@ -60,7 +80,18 @@ def train(
 
     With `settings`, a killed training resumes from its last checkpoint. They and the sealed folders
     `raw` and `features` must be all that the result depends on.
+
+    Raises:
+        RetuneError: the best epoch is asked for without a validation split, or data, model and
+            params do not fit together.
     """
+    evaluated = (features / f"{VALIDATION}.arrow").is_file()
+    if not evaluated and params.keep == "best":
+        raise RetuneError(
+            f"{features}: no {VALIDATION}.arrow, so that no epoch is the best: set "
+            "qa.download.validation_share (such as 0.1), name files in "
+            "qa.datasets.files.validation, or set qa.train.keep: last"
+        )
     rows = read_rows(features / "train.arrow")
     tokenizer = load_tokenizer(features / "tokenizer")
     lengths = np.asarray(rows["length"])
@@ -69,12 +100,15 @@ def train(
     model = build_seeded(make, seed, tokenizer, longest, "qa.tokenize.max_length")
     collator = Collator.for_model(model, tokenizer, resolved_precision(params.precision))
     require_readable(model, collator, rows[int(lengths.argmax())])
-    prediction = PredictParams(params.eval_batch_size, params.precision)
-    evaluation = Evaluation(raw, features, prediction, params.evaluation, squad_v2)
+    evaluate = None
+    if evaluated:
+        prediction = PredictParams(params.eval_batch_size, params.precision)
+        evaluation = Evaluation(raw, features, prediction, params.evaluation, squad_v2)
+        evaluate = partial(evaluation, model, collator)
     task = TrainingTask(
         model, tokenizer, rows=rows, lengths=lengths.tolist(), unit="windows",
         collate=partial(collated, collator), loss=part_loss, count=answer_counts,
-        evaluate=partial(evaluation, model, collator), best_metric="f1",
+        evaluate=evaluate, best_metric="f1" if params.keep == "best" else None,
         padded=not collator.packed,
     )  # fmt: skip
     results = Results(model_folder, curves_folder, costs, times)
@@ -99,5 +133,7 @@ def collated(collator: Collator, windows: Sequence[Any], _epoch: int) -> Batch:
     return batch | {name: torch.tensor([-1]) for name in ANSWER}
 
 
-def _told(_before: Scores, best: Scores) -> str:
-    return f"EM {best['exact_match']:.2f}, F1 {best['f1']:.2f}"
+def _told(_before: Scores, kept: Scores) -> str:
+    if not kept:
+        return "not evaluated"
+    return f"EM {kept['exact_match']:.2f}, F1 {kept['f1']:.2f} on validation"

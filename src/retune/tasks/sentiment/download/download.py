@@ -58,7 +58,8 @@ def download(
         write=write_examples,
         counts=_counts,
     )
-    return write_canonical(raw, metrics, form=form, sources=sources, params=params)
+    folders = dict.fromkeys(SPLITS, raw)
+    return write_canonical(folders, metrics, form=form, sources=sources, params=params)
 
 
 def _checked(

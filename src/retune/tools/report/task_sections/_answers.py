@@ -15,7 +15,7 @@ from retune.tools.compare.flips import question_word
 from retune.tools.report.content import Block, Column, Line, Lines, Remark, Table
 from retune.tools.report.sources import read_json
 
-RAW = "data/qa/raw/validation.jsonl"
+RAW = "data/qa/test/test.jsonl"
 PREDICTIONS = "data/qa/predictions"
 _BINS = 10
 _EXAMPLES = 5
@@ -38,7 +38,7 @@ def there(root: Path) -> bool:
 
 
 def read(root: Path, normalizer: str) -> list[Answered]:
-    """Read every validation question with its answer.
+    """Read every test question with its answer.
 
     Raises:
         RetuneError: a file cannot be read.

@@ -1,4 +1,4 @@
-"""The report on question answering: all models, and right and wrong answers."""
+"""The report on question answering: all models, both splits, and right and wrong answers."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,17 +11,18 @@ from retune.tools.experiments.table import columns
 from retune.tools.report.content import Block, Column, Remark, Section, Table, section
 from retune.tools.report.results import Metrics, figures_in
 from retune.tools.report.sources import Reader, read_json
-from retune.tools.report.task_sections import _answers
+from retune.tools.report.task_sections import _answers, _optimism
 
 CLAIMED = ()
 _VARIANTS = "metrics/qa_variants.json"
 
 
 def add(reader: Reader, found: Sequence[Metrics]) -> list[Section]:
-    """Return the models of `make variants`, and the answers of the last run."""
+    """Return the models of `make variants`, and scores and answers of the last run."""
     models = reader.shaped(_VARIANTS, lambda: _models(reader, found)) or []
     answers = reader.shaped(_answers.PREDICTIONS, lambda: _of_answers(reader, found)) or []
-    return [*section("All models", models), *answers]
+    splits = reader.shaped(_optimism.TEST, lambda: _of_splits(reader, found)) or []
+    return [*section("All models", models), *section("Test and validation", splits), *answers]
 
 
 def _models(reader: Reader, found: Sequence[Metrics]) -> list[Block]:
@@ -39,8 +40,7 @@ def _models(reader: Reader, found: Sequence[Metrics]) -> list[Block]:
 
 def _of_another_run(rows: Sequence[Mapping[str, Any]], found: Sequence[Metrics]) -> list[Remark]:
     """Return a remark if no row has the last run's scores."""
-    last: Any = next((m.value for m in found if m.output.stage == "score"), {})
-    read = figures_in(last).scalars
+    read = figures_in(_scores(found)).scalars
     scores = {figure: read[figure.name] for figure in TASK.compared if figure.name in read}
     listed_ = [[row.get(TASK.key(figure.name)) for figure in scores] for row in rows]
     if not scores or [*scores.values()] in listed_:
@@ -60,6 +60,10 @@ def _variant(row: Mapping[str, Any]) -> Variant:
     return Variant(row[MODEL], row[MODEL], values)
 
 
+def _of_splits(reader: Reader, found: Sequence[Metrics]) -> list[Block]:
+    return _optimism.optimism(reader.root, figures_in(_scores(found)).scalars.get("f1"))
+
+
 def _of_answers(reader: Reader, found: Sequence[Metrics]) -> list[Section]:
     if not _answers.there(reader.root):
         text = (
@@ -68,7 +72,7 @@ def _of_answers(reader: Reader, found: Sequence[Metrics]) -> list[Section]:
             "creates them."
         )
         return section("Answers", [Remark(text, "missing")])
-    scores: Any = next((m.value for m in found if m.output.stage == "score"), {})
+    scores = _scores(found)
     answered = _answers.read(reader.root, _normalizer(scores))
     told = figures_in(scores).scalars
     if _answers.f1(answered) != told.get("f1"):
@@ -81,6 +85,11 @@ def _of_answers(reader: Reader, found: Sequence[Metrics]) -> list[Section]:
         *section("Calibration", _answers.calibration(answered)),
         *section("Examples", _answers.examples(answered)),
     ]
+
+
+def _scores(found: Sequence[Metrics]) -> Any:
+    """Return the metrics of the score stage; nothing if there are none."""
+    return next((m.value for m in found if m.output.stage == "score"), {})
 
 
 def _normalizer(scores: Any) -> str:

@@ -1,0 +1,62 @@
+"""Stage `validate`: score the validation split as the test split is scored.
+
+Its figures are better than those of the test split as far as the epoch was chosen by them. The
+difference, the optimism, is in the report. The stage is one of its own, so that no stage before
+`predict` has to see a test question, and none of the test split's stages a validation question.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from retune.core.files import atomic_path, write_json
+from retune.tasks.qa.postprocess.postprocess import PostprocessParams, postprocess
+from retune.tasks.qa.predict.predict import PredictParams, predict
+from retune.tasks.qa.score.question_scores import write_question_scores
+from retune.tasks.qa.score.score import QUESTIONS, ScoreParams, figures, scored
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+SPLIT = "validation"
+
+
+def validate(
+    raw: Path,
+    features: Path,
+    load: Callable[[], "PreTrainedModel"],
+    metrics: Path,
+    questions: Path,
+    *,
+    prediction: PredictParams,
+    reading: PostprocessParams,
+    scoring: ScoreParams,
+    squad_v2: bool,
+) -> str:
+    """Answer and score the validation questions with the model that `load` returns.
+
+    `metrics` gets the figures, the folder `questions` the score of each question. Without a
+    validation split, the figures are null and there are no questions.
+    """
+    if not (raw / f"{SPLIT}.jsonl").is_file():
+        with atomic_path(questions) as folder:
+            folder.mkdir(parents=True)
+            write_question_scores(folder / QUESTIONS, [])
+        _write(metrics, dict.fromkeys(("exact_match", "f1")), {"questions": 0})
+        return "no validation split"
+    with TemporaryDirectory(dir=questions.parent) as work:
+        logits, predictions = Path(work, "logits"), Path(work, "predictions")
+        predict(features, load(), logits, prediction, SPLIT)
+        postprocess(raw, features, logits, predictions, reading, squad_v2=squad_v2, split=SPLIT)
+        scores = scored(raw, predictions, questions, scoring, squad_v2=squad_v2, split=SPLIT)
+    headline = {"exact_match": scores.exact_match, "f1": scores.f1}
+    details = {name: value for name, value in figures(scores).items() if name not in headline}
+    _write(metrics, headline, details | {"normalizer": scoring.normalizer})
+    return scores.sentence()
+
+
+def _write(metrics: Path, headline: dict[str, Any], details: dict[str, Any]) -> None:
+    """Write figures under names that nobody takes for those of the test split."""
+    named = {f"{SPLIT}_{name}": value for name, value in headline.items()}
+    write_json(metrics, {"qa": named | {"details": [{"split": SPLIT} | details]}})
