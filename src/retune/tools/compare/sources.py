@@ -74,7 +74,7 @@ class Sources:
         if name == WORKSPACE:
             return [_system(name, read_question_scores(SCORES), read_row(Ref(name, "", "")))]
         refs = self._named(name)
-        return [_system(ref.name, _scores_of(ref), read_row(ref)) for ref in refs]
+        return [_system(ref.name, scores_of(ref), read_row(ref)) for ref in refs]
 
     def _named(self, name: str) -> list[Ref]:
         """Return an experiment, or those that differ by their seed, or else a commit."""
@@ -139,8 +139,10 @@ def _merged(name: str, runs: Sequence[System]) -> System:
     )
 
 
-def _scores_of(ref: Ref) -> list[QuestionScore]:
+def scores_of(ref: Ref, path: Path = SCORES) -> list[QuestionScore]:
     """Read the scores of a commit's run from DVC's cache, or from its remote storage.
+
+    `path` is where the run had them.
 
     Raises:
         RetuneError: they are in neither.
@@ -150,10 +152,10 @@ def _scores_of(ref: Ref) -> list[QuestionScore]:
     from dvc_data.index.index import DataIndexDirError
 
     try:
-        text = dvc.api.read(SCORES.as_posix(), rev=ref.commit, encoding="utf-8")
+        text = dvc.api.read(path.as_posix(), rev=ref.commit, encoding="utf-8")
     except (DvcException, DataIndexDirError, OSError) as error:
         raise RetuneError(
-            f"{ref.name}: the scores of its questions ({SCORES}) are not in DVC's cache; run the "
+            f"{ref.name}: the scores of its questions ({path}) are not in DVC's cache; run the "
             f"experiment again, or `dvc pull` ({' '.join(str(error).split())[:200]})"
         ) from None
     return [as_question_score(orjson.loads(line)) for line in text.splitlines()]

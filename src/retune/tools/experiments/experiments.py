@@ -16,6 +16,8 @@ SEED = main_task().key("seed")
 MODEL = main_task().key("model")
 #: The score that tables are sorted by.
 RANKING = main_task().key(main_task().ranking)
+#: How the names of the runs of `retune curve` begin.
+CURVE = "curve-"
 
 
 class HydraValue(str):

@@ -17,7 +17,7 @@ from retune.core.yaml_files import flatten
 from retune.tables.metrics_files import figures_of, scored_splits
 from retune.tasks.task import main_task
 from retune.tools.experiments import leftovers
-from retune.tools.experiments.experiments import MODEL, RANKING
+from retune.tools.experiments.experiments import CURVE, MODEL, RANKING
 from retune.tools.experiments.table import Row, keys, metrics_files
 from retune.tools.project import locks
 
@@ -62,7 +62,8 @@ def experiments(names: Sequence[str] = (), *, all_commits: bool = False) -> list
     """Return the experiments of the pipeline in this folder, the finished ones first.
 
     Args:
-        names: the only experiments; without any, all of them.
+        names: the only experiments; without any, all but the runs of `retune curve`. These have
+            no test scores, and git keeps the last run's in their place.
         all_commits: also experiments of earlier commits.
 
     Raises:
@@ -77,7 +78,12 @@ def experiments(names: Sequence[str] = (), *, all_commits: bool = False) -> list
             f"no experiment {', '.join(missing)} on this commit; there are: "
             f"{', '.join(sorted(found)) or 'none'}{elsewhere(missing)}"
         )
-    return [ref for ref in own if not names or ref.name in names]
+    return [ref for ref in own if (ref.name in names if names else not is_curve(ref))]
+
+
+def is_curve(ref: Ref) -> bool:
+    """Return whether an experiment is a run of `retune curve`."""
+    return ref.name.startswith(CURVE)
 
 
 def revision(name: str) -> Ref | None:

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field
 from pydantic.dataclasses import dataclass
 
 from retune.core.errors import RetuneError
-from retune.core.params import STRICT, Chosen
+from retune.core.params import STRICT, Chosen, Seed
 from retune.fetch.fetching import Source
 from retune.ingest.canonical import Checked, Form, ReadSplit, write_canonical
 from retune.ingest.findings import Finding
@@ -19,6 +19,7 @@ from retune.tasks.qa.download.checking import Checker, Rules
 from retune.tasks.qa.download.holding_out import hold_out
 from retune.tasks.qa.download.leaking import NamedSplit, find_leaks
 from retune.tasks.qa.download.reading import Record, read_records
+from retune.tasks.qa.download.subsets import train_part
 from retune.tasks.qa.questions.examples import Example, write_examples
 from retune.tasks.qa.questions.splits import SCORED, SPLITS, Keep
 
@@ -46,6 +47,9 @@ class DownloadParams(LimitParams):
 
     Where the data set has no validation split of its own, `validation_share` of the training
     questions become one, by whole articles (null: none). It is taken before the limits.
+
+    `train_share` trains on a part of the other articles, for learning curves: a smaller part of
+    one `train_draw` lies within a larger one.
     """
 
     test_limit: int | str | None
@@ -54,6 +58,13 @@ class DownloadParams(LimitParams):
     unanswerable: Literal["error", "drop"]
     shared_contexts: Literal["error", "allow"]
     repeated_ids: Literal["error", "first", "last"] = "error"
+    train_share: Annotated[float, Field(gt=0.0, lt=1.0)] | None = None
+    train_draw: Seed = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.train_share is not None and self.train_limit is not None:
+            raise ValueError("train_share and train_limit both cut train; set one of them to null")
 
     @property
     def limits(self) -> dict[str, int | str | None]:
@@ -127,9 +138,12 @@ def _checked(
         split: Checked(checker.examples, checker.findings, len(checker.records))
         for split, checker in checkers.items()
     }
-    if "validation" in splits or params.validation_share is None:
-        return splits
-    return splits | _held_out(splits["train"], params.validation_share, params.sample_seed)
+    if "validation" not in splits and params.validation_share is not None:
+        splits |= _held_out(splits["train"], params.validation_share, params.sample_seed)
+    if params.train_share is not None:
+        part = train_part(splits["train"].rows, params.train_share, params.train_draw)
+        splits["train"] = splits["train"]._replace(rows=part)
+    return splits
 
 
 def _held_out(train: Checked[Example], share: float, seed: int) -> dict[str, Checked[Example]]:

@@ -1,0 +1,168 @@
+"""What a learning curve runs, and what it costs."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from retune.core.errors import RetuneError, listed
+from retune.core.files import read_json
+from retune.core.yaml_files import load_yaml
+from retune.stats.power_law import LEAST_SIZES
+from retune.tasks.qa.download.subsets import train_part
+from retune.tasks.qa.questions.examples import read_examples
+from retune.tools.experiments.experiments import CURVE, SEED, Experiment
+from retune.tools.project.commands import git
+from retune.tools.project.locks import PARAMS, Lock
+from retune.tools.why.settings import GONE, value_of
+
+#: Parts of the training questions. With three seeds they cost 2.1 trainings on all of them.
+SHARES = (0.05, 0.1, 0.2, 0.35)
+#: Trainings on all questions that a curve may cost.
+BUDGET = 2.2
+#: The part of the data that a curve leaves out: it never trains on more than the other.
+_LARGEST = 0.5
+
+_TRAIN = Path("data/qa/raw/train.jsonl")
+_SHARE, _DRAW = "qa.download.train_share", "qa.download.train_draw"
+#: What decides a run besides params.yaml.
+_CODE = ("src", "stages", "dvc.yaml", "versions.yaml")
+
+
+@dataclass(frozen=True)
+class Part:
+    """A training on a part of the questions.
+
+    Attributes:
+        share: of the questions, about.
+        seed: of the training, and of the draw of its articles.
+        questions: how many it has.
+    """
+
+    share: float
+    seed: int
+    questions: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The runs of a curve.
+
+    Attributes:
+        parts: the smallest first.
+        questions: training questions of the last run, which has all of them.
+        windows: that they are cut into.
+        seconds: that their training took.
+        key: of everything that decides a run but its part.
+    """
+
+    parts: Sequence[Part]
+    questions: int
+    windows: int
+    seconds: float
+    key: str
+
+    @property
+    def trained(self) -> int:
+        """The questions of all runs together."""
+        return sum(part.questions for part in self.parts)
+
+    @property
+    def cost(self) -> float:
+        """The cost of all runs, in trainings on all questions."""
+        return self.trained / self.questions
+
+    def experiment(self, part: Part) -> Experiment:
+        """Return the run of a part as an experiment."""
+        changes = {_SHARE: part.share, _DRAW: part.seed, SEED: part.seed}
+        return Experiment(f"{CURVE}{self.key}-{part.share}-seed={part.seed}", changes)
+
+
+def plan(seeds: Sequence[int]) -> Plan:
+    """Plan a curve in the project in this folder.
+
+    Raises:
+        RetuneError: the last run does not belong to params.yaml, has no validation split, or has
+            too few articles.
+    """
+    values = load_yaml(Path(PARAMS))
+    _require_last_run(values)
+    examples = read_examples(_TRAIN)
+    counted = (
+        Part(share, seed, len(train_part(examples, share, seed)))
+        for share in SHARES
+        for seed in seeds
+    )
+    parts = _affordable(_different(counted), len(examples))
+    sizes = {part.questions for part in parts}
+    if len(sizes) < LEAST_SIZES:
+        raise RetuneError(
+            f"the training questions have too few articles for a curve: parts of whole articles "
+            f"have {len(sizes)} sizes, and {LEAST_SIZES} are needed; give more --seeds, or more articles"
+        )
+    windows = _entry("qa_windows", "windows")["windows"]
+    seconds = _first("qa_times", "details")["train_seconds"]
+    return Plan(parts, len(examples), windows, seconds, _key(values))
+
+
+def _require_last_run(values: dict[str, Any]) -> None:
+    """Refuse to plan from a run with other settings, or without what a curve needs."""
+    locked = Lock(Path(), "").params(PARAMS)
+    changed = sorted(name for name, value in locked.items() if value_of(values, name) != value)
+    if changed or not _TRAIN.is_file():
+        why = f"{listed(changed)} changed since" if changed else f"{_TRAIN} is missing"
+        raise RetuneError(
+            f"a curve is planned from the last run, but {why}; run `dvc repro` first"
+        )
+    for name in (_SHARE, "qa.download.train_limit"):
+        if (value := value_of(values, name)) is not None and value is not GONE:
+            raise RetuneError(
+                f"{name} is {value}: a curve needs a last run on all training questions; set it "
+                "to null, and run `dvc repro`"
+            )
+    if not _entry("qa_download", "download", "validation").get("questions"):
+        raise RetuneError(
+            "a curve is scored on the validation split, but there is none: set "
+            "qa.download.validation_share (such as 0.1), or name validation files"
+        )
+
+
+def _different(parts: Iterator[Part]) -> list[Part]:
+    """Return the parts without those that a smaller share of the same seed has as well."""
+    found: dict[tuple[int, int], Part] = {}
+    for part in parts:
+        found.setdefault((part.questions, part.seed), part)
+    return sorted(found.values(), key=lambda part: (part.share, part.seed))
+
+
+def _affordable(parts: list[Part], questions: int) -> list[Part]:
+    """Return the parts that are at most half of the questions and together within the budget."""
+    kept = sorted(
+        (part for part in parts if part.questions <= _LARGEST * questions),
+        key=lambda part: part.questions,
+    )
+    while sum(part.questions for part in kept) > BUDGET * questions:
+        del kept[-1]
+    return [part for part in parts if part in kept]
+
+
+def _key(values: dict[str, Any]) -> str:
+    """Return a short sum of the settings and the code."""
+    there = [path for path in _CODE if Path(path).exists()]
+    code = [git(Path(), "rev-parse", f"HEAD:{path}") for path in there]
+    changed = git(Path(), "diff", "HEAD", "--", *there)
+    text = json.dumps([values, code, changed], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def _entry(file: str, name: str, split: str = "train") -> dict[str, Any]:
+    """Return the counts of a split in a metrics file of the last run; none if it has none."""
+    entries = read_json(Path("metrics") / f"{file}.json")["qa"][name]
+    return next((entry for entry in entries if entry["split"] == split), {})
+
+
+def _first(file: str, name: str) -> dict[str, Any]:
+    entries: list[dict[str, Any]] = read_json(Path("metrics") / f"{file}.json")["qa"][name]
+    return entries[0]
