@@ -20,7 +20,8 @@ from retune.tools.why.settings import GONE, value_of
 
 #: Parts of the training questions. With three seeds they cost 2.1 trainings on all of them.
 SHARES = (0.05, 0.1, 0.2, 0.35)
-#: Trainings on all questions that a curve may cost.
+SEEDS = 3
+#: Trainings on all questions that a curve with so many seeds may cost.
 BUDGET = 2.2
 #: The part of the data that a curve leaves out: it never trains on more than the other.
 _LARGEST = 0.5
@@ -95,12 +96,13 @@ def plan(seeds: Sequence[int]) -> Plan:
         for share in SHARES
         for seed in seeds
     )
-    parts = _affordable(_different(counted), len(examples))
+    budget = BUDGET * max(1.0, len(seeds) / SEEDS)
+    parts = _affordable(_different(counted), len(examples), budget)
     sizes = {part.questions for part in parts}
     if len(sizes) < LEAST_SIZES:
         raise RetuneError(
             f"the training questions have too few articles for a curve: parts of whole articles "
-            f"have {len(sizes)} sizes, and {LEAST_SIZES} are needed; give more --seeds, or more articles"
+            f"have {len(sizes)} sizes, and {LEAST_SIZES} are needed; give more --seeds"
         )
     windows = _entry("qa_windows", "windows")["windows"]
     seconds = _first("qa_times", "details")["train_seconds"]
@@ -113,9 +115,7 @@ def _require_last_run(values: dict[str, Any]) -> None:
     changed = sorted(name for name, value in locked.items() if value_of(values, name) != value)
     if changed or not _TRAIN.is_file():
         why = f"{listed(changed)} changed since" if changed else f"{_TRAIN} is missing"
-        raise RetuneError(
-            f"a curve is planned from the last run, but {why}; run `dvc repro` first"
-        )
+        raise RetuneError(f"a curve is planned from the last run, but {why}; run `dvc repro` first")
     for name in (_SHARE, "qa.download.train_limit"):
         if (value := value_of(values, name)) is not None and value is not GONE:
             raise RetuneError(
@@ -137,13 +137,13 @@ def _different(parts: Iterator[Part]) -> list[Part]:
     return sorted(found.values(), key=lambda part: (part.share, part.seed))
 
 
-def _affordable(parts: list[Part], questions: int) -> list[Part]:
+def _affordable(parts: list[Part], questions: int, budget: float) -> list[Part]:
     """Return the parts that are at most half of the questions and together within the budget."""
     kept = sorted(
         (part for part in parts if part.questions <= _LARGEST * questions),
         key=lambda part: part.questions,
     )
-    while sum(part.questions for part in kept) > BUDGET * questions:
+    while sum(part.questions for part in kept) > budget * questions:
         del kept[-1]
     return [part for part in parts if part in kept]
 

@@ -78,11 +78,15 @@ def experiments(names: Sequence[str] = (), *, all_commits: bool = False) -> list
             f"no experiment {', '.join(missing)} on this commit; there are: "
             f"{', '.join(sorted(found)) or 'none'}{elsewhere(missing)}"
         )
-    return [ref for ref in own if (ref.name in names if names else not is_curve(ref))]
+    return [ref for ref in own if (ref.name in names if names else not _is_curve(ref))]
 
 
-def is_curve(ref: Ref) -> bool:
-    """Return whether an experiment is a run of `retune curve`."""
+def curve_runs() -> dict[str, Ref]:
+    """Return the finished runs of `retune curve` of all commits, by name."""
+    return {ref.name: ref for ref in _refs() if _is_curve(ref)}
+
+
+def _is_curve(ref: Ref) -> bool:
     return ref.name.startswith(CURVE)
 
 
@@ -164,7 +168,9 @@ def elsewhere(names: Sequence[str] = ()) -> str:
     others = [
         ref
         for ref in _refs()
-        if ref.baseline != head and (not names or ref.name in names) and _is_own(ref)
+        if ref.baseline != head
+        and (ref.name in names if names else not _is_curve(ref))
+        and _is_own(ref)
     ]
     if not others:
         return ""
