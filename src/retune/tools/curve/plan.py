@@ -12,7 +12,7 @@ from retune.core.files import read_json
 from retune.core.yaml_files import load_yaml
 from retune.stats.power_law import LEAST_SIZES
 from retune.tasks.qa.download.subsets import train_part
-from retune.tasks.qa.questions.examples import read_examples
+from retune.tasks.qa.questions.examples import Example, read_examples
 from retune.tools.experiments.experiments import CURVE, SEED, Experiment
 from retune.tools.project.commands import git
 from retune.tools.project.locks import PARAMS, Lock
@@ -90,14 +90,8 @@ def plan(seeds: Sequence[int]) -> Plan:
     """
     values = load_yaml(Path(PARAMS))
     _require_last_run(values)
-    examples = read_examples(_TRAIN)
-    counted = (
-        Part(share, seed, len(train_part(examples, share, seed)))
-        for share in SHARES
-        for seed in seeds
-    )
-    budget = BUDGET * max(1.0, len(seeds) / SEEDS)
-    parts = _affordable(_different(counted), len(examples), budget)
+    examples = [*read_examples(_TRAIN)]
+    parts = parts_of(examples, seeds)
     sizes = {part.questions for part in parts}
     if len(sizes) < LEAST_SIZES:
         raise RetuneError(
@@ -107,6 +101,20 @@ def plan(seeds: Sequence[int]) -> Plan:
     windows = _entry("qa_windows", "windows")["windows"]
     seconds = _first("qa_times", "details")["train_seconds"]
     return Plan(parts, len(examples), windows, seconds, _key(values))
+
+
+def parts_of(examples: Sequence[Example], seeds: Sequence[int]) -> list[Part]:
+    """Return the parts of training questions that a curve trains on, the smallest share first.
+
+    None has more than half of the questions, and none costs what a smaller share brings as well.
+    """
+    counted = (
+        Part(share, seed, len(train_part(examples, share, seed)))
+        for share in SHARES
+        for seed in seeds
+    )
+    budget = BUDGET * max(1.0, len(seeds) / SEEDS)
+    return _affordable(_different(counted), len(examples), budget)
 
 
 def _require_last_run(values: dict[str, Any]) -> None:
