@@ -4,7 +4,7 @@ from typing import Annotated
 
 from retune.core.signature import In, Out
 from retune.core.stage import run_stage
-from retune.models.pretrained_files import CheckpointParams
+from retune.models.pretrained_files import PretrainedParams
 from retune.tasks.qa.predict.predict import PredictParams, predict
 from retune.tasks.qa.predict.reader import load
 
@@ -13,7 +13,7 @@ def main(
     test_features: In, model: In, logits: Out, *,
     variant: Annotated[str, "qa.model"],
     # Not used: both folders must be of this tokenizer.
-    checkpoint: Annotated[CheckpointParams, "qa.checkpoint"],
+    checkpoint: Annotated[PretrainedParams, "qa.checkpoint"],
     settings: Annotated[PredictParams, "qa.predict"],
 ) -> str:  # fmt: skip
     """Run MODEL over the windows of TEST_FEATURES; write the folder LOGITS.
