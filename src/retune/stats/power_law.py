@@ -23,8 +23,7 @@ from retune.stats.paired import Draws
 LEVEL = 90  # percent of draws in an interval
 LEAST_SIZES = 3  # that differ: fewer cannot show whether a curve bends
 
-_EXPONENTS = np.linspace(0.02, 1.2, 30)
-_FLOORS = np.linspace(0.0, 0.97, 25)  # as shares of the smallest error
+_EXPONENTS = np.linspace(0.02, 1.2, 60)
 _TYPICAL = 0.4  # exponent: a guess that counts as much as one run
 _FITTED = 3  # parameters
 
@@ -146,23 +145,31 @@ def _fitted(errors: Doubles, logs: Doubles, weights: Doubles, prior: float) -> _
     """
     least = np.full(errors.shape[1], np.inf)
     found = _Law(*np.zeros((3, errors.shape[1])))
-    lowest = errors.min(axis=0)
+    lowest = np.maximum(errors.min(axis=0), 1e-9)
+    columns = weights[:, np.newaxis]
     for exponent in _EXPONENTS:
         powers = exp(-exponent * logs)[:, np.newaxis]
-        weighted = powers * weights[:, np.newaxis]
-        norm = _sum(weighted * powers)
+        factors, floors = _linear(errors, powers, columns, prior / lowest**2)
+        squares = _sum((errors - factors * powers - floors) ** 2 * columns)
         distance = (exponent - _TYPICAL) / _TYPICAL
-        for share in _FLOORS:
-            floors = share * lowest
-            rest = errors - floors
-            factors = np.maximum(_sum(rest * weighted) / norm, 0.0)
-            squares = _sum((rest - factors * powers) ** 2 * weights[:, np.newaxis])
-            squares += prior * (distance**2 + share**2)
-            better = squares < least
-            np.copyto(least, squares, where=better)
-            for place, value in zip(found, (factors, exponent, floors), strict=True):
-                np.copyto(place, value, where=better)
+        squares += prior * (distance**2 + (floors / lowest) ** 2)
+        better = squares < least
+        np.copyto(least, squares, where=better)
+        for place, value in zip(found, (factors, exponent, floors), strict=True):
+            np.copyto(place, value, where=better)
     return found
+
+
+def _linear(
+    errors: Doubles, powers: Doubles, weights: Doubles, prior: Doubles
+) -> tuple[Doubles, Doubles]:
+    """Return a and c, both at least 0, with the least squares for one b; `prior` draws c to 0."""
+    total, first, second = _sum(weights), _sum(weights * powers), _sum(weights * powers**2)
+    ones, products = _sum(weights * errors), _sum(weights * errors * powers)
+    floors = (second * ones - first * products) / (second * (total + prior) - first**2)
+    floors = np.maximum(floors, 0.0)
+    factors = (products - first * floors) / second
+    return np.maximum(factors, 0.0), np.where(factors > 0, floors, ones / (total + prior))
 
 
 def _values(law: _Law, logs: Doubles) -> Doubles:
