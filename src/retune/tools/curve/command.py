@@ -64,7 +64,7 @@ def cost_lines(planned: Plan, missing: int) -> list[str]:
         f"{_duration(seconds)} of training on the machine that made it"
     ]
     if missing < len(planned.parts):
-        lines.append(f"{len(planned.parts) - missing} of them are done, {missing} are missing")
+        lines.append(f"{len(planned.parts) - missing} of them are done; {missing} to go")
     return lines
 
 

@@ -1,0 +1,216 @@
+"""`retune curve`: what it costs, what it runs, how it goes on, and what it says."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from curve.curve_projects import ARTICLES, EACH, Project, scores
+
+from retune.tools.cli.main import main
+from retune.tools.curve import forecast
+from retune.tools.curve.plan import SHARES
+
+Capture = pytest.CaptureFixture[str]
+
+
+def steep(size: float) -> float:
+    return 100 - 80 * (size / 20) ** -0.35
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".dvc").mkdir()
+    return Project(monkeypatch, steep)
+
+
+def as_json(capsys: Capture, *arguments: str) -> dict[str, Any]:
+    assert main(["curve", "--json", *arguments]) == 0
+    return dict(json.loads(capsys.readouterr().out))
+
+
+def test_the_cost_is_printed_before_anything_runs(project: Project, capsys: Capture) -> None:
+    assert main(["curve", "--dry-run"]) == 0
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err == (
+        "12 trainings on 840 questions and about 1,680 windows in all: 2.10 times the last run, "
+        "about 10 minutes of training on the machine that made it\n"
+    )
+    assert not project.ran
+
+
+def test_each_part_runs_with_each_seed_as_an_experiment_of_its_own(
+    project: Project, capsys: Capture
+) -> None:
+    value = as_json(capsys)
+    drawn = [
+        (one.changes["qa.download.train_share"], one.changes["qa.seed"]) for one in project.ran
+    ]
+    assert drawn == [(share, seed) for share in SHARES for seed in (1, 2, 3)]
+    for one in project.ran:
+        assert one.changes["qa.download.train_draw"] == one.changes["qa.seed"]
+        share, seed = one.changes["qa.download.train_share"], one.changes["qa.seed"]
+        assert one.name.startswith("curve-")
+        assert one.name.endswith(f"-{share}-seed={seed}")
+    assert value["cost"]["trainings"] == pytest.approx(2.1)
+    assert [m["questions"] for m in value["measured"]] == [20, 40, 80, 140, ARTICLES * EACH]
+    assert [len(m["f1"]) for m in value["measured"]] == [3, 3, 3, 3, 1]
+
+
+def test_a_killed_curve_goes_on_with_what_is_missing(project: Project, capsys: Capture) -> None:
+    project.failing = "-0.2-seed=2"
+    assert main(["curve"]) == 1
+    error = capsys.readouterr().err
+    assert "1 of 12 runs failed: curve-" in error
+    assert "run `retune curve` again, which runs what is missing" in error
+    project.failing = ""
+    assert main(["curve"]) == 0
+    assert [one.name.endswith("-0.2-seed=2") for one in project.ran[12:]] == [True]
+    assert "11 of them are done; 1 to go" in capsys.readouterr().err
+    assert main(["curve", "--dry-run"]) == 0
+    assert main(["curve", "--replace"]) == 0
+    assert len(project.ran) == 12 + 1 + 12
+
+
+def test_other_settings_and_other_code_are_another_curve(project: Project) -> None:
+    assert main(["curve"]) == 0
+    project.write_last_run(model="lstm")
+    assert main(["curve"]) == 0
+    project.commit("src/a.py", "one")
+    assert main(["curve"]) == 0
+    project.commit("README.md", "no code")
+    assert main(["curve"]) == 0
+    assert len(project.ran) == 3 * 12
+    Path("src/a.py").write_text("two", encoding="utf-8")
+    assert main(["curve"]) == 0
+    assert len({one.name for one in project.ran}) == len(project.ran) == 4 * 12
+
+
+def test_a_steep_curve_asks_for_more_data(project: Project, capsys: Capture) -> None:
+    value = as_json(capsys)
+    double = value["forecasts"][1]
+    assert double["questions"] == 2 * ARTICLES * EACH
+    assert double["gain"]["value"] == pytest.approx(steep(800) - steep(400), abs=1.5)
+    assert double["f1"]["low"] < steep(800) < double["f1"]["high"]
+    assert value["verdict"] == "more data helps"
+    assert value["sentence"].startswith("Twice the data would bring +")
+    assert value["sentence"].endswith("(90 %): more data helps.")
+
+
+def test_a_flat_curve_asks_for_another_encoder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".dvc").mkdir()
+    Project(monkeypatch, lambda size: 60.0)
+    monkeypatch.setattr(forecast, "scores_of", lambda ref, path: scores(60.0, 42))
+    value = as_json(capsys)
+    assert value["verdict"] == "the curve is flat"
+    assert "try another encoder" in value["sentence"]
+
+
+def test_noise_is_called_noise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".dvc").mkdir()
+    project = Project(monkeypatch, lambda size: 60.0)
+    drawn = {1: 50.0, 2: 60.0, 3: 70.0}
+    monkeypatch.setattr(
+        forecast, "scores_of", lambda ref, path: scores(drawn[int(ref.name[-1])], 1)
+    )
+    value = as_json(capsys)
+    assert project.ran
+    assert value["verdict"] == "within noise"
+    assert value["forecasts"][1]["gain"]["low"] < 0 < value["forecasts"][1]["gain"]["high"]
+
+
+def test_the_terminal_shows_runs_forecasts_and_words(project: Project, capsys: Capture) -> None:
+    assert main(["curve"]) == 0
+    text = capsys.readouterr().out
+    assert max(map(len, text.splitlines())) <= 80
+    rows = [line.split() for line in text.splitlines() if line]
+    assert rows[0] == ["questions", "runs", "F1", "lowest", "to", "highest"]
+    assert [row[:2] for row in rows[1:6]] == [
+        ["20", "3"], ["40", "3"], ["80", "3"], ["140", "3"], ["400", "1"]
+    ]  # fmt: skip
+    assert rows[6] == ["questions", "F1", "expected", "90", "%", "gain", "90", "%"]
+    assert [row[0] for row in rows[7:10]] == ["400", "800", "1,600"]
+    words = " ".join(text.split())
+    assert "Twice the data would bring" in words
+    assert "F1 is of 150 validation questions. The power law is 100 - F1 = " in words
+
+
+def test_two_calls_print_the_same_bytes(project: Project, capsys: Capture) -> None:
+    assert as_json(capsys) == as_json(capsys)
+
+
+def test_more_seeds_may_cost_more(project: Project, capsys: Capture) -> None:
+    assert main(["curve", "--dry-run", "--seeds", "1,2,3,4,5"]) == 0
+    assert "20 trainings on 1,400 questions" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"download": {"train_limit": 100, "train_share": None, "train_draw": 1}},
+         "qa.download.train_limit is 100: a curve needs a last run on all training questions"),
+        ({"download": {"train_limit": None, "train_share": 0.5, "train_draw": 1}},
+         "qa.download.train_share is 0.5: a curve needs a last run on all training questions"),
+    ],
+)  # fmt: skip
+def test_a_last_run_on_a_part_is_refused(
+    project: Project, params: dict[str, Any], message: str, capsys: Capture
+) -> None:
+    project.write_last_run(**params)
+    assert main(["curve"]) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_params_that_changed_since_the_last_run_are_refused(
+    project: Project, capsys: Capture
+) -> None:
+    text = Path("params.yaml").read_text(encoding="utf-8")
+    Path("params.yaml").write_text(text.replace("bert", "lstm"), encoding="utf-8")
+    assert main(["curve"]) == 1
+    assert "planned from the last run, but qa.model changed since; run `dvc repro` first" in (
+        capsys.readouterr().err
+    )
+
+
+def test_a_last_run_without_its_questions_is_refused(project: Project, capsys: Capture) -> None:
+    Path("data/qa/raw/train.jsonl").unlink()
+    assert main(["curve"]) == 1
+    assert "but data/qa/raw/train.jsonl is missing; run `dvc repro`" in capsys.readouterr().err
+
+
+def test_no_validation_split_is_refused(project: Project, capsys: Capture) -> None:
+    project.metrics("qa_download", download=[{"split": "train", "questions": 400}])
+    assert main(["curve"]) == 1
+    assert "a curve is scored on the validation split, but there is none: set" in (
+        capsys.readouterr().err
+    )
+
+
+def test_runs_on_other_validation_questions_are_refused(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.setattr(forecast, "scores_of", lambda ref, path: scores(50.0, 1)[1:])
+    assert main(["curve"]) == 1
+    assert "was scored on other validation questions than the last run; give --replace" in (
+        capsys.readouterr().err
+    )
+
+
+def test_too_few_articles_are_refused(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    path = Path("data/qa/raw/train.jsonl")
+    rows = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    path.write_text("".join(rows[:20]), encoding="utf-8")  # two articles
+    assert main(["curve"]) == 1
+    assert "too few articles for a curve: parts of whole articles have 1 sizes, and 3" in (
+        capsys.readouterr().err
+    )
