@@ -58,9 +58,9 @@ def read_squad(path: Path) -> Iterator[Example]:
                     yield Example(str(qa["id"]), title, context, qa["question"], answers)
 
 
-def write_raw(folder: Path, validation: Iterable[Example], train: Iterable[Example]) -> Path:
+def write_raw(folder: Path, test: Iterable[Example], train: Iterable[Example]) -> Path:
     """Write what the download stage would, and return the folder."""
-    write_examples(folder / "validation.jsonl", validation)
+    write_examples(folder / "test.jsonl", test)
     write_examples(folder / "train.jsonl", train)
     return folder
 

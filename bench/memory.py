@@ -69,7 +69,7 @@ def peaks(work: Path, size: int, stages: Sequence[str]) -> dict[str, float]:
     found: dict[str, float] = {}
     for stage in STAGES:
         if stage == "predict" and stage not in stages:
-            counts = count_windows(features / "validation.arrow")
+            counts = count_windows(features / "test.arrow")
             write_logits(logits, **counts)
             continue
         found[stage] = peak(stage, paths[stage], work.parent)

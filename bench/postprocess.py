@@ -52,7 +52,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
         raw = write_raw(work / "raw", questions(options.questions), questions(10))
-        features = write_features(raw, work / "features") / "validation.arrow"
+        features = write_features(raw, work / "features") / "test.arrow"
         comparisons = compare(work, raw, features, reading, options.rounds)
     report("postprocess", comparisons, options)
 
@@ -60,7 +60,7 @@ def main() -> None:
 def compare(
     work: Path, raw: Path, features: Path, reading: PostprocessParams, rounds: int
 ) -> list[Any]:
-    examples, windows = list(read_examples(raw / "validation.jsonl")), read_windows(features)
+    examples, windows = list(read_examples(raw / "test.jsonl")), read_windows(features)
     values = write_logits(work / "logits", len(windows), windows.tokens)
     bounds = windows.window_tokens()
     logits = [values[low:high] for low, high in pairwise(bounds)]
@@ -75,14 +75,14 @@ def compare(
         return nested_loops(texts, windows_of, source, logits, *limits)
 
     def loops_from_files() -> Iterable[Any]:
-        read = ((e.id, e.context) for e in read_passages(raw / "validation.jsonl"))
+        read = ((e.id, e.context) for e in read_passages(raw / "test.jsonl"))
         source = Dataset.from_file(str(table))
         opened = np.load(work / "logits" / "logits.npy", mmap_mode="r")
         parts = [opened[low:high] for low, high in pairwise(bounds)]
         return nested_loops(read, windows_of, source, parts, *limits)
 
     def ours_from_files() -> Iterable[Any]:
-        read = read_passages(raw / "validation.jsonl")
+        read = read_passages(raw / "test.jsonl")
         return ranked_in_parts(read, read_parts(features, work / "logits"), reading, False)
 
     table = write_popular(rows, work / "popular.arrow")

@@ -95,7 +95,7 @@ def copy_project(target: Path) -> None:
     path = target / "params.yaml"
     params = yaml.safe_load(path.read_text(encoding="utf-8"))
     params["qa"]["model"] = "lstm"
-    params["qa"]["download"] |= {"train_limit": 10, "validation_limit": 10}
+    params["qa"]["download"] |= {"train_limit": 10, "validation_limit": 10, "test_limit": 10}
     params["qa"]["train"] |= {"epochs": 1, "lr": 1e-4}
     path.write_text(yaml.safe_dump(params), encoding="utf-8")
     commit(target)

@@ -37,7 +37,7 @@ def main() -> None:
 def compare(name: str, examples: list[Example], rounds: int, goal: float | None) -> Comparison:
     """Both sides on the same questions."""
     pairs = [(example.question.lstrip(), example.context) for example in examples]
-    split = "train" if name == "train" else "validation"
+    split = "train" if name == "train" else "test"
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         few = examples[:1]

@@ -39,7 +39,7 @@ def shuffled_features(count: int, seed: int = 1) -> Iterator[Path]:
     random.Random(seed).shuffle(drawn)
     with TemporaryDirectory() as name:
         folder = Path(name)
-        write_raw(folder / "raw", validation=drawn[:1], train=drawn[:count])
+        write_raw(folder / "raw", test=drawn[:1], train=drawn[:count])
         write_features(folder / "raw", folder / "features")
         yield folder
 

@@ -21,6 +21,11 @@ SCORES = [TASK.key(figure.name) for figure in TASK.compared]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 pytestmark = pytest.mark.slow
+#: The stages in their order.
+ALL = [
+    *("download", "tokenize", "tokenize_test", "train"),
+    *("predict", "postprocess", "score", "validate"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +43,8 @@ def test_a_variant_runs_from_raw_data_to_a_score(model: str, project: Project) -
     with project.params() as qa:
         qa["model"] = model
     ran = project.repro()
-    shared = ["download", "tokenize"] if model == "bert" else []
-    assert ran == [*shared, "train", "predict", "postprocess", "score"]
+    shared = ["download", "tokenize", "tokenize_test"] if model == "bert" else []
+    assert ran == [*shared, "train", "predict", "postprocess", "score", "validate"]
     scores = project.metrics("qa.json")
     assert 0 <= scores["exact_match"] <= scores["f1"] <= 100
     assert scores["details"][0]["questions"] == 4
@@ -52,8 +57,8 @@ def test_a_variant_runs_from_raw_data_to_a_score(model: str, project: Project) -
 
 
 def asked(project: Project) -> dict[str, str]:
-    """The answers that `retune ask` gives to the questions of the first validation context."""
-    rows = project.folder.joinpath("data/qa/raw/validation.jsonl").read_text(encoding="utf-8")
+    """The answers that `retune ask` gives to the questions of the first test context."""
+    rows = project.folder.joinpath("data/qa/test/test.jsonl").read_text(encoding="utf-8")
     examples = [json.loads(row) for row in rows.splitlines()]
     about = {e["question"]: e for e in examples if e["context"] == examples[0]["context"]}
     (project.folder / "data/context.txt").write_text(examples[0]["context"], encoding="utf-8")
@@ -68,9 +73,10 @@ def asked(project: Project) -> dict[str, str]:
 
 
 def test_dropped_questions_are_counted(project: Project) -> None:
-    train, validation = project.metrics("qa_download.json")["download"]
+    train, validation, test = project.metrics("qa_download.json")["download"]
     assert train["findings"]["dropped_unanswerable"] == 4
-    assert validation["findings"]["dropped_unanswerable"] == 2
+    for split in (validation, test):
+        assert split["findings"]["dropped_unanswerable"] == 2
 
 
 def test_two_processes_train_through_one_setting(
@@ -131,13 +137,14 @@ def flat(tree: dict[str, Any], prefix: str = "") -> set[str]:
     return names
 
 
-def test_changing_n_best_runs_postprocess_and_score_only(project: Project) -> None:
+def test_changing_n_best_answers_and_scores_again_only(project: Project) -> None:
     with project.params() as qa:
         qa["postprocess"]["n_best"] = 3
-    assert project.repro() in (["postprocess"], ["postprocess", "score"])  # by the answers
+    score = ["score", "validate"]
+    assert project.repro() in (["postprocess", "validate"], ["postprocess", *score])  # by answers
     with project.params() as qa:
         qa["postprocess"]["max_answer_length"] = 1
-    assert project.repro() == ["postprocess", "score"]
+    assert project.repro() == ["postprocess", *score]
     nbest = (project.folder / "data/qa/predictions/nbest.jsonl").read_text().splitlines()
     assert all(len(json.loads(line)["candidates"]) <= 3 for line in nbest)
 
@@ -155,7 +162,7 @@ def test_editing_another_model_runs_nothing_and_editing_this_one_trains(project:
     with (models / "bert.py").open("a", encoding="utf-8") as file:
         file.write("# edited\n")
     # The same weights come out, so that what follows has nothing to do but predict.
-    assert project.repro() == ["train", "predict"]
+    assert project.repro() == ["train", "predict", "validate"]
     project.run("git", "checkout", "src")
 
 
@@ -163,7 +170,7 @@ def test_squad_2_runs_on_the_same_data(project: Project) -> None:
     with project.params() as qa:
         qa["squad_v2"] = True
     ran = project.repro()
-    assert ran == ["download", "tokenize", "train", "predict", "postprocess", "score"]
+    assert ran == ALL
     groups = {row["group"]: row["questions"] for row in project.metrics("qa.json")["details"]}
     assert groups == {"all": 6, "HasAns": 4, "NoAns": 2}
     project.run("git", "checkout", ".")

@@ -91,7 +91,8 @@ def test_a_variant_gives_the_same_bytes(model: str, clones: dict[str, tuple[Path
     plain, odd = (sums[model] for _, sums in clones.values())
     assert plain == odd
     expected = {
-        "data/qa/raw/validation.jsonl", "data/qa/features/train.arrow",
+        "data/qa/raw/validation.jsonl", "data/qa/test/test.jsonl", "data/qa/features/train.arrow",
+        "data/qa/scores/questions.jsonl", "data/qa/validation_scores/questions.jsonl",
         "data/qa/features/tokenizer/tokenizer.json", weights(plain),
         "data/qa/predictions/predictions.json", "data/qa/predictions/nbest.jsonl",
         "metrics/qa.json", "metrics/qa_windows.json", "metrics/qa_download.json",

@@ -192,7 +192,7 @@ def test_a_lock_of_other_code_is_found(small: Small) -> None:
     found = small.verify(code=1)
     (row,) = (row for row in found["rows"] if row["verdict"] == "differs")
     assert (row["stage"], row["artefact"]) == ("score", "score.py")
-    assert "`dvc repro`, commit" in row["detail"]
+    assert "run `dvc repro` and commit" in row["detail"]
 
 
 @pytest.mark.slow

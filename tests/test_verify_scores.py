@@ -20,6 +20,7 @@ stages:
   score:
     cmd: python score.py
     deps: [score.py, data/qa/raw, data/qa/predictions]
+    outs: [data/qa/scores]
     metrics:
       - metrics/qa.json: {cache: false}
 """
@@ -29,7 +30,7 @@ from retune.core.files import write_json, write_json_lines
 answers = {"text": ["Ada Berg"], "answer_start": [0]}
 row = {"context": "Ada Berg came.", "title": "t", "question": "Who?", "answers": answers}
 raw, predictions = Path("data/qa/raw"), Path("data/qa/predictions")
-write_json_lines(raw / "validation.jsonl", [{"id": name, **row} for name in "abcd"])
+write_json_lines(raw / "test.jsonl", [{"id": name, **row} for name in "abcd"])
 texts = {"a": "Ada Berg", "b": "Ada", "c": "came", "d": "Ada Berg"}
 write_json(predictions / "predictions.json", texts)
 """
@@ -37,7 +38,8 @@ SCORE = """
 from pathlib import Path
 from retune.tasks.qa.score.score import ScoreParams, score
 raw, predictions = Path("data/qa/raw"), Path("data/qa/predictions")
-print(score(raw, predictions, Path("metrics/qa.json"), ScoreParams("squad"), squad_v2=False))
+files = raw, predictions, Path("metrics/qa.json"), Path("data/qa/scores")
+print(score(*files, ScoreParams("squad"), squad_v2=False, keep="best"))
 """
 CLAIMS = """
 claims:

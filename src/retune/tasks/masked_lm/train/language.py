@@ -37,6 +37,7 @@ from retune.tasks.masked_lm.train.masked_blocks import (
     read_texts,
 )
 from retune.tasks.qa.questions.examples import read_examples
+from retune.tasks.qa.questions.splits import splits_in
 from retune.training.arguments import OptimizationParams
 from retune.training.distributed import Share
 from retune.training.fit import Results, Scores, build_seeded, fit
@@ -224,6 +225,17 @@ def _chosen(asked: Tensor, _head: nn.Module, inputs: tuple[Tensor, ...]) -> tupl
 
 
 def _contexts(raw: Path, split: str) -> list[str]:
+    """Return the texts of a split.
+
+    Raises:
+        RetuneError: there is no such split, by which the epoch of an adapter is chosen.
+    """
+    if split not in splits_in(raw):
+        raise RetuneError(
+            f"{raw}: no {split} split, which chooses the epoch of the language adapter: set "
+            "qa.download.validation_share (such as 0.1), or name files in "
+            "qa.datasets.files.validation"
+        )
     return list(dict.fromkeys(example.context for example in read_examples(raw / f"{split}.jsonl")))
 
 
