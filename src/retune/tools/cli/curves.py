@@ -28,5 +28,5 @@ def curve(
     """
     from retune.tools.curve.command import run
 
-    with inside_project(Namespace()):
+    with inside_project(Namespace(), outermost=True):
         return run(Namespace(seeds=seeds, dry_run=dry_run, replace=replace, json=as_json))
