@@ -166,12 +166,12 @@ def test_seeds_take_the_place_of_an_experiments_own(
     [
         ("1,2,1", "1 is given twice"),
         ("1,01", "1 is given twice"),
-        ("1,,2", "'' is no seed"),
-        ("-1", "'-1' is not a seed; give whole numbers from 0 to 4294967295 are"),
-        ("1.5", "'1.5' is no seed"),
-        ("4294967296", "'4294967296' is no seed"),
-        ("null", "'null' is no seed"),
-        ("²", "'²' is no seed"),
+        ("1,,2", "'' is not a seed"),
+        ("-1", "'-1' is not a seed; give whole numbers from 0 to 4294967295, separated by commas"),
+        ("1.5", "'1.5' is not a seed"),
+        ("4294967296", "'4294967296' is not a seed"),
+        ("null", "'null' is not a seed"),
+        ("²", "'²' is not a seed"),
     ],
 )
 def test_what_is_no_list_of_distinct_seeds_is_refused(text: str, message: str) -> None:

@@ -201,7 +201,9 @@ def test_here_compares_the_last_run_with_the_commit(small: Small) -> None:
     small.run("dvc", "repro", "-q", "-f", NOISE="z")
     found = small.verify("--here", code=1)
     assert verdicts(found)["model.txt"] == "differs"
-    assert "changed since the last commit: " in small.run("retune", "verify", code=2)
+    assert "changed since the last commit, which this command verifies: " in small.run(
+        "retune", "verify", code=2
+    )
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ from retune.tools.project.locks import PARAMS, Lock
 
 #: The note below tables of several groups.
 APART = (
-    "Experiments of different groups are not compared, because their validation questions or "
+    "Experiments of different groups are not compared, because their test questions or "
     "their scoring rules differ."
 )
 #: Divisor and format of a figure in the narrow table, by its unit.
