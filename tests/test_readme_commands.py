@@ -17,9 +17,9 @@ from pages import ADDED, PAGES, README, ROOT, blocks, names, pipeline, stages, t
 from retune.tools.cli.main import main
 
 GUIDES = (
-    *("own-data", "own-model", "own-task", "sweeps", "comparing", "learning-curve"),
-    *("several-machines", "killed-runs", "reproducing"),
-)
+    "own-data", "own-model", "own-task", "sweeps", "comparing", "learning-curve",
+    "several-machines", "killed-runs", "reproducing",
+)  # fmt: skip
 COMMAND = re.compile(r"(?:retune|dvc|make|python -m) ")
 
 

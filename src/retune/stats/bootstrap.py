@@ -49,12 +49,11 @@ def resampled_sums(values: Ints, count: int, seed: int) -> Ints:
 def exact_product(weights: NDArray[Any], values: Ints) -> Ints:
     """Return the matrix product of integers, `weights` (R, N) by `values` (N,) or (N, K).
 
-    Products of doubles are many times faster than those of integers. They are exact in any order
-    of summation, and so equal on every machine, as long as no sum can exceed 2^53.
+    The weights of a row, without their signs, add up to N at most. Doubles multiply many times
+    faster than integers. Their sums are exact in any order, and so equal on every machine, as long
+    as none can exceed 2^53.
     """
-    most = int(np.abs(weights).sum(axis=1).max(initial=0))
-    largest = most * int(np.abs(values).max(initial=0))
-    if largest >= _EXACT:
+    if len(values) * int(np.abs(values).max(initial=0)) >= _EXACT:
         return weights.astype(np.int64) @ values
     doubles = weights.astype(np.float64)
     columns = values.astype(np.float64).reshape(len(values), math.prod(values.shape[1:])).T

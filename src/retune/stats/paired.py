@@ -104,7 +104,7 @@ def mean_scores(
 ) -> dict[str, Mean]:
     """Return the mean of each system over the same N items, or of several scores of one system.
 
-    The arguments are those of `compare`.
+    It takes the same arguments as `compare`.
     """
     means, _, columns = _drawn(scores, clusters, draws or Draws())
     return {name: _mean(means[name], columns[name], clusters) for name in scores}
@@ -131,7 +131,8 @@ def compare(
         _difference(pair, means, columns, clusters, p_value, adjusted, len(pairs))
         for pair, p_value, adjusted in zip(pairs, raw, holm(raw), strict=True)
     ]
-    better = {name: {d.other for d in found if d.one == name and _is_shown(d)} for name in means}
+    shown = [(d.one, d.other) for d in found if d.verdict == "better"]
+    better = {name: {other for one, other in shown if one == name} for name in means}
     return Comparison(
         {name: _mean(means[name], columns[name], clusters) for name in means},
         found,
@@ -212,19 +213,8 @@ def _difference(
         detectable = smallest_detectable(error, len(clusters), tests)
     if detectable is not None and mean.value:
         needed = max(2, math.ceil(len(clusters) * (detectable / mean.value) ** 2))
-    return Difference(
-        mean.value,
-        mean.low,
-        mean.high,
-        one,
-        other,
-        p_value,
-        adjusted,
-        won,
-        lost,
-        detectable,
-        needed,
-    )
+    tested = (p_value, adjusted, won, lost, detectable, needed)
+    return Difference(mean.value, mean.low, mean.high, one, other, *tested)
 
 
 def _mean(scores: Doubles, resampled: Doubles, clusters: Clusters) -> Mean:
@@ -232,7 +222,3 @@ def _mean(scores: Doubles, resampled: Doubles, clusters: Clusters) -> Mean:
     if len(clusters) < 2:
         return Mean(value, None, None)
     return Mean(value, *expanded_interval(resampled, len(clusters)))
-
-
-def _is_shown(difference: Difference) -> bool:
-    return difference.verdict == "better"

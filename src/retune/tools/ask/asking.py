@@ -94,7 +94,7 @@ def require_trained_as(variant: str | None, settings: Params, folder: Path) -> N
     """Raise an error if the model was trained as another variant than `variant`.
 
     A pipeline keeps the results of a variant in `data/<variant>`. For a model that was copied
-    elsewhere, only the params in its manifest are known, without those of its training.
+    elsewhere, only the params in its manifest are known, but not the training's.
 
     Raises:
         RetuneError: the folder is another variant's, or one of the params that it records differs.

@@ -3,7 +3,6 @@
 import argparse
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +12,9 @@ from retune.core.errors import RetuneError, listed
 from retune.core.files import atomic_path, json_lines_writer, write_json, write_json_texts
 from retune.core.memory import keep_freed_memory
 from retune.core.params import Params
-from retune.ingest.findings import raise_errors
 from retune.models.outputs import on_best_device
-from retune.tasks.qa.download.checking import Checker, Rules
-from retune.tasks.qa.download.reading import Record, read_records
+from retune.tasks.qa.download.checking import Rules
+from retune.tasks.qa.download.single_file import read_checked
 from retune.tasks.qa.postprocess.answers import Counts
 from retune.tasks.qa.postprocess.postprocess import ranked_in_parts
 from retune.tasks.qa.postprocess.spans import Floats, chunks
@@ -30,8 +28,6 @@ from retune.tools.ask.qa import Reader, load_reader
 
 #: The files in the output folder.
 FILES = ("predictions.json", "nbest.jsonl", "report.json")
-
-_READ = ("id", "title", "context", "question")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -113,19 +109,8 @@ def read_questions(data: Path) -> list[Example]:
     Raises:
         RetuneError: for a file that cannot be read, and once for all errors in its questions.
     """
-    checker = Checker(Rules(squad_v2=True, realign=False, drop_unanswerable=False))
-    try:
-        items = read_records(data, str(data), answers=False)
-    except OSError as error:
-        raise RetuneError(f"{data}: cannot be read ({error.strerror})") from None
-    checker.add(_without_answers(item) if isinstance(item, Record) else item for item in items)
-    raise_errors(checker.findings)
-    return checker.examples
-
-
-def _without_answers(record: Record) -> Record:
-    values = {name: record.values[name] for name in _READ if name in record.values}
-    return replace(record, values=values | {"answers": []})
+    rules = Rules(squad_v2=True, realign=False, drop_unanswerable=False)
+    return read_checked(data, rules, answers=False)
 
 
 def _parts(

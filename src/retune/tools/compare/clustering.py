@@ -1,13 +1,12 @@
 """What questions are grouped by: their passage, their article, or nothing."""
 
 from collections.abc import Sequence
-from typing import Literal, get_args
+from typing import Literal
 
 from retune.stats.clusters import Clusters
 from retune.tasks.qa.score.question_scores import QuestionScore
 
 By = Literal["passage", "article", "none"]
-ALLOWED: tuple[By, ...] = get_args(By)
 
 #: What the groups are called, one and several.
 NAMES = {

@@ -2,7 +2,6 @@
 
 import json
 import math
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from numbers import Real
@@ -13,12 +12,11 @@ import numpy as np
 
 from retune.core.errors import RetuneError, excerpt, listed
 from retune.core.user_files import read_lines
-from retune.ingest.findings import raise_errors
-from retune.tasks.qa.download.checking import Checker, Rules
-from retune.tasks.qa.download.reading import read_records
+from retune.tasks.qa.download.checking import Rules
+from retune.tasks.qa.download.single_file import read_checked
 from retune.tasks.qa.questions.examples import Example
 from retune.tasks.qa.score.question_scores import QuestionScore, question_scores
-from retune.tasks.qa.score.score import Scores, evaluate_answers
+from retune.tasks.qa.score.score import Scores, evaluate_answers, repeated
 
 Missing = Literal["zero", "error"]
 
@@ -49,15 +47,8 @@ def read_gold(data: Path, *, squad_v2: bool) -> list[Example]:
         RetuneError: the file cannot be read or has errors, or questions have no reference answer
             and `squad_v2` is false.
     """
-    checker = Checker(
-        Rules(squad_v2=True, realign=False, drop_unanswerable=False, only_scored=True)
-    )
-    try:
-        checker.add(read_records(data, str(data)))
-    except OSError as error:
-        raise RetuneError(f"{data}: cannot be read ({error.strerror})") from None
-    raise_errors(checker.findings)
-    examples = checker.examples
+    rules = Rules(squad_v2=True, realign=False, drop_unanswerable=False, only_scored=True)
+    examples = read_checked(data, rules)
     if not examples:
         raise RetuneError(f"{data}: there is no question in it")
     without = [example.id for example in examples if not example.answers]
@@ -153,8 +144,7 @@ def _read_object(
         raise RetuneError(
             f"{path}: {excerpt(pairs)} is not an object of {what} by question id, {example}"
         )
-    twice = [id_ for id_, count in Counter(id_ for id_, _ in pairs).items() if count > 1]
-    if twice:
+    if twice := repeated(id_ for id_, _ in pairs):
         raise RetuneError(f"{path}: ids that stand twice: {listed(twice)}; give each one value")
     wrong = [f"{id_} ({excerpt(value)})" for id_, value in pairs if not fits(value)]
     if wrong:

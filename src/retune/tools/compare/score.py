@@ -25,8 +25,8 @@ from retune.tools.compare.predictions import (
     read_probabilities,
     score_answers,
 )
-
-SCORES = {"exact_match": "EM", "f1": "F1"}
+from retune.tools.compare.systems import SCORES
+from retune.tools.compare.tables import interval
 
 #: Mean and interval of each score, in percent, by group of questions.
 Intervals = Mapping[str, Mapping[str, Mean]]
@@ -179,11 +179,6 @@ def _print(report: Report) -> None:
         f"Intervals: bootstrap over {counted(report.groups, report.by)} ({Draws().count:,} draws). "
         "They cover other questions of this kind, not other seeds of a training."
     )
-
-
-def interval(mean: Mean) -> str:
-    """Return the ends of an interval as text; `-` where there is none."""
-    return "-" if mean.low is None else f"{mean.low:.2f} to {mean.high:.2f}"
 
 
 def _note(text: str, ids: list[str]) -> None:

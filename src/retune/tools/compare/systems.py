@@ -8,8 +8,7 @@ import numpy as np
 from retune.core.errors import RetuneError, listed
 from retune.core.numerics import Doubles
 from retune.stats.clusters import Clusters
-from retune.stats.paired import Comparison, Difference, compare
-from retune.stats.permutation import mcnemar_p_value
+from retune.stats.paired import Comparison, compare
 from retune.tasks.qa.score.question_scores import QuestionScore
 from retune.tools.compare.clustering import By, clusters_of
 
@@ -56,10 +55,6 @@ class Result:
     clusters: Clusters
     scores: Mapping[str, Comparison]
     questions: Run
-
-    def mcnemar(self, difference: Difference) -> float:
-        """Return McNemar's p-value of a pair by exact match, which groups no questions."""
-        return mcnemar_p_value(difference.won, difference.lost)
 
 
 def compared(systems: Sequence[System], by: By = "passage") -> Result:

@@ -1,9 +1,11 @@
 """What a comparison shows, in words and for programs."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from retune.stats.paired import Difference, Draws
+from retune.stats.permutation import mcnemar_p_value
 from retune.tools.compare.clustering import NAMES, counted
 from retune.tools.compare.systems import DECISIVE, SCORES, Result
 
@@ -17,9 +19,10 @@ def sentences(result: Result) -> Iterator[str]:
     for pair in pairs:
         yield _sentence(result, pair)
     for pair in result.scores["exact_match"].differences:
+        p_value = mcnemar_p_value(pair.won, pair.lost)
         yield (
             f"{pair.one} answers {pair.won:,} questions exactly that {pair.other} does not, and "
-            f"{pair.other} {pair.lost:,} (McNemar p = {result.mcnemar(pair):.2g}, unclustered)."
+            f"{pair.other} {pair.lost:,} (McNemar p = {p_value:.2g}, unclustered)."
         )
     adjusted = f", adjusted for {len(pairs)} pairs (Holm)" if len(pairs) > 1 else ""
     yield (
@@ -37,18 +40,15 @@ def against(result: Result, base: str) -> Difference:
 
 def reversed_pair(pair: Difference) -> Difference:
     """Return the same difference, seen from the other system."""
-    return Difference(
-        -pair.value,
-        None if pair.high is None else -pair.high,
-        None if pair.low is None else -pair.low,
-        pair.other,
-        pair.one,
-        pair.p_value,
-        pair.adjusted,
-        pair.lost,
-        pair.won,
-        pair.detectable,
-        pair.clusters_needed,
+    return replace(
+        pair,
+        value=-pair.value,
+        low=None if pair.high is None else -pair.high,
+        high=None if pair.low is None else -pair.low,
+        one=pair.other,
+        other=pair.one,
+        won=pair.lost,
+        lost=pair.won,
     )
 
 
@@ -80,11 +80,15 @@ def as_json(result: Result) -> dict[str, Any]:
         "pairs": [
             vars(pair)
             | {"score": score, "verdict": pair.verdict}
-            | ({"mcnemar_p_value": result.mcnemar(pair)} if score == "exact_match" else {})
+            | (_mcnemar(pair) if score == "exact_match" else {})
             for score in SCORES
             for pair in result.scores[score].differences
         ],
     }
+
+
+def _mcnemar(pair: Difference) -> dict[str, float]:
+    return {"mcnemar_p_value": mcnemar_p_value(pair.won, pair.lost)}
 
 
 def _sentence(result: Result, pair: Difference) -> str:

@@ -31,7 +31,7 @@ from retune.tasks.qa.predict.transformer_layer import EncoderLayer, key_mask
 class Params:
     """Section `qa.models.transformer_encoder`.
 
-    With `pretrained_embeddings` the word-piece embeddings start as those of the pretrained
+    With `pretrained_embeddings`, the word-piece embeddings are initialized from the pretrained
     encoder, at its size, and a linear map brings them to `hidden_size`.
     """
 

@@ -83,7 +83,7 @@ def left_unanswered(scores: Scores, ids: Iterable[str]) -> Scores:
 
 
 def figures(scores: Scores, *, squad_v2: bool) -> dict[str, float]:
-    """Return exact match, F1 and number of questions; of SQuAD 2.0, those of both groups, too."""
+    """Return exact match, F1 and the number of questions, for SQuAD 2.0 also by group."""
     found: dict[str, float] = {}
     for name, group in groups(scores, squad_v2=squad_v2).items():
         prefix = "" if name == "all" else f"{name}_"

@@ -138,7 +138,7 @@ def _read_predictions(path: Path) -> dict[str, str]:
         )
     pairs = json.loads(path.read_bytes(), object_pairs_hook=list)
     if len(pairs) > len(value):
-        twice = [id_ for id_, count in Counter(id_ for id_, _ in pairs).items() if count > 1]
+        twice = repeated(id_ for id_, _ in pairs)
         raise RetuneError(f"{path}: ids that appear twice: {listed(twice)}; give each one answer")
     return value
 
@@ -244,12 +244,17 @@ def figures(scores: Scores) -> dict[str, Any]:
     }
 
 
+def repeated(ids: Iterable[str]) -> list[str]:
+    """Return the ids that appear more than once."""
+    return [id_ for id_, count in Counter(ids).items() if count > 1]
+
+
 def _require_ids(ids: Sequence[str], predictions: Mapping[str, object]) -> None:
     if not ids:
         raise RetuneError("there is no question to score; check qa.download and its limits")
     known = set(ids)
     problems = {
-        "ids that appear twice in the data": [i for i, n in Counter(ids).items() if n > 1],
+        "ids that appear twice in the data": repeated(ids),
         "questions without a prediction": [i for i in ids if i not in predictions],
         "predictions without a question": [str(i) for i in predictions if i not in known],
         "predictions that are not text": [
