@@ -19,7 +19,7 @@ from retune.core.user_errors import guarded
 from retune.tables.metrics_files import figures_of
 from retune.tasks.qa.task import TASK
 from retune.tasks.task import tasks
-from retune.tools.claims import ledger, tables
+from retune.tools.claims import ledger, looks, tables
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -55,7 +55,7 @@ def results() -> str:
             f"| `{row['qa.model']}` | {scores} | {_parameters(row)} "
             f"| {row['qa.train_seconds']:.0f} s | {row['qa.train_windows_per_second']:.1f} |"
         )
-    return "\n".join(lines)
+    return "\n".join([*lines, "", looks.told(looks.stated(ROOT))])
 
 
 def _parameters(row: dict[str, Any]) -> str:
@@ -234,6 +234,8 @@ def methods() -> str:
             f"The language adapter brings the perplexity of masked tokens from {before:,.0f} to "
             f"{language['perplexity']:,.0f}; the entity adapter has an entity F1 of "
             f"{entities['f1']:.2f}.",
+            "",
+            looks.told(looks.stated(ROOT, "pipelines/adapters")),
         ]
     )
 

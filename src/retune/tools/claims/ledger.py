@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError, model_valid
 from retune.core.errors import RetuneError, listed
 from retune.core.files import read_json
 from retune.core.params import STRICT, load_yaml
+from retune.tools.claims import looks
 from retune.tools.claims.project import NAME, Project, Sister, value_at
 from retune.tools.project.yaml_editor import edited
 
@@ -137,9 +138,14 @@ def problems(root: Path, claims: Mapping[str, Claim]) -> list[str]:
         for line in _differences(field, getattr(claim, field), now)
     ]
     for run in (project, *_sisters(root, claims)):
+        lock = (run.folder / "dvc.lock").relative_to(root)
         if run.params_of_the_last_run() != run.params_now():
-            lock = (run.folder / "dvc.lock").relative_to(root)
             found.append(f"{lock}: params.yaml has changed since the last run; run `dvc repro`")
+        if looks.missing(root, _folder(run)):
+            found.append(
+                f"{NAME}: looks: the test scores of the last run in {lock} are not counted; run "
+                "`python docs/generate.py --accept`"
+            )
     return found
 
 
@@ -174,7 +180,13 @@ def accept(root: Path) -> list[str]:
     with edited(root / NAME) as document:
         for name, fields in changed.items():
             document["claims"][name].update(fields)
+        document["looks"] = looks.rows(root, map(_folder, runs))
     return sorted(name for name, fields in changed.items() if fields)
+
+
+def _folder(run: Project) -> str:
+    """Return the folder of a pipeline from the project's top; "" for the main one."""
+    return run.folder.relative_to(run.root).as_posix().lstrip(".")
 
 
 def _sisters(root: Path, claims: Mapping[str, Claim]) -> Iterator[Sister]:

@@ -5,8 +5,8 @@ count says how much of it there may be.
 """
 
 import contextlib
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from yaml import YAMLError
@@ -15,65 +15,102 @@ from retune.core.errors import RetuneError
 from retune.core.params import load_yaml
 from retune.tools.claims.project import NAME
 from retune.tools.project import locks
-from retune.tools.project.commands import dvc, git
+from retune.tools.project.cache import Cache
+from retune.tools.project.commands import git
 
-#: What the score stage reads: the test questions, and the predictions.
-TEST, PREDICTIONS = "data/qa/test", "data/qa/predictions"
+#: Last parts of the folders that a score stage reads: the test questions, and the predictions.
+TEST, PREDICTIONS = "test", "predictions"
 _DIGITS = 8  # of an MD5
+#: Test questions by their MD5, and the predictions that were scored on them.
+Ledger = dict[str, set[str]]
 
 
-def looks(root: Path) -> set[str]:
-    """Return the predictions that were scored on the test questions of the last run.
+def looks(root: Path, folder: str = "") -> set[str]:
+    """Return the predictions that were scored on the test questions of a pipeline's last run.
 
     They are known from the ledger, from every commit and experiment in git, and from the runs that
     DVC's cache remembers. Predictions are named by the first digits of their MD5; the same ones
     count once.
+
+    Args:
+        root: the project's top.
+        folder: of the pipeline, from there.
     """
-    test = _test_of(root)
-    if test is None:
-        return set()
-    found = set(recorded(root).get(test, ()))
-    for stage in (*_in_git(root, test), *_in_cache(root)):
-        sums = _sums(stage)
-        if sums.get(TEST) == test and PREDICTIONS in sums:
-            found.add(sums[PREDICTIONS][:_DIGITS])
+    known = recorded(root)
+    counted = {test: known.get(test, set()) | new for test, new in _last(root, folder).items()}
+    if counted:
+        for stage in (*_in_git(root, folder, counted), *_in_cache(root / folder)):
+            _count(stage, counted)
+    return set().union(*counted.values())
+
+
+def told(count: int) -> str:
+    """Say how often the test questions were looked at."""
+    times = "once" if count == 1 else f"{count} times"
+    return (
+        f"The test questions were looked at {times}: that many different sets of answers have been "
+        "scored on them."
+    )
+
+
+def recorded(root: Path) -> Ledger:
+    """Return what claims.yaml says."""
+    rows = load_yaml(root / NAME).get("looks") if (root / NAME).is_file() else None
+    return {row["test"]: set(row["predictions"]) for row in rows or ()}
+
+
+def stated(root: Path, folder: str = "") -> int:
+    """Return how many looks claims.yaml has at the test questions of a pipeline's last run."""
+    known = recorded(root)
+    return len(set().union(*(known.get(test, set()) for test in _last(root, folder))))
+
+
+def missing(root: Path, folder: str = "") -> bool:
+    """Return whether claims.yaml lacks a look of a pipeline's last run."""
+    known = recorded(root)
+    return any(not found <= known.get(test, set()) for test, found in _last(root, folder).items())
+
+
+def rows(root: Path, folders: Iterable[str]) -> list[dict[str, Any]]:
+    """Return the rows for claims.yaml: those that it has, and all looks of these pipelines."""
+    counted = recorded(root)
+    for folder in folders:
+        for test in _last(root, folder):
+            counted[test] = counted.get(test, set()) | looks(root, folder)
+    return [{"test": test, "predictions": sorted(found)} for test, found in counted.items()]
+
+
+def _last(root: Path, folder: str) -> Ledger:
+    """Return the looks in dvc.lock; nothing if it is missing or damaged."""
+    found: Ledger = {}
+    with contextlib.suppress(RetuneError):
+        for stage in locks.Lock(root, folder).stages.values():
+            _count(stage, found, new=True)
     return found
 
 
-def recorded(root: Path) -> dict[str, list[str]]:
-    """Return the predictions in the ledger by the MD5 of the test questions."""
-    rows = load_yaml(root / NAME).get("looks", ()) if (root / NAME).is_file() else ()
-    return {row["test"]: list(row["predictions"]) for row in rows}
+def _count(stage: Mapping[str, Any], counted: Ledger, *, new: bool = False) -> None:
+    """Add the predictions to the test questions that a stage scored them on."""
+    sums = {
+        PurePosixPath(str(d.get("path"))).name: str(d.get("md5")) for d in stage.get("deps", ())
+    }
+    if {TEST, PREDICTIONS} <= sums.keys() and (new or sums[TEST] in counted):
+        counted.setdefault(sums[TEST], set()).add(sums[PREDICTIONS][:_DIGITS])
 
 
-def _test_of(root: Path) -> str | None:
-    """Return the MD5 of the test questions in dvc.lock; None if nothing was scored."""
-    with contextlib.suppress(RetuneError):
-        return _sums(locks.Lock(root, "").stages.get("score", {})).get(TEST)
-    return None
-
-
-def _sums(stage: Mapping[str, Any]) -> dict[str, str]:
-    return {str(dep.get("path")): str(dep.get("md5")) for dep in stage.get("deps", ())}
-
-
-def _in_git(root: Path, test: str) -> Iterator[Mapping[str, Any]]:
-    """Yield the score stage in every dvc.lock of git's history that names the test questions."""
+def _in_git(root: Path, folder: str, tests: Iterable[str]) -> Iterator[Mapping[str, Any]]:
+    """Yield the stages in each dvc.lock of git's history that names the test questions."""
     with contextlib.suppress(RetuneError):  # not in a repository
-        for commit in git(root, "log", "--all", "--format=%H", "--", "dvc.lock").split():
-            text = git(root, "show", f"{commit}:./dvc.lock")
-            if test in text:
-                with contextlib.suppress(YAMLError, AttributeError, RetuneError):
-                    yield locks.parse(text)["stages"]["score"]
+        for commit in git(root / folder, "log", "--all", "--format=%H", "--", "dvc.lock").split():
+            with contextlib.suppress(YAMLError, AttributeError, KeyError, RetuneError):
+                text = git(root / folder, "show", f"{commit}:./dvc.lock")
+                if any(test in text for test in tests):
+                    yield from locks.parse(text)["stages"].values()
 
 
-def _in_cache(root: Path) -> Iterator[Mapping[str, Any]]:
+def _in_cache(folder: Path) -> Iterator[Mapping[str, Any]]:
     """Yield the runs that DVC's cache remembers."""
-    try:
-        cache = Path(dvc(root, "cache", "dir"))
-    except RetuneError:
-        return
-    for path in (root / cache / "runs").glob("??/*/*"):
+    for path in (Cache(folder).folder / "runs").glob("??/*/*"):
         with contextlib.suppress(OSError, YAMLError, AttributeError, ValueError):
             run = locks.parse(path.read_text(encoding="utf-8"))
             if isinstance(run, dict):

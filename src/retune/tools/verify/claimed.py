@@ -13,7 +13,6 @@ from retune.tasks.task import main_task
 from retune.tools.claims.ledger import Bench, Claim, MeasuredOnce, Reproduced
 from retune.tools.claims.tables import last_word
 from retune.tools.project.graph import entries, joined, read_stages
-from retune.tools.project.locks import VERSIONS
 from retune.tools.project.yaml_editor import set_values
 from retune.tools.verify.clones import checkout, clean_clone, repro, run_again
 from retune.tools.verify.compare import Comparison, Run, chosen_rule, compare, read_run, verdict_on
@@ -62,8 +61,7 @@ def verify_claims(root: Path, claims: Mapping[str, Claim], logs: Path) -> Iterat
 def scored_files(stages: Stages, claim: Reproduced) -> dict[str, list[str]]:
     """Return the files of a claim that come from stages which only score, by stage.
 
-    Such a stage trains and runs no model: it lists no torch, and git keeps its outputs, or no stage
-    reads them.
+    Such a stage is at the end of the graph: git keeps its outputs, or no stage reads them.
     """
     read = {dep for stage in stages.values() for dep, _ in entries(stage.get("deps"))}
     folder = PurePosixPath(claim.pipeline or "")
@@ -71,19 +69,17 @@ def scored_files(stages: Stages, claim: Reproduced) -> dict[str, list[str]]:
     for name, stage in stages.items():
         outputs = dict(_outputs(stage))
         files = [joined(folder, path) for path in outputs]
-        is_end = all(s.get("cache") is False or p not in read for p, s in outputs.items())
-        if is_end and "torch" not in _libraries(stage):
+        if all(o.get("cache") is False or not _below(path, read) for path, o in outputs.items()):
             found[name] = [file for file in files if file in claim.sources]
     return {name: files for name, files in found.items() if files}
 
 
+def _below(path: str, folders: Iterable[str]) -> bool:
+    return any(PurePosixPath(path).is_relative_to(folder) for folder in folders)
+
+
 def _outputs(stage: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     return [entry for kind in ("outs", "metrics", "plots") for entry in entries(stage.get(kind))]
-
-
-def _libraries(stage: Mapping[str, Any]) -> set[str]:
-    files = [entry for entry in stage.get("params", ()) if isinstance(entry, dict)]
-    return {name for entry in files for name in entry.get(VERSIONS) or ()}
 
 
 def _scored_again(root: Path, name: str, claim: Reproduced) -> Iterator[Outcome]:
@@ -109,7 +105,7 @@ def _stored_inputs(stages: Stages, names: Iterable[str]) -> list[str]:
     """Return the outputs in DVC's cache that these stages read, alone or with their folder."""
     cached = [p for s in stages.values() for p, style in _outputs(s) if style.get("cache", True)]
     deps = [dep for name in names for dep, _ in entries(stages[name].get("deps"))]
-    return [path for path in cached if any(PurePosixPath(path).is_relative_to(d) for d in deps)]
+    return [path for path in cached if _below(path, deps)]
 
 
 def _trained_again(

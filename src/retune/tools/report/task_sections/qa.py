@@ -6,6 +6,7 @@ from typing import Any
 from retune.core.errors import RetuneError
 from retune.stats.seed_spread import Variant, warnings
 from retune.tasks.qa.task import TASK
+from retune.tools.claims.looks import looks, told
 from retune.tools.experiments.experiments import MODEL, RANKING
 from retune.tools.experiments.table import columns
 from retune.tools.report.content import Block, Column, Remark, Section, Table, section
@@ -61,7 +62,9 @@ def _variant(row: Mapping[str, Any]) -> Variant:
 
 
 def _of_splits(reader: Reader, found: Sequence[Metrics]) -> list[Block]:
-    return _optimism.optimism(reader.root, figures_in(_scores(found)).scalars.get("f1"))
+    blocks = _optimism.optimism(reader.root, figures_in(_scores(found)).scalars.get("f1"))
+    counted = len(looks(reader.root))
+    return [*blocks, Remark(told(counted))] if counted else blocks
 
 
 def _of_answers(reader: Reader, found: Sequence[Metrics]) -> list[Section]:
