@@ -1,10 +1,9 @@
-"""Learning curves held back: how often F1 with all the data lies in the forecast interval.
+"""Forecasts of learning curves, tested: how often the score on all of the data is in the interval.
 
-Each hold-back trains a small learner on parts of at most half of real training data, as `retune
-curve` does, forecasts the score with all of it, and then trains on all of it. The interval of the
-score allows for other passages than the scored ones; the interval of the gain over the largest
-part is for the same ones. Question answering is scored by F1, sentences by accuracy, in percent.
-The data lies beside the checkout (../shared/data); what is missing there is skipped with a word.
+Each hold-back trains a small learner on parts of real training data, as `retune curve` does, none
+of them more than half. It forecasts the score on all of the data, and then trains on all of it.
+Question answering is scored by F1, sentences by accuracy, in percent. The data lies beside the
+checkout (../shared/data); the script names the files that are missing and skips them.
 """
 
 import json
@@ -17,10 +16,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bench.frozen_learners import Learner, classifier, span_ranker
 from bench.inputs import REAL, ROOT, read_squad
 from bench.measure import RESULTS, plain_parser
+from retune.core.numerics import Doubles
 from retune.ingest.subsample import draw
 from retune.stats.clusters import Clusters
 from retune.stats.power_law import LEVEL, Run, fit
@@ -28,7 +29,11 @@ from retune.tasks.qa.download.subsets import train_part
 from retune.tasks.qa.questions.examples import Answer, Example
 from retune.tools.curve.plan import Part, parts_of
 
+Mask = NDArray[np.bool_]
+
 SEEDS = (1, 2, 3)
+#: Which passages are scored: those of the forecast, or others.
+PASSAGES = ("same_passages", "other_passages")
 _SENTENCE_POOLS = 7
 _VALIDATION = 0.25
 _PIECE = 1_200  # characters of a long text that a question is asked about
@@ -56,6 +61,14 @@ class HoldBack(NamedTuple):
     train: Sequence[Example]
     validation: Sequence[Example]
     learner: Learner
+
+
+class Trained(NamedTuple):
+    """Runs of a hold-back on parts of the data, the largest ones of them, and on all of it."""
+
+    parts: Sequence[Run]
+    largest: Sequence[Run]
+    whole: Sequence[Run]
 
 
 def main() -> None:
@@ -95,16 +108,20 @@ def hold_backs() -> Iterator[HoldBack]:
 
 
 def measured(held: HoldBack) -> dict[str, Any]:
-    """Return the forecast of a hold-back and what came of it."""
+    """Return the forecasts of a hold-back and the scores that came.
+
+    The second forecast is from every other passage, and the scores are those of the passages
+    between: it shows what happens to scores on passages that no forecast has seen.
+    """
     parts = parts_of(held.train, SEEDS)
     runs = [Run(part.questions, _scores(held, part)) for part in parts]
-    whole = [float(held.learner(held.train, seed).mean()) for seed in SEEDS]
-    curve = fit(runs, Clusters.named([example.context for example in held.validation]))
     largest = [run for run, part in zip(runs, parts, strict=True) if part.share == parts[-1].share]
-    size = statistics.fmean(run.size for run in largest)
-    before = statistics.fmean(float(run.scores.mean()) for run in largest)
-    score, gain = curve.score(len(held.train)), curve.gain(size, len(held.train))
-    came = statistics.fmean(whole)
+    whole = [Run(len(held.train), held.learner(held.train, seed)) for seed in SEEDS]
+    passages = [example.context for example in held.validation]
+    half = _every_other(passages)
+    every = np.ones_like(half)
+    asked = [(every, every), (half, ~half)]
+    outcomes = [_outcome(Trained(runs, largest, whole), passages, *pair) for pair in asked]
     return {
         "name": held.name,
         "questions": len(held.train),
@@ -112,12 +129,35 @@ def measured(held: HoldBack) -> dict[str, Any]:
         "runs": len(runs),
         "trainings": sum(run.size for run in runs) / len(held.train),
         "largest_part": max(run.size for run in runs) / len(held.train),
+        **dict(zip(PASSAGES, outcomes, strict=True)),
+    }
+
+
+def _outcome(
+    trained: Trained, passages: Sequence[str], known: Mask, scored: Mask
+) -> dict[str, Any]:
+    """Forecast from the known validation questions, and compare with the scored ones.
+
+    Args:
+        trained: runs of the hold-back.
+        passages: of the validation questions.
+        known: which questions the forecast knows.
+        scored: which questions have the score that is forecast.
+    """
+    runs, largest, whole = trained
+    clusters = Clusters.named([name for name, here in zip(passages, known, strict=True) if here])
+    curve = fit([Run(run.size, run.scores[known]) for run in runs], clusters)
+    size = statistics.fmean(run.size for run in largest)
+    came = _mean(whole, scored)
+    gain = came - _mean(largest, scored)
+    score_forecast, gain_forecast = curve.score(whole[0].size), curve.gain(size, whole[0].size)
+    return {
         "score": came,
-        "forecast": score._asdict(),
-        "inside": score.low <= came <= score.high,
-        "gain": came - before,
-        "gain_forecast": gain._asdict(),
-        "gain_inside": gain.low <= came - before <= gain.high,
+        "forecast": score_forecast._asdict(),
+        "inside": score_forecast.low <= came <= score_forecast.high,
+        "gain": gain,
+        "gain_forecast": gain_forecast._asdict(),
+        "gain_inside": gain_forecast.low <= gain <= gain_forecast.high,
     }
 
 
@@ -128,21 +168,35 @@ def summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "level": LEVEL / 100,
         "most_trainings": max(row["trainings"] for row in rows),
         "largest_part": max(row["largest_part"] for row in rows),
-        "mean_absolute_error": statistics.fmean(
-            abs(row["forecast"]["value"] - row["score"]) for row in rows
-        ),
-        "score": _covered(rows, "inside", "forecast"),
-        "gain": _covered(rows, "gain_inside", "gain_forecast"),
+        **{name: _covered([row[name] for row in rows]) for name in PASSAGES},
     }
 
 
-def _covered(rows: Sequence[Mapping[str, Any]], inside: str, forecast: str) -> dict[str, float]:
-    widths = [row[forecast]["high"] - row[forecast]["low"] for row in rows]
-    held = sum(row[inside] for row in rows)
-    return {"inside": held, "share": held / len(rows), "median_width": statistics.median(widths)}
+def _covered(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    errors = [abs(row["forecast"]["value"] - row["score"]) for row in rows]
+    found: dict[str, Any] = {"mean_absolute_error": statistics.fmean(errors)}
+    for name, inside, forecast in (
+        ("score", "inside", "forecast"),
+        ("gain", "gain_inside", "gain_forecast"),
+    ):
+        widths = [row[forecast]["high"] - row[forecast]["low"] for row in rows]
+        held = sum(row[inside] for row in rows)
+        found[name] = {"inside": held, "median_width": statistics.median(widths)}
+    return found
 
 
-def _scores(held: HoldBack, part: Part) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def _mean(runs: Sequence[Run], questions: Mask) -> float:
+    return statistics.fmean(float(run.scores[questions].mean()) for run in runs)
+
+
+def _every_other(passages: Sequence[str]) -> Mask:
+    """Return which questions are about every other passage, in a drawn order."""
+    order = sorted({*passages}, key=lambda passage: draw(2, passage))
+    chosen = {*order[::2]}
+    return np.array([passage in chosen for passage in passages])
+
+
+def _scores(held: HoldBack, part: Part) -> Doubles:
     return held.learner(train_part(held.train, part.share, part.seed), part.seed)
 
 
@@ -197,12 +251,13 @@ def _are_there(name: str, files: Sequence[Path]) -> bool:
 
 
 def _line(row: Mapping[str, Any]) -> str:
-    ends, gain = row["forecast"], row["gain_forecast"]
+    same, other = row["same_passages"], row["other_passages"]
+    ends, gain = same["forecast"], same["gain_forecast"]
     return (
-        f"{row['name']}: {row['score']:.1f}, forecast {ends['value']:.1f} [{ends['low']:.1f}, "
-        f"{ends['high']:.1f}]; gain {row['gain']:+.1f}, forecast {gain['value']:+.1f} "
-        f"[{gain['low']:+.1f}, {gain['high']:+.1f}] "
-        f"{'inside' if row['gain_inside'] else 'OUTSIDE'}"
+        f"{row['name']}: {same['score']:.1f}, forecast {ends['value']:.1f} [{ends['low']:.1f}, "
+        f"{ends['high']:.1f}]; gain {same['gain']:+.1f}, forecast {gain['value']:+.1f} "
+        f"[{gain['low']:+.1f}, {gain['high']:+.1f}]; inside: {same['inside']} "
+        f"{same['gain_inside']}, on other passages: {other['inside']} {other['gain_inside']}"
     )
 
 

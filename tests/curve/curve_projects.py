@@ -13,7 +13,7 @@ from retune.core.files import write_json
 from retune.tasks.qa.questions.examples import Answer, Example, write_examples
 from retune.tasks.qa.score.question_scores import QuestionScore, write_question_scores
 from retune.tools.curve import command, forecast
-from retune.tools.curve.forecast import SCORES
+from retune.tools.curve.plan import SCORES
 from retune.tools.experiments.experiments import Experiment
 from retune.tools.experiments.listing import Ref
 from retune.tools.experiments.sweep import Outcome
@@ -52,6 +52,7 @@ class Project:
         monkeypatch.setattr(command, "unfinished", list)
         monkeypatch.setattr(command, "curve_runs", lambda: self.refs)
         monkeypatch.setattr(forecast, "scores_of", self.scores_of)
+        monkeypatch.setattr(forecast, "recorded_splits", self.recorded_splits)
 
     def commit(self, name: str, text: str) -> None:
         """Write and commit a file."""
@@ -101,6 +102,15 @@ class Project:
     def scores_of(self, ref: Ref, path: Path) -> list[QuestionScore]:
         """Return the scores of an experiment."""
         assert path == SCORES
-        one = next(one for one in self.ran if one.name == ref.name)
-        share, seed = (one.changes[f"qa.download.train_{name}"] for name in ("share", "draw"))
+        share, seed = self.part(ref)
         return scores(self.f1(share * self.size), seed)
+
+    def recorded_splits(self, ref: Ref) -> list[dict[str, Any]]:
+        """Return what the download stage of an experiment recorded."""
+        return [{"split": "train", "questions": round(self.part(ref)[0] * self.size)}]
+
+    def part(self, ref: Ref) -> tuple[float, int]:
+        """Return the share and the draw of an experiment."""
+        one = next(one for one in self.ran if one.name == ref.name)
+        share, draw = (one.changes[f"qa.download.train_{name}"] for name in ("share", "draw"))
+        return share, draw

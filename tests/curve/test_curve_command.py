@@ -9,7 +9,8 @@ from curve.curve_projects import ARTICLES, EACH, Project, scores
 
 from retune.tools.cli.main import main
 from retune.tools.curve import forecast
-from retune.tools.curve.plan import SHARES
+from retune.tools.curve.plan import SHARES, plan
+from retune.tools.experiments.experiments import CURVE
 
 Capture = pytest.CaptureFixture[str]
 
@@ -36,7 +37,7 @@ def test_the_cost_is_printed_before_anything_runs(project: Project, capsys: Capt
     assert printed.out == ""
     assert printed.err == (
         "12 trainings on 840 questions and about 1,680 windows in all: 2.10 times the last run, "
-        "about 10 minutes of training on the machine that made it\n"
+        "about 10 minutes of training on the machine of the last run\n"
     )
     assert not project.ran
 
@@ -68,24 +69,33 @@ def test_a_killed_curve_goes_on_with_what_is_missing(project: Project, capsys: C
     project.failing = ""
     assert main(["curve"]) == 0
     assert [one.name.endswith("-0.2-seed=2") for one in project.ran[12:]] == [True]
-    assert "11 of them are done; 1 to go" in capsys.readouterr().err
+    assert capsys.readouterr().err.startswith(
+        "1 trainings (11 more are done) on 80 questions and about 160 windows in all: 0.20 times"
+    )
     assert main(["curve", "--dry-run"]) == 0
+    assert capsys.readouterr().err == "all 12 trainings are done\n"
     assert main(["curve", "--replace"]) == 0
     assert len(project.ran) == 12 + 1 + 12
 
 
-def test_other_settings_and_other_code_are_another_curve(project: Project) -> None:
-    assert main(["curve"]) == 0
+def test_other_settings_code_and_data_are_another_curve(project: Project) -> None:
+    def key() -> str:
+        planned = plan([1, 2, 3])
+        return planned.experiment(planned.parts[0]).name
+
+    keys = [key()]
     project.write_last_run(model="lstm")
-    assert main(["curve"]) == 0
+    keys.append(key())
     project.commit("src/a.py", "one")
-    assert main(["curve"]) == 0
+    keys.append(key())
     project.commit("README.md", "no code")
-    assert main(["curve"]) == 0
-    assert len(project.ran) == 3 * 12
+    assert key() == keys[-1]
     Path("src/a.py").write_text("two", encoding="utf-8")
-    assert main(["curve"]) == 0
-    assert len({one.name for one in project.ran}) == len(project.ran) == 4 * 12
+    keys.append(key())
+    Path("data/qa/raw/validation.jsonl").write_text("other", encoding="utf-8")
+    keys.append(key())
+    assert len({*keys}) == 5
+    assert all(CURVE.fullmatch(name) for name in keys)
 
 
 def test_a_steep_curve_asks_for_more_data(project: Project, capsys: Capture) -> None:
@@ -140,7 +150,7 @@ def test_the_terminal_shows_runs_forecasts_and_words(project: Project, capsys: C
     assert [row[0] for row in rows[7:10]] == ["400", "800", "1,600"]
     words = " ".join(text.split())
     assert "Twice the data would bring" in words
-    assert "F1 is of 150 validation questions. The power law is 100 - F1 = " in words
+    assert "F1 is the mean over 150 validation questions. The power law is 100 - F1 = " in words
 
 
 def test_two_calls_print_the_same_bytes(project: Project, capsys: Capture) -> None:

@@ -10,6 +10,7 @@ from retune.core.errors import RetuneError
 from retune.preflight.validation import require_valid
 from retune.tools.cli.main import main
 from retune.tools.curve import forecast
+from retune.tools.curve.plan import SCORES
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -28,6 +29,10 @@ def changed_params(project: Project) -> None:
 
 def without_data(project: Project) -> None:
     Path("data/qa/raw/train.jsonl").unlink()
+
+
+def without_scores(project: Project) -> None:
+    SCORES.unlink()
 
 
 def limited(project: Project) -> None:
@@ -64,6 +69,11 @@ def with_a_run_that_fails(project: Project) -> None:
             without_data,
             "but data/qa/raw/train.jsonl is missing; run `dvc repro` first",
             id="V81 no data",
+        ),
+        pytest.param(
+            without_scores,
+            "but data/qa/validation_scores/questions.jsonl is missing; run `dvc repro` first",
+            id="V81 no validation scores",
         ),
         pytest.param(
             limited,
@@ -108,8 +118,20 @@ def test_v86_runs_on_other_validation_questions(
 ) -> None:
     monkeypatch.setattr(forecast, "scores_of", lambda ref, path: scores(50.0, 1)[1:])
     assert main(["curve"]) == 1
-    assert "was scored on other validation questions than the last run; give --replace" in (
+    assert "was scored on other validation questions than the last run, because the data" in (
         capsys.readouterr().err
+    )
+
+
+def test_v86_runs_on_another_number_of_questions(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recorded = [{"split": "train", "questions": 21}]
+    monkeypatch.setattr(forecast, "recorded_splits", lambda ref: recorded)
+    assert main(["curve"]) == 1
+    assert (
+        "was trained on 21 questions instead of 20, because the data changed; run `dvc repro`"
+        in (capsys.readouterr().err)
     )
 
 

@@ -12,19 +12,19 @@ from retune.tools.project.workspace import inside_project
 @command(RUNS, "retune curve --dry-run && retune curve")
 def curve(
     seeds: Annotated[
-        str, Option(metavar="N,N,...", help="Train on each part once with each seed.")
+        str, Option(metavar="N,N,...", help="Train on each part with each seed.")
     ] = "1,2,3",
-    dry_run: Annotated[bool, Option("--dry-run", help="Print what it costs, and stop.")] = False,
-    replace: Annotated[bool, Option("--replace", help="Run finished trainings again.")] = False,
+    dry_run: Annotated[bool, Option("--dry-run", help="Print the cost and stop.")] = False,
+    replace: Annotated[bool, Option("--replace", help="Repeat finished trainings, too.")] = False,
     as_json: Annotated[bool, AS_JSON] = False,
 ) -> int:
-    """Say what more training questions would bring.
+    """Forecast what more training questions would bring.
 
-    Trains on small parts of the training articles, at most half of them and for the price of about
-    two trainings, and scores the validation questions. Fits a power law to these runs and the last
-    run of the workspace, and forecasts F1 with twice the data. No test question is read.
+    Trains on parts of the training articles, none larger than half, and scores the validation
+    questions. All parts together cost about two trainings; the cost is printed first. A power law
+    through these runs and the last run forecasts F1 with twice the data. No test question is read.
 
-    Prints the cost before it starts. A curve that was interrupted goes on where it stopped.
+    Run it again to continue an interrupted curve.
     """
     from retune.tools.curve.command import run
 

@@ -3,29 +3,30 @@
 import json
 import sys
 from argparse import Namespace
+from collections.abc import Sequence
 from typing import Any
 
 from retune.core.errors import RetuneError, listed
 from retune.stats.power_law import LEVEL, Forecast
 from retune.tables.terminal_tables import print_table, print_wrapped
 from retune.tools.curve.forecast import TIMES, WORTH, Result, read_result
-from retune.tools.curve.plan import Plan, plan
+from retune.tools.curve.plan import Part, Plan, plan
 from retune.tools.experiments.grid import parse_seeds
 from retune.tools.experiments.listing import curve_runs, unfinished
 from retune.tools.experiments.sweep import sweep
 
-#: Runs, with what it needs, up to the validation scores; no test question is read.
+#: The stage that scores the validation questions; it needs no test question.
 STAGE = "validate"
 
 _ADVICE = {
     "more data helps": "more data helps.",
     "the curve is flat": "the curve is flat, so try another encoder or other settings instead.",
-    "within noise": "this is within noise. Give more --seeds or validation questions to see more.",
+    "within noise": "this is within noise. More --seeds or validation questions narrow it.",
 }
 
 
 def run(arguments: Namespace) -> int:
-    """Print what a curve costs, run what is missing, and print what it says.
+    """Print what a curve costs, run the parts that are missing, and print the forecast.
 
     Raises:
         RetuneError: nothing can be planned, or a run failed.
@@ -33,14 +34,13 @@ def run(arguments: Namespace) -> int:
     planned = plan(parse_seeds(arguments.seeds))
     unfinished()  # removes what is left of a killed curve
     done = set() if arguments.replace else curve_runs().keys()
-    experiments = [planned.experiment(part) for part in planned.parts]
-    missing = [one for one in experiments if one.name not in done]
-    for line in cost_lines(planned, len(missing)):
-        print(line, file=sys.stderr)
+    missing = [part for part in planned.parts if planned.experiment(part).name not in done]
+    print(cost_in_words(planned, missing), file=sys.stderr)
     if arguments.dry_run:
         return 0
     if missing:
-        outcomes = sweep(missing, replace=arguments.replace, stages=[STAGE])
+        experiments = [planned.experiment(part) for part in missing]
+        outcomes = sweep(experiments, replace=arguments.replace, stages=[STAGE])
         if failed := [f"{one.name} (see {one.log})" for one in outcomes if one.failed]:
             raise RetuneError(
                 f"{len(failed)} of {len(outcomes)} runs failed: {listed(failed)}; correct the "
@@ -54,22 +54,22 @@ def run(arguments: Namespace) -> int:
     return 0
 
 
-def cost_lines(planned: Plan, missing: int) -> list[str]:
-    """Return what a curve costs, in words."""
-    windows = planned.windows * planned.cost
-    seconds = planned.seconds * planned.cost
-    lines = [
-        f"{len(planned.parts)} trainings on {planned.trained:,} questions and about "
-        f"{windows:,.0f} windows in all: {planned.cost:.2f} times the last run, about "
-        f"{_duration(seconds)} of training on the machine that made it"
-    ]
-    if missing < len(planned.parts):
-        lines.append(f"{len(planned.parts) - missing} of them are done; {missing} to go")
-    return lines
+def cost_in_words(planned: Plan, missing: Sequence[Part]) -> str:
+    """Return how many trainings are missing, and what they cost."""
+    if not missing:
+        return f"all {len(planned.parts)} trainings are done"
+    cost = planned.cost(missing)
+    done = len(planned.parts) - len(missing)
+    return (
+        f"{len(missing)} trainings{f' ({done} more are done)' if done else ''} on "
+        f"{sum(part.questions for part in missing):,} questions and about "
+        f"{planned.windows * cost:,.0f} windows in all: {cost:.2f} times the last run, about "
+        f"{_duration(planned.seconds * cost)} of training on the machine of the last run"
+    )
 
 
 def print_result(result: Result) -> None:
-    """Print what was measured, what is to be expected, and what that means."""
+    """Print the scores of the runs, the forecasts and the verdict."""
     rows = [
         [f"{one.questions:,.0f}", str(len(one.scores)), f"{one.f1:.2f}",
          f"{min(one.scores):.2f} to {max(one.scores):.2f}"]
@@ -89,8 +89,9 @@ def print_result(result: Result) -> None:
     print()
     print_wrapped(sentence(result))
     print_wrapped(
-        f"F1 is of {result.validation:,} validation questions. The power law is "
-        f"{_law(result)}. Intervals: other passages, seeds and articles, and what the law misses."
+        f"F1 is the mean over {result.validation:,} validation questions. The power law is "
+        f"{_law(result)}. The intervals cover other seeds, other training articles and the misfit "
+        "of the law; those of F1 also cover other passages."
     )
 
 
@@ -105,13 +106,13 @@ def sentence(result: Result) -> str:
 
 def as_json(planned: Plan, result: Result) -> dict[str, Any]:
     """Return everything for other programs."""
-    curve = result.curve
+    curve, cost = result.curve, planned.cost(planned.parts)
     return {
         "cost": {
             "runs": len(planned.parts),
-            "questions": planned.trained,
-            "trainings": planned.cost,
-            "seconds": planned.seconds * planned.cost,
+            "questions": sum(part.questions for part in planned.parts),
+            "trainings": cost,
+            "seconds": planned.seconds * cost,
         },
         "measured": [
             {"questions": one.questions, "f1": list(one.scores)} for one in result.measured

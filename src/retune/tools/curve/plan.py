@@ -9,23 +9,26 @@ from typing import Any
 
 from retune.core.errors import RetuneError, listed
 from retune.core.files import read_json
+from retune.core.plain_files import sha256
 from retune.core.yaml_files import load_yaml
 from retune.stats.power_law import LEAST_SIZES
 from retune.tasks.qa.download.subsets import train_part
 from retune.tasks.qa.questions.examples import Example, read_examples
-from retune.tools.experiments.experiments import CURVE, SEED, Experiment
+from retune.tools.experiments.experiments import SEED, Experiment
 from retune.tools.project.commands import git
 from retune.tools.project.locks import PARAMS, Lock
 from retune.tools.why.settings import GONE, value_of
 
-#: Parts of the training questions. With three seeds they cost 2.1 trainings on all of them.
+#: Parts of the training questions. With three seeds, they cost 2.1 trainings on all of them.
 SHARES = (0.05, 0.1, 0.2, 0.35)
 SEEDS = 3
-#: Trainings on all questions that a curve with so many seeds may cost.
+#: What a curve with three seeds may cost, in trainings on all questions.
 BUDGET = 2.2
-#: The part of the data that a curve leaves out: it never trains on more than the other.
+#: The largest part of the questions that a curve trains on.
 _LARGEST = 0.5
 
+#: Where a run has its validation scores.
+SCORES = Path("data/qa/validation_scores/questions.jsonl")
 _TRAIN = Path("data/qa/raw/train.jsonl")
 _SHARE, _DRAW = "qa.download.train_share", "qa.download.train_draw"
 #: What decides a run besides params.yaml.
@@ -53,10 +56,10 @@ class Plan:
 
     Attributes:
         parts: the smallest first.
-        questions: training questions of the last run, which has all of them.
-        windows: that they are cut into.
-        seconds: that their training took.
-        key: of everything that decides a run but its part.
+        questions: of the last run, which trained on all of them.
+        windows: into which they were cut.
+        seconds: that the last run trained.
+        key: a sum of everything but its part that decides a run.
     """
 
     parts: Sequence[Part]
@@ -65,20 +68,14 @@ class Plan:
     seconds: float
     key: str
 
-    @property
-    def trained(self) -> int:
-        """The questions of all runs together."""
-        return sum(part.questions for part in self.parts)
-
-    @property
-    def cost(self) -> float:
-        """The cost of all runs, in trainings on all questions."""
-        return self.trained / self.questions
+    def cost(self, parts: Sequence[Part]) -> float:
+        """Return the cost of some parts, in trainings on all questions."""
+        return sum(part.questions for part in parts) / self.questions
 
     def experiment(self, part: Part) -> Experiment:
         """Return the run of a part as an experiment."""
         changes = {_SHARE: part.share, _DRAW: part.seed, SEED: part.seed}
-        return Experiment(f"{CURVE}{self.key}-{part.share}-seed={part.seed}", changes)
+        return Experiment(f"curve-{self.key}-{part.share}-seed={part.seed}", changes)
 
 
 def plan(seeds: Sequence[int]) -> Plan:
@@ -106,7 +103,7 @@ def plan(seeds: Sequence[int]) -> Plan:
 def parts_of(examples: Sequence[Example], seeds: Sequence[int]) -> list[Part]:
     """Return the parts of training questions that a curve trains on, the smallest share first.
 
-    None has more than half of the questions, and none costs what a smaller share brings as well.
+    None has more than half of the questions. Two shares with the same articles are one part.
     """
     counted = (
         Part(share, seed, len(train_part(examples, share, seed)))
@@ -118,12 +115,14 @@ def parts_of(examples: Sequence[Example], seeds: Sequence[int]) -> list[Part]:
 
 
 def _require_last_run(values: dict[str, Any]) -> None:
-    """Refuse to plan from a run with other settings, or without what a curve needs."""
+    """Refuse a last run with other settings, on a part of the data, or without validation."""
     locked = Lock(Path(), "").params(PARAMS)
     changed = sorted(name for name, value in locked.items() if value_of(values, name) != value)
-    if changed or not _TRAIN.is_file():
-        why = f"{listed(changed)} changed since" if changed else f"{_TRAIN} is missing"
-        raise RetuneError(f"a curve is planned from the last run, but {why}; run `dvc repro` first")
+    if changed:
+        raise RetuneError(
+            f"a curve is planned from the last run, but {listed(changed)} changed since; run "
+            "`dvc repro` first"
+        )
     for name in (_SHARE, "qa.download.train_limit"):
         if (value := value_of(values, name)) is not None and value is not GONE:
             raise RetuneError(
@@ -135,10 +134,15 @@ def _require_last_run(values: dict[str, Any]) -> None:
             "a curve is scored on the validation split, but there is none: set "
             "qa.download.validation_share (such as 0.1), or name validation files"
         )
+    if missing := [str(path) for path in (_TRAIN, SCORES) if not path.is_file()]:
+        raise RetuneError(
+            f"a curve is planned from the last run, but {listed(missing)} is missing; run "
+            "`dvc repro` first"
+        )
 
 
 def _different(parts: Iterator[Part]) -> list[Part]:
-    """Return the parts without those that a smaller share of the same seed has as well."""
+    """Leave out parts that are equal to a smaller share of the same seed."""
     found: dict[tuple[int, int], Part] = {}
     for part in parts:
         found.setdefault((part.questions, part.seed), part)
@@ -146,7 +150,7 @@ def _different(parts: Iterator[Part]) -> list[Part]:
 
 
 def _affordable(parts: list[Part], questions: int, budget: float) -> list[Part]:
-    """Return the parts that are at most half of the questions and together within the budget."""
+    """Leave out parts above half of the questions, and then the largest ones above the budget."""
     kept = sorted(
         (part for part in parts if part.questions <= _LARGEST * questions),
         key=lambda part: part.questions,
@@ -157,11 +161,12 @@ def _affordable(parts: list[Part], questions: int, budget: float) -> list[Part]:
 
 
 def _key(values: dict[str, Any]) -> str:
-    """Return a short sum of the settings and the code."""
+    """Return a short sum of the settings, the code and the data."""
     there = [path for path in _CODE if Path(path).exists()]
     code = [git(Path(), "rev-parse", f"HEAD:{path}") for path in there]
     changed = git(Path(), "diff", "HEAD", "--", *there)
-    text = json.dumps([values, code, changed], sort_keys=True)
+    data = [sha256(path) for path in sorted(_TRAIN.parent.glob("*.jsonl"))]
+    text = json.dumps([values, code, changed, data], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 

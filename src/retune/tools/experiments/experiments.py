@@ -16,8 +16,8 @@ SEED = main_task().key("seed")
 MODEL = main_task().key("model")
 #: The score that tables are sorted by.
 RANKING = main_task().key(main_task().ranking)
-#: How the names of the runs of `retune curve` begin.
-CURVE = "curve-"
+#: Names of the runs of `retune curve`: a sum of settings and code, the share, the seed.
+CURVE = re.compile(r"curve-[0-9a-f]{8}-0\.\d+-seed=\d+")
 
 
 class HydraValue(str):

@@ -62,8 +62,8 @@ def experiments(names: Sequence[str] = (), *, all_commits: bool = False) -> list
     """Return the experiments of the pipeline in this folder, the finished ones first.
 
     Args:
-        names: the only experiments; without any, all but the runs of `retune curve`. These have
-            no test scores, and git keeps the last run's in their place.
+        names: the only experiments. Without any, all but the runs of `retune curve`, because
+            these have no test scores: their commits keep those of the last run.
         all_commits: also experiments of earlier commits.
 
     Raises:
@@ -87,7 +87,7 @@ def curve_runs() -> dict[str, Ref]:
 
 
 def _is_curve(ref: Ref) -> bool:
-    return ref.name.startswith(CURVE)
+    return CURVE.fullmatch(ref.name) is not None
 
 
 def revision(name: str) -> Ref | None:
@@ -210,12 +210,18 @@ def scored_data(ref: Ref, params: Mapping[str, Any]) -> str:
 def _recorded_split(ref: Ref) -> Any:
     """Return the scored split that an experiment's download stage recorded."""
     try:
-        section = main_task().section
-        splits = json.loads(_file(ref, f"metrics/{section}_download.json"))[section]["download"]
-        (split,) = scored_splits(splits)
+        (split,) = scored_splits(recorded_splits(ref))
         return split
     except _DAMAGED:
         return None
+
+
+def recorded_splits(ref: Ref) -> list[dict[str, Any]]:
+    """Return what an experiment's download stage recorded of each split."""
+    section = main_task().section
+    text = _file(ref, f"metrics/{section}_download.json")
+    splits: list[dict[str, Any]] = json.loads(text)[section]["download"]
+    return splits
 
 
 def _is_own(ref: Ref) -> bool:
