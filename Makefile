@@ -57,10 +57,12 @@ fuzz: environment ## Try new examples of each property, and 20,000 damaged data 
 	RETUNE_FUZZ_FILES=20000 pytest -n 2 tests/qa/test_doctor_fuzz.py
 
 VARIANTS := bert bert_adapter bert_lora bilstm_attention lstm transformer transformer_encoder
+SEEDS := 42,43,44
 comma := ,
-variants: environment ## Reproduce the results table of the README: every model
-	retune sweep --replace qa.model=$(subst $() ,$(comma),$(VARIANTS))
-	retune table --json $(VARIANTS) > .variants.json && mv .variants.json metrics/qa_variants.json
+# After an interruption, what is finished comes from DVC's cache.
+variants: environment ## Reproduce the results table of the README: every model with three seeds
+	retune sweep --replace qa.model=$(subst $() ,$(comma),$(VARIANTS)) --seeds $(SEEDS)
+	retune compare --json $(VARIANTS) > .variants.json && mv .variants.json metrics/qa_variants.json
 	python docs/generate.py
 
 readme: environment ## Write the generated parts of the documents anew

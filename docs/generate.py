@@ -17,9 +17,11 @@ import yaml
 from retune.core.files import read_json
 from retune.core.user_errors import guarded
 from retune.tables.metrics_files import figures_of
-from retune.tasks.qa.task import TASK
 from retune.tasks.task import tasks
 from retune.tools.claims import ledger, looks, tables
+from retune.tools.compare import saved
+from retune.tools.compare.systems import DECISIVE, SCORES
+from retune.tools.compare.tables import interval, rank
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -42,26 +44,29 @@ def graph() -> str:
 
 
 def results() -> str:
-    """The variants on the bundled corpus, best F1 first."""
-    rows = read_json(ROOT / "metrics/qa_variants.json")
-    headings = " | ".join(figure.heading for figure in TASK.compared)
+    """The variants on the bundled corpus, best F1 first, and which of them are separable."""
+    compared = read_json(ROOT / "metrics/qa_variants.json")
+    headings = [f"{label} | 95 %" for label in SCORES.values()]
     lines = [
-        f"| model | {headings} | parameters | training | windows/s |",
-        f"|---|{'--:|' * len(TASK.compared)}--:|--:|--:|",
+        f"| model | {' | '.join(headings)} | rank | parameters | training | windows/s |",
+        f"|---|{'--:|' * (2 * len(headings) + 4)}",
     ]
-    for row in sorted(rows, key=lambda row: -row[TASK.key(TASK.ranking)]):
-        scores = " | ".join(f"{row[TASK.key(figure.name)]:.2f}" for figure in TASK.compared)
+    for system in compared["systems"]:
+        scores = [f"{mean.value:.2f} | {interval(mean)}" for mean in saved.means(system).values()]
+        costs = system["costs"]
         lines.append(
-            f"| `{row['qa.model']}` | {scores} | {_parameters(row)} "
-            f"| {row['qa.train_seconds']:.0f} s | {row['qa.train_windows_per_second']:.1f} |"
+            f"| `{system['name']}` | {' | '.join(scores)} | {rank(system['rank'])} "
+            f"| {_parameters(costs)} | {costs['train_seconds']:.0f} s "
+            f"| {costs['train_windows_per_second']:.1f} |"
         )
-    return "\n".join([*lines, "", looks.told(looks.stated(ROOT))])
+    told = [*saved.summary(compared, "`"), looks.told(looks.stated(ROOT))]
+    return "\n".join([*lines, "", *(f"- {sentence}" for sentence in told)])
 
 
 def _parameters(row: dict[str, Any]) -> str:
     """All parameters, and those that were trained where they are fewer."""
-    total = row["qa.parameters"]
-    trained = row.get("qa.trained_parameters") or total
+    total = row["parameters"]
+    trained = row.get("trained_parameters") or total
     return f"{total:,.0f}" if trained == total else f"{total:,.0f} ({trained:,.0f} trained)"
 
 
@@ -437,7 +442,7 @@ def picture(theme: str) -> str:
     """Draw the pipeline and the F1 of every variant as SVG."""
     shapes = [shape for number, name in enumerate(CAPTIONS) for shape in _stage(number, name)]
     shapes.append('<path d="M 442 62 V 83 H 78 V 98"/>')  # from the first row to the second
-    rows = sorted(read_json(ROOT / "metrics/qa_variants.json"), key=lambda row: -row["qa.f1"])
+    rows = read_json(ROOT / "metrics/qa_variants.json")["systems"]
     shapes.append(f'<text class="caption" x="0" y="{_BARS - 14}">F1 on the bundled corpus</text>')
     shapes += [shape for number, row in enumerate(rows) for shape in _bar(number, row)]
     colours = THEMES[theme]
@@ -481,11 +486,12 @@ def _stage(number: int, name: str) -> list[str]:
 
 def _bar(number: int, row: dict[str, Any]) -> list[str]:
     """Draw the F1 of a variant: its name, a bar and the figure."""
-    y, width = _BARS + 26 * number, 5.8 * row["qa.f1"]
+    f1 = saved.means(row)[DECISIVE].value
+    y, width = _BARS + 26 * number, 5.8 * f1
     return [
-        f'<text x="0" y="{y + 14}">{row["qa.model"]}</text>',
+        f'<text x="0" y="{y + 14}">{row["name"]}</text>',
         f'<rect class="bar" x="162" y="{y}" width="{width:.1f}" height="18" rx="3"/>',
-        f'<text x="{168 + width:.1f}" y="{y + 14}">{row["qa.f1"]:.1f}</text>',
+        f'<text x="{168 + width:.1f}" y="{y + 14}">{f1:.1f}</text>',
     ]
 
 

@@ -124,7 +124,7 @@ SPOILT = [
         id="figures that are changed",
     ),
     pytest.param(
-        "metrics/qa_variants.json", '"qa.model": "lstm"', '"qa.model":  "lstm"',
+        "metrics/qa_variants.json", '"name": "lstm"', '"name":  "lstm"',
         r"lstm: sources: metrics/qa_variants.json is",
         id="one byte of a source",
     ),

@@ -5,6 +5,7 @@ import json
 import re
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 from xml.etree.ElementTree import fromstring
 
 import pytest
@@ -34,6 +35,11 @@ DOCUMENTS = [
 ]
 
 
+def systems() -> list[dict[str, Any]]:
+    compared = json.loads((ROOT / "metrics/qa_variants.json").read_text(encoding="utf-8"))
+    return list(compared["systems"])
+
+
 @pytest.fixture(scope="module")
 def generator() -> ModuleType:
     return script("generate")
@@ -50,8 +56,9 @@ def test_the_picture_is_up_to_date(theme: str, generator: ModuleType) -> None:
     picture = generator.picture(theme)
     assert (ROOT / f"docs/overview-{theme}.svg").read_text(encoding="utf-8") == picture
     drawn = ["".join(text.itertext()) for text in fromstring(picture).iter(f"{SVG}text")]
-    rows = json.loads((ROOT / "metrics/qa_variants.json").read_text(encoding="utf-8"))
-    figures = [text for row in rows for text in (row["qa.model"], f"{row['qa.f1']:.1f}")]
+    figures = [
+        text for row in systems() for text in (row["name"], f"{row['scores']['f1']['value']:.1f}")
+    ]
     stages = load_yaml(ROOT / "dvc.yaml")["stages"].keys() - {"check"}
     assert {*stages, *figures} <= set(drawn)
 
@@ -73,11 +80,23 @@ def test_a_missing_part_is_named(generator: ModuleType) -> None:
 
 
 def test_the_table_has_the_figures_of_the_default_run() -> None:
-    rows = json.loads((ROOT / "metrics/qa_variants.json").read_text(encoding="utf-8"))
     figures = json.loads((ROOT / "metrics/qa.json").read_text(encoding="utf-8"))["qa"]
-    model = load_yaml(ROOT / "params.yaml")["qa"]["model"]
-    (row,) = (row for row in rows if row["qa.model"] == model)
-    assert (row["qa.exact_match"], row["qa.f1"]) == (figures["exact_match"], figures["f1"])
+    params = load_yaml(ROOT / "params.yaml")["qa"]
+    (system,) = (system for system in systems() if system["name"] == params["model"])
+    (run,) = (run for run in system["runs"] if run["seed"] == params["seed"])
+    assert (run["exact_match"], run["f1"]) == (figures["exact_match"], figures["f1"])
+
+
+def test_the_table_has_three_runs_of_every_model_of_make_variants() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    named, seeds = (
+        re.search(rf"^{name} := (.*)$", makefile, re.M) for name in ("VARIANTS", "SEEDS")
+    )
+    assert named
+    assert seeds
+    expected = {name: [*map(int, seeds[1].split(","))] for name in named[1].split()}
+    found = {system["name"]: [run["seed"] for run in system["runs"]] for system in systems()}
+    assert found == expected
 
 
 @pytest.mark.parametrize(
@@ -112,9 +131,10 @@ def test_ci_calls_the_test_command() -> None:
 
 def test_sizes_of_the_bundled_corpus_are_the_files_own() -> None:
     counts = []
-    for split in ("train", "validation"):
+    for split in ("train", "validation", "test"):
         path = ROOT / f"src/retune/corpora/encyclopaedia/{split}.json"
         data = json.loads(path.read_text(encoding="utf-8"))["data"]
         questions = [q for a in data for p in a["paragraphs"] for q in p["qas"]]
         counts.append(sum(not q["is_impossible"] for q in questions))
-    assert f"{counts[0]} training and {counts[1]} validation questions" in " ".join(README.split())
+    stated = "{} training, {} validation and {} test questions".format(*counts)
+    assert stated in " ".join(README.split())

@@ -150,6 +150,20 @@ def test_dvcs_own_error_is_passed_on(monkeypatch: pytest.MonkeyPatch, tmp_path: 
         sweep([ONE], replace=False, logs=tmp_path)
 
 
+def test_the_cost_is_said_before_anything_runs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], project: Path
+) -> None:
+    use(monkeypatch, FakeDvc())
+    assert main(["sweep", "qa.seed=1"]) == 0
+    assert "the last training" not in capsys.readouterr().err
+    (project / "metrics").mkdir()
+    times = project / "metrics" / "qa_times.json"
+    times.write_text(json.dumps({"qa": {"train_seconds": 90.0}}), encoding="utf-8")
+    assert main(["sweep", "qa.seed=1,2,3,4"]) == 0
+    said = "note: the last training took 90 s; 4 like it take 6 minutes. What DVC's cache has is "
+    assert said in capsys.readouterr().err
+
+
 def test_the_command_exits_1_and_names_the_logs_of_failures(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -85,7 +85,7 @@ def test_only_stages_that_run_no_model_are_run_for_a_claim() -> None:
         for folder in [claim.pipeline or ""]
     }
     assert scored == {
-        "bert": {"score"}, "corpus": set(), "adapters-methods": {"score"},
+        "bert": {"score"}, "corpus": set(), "variants": set(), "adapters-methods": {"score"},
         "sentiment-variants": {"score", "probe", "compare"},
         "language-model": {"score", "plots", "compare"},
     }  # fmt: skip

@@ -9,7 +9,10 @@ from typing import Any
 import yaml
 
 from retune.tasks.qa.score.question_scores import QuestionScore, write_question_scores
+from retune.tasks.task import costs
 from retune.tools.compare.sources import SCORES
+from retune.tools.compare.systems import System, compared
+from retune.tools.compare.verdicts import as_json
 
 GIT = ("git", "-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false")
 #: Half of the questions of each passage are answered by any system.
@@ -26,6 +29,19 @@ def rows(right: int) -> list[QuestionScore]:
         for p in range(PASSAGES)
         for q in range(QUESTIONS)
     ]  # fmt: skip
+
+
+def comparison(**right: list[int]) -> dict[str, Any]:
+    """Return what `retune compare --json` prints of systems; of each run, the answers to a passage.
+
+    The seeds are 42, 43 and so on; all figures of costs are 5.
+    """
+    spent = dict.fromkeys(costs(), 5.0)
+    systems = [
+        System(name, [rows(count) for count in runs], range(42, 42 + len(runs)), spent)
+        for name, runs in right.items()
+    ]
+    return as_json(compared(systems))
 
 
 class Runs:

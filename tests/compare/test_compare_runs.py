@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 import yaml
-from compare.scored_runs import Runs
+from compare.scored_runs import Runs, comparison
 
 from retune.tools.claims.looks import looks
 from retune.tools.cli.main import main
+from retune.tools.compare.saved import means, summary
+from retune.tools.compare.tables import rank
 
 Capture = pytest.CaptureFixture[str]
 
@@ -41,13 +43,37 @@ def test_experiments_are_compared_by_name_and_all_seeds_of_one_together(capsys: 
     value = as_json(capsys, "lstm", "bert", "HEAD")
     systems = {system["name"]: system for system in value["systems"]}
     assert [*systems] == ["bert", "lstm", "HEAD"]
-    assert systems["bert"]["seeds"] == [1, 2]
+    assert systems["bert"]["runs"] == [
+        {"seed": 1, "exact_match": 100.0, "f1": 100.0},
+        {"seed": 2, "exact_match": 75.0, "f1": 75.0},
+    ]
     assert systems["bert"]["scores"]["f1"]["value"] == pytest.approx(87.5)
     assert systems["bert"]["costs"] == {"parameters": 7e6, "train_seconds": 45.0}
     assert systems["HEAD"]["scores"]["f1"]["value"] == 25.0
     pair = value["pairs"][3]
     assert (pair["one"], pair["other"], pair["verdict"]) == ("bert", "lstm", "better")
     assert pair["p_value"] == 2 / 2**8  # all eight passages have the same sign
+
+
+def test_a_run_of_one_seed_is_a_system_and_several_are_named(capsys: Capture) -> None:
+    value = as_json(capsys, "bert-seed=2", "ours=bert-seed=1,bert-seed=2")
+    runs = {system["name"]: [r["seed"] for r in system["runs"]] for system in value["systems"]}
+    assert runs == {"ours": [1, 2], "bert-seed=2": [2]}
+
+
+def test_experiments_of_this_commit_go_first(
+    tmp_path: Path, capsys: Capture, monkeypatch: Any
+) -> None:
+    runs = Runs(tmp_path)
+    runs.run(1)
+    runs.experiment("bert", 1)
+    runs.experiment("lstm-seed=1", 1)
+    runs.run(2)
+    runs.experiment("bert-seed=1", 4)
+    runs.experiment("lstm-seed=1", 2)
+    monkeypatch.chdir(tmp_path)
+    value = as_json(capsys, "bert", "lstm")
+    assert [system["scores"]["f1"]["value"] for system in value["systems"]] == [100.0, 50.0]
 
 
 def test_costs_stand_beside_quality(capsys: Capture) -> None:
@@ -103,6 +129,25 @@ def test_scores_that_are_not_in_the_cache_are_named(
     assert "HEAD: the scores of its questions (data/qa/scores/questions.jsonl) are not in" in (
         capsys.readouterr().err
     )
+
+
+def test_a_saved_comparison_says_what_is_not_separable_and_what_could_be_shown() -> None:
+    saved = comparison(best=[4, 4, 4], middle=[2, 2, 3], low=[2, 2, 2])
+    drawn, ties, smallest = summary(saved, "`")
+    assert drawn.startswith(
+        "Drawn: 32 test questions in 8 passages; scores are means over 3 runs. Intervals: bootstrap"
+    )
+    assert ties == "Not separable by F1: none."
+    assert smallest == (
+        "The smallest difference that this test shows in four cases of five is 0.0 points of F1 "
+        "for `best` and `low`, and 0.0 for `middle` and `low`."
+    )
+    assert [rank(system["rank"]) for system in saved["systems"]] == ["1", "2", "3"]
+    (mean,) = {means(system)["f1"].value for system in saved["systems"][:1]}
+    assert mean == 100.0
+    drawn, ties, _ = summary(comparison(one=[2], same=[2, 2], other=[2]))
+    assert "scores are means over 1 to 2 runs" in drawn
+    assert ties == "Not separable by F1: one from same, other; same from other."
 
 
 def test_looks_are_counted_in_git_in_the_cache_and_in_the_ledger(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from compare.scored_runs import comparison
 from report_projects import Page, blocks_of, write
 
 from retune.core.files import write_json_lines
@@ -220,33 +221,32 @@ def test_scores_of_another_run_or_none_are_said(tmp_path: Path) -> None:
     assert "questions.jsonl: of another run" in with_scores(tmp_path, [], test_f1=0.25)
 
 
-def test_all_models_are_sorted_and_their_noise_is_unknown(tmp_path: Path) -> None:
-    rows = [
-        {"qa.model": name, "qa.exact_match": 1.0, "qa.f1": f1, "qa.parameters": 5.0}
-        for name, f1 in (("lstm", 1.5), ("bert", 2.5))
-    ]
-    write(answers(tmp_path, F1) / "metrics/qa_variants.json", rows)
+def test_all_models_are_shown_with_what_is_not_separable(tmp_path: Path) -> None:
+    write(answers(tmp_path, F1) / "metrics/qa_variants.json", comparison(lstm=[1, 1], bert=[4, 4]))
     report = gather(tmp_path)
     table = captions(report)["Every model, all else as in params.yaml"]
     headings = [column.heading for column in table.columns]
-    cells = [dict(zip(headings, row, strict=True)) for row in table.rows]
-    shown = [tuple(row[name] for name in ("model", "EM", "F1", "parameters")) for row in cells]
-    assert shown == [("bert", 1.0, 2.5, 5.0), ("lstm", 1.0, 1.5, 5.0)]
-    assert "seed noise is unknown with fewer than 3 seeds in common: " in remarks(report)
+    assert headings[:6] == ["model", "EM", "95 %", "F1", "95 %", "rank"]
+    assert {"parameters", "training", "windows/s"} <= set(headings)
+    ranked = ("100.00 to 100.00", "1"), ("25.00 to 25.00", "2")
+    expected = [("bert", 100.0, *ranked[0]), ("lstm", 25.0, *ranked[1])]
+    assert [(row[0], row[3], row[4], row[5]) for row in table.rows] == expected
+    (pair,) = captions(report)["Differences in F1, paired by question"].rows
+    assert pair == ("bert", "lstm", 75.0, "75.00 to 75.00", 2 / 2**8, 0.0, "better")
+    assert "Not separable by F1: none." in remarks(report)
 
 
-@pytest.mark.parametrize("f1", [2.5, 2.6])
+@pytest.mark.parametrize("f1", [75.0, 75.1])
 def test_the_table_of_models_says_where_it_is_not_of_the_last_run(
     tmp_path: Path, f1: float
 ) -> None:
-    row = {"qa.model": "bert", "qa.exact_match": 1.0, "qa.f1": 2.5, "qa.parameters": 5.0}
     write(tmp_path / "dvc.yaml", SCORE)
-    write(tmp_path / "metrics/qa_variants.json", [row])
-    write(tmp_path / "metrics/qa.json", {"qa": {"exact_match": 1.0, "f1": f1}})
-    told = "This table is not of the last run, which has EM 1.00 and F1 2.60" in remarks(
+    write(tmp_path / "metrics/qa_variants.json", comparison(lstm=[1, 1], bert=[4, 3]))
+    write(tmp_path / "metrics/qa.json", {"qa": {"exact_match": 75.0, "f1": f1}})
+    told = "This table is not of the last run, which has EM 75.00 and F1 75.10" in remarks(
         gather(tmp_path)
     )
-    assert told == (f1 == 2.6)
+    assert told == (f1 == 75.1)
 
 
 def language_model(root: Path) -> Path:

@@ -139,11 +139,11 @@ def test_a_bar_named_by_several_columns_is_a_fault(tmp_path: Path) -> None:
 
 
 def test_of_a_file_in_another_form_the_form_is_told(tmp_path: Path) -> None:
-    write(project(tmp_path) / "metrics/qa_variants.json", [{"qa.model": "bert"}])
+    write(project(tmp_path) / "metrics/qa_variants.json", [{"name": "bert"}])
     (fault,) = told(tmp_path, "fault", "qa")
     assert fault == (
-        "metrics/qa_variants.json: not of the form that its stage writes (KeyError: 'qa.f1'); "
-        "remove it, and run the stage"
+        "metrics/qa_variants.json: not of the form that its stage writes (TypeError: list "
+        "indices must be integers or slices, not str); remove it, and run the stage"
     )
 
 

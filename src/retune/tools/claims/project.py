@@ -14,7 +14,7 @@ from retune.tools.project.locks import PARAMS, Lock
 NAME = "claims.yaml"
 _DATA = "raw"
 #: Keys that name a row of a list, for a claim's `values`.
-_ROW_NAMES = ("name", "split", "group", "recipe", "score")
+_ROW_NAMES = ("name", "split", "group", "recipe", "score", "seed")
 
 
 class Project:
@@ -84,7 +84,7 @@ def value_at(value: Any, keys: list[str], whole: str = "") -> Any:
     """
     for key in filter(None, keys):
         if isinstance(value, list):
-            rows = [row for row in value if key in (row.get(name) for name in _ROW_NAMES)]
+            rows = [row for row in value if key in (str(row.get(name)) for name in _ROW_NAMES)]
             value = {key: rows[0]} if len(rows) == 1 else {}
         if not isinstance(value, dict) or key not in value:
             raise RetuneError(f"{NAME}: {whole or '.'.join(keys)}: there is no {key}")

@@ -33,7 +33,8 @@ class Sources:
     """Reads systems by their names on a command line.
 
     A name is `workspace`, a predictions file, an experiment, the common name of experiments that
-    differ by their seed, or a commit. `NAME=ONE,OTHER` is a system with several runs.
+    differ by their seed, or a commit. `NAME=ONE,OTHER` is a system with several runs. Experiments
+    of this commit go before those of other commits, and newer ones before older ones.
 
     Attributes:
         tested: whether a system was read that the main pipeline scored.
@@ -49,7 +50,7 @@ class Sources:
         Raises:
             RetuneError: there is nothing of that name, or it has no scores.
         """
-        label, _, parts = name.rpartition("=")
+        label, parts = self._split(name)
         named = [part for part in parts.split(",") if part]
         if not named:
             raise RetuneError(f"{name!r} names no system; see `retune compare --help`")
@@ -57,10 +58,28 @@ class Sources:
         is_file = (self._arguments.folder / named[0]).is_file()
         return _merged(label or (Path(named[0]).stem if is_file else named[0]), runs)
 
+    def _split(self, name: str) -> tuple[str, str]:
+        """Return the label, which may be missing, and the runs."""
+        label, equals, parts = name.partition("=")
+        folder = self._arguments.folder
+        if not equals or (folder / name).is_file():
+            return "", name
+        # Files need no DVC, which would list the experiments.
+        are_files = all((folder / part).is_file() for part in parts.split(","))
+        is_experiment = not are_files and name in self._refs
+        return ("", name) if is_experiment else (label, parts)
+
     @cached_property
     def _refs(self) -> dict[str, Ref]:
-        every = experiments(all_commits=True)
+        every = sorted(experiments(all_commits=True), key=lambda ref: (self._here(ref), ref.time))
         return {ref.name: ref for ref in every if ref.state is None}
+
+    def _here(self, ref: Ref) -> bool:
+        return self._head is not None and ref.baseline == self._head.commit
+
+    @cached_property
+    def _head(self) -> Ref | None:
+        return revision("HEAD")
 
     @cached_property
     def _gold(self) -> list[Example]:
@@ -78,11 +97,13 @@ class Sources:
 
     def _named(self, name: str) -> list[Ref]:
         """Return an experiment, or those that differ by their seed, or else a commit."""
-        if name in self._refs:
-            return [self._refs[name]]
         of_a_seed = re.compile(rf"{re.escape(name)}-seed=\d+")
-        if seeds := [ref for ref in self._refs.values() if of_a_seed.fullmatch(ref.name)]:
-            return seeds
+        every = [*self._refs.values()]
+        for refs in ([*filter(self._here, every)], every):
+            if name in (ref.name for ref in refs):
+                return [self._refs[name]]
+            if seeds := [ref for ref in refs if of_a_seed.fullmatch(ref.name)]:
+                return seeds
         if commit := revision(name):
             return [commit]
         raise RetuneError(

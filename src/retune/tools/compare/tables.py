@@ -58,8 +58,7 @@ def systems_table(result: Result) -> Table:
         cells = [str(len(system.runs))]
         for comparison in result.scores.values():
             cells += [f"{comparison.means[name].value:.2f}", interval(comparison.means[name])]
-        first, last = result.scores[DECISIVE].ranks[name]
-        rows.append([name, *cells, str(first) if first == last else f"{first}-{last}"])
+        rows.append([name, *cells, rank(result.scores[DECISIVE].ranks[name])])
     headings = [heading for label in SCORES.values() for heading in (label, "95 %")]
     return Table(["system"], ["runs", *headings, "rank"], rows)
 
@@ -139,6 +138,12 @@ def as_csv(tables: Sequence[Table]) -> str:
 def interval(mean: Mean) -> str:
     """Return the ends of an interval as text; `-` where there is none."""
     return "-" if mean.low is None else f"{mean.low:.2f} to {mean.high:.2f}"
+
+
+def rank(open_ranks: Sequence[int]) -> str:
+    """Return the highest and lowest rank that a system may have as text."""
+    first, last = open_ranks
+    return str(first) if first == last else f"{first}-{last}"
 
 
 def _cost(figure: Figure, value: float | None) -> str:

@@ -1,5 +1,6 @@
 """What a comparison shows, in words and for programs."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from retune.stats.paired import Difference, Draws
 from retune.stats.permutation import mcnemar_p_value
 from retune.tools.compare.clustering import NAMES, counted
-from retune.tools.compare.systems import DECISIVE, SCORES, Result
+from retune.tools.compare.systems import DECISIVE, SCORES, Result, System
 
 #: Exit codes of `--against`; 2 is for a comparison that could not run.
 EXIT_CODES = {"better": 0, "worse": 1, "not separable": 3}
@@ -70,7 +71,7 @@ def as_json(result: Result) -> dict[str, Any]:
         "systems": [
             {
                 "name": name,
-                "seeds": list(system.seeds),
+                "runs": [*_runs(system)],
                 "costs": dict(system.costs),
                 "rank": list(result.scores[DECISIVE].ranks[name]),
                 "scores": {s: vars(c.means[name]) for s, c in result.scores.items()},
@@ -85,6 +86,12 @@ def as_json(result: Result) -> dict[str, Any]:
             for pair in result.scores[score].differences
         ],
     }
+
+
+def _runs(system: System) -> Iterator[dict[str, float | None]]:
+    for seed, run in zip(system.seeds, system.runs, strict=True):
+        sums = {s: math.fsum(float(getattr(question, s)) for question in run) for s in SCORES}
+        yield {"seed": seed} | {s: 100.0 * total / len(run) for s, total in sums.items()}
 
 
 def _mcnemar(pair: Difference) -> dict[str, float]:

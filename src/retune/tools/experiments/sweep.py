@@ -17,10 +17,12 @@ from tqdm import tqdm
 from retune.core.errors import RetuneError, listed
 from retune.core.params import parameters
 from retune.preflight.validation import stage_folder
+from retune.tasks.task import main_task
 from retune.tools.experiments import leftovers
 from retune.tools.experiments.effects import require_effects
 from retune.tools.experiments.experiments import Experiment
 from retune.tools.experiments.grid import python_value
+from retune.tools.experiments.listing import Ref, read_row
 from retune.tools.project.commands import DVC, dvc, git, last_lines
 
 LOGS = Path("logs")
@@ -110,6 +112,8 @@ def sweep(
         )
     if existing:
         dvc(place.project, "exp", "remove", *existing)
+    if pipeline is None and (cost := _cost(len(experiments))):
+        print(cost, file=sys.stderr)
     logs.mkdir(exist_ok=True)
     bar = tqdm(experiments, desc="sweep", unit=" experiments")
     return [_run(experiment, place, stages, logs, bar) for experiment in bar]
@@ -137,6 +141,17 @@ def _run(
         leftovers.remove_killed(place.project, experiment.name)
         error += f"\nkilled by signal {-done.returncode}"
     return Outcome(experiment.name, failed, log, error)
+
+
+def _cost(count: int) -> str:
+    """Say how long trainings like the last one of the main pipeline take, if that is known."""
+    seconds = read_row(Ref("workspace", "", "")).get(main_task().key("train_seconds"))
+    if seconds is None:
+        return ""
+    return (
+        f"note: the last training took {seconds:,.0f} s; {count} like it take "
+        f"{count * seconds / 60:,.0f} minutes. What DVC's cache has is not run again"
+    )
 
 
 def own_folders(experiment: Experiment, params: Path, top: Path = Path()) -> list[str]:

@@ -1,21 +1,22 @@
 """The report on question answering: all models, both splits, and right and wrong answers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from retune.core.errors import RetuneError
-from retune.stats.seed_spread import Variant, warnings
-from retune.tasks.qa.task import TASK
+from retune.tasks.task import costs as task_costs
 from retune.tools.claims.looks import looks, told
-from retune.tools.experiments.experiments import MODEL, RANKING
-from retune.tools.experiments.table import columns
-from retune.tools.report.content import Block, Column, Remark, Section, Table, section
+from retune.tools.compare import saved
+from retune.tools.compare.systems import DECISIVE, SCORES
+from retune.tools.compare.tables import interval, rank
+from retune.tools.report.content import Block, Cell, Column, Remark, Section, Table, section
 from retune.tools.report.results import Metrics, figures_in
 from retune.tools.report.sources import Reader, read_json
 from retune.tools.report.task_sections import _answers, _optimism
 
 CLAIMED = ()
 _VARIANTS = "metrics/qa_variants.json"
+_WITHIN = Column("95 %")
 
 
 def add(reader: Reader, found: Sequence[Metrics]) -> list[Section]:
@@ -29,36 +30,50 @@ def add(reader: Reader, found: Sequence[Metrics]) -> list[Section]:
 def _models(reader: Reader, found: Sequence[Metrics]) -> list[Block]:
     if not (reader.root / _VARIANTS).is_file():
         return [Remark(f"Not run yet: {_VARIANTS}. `make variants` makes it.", "missing")]
-    rows = sorted(read_json(reader.root, _VARIANTS), key=lambda row: -row[RANKING])
-    cells = tuple((r[MODEL], *map(r.get, columns())) for r in rows)
-    heads = (Column(figure.label, figure.unit) for figure in columns().values())
-    caption = "Every model, all else as in params.yaml"
-    table = Table(caption, (Column("model", "code"), *heads), cells)
-    headings = {TASK.key(figure.name): figure.label for figure in TASK.compared}
-    remarks = [Remark(sentence) for sentence in warnings([*map(_variant, rows)], headings)]
-    return [table, *_of_another_run(rows, found), *remarks]
+    compared = read_json(reader.root, _VARIANTS)
+    systems = compared["systems"]
+    scores = [heading for label in SCORES.values() for heading in (Column(label, "score"), _WITHIN)]
+    costs = [figure for name, figure in task_costs().items() if name in systems[0]["costs"]]
+    columns = (Column("model", "code"), *scores, Column("rank"))
+    table = Table(
+        "Every model, all else as in params.yaml",
+        (*columns, *(Column(figure.label, figure.unit) for figure in costs)),
+        tuple(_row(system, [figure.name for figure in costs]) for system in systems),
+    )
+    remarks = [Remark(sentence) for sentence in saved.summary(compared)]
+    return [table, _pairs(compared), *remarks, *_of_another_run(systems, found)]
 
 
-def _of_another_run(rows: Sequence[Mapping[str, Any]], found: Sequence[Metrics]) -> list[Remark]:
-    """Return a remark if no row has the last run's scores."""
+def _row(system: saved.Saved, costs: Sequence[str]) -> tuple[Cell, ...]:
+    means = saved.means(system).values()
+    scores = [cell for mean in means for cell in (mean.value, interval(mean))]
+    return system["name"], *scores, rank(system["rank"]), *map(system["costs"].get, costs)
+
+
+def _pairs(compared: saved.Saved) -> Table:
+    heads = Column("model", "code"), Column("less", "code"), Column("difference", "score")
+    found = Column("p", "number"), Column("could show", "score"), Column("verdict")
+    rows = [
+        (p.one, p.other, p.value, interval(p), p.adjusted, p.detectable, p.verdict)
+        for p in saved.pairs(compared)
+    ]
+    caption = f"Differences in {SCORES[DECISIVE]}, paired by question"
+    return Table(caption, (*heads, _WITHIN, *found), tuple(rows))
+
+
+def _of_another_run(systems: Sequence[saved.Saved], found: Sequence[Metrics]) -> list[Remark]:
+    """Return a remark if no run in the table has the last run's scores."""
     read = figures_in(_scores(found)).scalars
-    scores = {figure: read[figure.name] for figure in TASK.compared if figure.name in read}
-    listed_ = [[row.get(TASK.key(figure.name)) for figure in scores] for row in rows]
-    if not scores or [*scores.values()] in listed_:
+    scores = {name: read[name] for name in SCORES if name in read}
+    runs = [[run[name] for name in scores] for system in systems for run in system["runs"]]
+    if not scores or [*scores.values()] in runs:
         return []
-    shown = " and ".join(f"{figure.label} {score:.2f}" for figure, score in scores.items())
+    shown = " and ".join(f"{SCORES[name]} {score:.2f}" for name, score in scores.items())
     text = (
         f"This table is not of the last run, which has {shown}: `make variants` runs all models "
         "again, here and with today's params."
     )
     return [Remark(text, "missing")]
-
-
-def _variant(row: Mapping[str, Any]) -> Variant:
-    # One run each; the seed does not matter here.
-    keys = [TASK.key(figure.name) for figure in TASK.compared]
-    values = {key: {0: float(row[key])} for key in keys if key in row}
-    return Variant(row[MODEL], row[MODEL], values)
 
 
 def _of_splits(reader: Reader, found: Sequence[Metrics]) -> list[Block]:

@@ -1,0 +1,71 @@
+"""A comparison in a file, as `retune compare --json` prints it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from retune.stats.paired import Difference, Mean
+from retune.tools.compare.clustering import NAMES, counted
+from retune.tools.compare.systems import DECISIVE, SCORES
+
+#: A comparison, and one system in it.
+Saved = Mapping[str, Any]
+
+
+def means(system: Saved) -> dict[str, Mean]:
+    """Return the mean of each score of a system, with its interval."""
+    return {score: Mean(**system["scores"][score]) for score in SCORES}
+
+
+def pairs(saved: Saved) -> list[Difference]:
+    """Return the differences in F1, the better systems first."""
+    names = Difference.__dataclass_fields__
+    rows = (row for row in saved["pairs"] if row["score"] == DECISIVE)
+    return [Difference(**{name: row[name] for name in names}) for row in rows]
+
+
+def summary(saved: Saved, quote: str = "") -> Iterator[str]:
+    """Yield what was drawn, which systems are not separable, and what this test could show.
+
+    Args:
+        saved: the comparison.
+        quote: what names of systems are put in.
+    """
+    found, label = pairs(saved), SCORES[DECISIVE]
+    groups = NAMES[saved["cluster"]][1]
+    yield (
+        f"Drawn: {saved['questions']:,} test questions in "
+        f"{counted(saved['clusters'], saved['cluster'])}; {_runs(saved)}. Intervals: bootstrap "
+        f"over {groups}. A rank such as 2-4 is what the comparison of all {len(found)} pairs "
+        f"leaves open (sign flips of {groups}, Holm)."
+    )
+    ties = _ties(found, quote)
+    yield f"Not separable by {label}: {'; '.join(ties) or 'none'}."
+    shown = [(pair.detectable, _pair(pair, quote)) for pair in found if pair.detectable is not None]
+    if shown:
+        (least, closest), (most, other) = min(shown), max(shown)
+        yield (
+            f"The smallest difference that this test shows in four cases of five is {least:.1f} "
+            f"points of {label} for {closest}, and {most:.1f} for {other}."
+        )
+
+
+def _ties(found: Sequence[Difference], quote: str) -> list[str]:
+    """Return the systems that are not separable from each system with a lower mean."""
+    ties: dict[str, list[str]] = {}
+    for pair in found:
+        if pair.verdict == "not separable":
+            ties.setdefault(pair.one, []).append(f"{quote}{pair.other}{quote}")
+    return [f"{quote}{one}{quote} from {', '.join(others)}" for one, others in ties.items()]
+
+
+def _pair(pair: Difference, quote: str) -> str:
+    return f"{quote}{pair.one}{quote} and {quote}{pair.other}{quote}"
+
+
+def _runs(saved: Saved) -> str:
+    """Return the number of runs of each system in words."""
+    counts = {len(system["runs"]) for system in saved["systems"]}
+    if counts == {1}:
+        return "one run of each system"
+    number = " to ".join(map(str, sorted({min(counts), max(counts)})))
+    return f"scores are means over {number} runs"
