@@ -188,7 +188,10 @@ def scored_data(ref: Ref, params: Mapping[str, Any]) -> str:
     chosen = params.get(task.key("dataset"))
     if split:
         files = ", ".join(f"{file['name']} {file['sha256'][:8]}" for file in split["files"])
-        data = f"{split['questions']:,} questions of {chosen} ({files})"
+        questions = f"{split['questions']:,} questions"
+        if fold := split.get("fold"):
+            questions = f"all questions, in {fold.partition('/')[2]} folds,"
+        data = f"{questions} of {chosen} ({files})"
         limit = split.get("limit")
     else:
         settings = [
