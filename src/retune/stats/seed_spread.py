@@ -10,7 +10,7 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Literal
+from typing import Any, Literal
 
 from retune.core.errors import listed
 from retune.stats.student import t_quantile
@@ -30,13 +30,13 @@ class Variant:
     Attributes:
         name: of its experiments, without the seed.
         model: the name of its model.
-        values: figure by seed (and fold), by the figure's dotted name.
+        values: figure by `RunKey`, by the figure's dotted name.
         data: that it was scored on; only variants with the same data are compared.
     """
 
     name: str
     model: str
-    values: Mapping[str, Mapping[RunKey, float]]
+    values: Mapping[str, Mapping[Any, float]]
     data: str = ""
 
     @property
@@ -109,7 +109,7 @@ def in_order(seeds: Iterable[RunKey]) -> list[RunKey]:
     return sorted(seeds, key=lambda seed: (seed, "") if isinstance(seed, int) else (0, seed))
 
 
-def spread(by_seed: Mapping[RunKey, float]) -> dict[str, float | None]:
+def spread(by_seed: Mapping[Any, float]) -> dict[str, float | None]:
     """Mean, standard deviation (n - 1; none for one value), minimum and maximum."""
     values = list(by_seed.values())
     return {
