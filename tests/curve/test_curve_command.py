@@ -70,7 +70,7 @@ def test_a_killed_curve_goes_on_with_what_is_missing(project: Project, capsys: C
     assert main(["curve"]) == 0
     assert [one.name.endswith("-0.2-seed=2") for one in project.ran[12:]] == [True]
     assert capsys.readouterr().err.startswith(
-        "1 trainings (11 more are done) on 80 questions and about 160 windows in all: 0.20 times"
+        "1 training (11 more are done) on 80 questions and about 160 windows in all: 0.20 times"
     )
     assert main(["curve", "--dry-run"]) == 0
     assert capsys.readouterr().err == "all 12 trainings are done\n"

@@ -61,7 +61,8 @@ def cost_in_words(planned: Plan, missing: Sequence[Part]) -> str:
     cost = planned.cost(missing)
     done = len(planned.parts) - len(missing)
     return (
-        f"{len(missing)} trainings{f' ({done} more are done)' if done else ''} on "
+        f"{len(missing)} {'training' if len(missing) == 1 else 'trainings'}"
+        f"{f' ({done} more are done)' if done else ''} on "
         f"{sum(part.questions for part in missing):,} questions and about "
         f"{planned.windows * cost:,.0f} windows in all: {cost:.2f} times the last run, about "
         f"{_duration(planned.seconds * cost)} of training on the machine of the last run"
