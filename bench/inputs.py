@@ -20,10 +20,11 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 ROOT = Path(__file__).resolve().parent.parent
-_REAL = ROOT.parent / "shared" / "data"
+#: Real text, beside a checkout.
+REAL = ROOT.parent / "shared" / "data"
 _FILES = (
-    [_REAL / "squadshifts" / "new_wiki_v1.0.json", _REAL / "squad-train-sample" / "train.json"]
-    if _REAL.is_dir()
+    [REAL / "squadshifts" / "new_wiki_v1.0.json", REAL / "squad-train-sample" / "train.json"]
+    if REAL.is_dir()
     else [ROOT / "src/retune/corpora/encyclopaedia" / f"{name}.json" for name in
           ("train", "validation")]
 )  # fmt: skip
@@ -34,14 +35,16 @@ def questions(count: int, *, own_contexts: bool = False) -> Iterator[Example]:
 
     As in SQuAD, about five questions share a context; with `own_contexts` none do.
     """
-    examples = list(itertools.chain.from_iterable(map(_read, _FILES)))
+    examples = list(itertools.chain.from_iterable(map(read_squad, _FILES)))
     for number, example in enumerate(itertools.islice(itertools.cycle(examples), count)):
         context = f"{example.context} {number}" if own_contexts else example.context
-        yield replace(example, id=f"{number}-{example.id}", context=context)
+        yield replace(example, id=f"{number}-{example.id}", title="", context=context)
 
 
-def _read(path: Path) -> Iterator[Example]:
+def read_squad(path: Path) -> Iterator[Example]:
+    """Yield the questions of a SQuAD file with the answers that are at their offsets, if any."""
     for article in json.loads(path.read_text(encoding="utf-8"))["data"]:
+        title = article.get("title", "")
         for paragraph in article["paragraphs"]:
             context = paragraph["context"]
             for qa in paragraph["qas"]:
@@ -52,7 +55,7 @@ def _read(path: Path) -> Iterator[Example]:
                     if context[start : start + len(text)] == text
                 )
                 if answers:
-                    yield Example(qa["id"], "", context, qa["question"], answers)
+                    yield Example(str(qa["id"]), title, context, qa["question"], answers)
 
 
 def write_raw(folder: Path, test: Iterable[Example], train: Iterable[Example]) -> Path:

@@ -17,7 +17,7 @@ from pages import ADDED, PAGES, README, ROOT, blocks, names, pipeline, stages, t
 from retune.tools.cli.main import main
 
 GUIDES = (
-    "own-data", "own-model", "own-task", "sweeps", "comparing", "trying",
+    "own-data", "own-model", "own-task", "sweeps", "comparing", "trying", "learning-curve",
     "several-machines", "killed-runs", "reproducing",
 )  # fmt: skip
 COMMAND = re.compile(r"(?:retune|dvc|make|python -m) ")

@@ -36,6 +36,25 @@ def variants(*rows: list[dict[str, Any]]) -> list[seed_spread.Variant]:
     return seed_groups.fold([row for part in rows for row in part], PARAMS, seed_param=SEED)
 
 
+def test_folds_have_a_spread_and_no_gaps(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [
+        shown(f"{model}-fold={fold}of2-seed={seed}", 10.0 * fold + seed, model=model,
+              seed=float(seed)) | {"qa.download.fold": f"{fold}/2"}
+        for model in ("bert", "lstm") for seed in (1, 2) for fold in (1, 2)
+    ]  # fmt: skip
+    alone = shown("bert-seed=1", 50.0)
+    folded = seed_groups.fold([*rows, alone], [*PARAMS, "qa.download.fold"], seed_param=SEED)
+    assert [variant.name for variant in folded] == ["bert", "bert", "lstm"]
+    assert folded[1].seeds == [f"{s}, fold {f} of 2" for s in (1, 2) for f in (1, 2)]
+    assert [*folded[1].values["qa.f1"].values()] == [11.0, 21.0, 12.0, 22.0]
+    assert seed_groups.as_json(folded[1:])["gaps"] == []
+    seed_groups.report(folded[1:], asked=4)
+    printed = capsys.readouterr().out
+    assert "runs" in printed.splitlines()[0]
+    assert "4 of 4" in printed
+    assert "`retune compare` does." in printed
+
+
 @pytest.mark.parametrize(
     ("degrees", "quantile"),
     [(1, 12.7062), (2, 4.3027), (3, 3.1824), (9, 2.2622), (30, 2.0423), (1000, 1.9623)],

@@ -248,3 +248,33 @@ def test_real_data_goes_through(shared_data: Callable[[str], Path], tmp_path: Pa
     run(tmp_path, sources, squad_v2=False)
     counts = read_json(tmp_path / "metrics.json")["qa"]["download"]
     assert [entry["questions"] for entry in counts] == [3547, 1190]
+
+
+def test_train_share_keeps_articles_of_train_and_no_other_split_changes(
+    tmp_path: Path, sources: dict[str, list[Source]]
+) -> None:
+    rows = [question(f"t{n}", f"word{n} and more", title=f"T{n // 4}") for n in range(40)]
+    sources["train"] = [source(tmp_path, "c.jsonl", rows)]
+    whole, part = tmp_path / "whole", tmp_path / "part"
+    run(whole, sources)
+    run(part, sources, train_share=0.3, train_draw=2)
+    for name in ("raw/validation.jsonl", "test/test.jsonl"):
+        assert (part / "data" / name).read_bytes() == (whole / "data" / name).read_bytes()
+    kept = [*read_examples(part / "data/raw/train.jsonl")]
+    assert len(kept) == 12
+    assert len({example.title for example in kept}) == 3
+    train = read_json(part / "metrics.json")["qa"]["download"][0]
+    assert (train["questions"], train["questions_read"]) == (12, 40)
+
+
+def test_train_share_is_taken_of_what_validation_leaves(tmp_path: Path, sources: Any) -> None:
+    rows = [question(f"t{n}", f"word{n} and more", title=f"T{n // 4}") for n in range(40)]
+    only = {"train": [source(tmp_path, "c.jsonl", rows)], "test": sources["test"]}
+    run(tmp_path, only, validation_share=0.2, train_share=0.5)
+    sizes = [entry["questions"] for entry in read_json(tmp_path / "metrics.json")["qa"]["download"]]
+    assert sizes == [16, 8, 1]
+
+
+def test_a_share_and_a_limit_together_are_refused() -> None:
+    with pytest.raises(ValidationError, match="train_share and train_limit both cut train"):
+        DownloadParams(**PARAMS | {"train_share": 0.5, "train_limit": 10})

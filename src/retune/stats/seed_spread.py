@@ -10,7 +10,7 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Literal
+from typing import Any, Literal
 
 from retune.core.errors import listed
 from retune.stats.student import t_quantile
@@ -18,6 +18,8 @@ from retune.stats.student import t_quantile
 ENOUGH = 3  # seeds; with two, the interval is thirteen standard errors wide
 CONFIDENCE = 0.95
 
+#: A seed; or, for a run in a fold of the data, a seed and the fold in words.
+RunKey = int | str
 Verdict = Literal["above", "below", "unknown"]
 
 
@@ -28,19 +30,24 @@ class Variant:
     Attributes:
         name: of its experiments, without the seed.
         model: the name of its model.
-        values: figure by seed, by the figure's dotted name.
+        values: figure by `RunKey`, by the figure's dotted name.
         data: that it was scored on; only variants with the same data are compared.
     """
 
     name: str
     model: str
-    values: Mapping[str, Mapping[int, float]]
+    values: Mapping[str, Mapping[Any, float]]
     data: str = ""
 
     @property
-    def seeds(self) -> list[int]:
+    def seeds(self) -> list[RunKey]:
         """The seeds with figures."""
-        return sorted({seed for values in self.values.values() for seed in values})
+        return in_order({seed for values in self.values.values() for seed in values})
+
+    @property
+    def in_folds(self) -> bool:
+        """Whether its runs are in folds, which noise of seeds does not explain."""
+        return any(isinstance(seed, str) for seed in self.seeds)
 
     def mean(self, key: str) -> float:
         """Mean of a figure over the seeds."""
@@ -78,13 +85,14 @@ class Gap:
 def gaps(variants: Sequence[Variant], scores: Iterable[str]) -> list[Gap]:
     """The gap of each pair of variants in each score, the better one first.
 
-    Variants that were scored on different data are not compared.
+    Variants that were scored on different data are not compared, and neither are those in folds.
     """
     return [
         _gap(key, one, other)
         for key in scores
         for one, other in combinations(variants, 2)
         if one.data == other.data and key in one.values and key in other.values
+        if not one.in_folds
     ]
 
 
@@ -96,7 +104,12 @@ def interval_half_width(values: Sequence[float]) -> float | None:
     return quantile * statistics.stdev(values) / math.sqrt(len(values))
 
 
-def spread(by_seed: Mapping[int, float]) -> dict[str, float | None]:
+def in_order(seeds: Iterable[RunKey]) -> list[RunKey]:
+    """Return seeds in ascending order, or seeds with folds in the order of their text."""
+    return sorted(seeds, key=lambda seed: (seed, "") if isinstance(seed, int) else (0, seed))
+
+
+def spread(by_seed: Mapping[Any, float]) -> dict[str, float | None]:
     """Mean, standard deviation (n - 1; none for one value), minimum and maximum."""
     values = list(by_seed.values())
     return {
@@ -142,7 +155,7 @@ def _gap(key: str, one: Variant, other: Variant) -> Gap:
     variants, one gap in twenty lies outside by chance.
     """
     mine, others = one.values[key], other.values[key]
-    common = sorted(mine.keys() & others.keys())
+    common = in_order(mine.keys() & others.keys())
     differences = [mine[seed] - others[seed] for seed in common]
     mean = statistics.fmean(differences) if common else one.mean(key) - other.mean(key)
     names = (one.name, other.name) if mean >= 0 else (other.name, one.name)

@@ -47,6 +47,10 @@ def sweep(
         str | None,
         Option(metavar="N,N,...", help="Run each experiment with each seed and print the spread."),
     ] = None,
+    folds: Annotated[
+        str | None,
+        Option(metavar="N", help="Run each experiment in each of N folds of the articles."),
+    ] = None,
     pipeline: Annotated[str | None, PIPELINE] = None,
     stage: Annotated[
         list[str] | None,
@@ -64,9 +68,9 @@ def sweep(
     from retune.core.errors import RetuneError
 
     with inside_project(Namespace(), outermost=bool(pipeline)):
-        outcomes = _outcomes(what, seeds, pipeline, stage or [], replace=replace)
+        outcomes = _outcomes(what, seeds, folds, pipeline, stage or [], replace=replace)
         with contextlib.chdir(sister(pipeline) if pipeline else Path()):
-            _print_sweep(outcomes, seeds, as_json)
+            _print_sweep(outcomes, _runs_of_each(seeds, folds), as_json)
     failed = [outcome for outcome in outcomes if outcome.failed]
     done = len(outcomes) - len(failed)
     print(f"{done} of {len(outcomes)} experiments done", file=sys.stderr)
@@ -115,17 +119,24 @@ def diff(
 
 
 def _outcomes(
-    what: list[str], seeds: str | None, pipeline: str | None, stages: list[str], *, replace: bool
+    what: list[str],
+    seeds: str | None,
+    folds: str | None,
+    pipeline: str | None,
+    stages: list[str],
+    *,
+    replace: bool,
 ) -> "list[Outcome]":
     from retune.preflight.validation import PARAMS
     from retune.tools.experiments.experiments import FOLDER, SEED
-    from retune.tools.experiments.grid import planned, seed_of
+    from retune.tools.experiments.grid import parse_folds, planned, seed_of
     from retune.tools.experiments.sweep import sweep
 
     folder = sister(pipeline) if pipeline else Path()
     has_params = (folder / PARAMS).is_file()  # `sweep` reports a missing one
     seed_param = seed_of(folder / PARAMS) if seeds and has_params else SEED
-    experiments = planned(what, seeds, folder / FOLDER, seed_param)
+    count = parse_folds(folds, folder / PARAMS) if folds and has_params else None
+    experiments = planned(what, seeds, folder / FOLDER, seed_param, count)
     return sweep(experiments, replace=replace, pipeline=folder if pipeline else None, stages=stages)
 
 
@@ -135,14 +146,21 @@ def _failure(outcome: "Outcome") -> str:
     return f"  {outcome.name}: see {outcome.log}\n{indent(outcome.error, '    ')}".rstrip()
 
 
-def _print_sweep(outcomes: "Sequence[Outcome]", seeds: str | None, as_json: bool) -> None:
-    """With seeds, print the spread of the runs that succeeded."""
+def _runs_of_each(seeds: str | None, folds: str | None) -> int:
+    """Return how many runs each experiment has; 0 without seeds and folds."""
+    if not seeds and not folds:
+        return 0
+    return len((seeds or "1").split(",")) * int(folds or 1)
+
+
+def _print_sweep(outcomes: "Sequence[Outcome]", runs: int, as_json: bool) -> None:
+    """With several runs of each experiment, print the spread of those that succeeded."""
     from retune.tools.experiments.sweep import outcomes_as_json
 
     done = [outcome.name for outcome in outcomes if not outcome.failed]
-    variants = tables.folded(done) if seeds and done else []
+    variants = tables.folded(done) if runs and done else []
     if as_json:
         ended = outcomes_as_json(outcomes)
-        tables.print_json({"outcomes": ended} | tables.spread_as_json(variants) if seeds else ended)
-    elif variants and seeds:
-        tables.print_spread(variants, asked=len(seeds.split(",")))
+        tables.print_json({"outcomes": ended} | tables.spread_as_json(variants) if runs else ended)
+    elif variants and runs:
+        tables.print_spread(variants, asked=runs)

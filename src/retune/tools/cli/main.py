@@ -15,6 +15,7 @@ from retune.core.terminal_text import escaped, escaped_json
 from retune.core.user_errors import guarded
 from retune.tasks.task import askers
 from retune.tools.cli import comparisons as comparisons  # noqa: PLC0414 (adds its commands)
+from retune.tools.cli import curves as curves  # noqa: PLC0414 (adds its command)
 from retune.tools.cli import experiments as experiments  # noqa: PLC0414 (adds its commands)
 from retune.tools.cli import trying as trying  # noqa: PLC0414 (adds its command)
 from retune.tools.cli.application import AS_JSON, DATA, MODELS, RESULTS, command, read_command

@@ -1,6 +1,5 @@
 """Where the scores of a system come from: a predictions file, or runs of the main pipeline."""
 
-import re
 import statistics
 from argparse import Namespace
 from collections.abc import Sequence
@@ -18,9 +17,10 @@ from retune.tasks.qa.score.question_scores import (
     read_question_scores,
 )
 from retune.tasks.task import costs, main_task
+from retune.tools.compare.folds import pooled
 from retune.tools.compare.predictions import read_answers, read_gold, score_answers
 from retune.tools.compare.systems import System
-from retune.tools.experiments.experiments import SEED
+from retune.tools.experiments.experiments import FOLD, SEED, runs_of
 from retune.tools.experiments.listing import Ref, experiments, read_row, revision
 
 #: The name of the last run, whose scores are in the workspace.
@@ -33,7 +33,7 @@ class Sources:
     """Reads systems by their names on a command line.
 
     A name is `workspace`, a predictions file, an experiment, the common name of experiments that
-    differ by their seed, or a commit. `NAME=ONE,OTHER` is a system with several runs. Experiments
+    differ by seed or fold, or a commit. `NAME=ONE,OTHER` is a system with several runs. Experiments
     of this commit go before those of other commits, and newer ones before older ones.
 
     Attributes:
@@ -56,7 +56,8 @@ class Sources:
             raise RetuneError(f"{name!r} names no system; see `retune compare --help`")
         runs = [run for part in named for run in self._runs(part)]
         is_file = (self._arguments.folder / named[0]).is_file()
-        return _merged(label or (Path(named[0]).stem if is_file else named[0]), runs)
+        merged = _merged(label or (Path(named[0]).stem if is_file else named[0]), runs)
+        return pooled(merged)
 
     def _split(self, name: str) -> tuple[str, str]:
         """Return the label, which may be missing, and the runs."""
@@ -96,14 +97,14 @@ class Sources:
         return [_system(ref.name, scores_of(ref), read_row(ref)) for ref in refs]
 
     def _named(self, name: str) -> list[Ref]:
-        """Return an experiment, or those that differ by their seed, or else a commit."""
-        of_a_seed = re.compile(rf"{re.escape(name)}-seed=\d+")
+        """Return an experiment, or those that differ by seed or fold, or else a commit."""
+        of_a_run = runs_of(name)
         every = [*self._refs.values()]
         for refs in ([*filter(self._here, every)], every):
             if name in (ref.name for ref in refs):
                 return [self._refs[name]]
-            if seeds := [ref for ref in refs if of_a_seed.fullmatch(ref.name)]:
-                return seeds
+            if runs := [ref for ref in refs if of_a_run.fullmatch(ref.name)]:
+                return runs
         if commit := revision(name):
             return [commit]
         raise RetuneError(
@@ -135,6 +136,7 @@ def _system(name: str, questions: Sequence[QuestionScore], row: dict[str, Any]) 
         [int(seed) if seed is not None else None],
         {key: value for key, value in spent.items() if value is not None},
         {rule: row[rule] for rule in task.rules if rule in row},
+        [row.get(FOLD)],
     )
 
 
@@ -157,6 +159,7 @@ def _merged(name: str, runs: Sequence[System]) -> System:
         [seed for run in runs for seed in run.seeds],
         {key: statistics.fmean(run.costs[key] for run in runs) for key in names},
         runs[0].rules,
+        [fold for run in runs for fold in run.folds],
     )
 
 

@@ -29,6 +29,7 @@ class System:
         seeds: of these runs; None where it is not known.
         costs: by name (`retune.tasks.task.costs`); empty where they are not known.
         rules: settings that decide how answers are scored; empty where they are not known.
+        folds: of these runs, such as "1/5"; None for one on all questions.
     """
 
     name: str
@@ -36,6 +37,7 @@ class System:
     seeds: Sequence[int | None] = (None,)
     costs: Mapping[str, float] = field(default_factory=dict)
     rules: Mapping[str, object] = field(default_factory=dict)
+    folds: Sequence[str | None] = (None,)
 
 
 @dataclass(frozen=True)

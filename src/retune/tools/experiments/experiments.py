@@ -14,8 +14,11 @@ from retune.tasks.task import main_task
 FOLDER = Path("experiments")
 SEED = main_task().key("seed")
 MODEL = main_task().key("model")
+FOLD = main_task().key("download.fold")
 #: The score that tables are sorted by.
 RANKING = main_task().key(main_task().ranking)
+#: Names of the runs of `retune curve`: a sum of settings and code, the share, the seed.
+CURVE = re.compile(r"curve-[0-9a-f]{8}-0\.\d+-seed=\d+")
 
 
 class HydraValue(str):
@@ -49,6 +52,11 @@ def load_experiment(name: str, folder: Path = FOLDER) -> Experiment:
         names = ", ".join(sorted(file.stem for file in folder.glob("*.yaml"))) or "none"
         raise RetuneError(f"{path}: no such experiment; there are: {names}")
     return Experiment(name, parameters(path))
+
+
+def runs_of(name: str) -> re.Pattern[str]:
+    """Return a pattern for the names of an experiment's runs in each fold and with each seed."""
+    return re.compile(rf"{re.escape(name)}(-fold=\d+of\d+)?(-seed=\d+)?")
 
 
 def _override(value: Any) -> str:

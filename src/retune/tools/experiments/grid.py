@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from retune.core.errors import RetuneError, excerpt
 from retune.core.params import parameters
 from retune.tools.experiments.experiments import (
+    FOLD,
     FOLDER,
     MODEL,
     SEED,
@@ -22,26 +23,34 @@ if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
 
 _LARGEST_SEED = 2**32 - 1  # numpy's limit, the narrowest of the generators
+_FOLDS = range(2, 101)
 _LONG = 40  # characters; a table has 80 columns
 
 Axis = list[tuple[str, HydraValue]]
 
 
 def planned(
-    words: Sequence[str], seeds: str | None = None, folder: Path = FOLDER, seed_param: str = SEED
+    words: Sequence[str],
+    seeds: str | None = None,
+    folder: Path = FOLDER,
+    seed_param: str = SEED,
+    folds: int | None = None,
 ) -> list[Experiment]:
-    """Return the experiments of a command line: presets and a grid, each with each seed.
+    """Return the experiments of a command line: presets and a grid, in each fold, with each seed.
 
     Args:
         words: names of experiments, and assignments for `grid`.
         seeds: such as `1,2,3`, to run each experiment once with each of them.
         folder: of the named experiments.
         seed_param: the dotted name of the seed.
+        folds: to run each experiment in each of so many folds of the data.
     """
     assignments = [word for word in words if "=" in word]
     names = [word for word in words if "=" not in word]
     named = [load_experiment(name, folder) for name in names]
     experiments = [*named, *grid(assignments)]
+    if folds is not None:
+        experiments = in_folds(experiments, folds)
     if seeds is None:
         return experiments
     if any(word.partition("=")[0].strip() == seed_param for word in assignments):
@@ -99,6 +108,36 @@ def seeded(
         for experiment in experiments
         for seed in seeds
     ]
+
+
+def in_folds(experiments: Sequence[Experiment], folds: int) -> list[Experiment]:
+    """Return each experiment in each fold, named `NAME-fold=1of5`.
+
+    Raises:
+        RetuneError: an experiment has a fold already.
+    """
+    if any(FOLD in experiment.changes for experiment in experiments):
+        raise RetuneError(f"{FOLD} and --folds both set the fold; give only one of them")
+    return [
+        Experiment(
+            f"{experiment.name}-fold={fold}of{folds}",
+            {**experiment.changes, FOLD: f"{fold}/{folds}"},
+            experiment.swept,
+        )
+        for experiment in experiments
+        for fold in range(1, folds + 1)
+    ]
+
+
+def parse_folds(text: str, params: Path) -> int:
+    """Read a number of folds, for a pipeline with a params file that may set one."""
+    if not re.fullmatch(r"[0-9]{1,3}", text, re.ASCII) or int(text) not in _FOLDS:
+        raise RetuneError(
+            f"--folds {text}: expected a whole number from {_FOLDS[0]} to {_FOLDS[-1]}"
+        )
+    if FOLD not in parameters(params):
+        raise RetuneError(f"--folds: {params} has no {FOLD}; leave out --folds")
+    return int(text)
 
 
 def grid(assignments: Sequence[str]) -> list[Experiment]:

@@ -17,7 +17,7 @@ from retune.core.yaml_files import flatten
 from retune.tables.metrics_files import figures_of, scored_splits
 from retune.tasks.task import main_task
 from retune.tools.experiments import leftovers
-from retune.tools.experiments.experiments import MODEL, RANKING
+from retune.tools.experiments.experiments import CURVE, MODEL, RANKING
 from retune.tools.experiments.table import Row, keys, metrics_files
 from retune.tools.project import locks
 
@@ -62,7 +62,8 @@ def experiments(names: Sequence[str] = (), *, all_commits: bool = False) -> list
     """Return the experiments of the pipeline in this folder, the finished ones first.
 
     Args:
-        names: the only experiments; without any, all of them.
+        names: the only experiments. Without any, all but the runs of `retune curve`, because
+            these have no test scores: their commits keep those of the last run.
         all_commits: also experiments of earlier commits.
 
     Raises:
@@ -77,7 +78,16 @@ def experiments(names: Sequence[str] = (), *, all_commits: bool = False) -> list
             f"no experiment {', '.join(missing)} on this commit; there are: "
             f"{', '.join(sorted(found)) or 'none'}{elsewhere(missing)}"
         )
-    return [ref for ref in own if not names or ref.name in names]
+    return [ref for ref in own if (ref.name in names if names else not _is_curve(ref))]
+
+
+def curve_runs() -> dict[str, Ref]:
+    """Return the finished runs of `retune curve` of all commits, by name."""
+    return {ref.name: ref for ref in _refs() if _is_curve(ref)}
+
+
+def _is_curve(ref: Ref) -> bool:
+    return CURVE.fullmatch(ref.name) is not None
 
 
 def revision(name: str) -> Ref | None:
@@ -158,7 +168,9 @@ def elsewhere(names: Sequence[str] = ()) -> str:
     others = [
         ref
         for ref in _refs()
-        if ref.baseline != head and (not names or ref.name in names) and _is_own(ref)
+        if ref.baseline != head
+        and (ref.name in names if names else not _is_curve(ref))
+        and _is_own(ref)
     ]
     if not others:
         return ""
@@ -176,7 +188,10 @@ def scored_data(ref: Ref, params: Mapping[str, Any]) -> str:
     chosen = params.get(task.key("dataset"))
     if split:
         files = ", ".join(f"{file['name']} {file['sha256'][:8]}" for file in split["files"])
-        data = f"{split['questions']:,} questions of {chosen} ({files})"
+        questions = f"{split['questions']:,} questions"
+        if fold := split.get("fold"):
+            questions = f"all questions, in {fold.partition('/')[2]} folds,"
+        data = f"{questions} of {chosen} ({files})"
         limit = split.get("limit")
     else:
         settings = [
@@ -198,12 +213,18 @@ def scored_data(ref: Ref, params: Mapping[str, Any]) -> str:
 def _recorded_split(ref: Ref) -> Any:
     """Return the scored split that an experiment's download stage recorded."""
     try:
-        section = main_task().section
-        splits = json.loads(_file(ref, f"metrics/{section}_download.json"))[section]["download"]
-        (split,) = scored_splits(splits)
+        (split,) = scored_splits(recorded_splits(ref))
         return split
     except _DAMAGED:
         return None
+
+
+def recorded_splits(ref: Ref) -> list[dict[str, Any]]:
+    """Return what an experiment's download stage recorded of each split."""
+    section = main_task().section
+    text = _file(ref, f"metrics/{section}_download.json")
+    splits: list[dict[str, Any]] = json.loads(text)[section]["download"]
+    return splits
 
 
 def _is_own(ref: Ref) -> bool:

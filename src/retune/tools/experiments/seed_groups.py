@@ -1,4 +1,4 @@
-"""Experiments that differ only in their seed: group them and print the spread of their figures."""
+"""Experiments that differ only by seed or fold: group them, print the spread of their figures."""
 
 import math
 import textwrap
@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from retune.core.errors import RetuneError
-from retune.stats.seed_spread import Variant, gaps, spread, warnings
+from retune.stats.seed_spread import RunKey, Variant, gaps, in_order, spread, warnings
 from retune.tables.terminal_tables import print_table, print_wrapped
 from retune.tasks.task import Figure, main_task
-from retune.tools.experiments.experiments import MODEL, RANKING
+from retune.tools.experiments.experiments import FOLD, MODEL, RANKING
 from retune.tools.experiments.table import APART
 
 MOST = 10  # warnings that are printed
@@ -38,7 +38,7 @@ def fold(
     label: str = MODEL,
     figures: Figures | None = None,
 ) -> list[Variant]:
-    """Group runs that differ only in their seed; return the variants, best first.
+    """Group runs that differ only by seed or fold; return the variants, best first.
 
     Args:
         shown: name, validation data, params and figures of each experiment.
@@ -50,11 +50,14 @@ def fold(
     Raises:
         RetuneError: two runs are the same but for their names.
     """
-    groups: dict[tuple[str, ...], dict[int, Mapping[str, Any]]] = {}
+    groups: dict[tuple[str, ...], dict[RunKey, Mapping[str, Any]]] = {}
     for row in shown:
-        settings = (str(row.get(key)) for key in params if key != seed_param)
-        runs = groups.setdefault((str(row.get("data", "")), *settings), {})
-        seed = int(row[seed_param])
+        settings = (str(row.get(key)) for key in params if key not in {seed_param, FOLD})
+        fold, _, folds = str(row.get(FOLD) or "").partition("/")
+        runs = groups.setdefault((str(row.get("data", "")), folds, *settings), {})
+        seed: RunKey = int(row[seed_param])
+        if folds:
+            seed = f"{seed}, fold {fold} of {folds}"
         if seed in runs:
             raise RetuneError(
                 f"experiments {runs[seed]['name']} and {row['name']} are the same, "
@@ -66,21 +69,24 @@ def fold(
     return sorted(variants, key=lambda v: -v.mean(RANKING) if RANKING in v.values else math.inf)
 
 
-def _variant(runs: Mapping[int, Mapping[str, Any]], label: str, figures: Sequence[str]) -> Variant:
-    values: dict[str, dict[int, float]] = {}
-    for seed, row in sorted(runs.items()):
+def _variant(
+    runs: Mapping[RunKey, Mapping[str, Any]], label: str, figures: Sequence[str]
+) -> Variant:
+    values: dict[str, dict[RunKey, float]] = {}
+    for seed in in_order(runs):
         for key in figures:
-            if row.get(key) is not None:
-                values.setdefault(key, {})[seed] = row[key]
+            if runs[seed].get(key) is not None:
+                values.setdefault(key, {})[seed] = runs[seed][key]
     names = sorted(_stem(row["name"], seed) for seed, row in runs.items())
     one = next(iter(runs.values()))
     return Variant(min(names, key=len), str(one[label]), values, str(one.get("data", "")))
 
 
-def _stem(name: str, seed: int) -> str:
-    """Return the name without its seed, or `seeds` if nothing else remains."""
-    parts = [part for part in name.split("-") if part != f"seed={seed}"]
-    return "-".join(parts) or "seeds"
+def _stem(name: str, run: RunKey) -> str:
+    """Return the name without seed and fold, or `seeds` if nothing else remains."""
+    seed, _, fold = str(run).partition(", ")
+    left_out = {f"seed={seed}", fold.replace("fold ", "fold=").replace(" ", "")}
+    return "-".join(part for part in name.split("-") if part not in left_out) or "seeds"
 
 
 def report(
@@ -90,11 +96,12 @@ def report(
 
     Args:
         variants: from `fold`.
-        asked: how many seeds there should be of each.
+        asked: how many runs there should be of each.
         figures: as for `fold`.
     """
     shown = figures or spread_figures()
-    columns = ["seeds", "mean", "std", "min", "max"]
+    heading = "runs" if any(variant.in_folds for variant in variants) else "seeds"
+    columns = [heading, "mean", "std", "min", "max"]
     groups = list(dict.fromkeys(variant.data for variant in variants))
     for data in groups:
         if len(groups) > 1:
@@ -109,6 +116,11 @@ def report(
         sentences[MOST:] = [f"{len(sentences) - MOST} more such gaps; --json lists all of them"]
     for warning in sentences:
         print(textwrap.fill(f"warning: {warning}", 80, subsequent_indent="  "))
+    if len({variant.name for variant in variants if variant.in_folds}) > 1:
+        print_wrapped(
+            "The runs in folds share training questions, so their spread tests no gap; "
+            "`retune compare` does."
+        )
 
 
 def as_json(

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from itertools import combinations
+from itertools import chain, combinations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -10,15 +10,17 @@ from pydantic import BeforeValidator, Field
 from pydantic.dataclasses import dataclass
 
 from retune.core.errors import RetuneError
-from retune.core.params import STRICT, Chosen
+from retune.core.params import STRICT, Chosen, Seed
 from retune.fetch.fetching import Source
 from retune.ingest.canonical import Checked, Form, ReadSplit, write_canonical
 from retune.ingest.findings import Finding
 from retune.ingest.subsample import LimitParams
 from retune.tasks.qa.download.checking import Checker, Rules
+from retune.tasks.qa.download.folding import in_fold, parse_fold
 from retune.tasks.qa.download.holding_out import hold_out
 from retune.tasks.qa.download.leaking import NamedSplit, find_leaks
 from retune.tasks.qa.download.reading import Record, read_records
+from retune.tasks.qa.download.subsets import train_part
 from retune.tasks.qa.questions.examples import Example, write_examples
 from retune.tasks.qa.questions.splits import SCORED, SPLITS, Keep
 
@@ -46,6 +48,12 @@ class DownloadParams(LimitParams):
 
     Where the data set has no validation split of its own, `validation_share` of the training
     questions become one, by whole articles (null: none). It is taken before the limits.
+
+    `train_share` trains on a part of the other articles, for learning curves: a smaller part of
+    one `train_draw` lies within a larger one.
+
+    `fold: 1/5` is for small data: a fifth of the articles of all files becomes the test split, the
+    others train, out of which `validation_share` is taken.
     """
 
     test_limit: int | str | None
@@ -54,6 +62,16 @@ class DownloadParams(LimitParams):
     unanswerable: Literal["error", "drop"]
     shared_contexts: Literal["error", "allow"]
     repeated_ids: Literal["error", "first", "last"] = "error"
+    train_share: Annotated[float, Field(gt=0.0, lt=1.0)] | None = None
+    train_draw: Seed = 1
+    fold: str | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.train_share is not None and self.train_limit is not None:
+            raise ValueError("train_share and train_limit both cut train; set one of them to null")
+        if self.fold is not None:
+            parse_fold(self.fold)
 
     @property
     def limits(self) -> dict[str, int | str | None]:
@@ -67,7 +85,8 @@ def require_validation(keep: Keep, params: DownloadParams, dataset: Chosen) -> N
     Raises:
         RetuneError: `keep` is "best", but the data set has no validation split and gets none.
     """
-    if keep == "last" or params.validation_share or dataset.module.has_validation(dataset.params):
+    has_own = params.fold is None and dataset.module.has_validation(dataset.params)
+    if keep == "last" or params.validation_share or has_own:
         return
     raise RetuneError(
         "qa.train.keep is best, but there is no validation split to choose the epoch by: set "
@@ -96,7 +115,7 @@ def download(
         unit="questions",
         noun="question",
         read=read_records,
-        check=partial(_checked, params, squad_v2, [name for name in SPLITS if name in sources]),
+        check=partial(_checked, params, squad_v2, sources),
         write=write_examples,
         counts=_counts,
         finding_fields=("file", "where", "id", "kind"),
@@ -106,20 +125,24 @@ def download(
 
 
 def _checked(
-    params: DownloadParams, squad_v2: bool, names: Sequence[str], read: ReadSplit[Record]
+    params: DownloadParams,
+    squad_v2: bool,
+    sources: Mapping[str, Sequence[Source]],
+    read: ReadSplit[Record],
 ) -> dict[str, Checked[Example]]:
+    names = [name for name in SPLITS if name in sources]
     checkers = {}
     for split in names:
         rules = Rules(
             squad_v2,
             bool(params.realign),
             params.unanswerable == "drop",
-            only_scored=split != "train",
+            only_scored=split != "train" and params.fold is None,
             drop_unplaced=params.realign == "drop",
         )
         checkers[split] = Checker(rules)
         checkers[split].add(_one_of_each_id(read(split), params.repeated_ids))
-    allowed = params.shared_contexts == "allow"
+    allowed = params.shared_contexts == "allow" or params.fold is not None
     for one, other in combinations(names, 2):
         pair = NamedSplit(one, checkers[one]), NamedSplit(other, checkers[other])
         checkers[other].findings += find_leaks(*pair, allow_contexts=allowed)
@@ -127,15 +150,31 @@ def _checked(
         split: Checked(checker.examples, checker.findings, len(checker.records))
         for split, checker in checkers.items()
     }
-    if "validation" in splits or params.validation_share is None:
-        return splits
-    return splits | _held_out(splits["train"], params.validation_share, params.sample_seed)
+    if any(finding.severity == "error" for each in splits.values() for finding in each.findings):
+        return splits  # the caller raises
+    return _drawn(splits, params, [*chain(*sources.values())])
+
+
+def _drawn(
+    splits: dict[str, Checked[Example]], params: DownloadParams, files: Sequence[Source]
+) -> dict[str, Checked[Example]]:
+    """Draw a fold, a validation split and a part of train, where `params` ask for them."""
+    if params.fold is not None:
+        splits = in_fold(splits, params.fold, params.sample_seed)
+    if "validation" not in splits and params.validation_share is not None:
+        splits |= _held_out(splits["train"], params.validation_share, params.sample_seed)
+    if params.train_share is not None:
+        part = train_part(splits["train"].rows, params.train_share, params.train_draw)
+        splits["train"] = splits["train"]._replace(rows=part)
+    if params.fold is not None:
+        listed = [{"name": file.name, "sha256": file.sha256} for file in files]
+        more = {"fold": params.fold, "files": listed}
+        splits = {name: s._replace(more={**s.more, **more}) for name, s in splits.items()}
+    return splits
 
 
 def _held_out(train: Checked[Example], share: float, seed: int) -> dict[str, Checked[Example]]:
     """Return `train` without, and `validation` with the questions that are held out."""
-    if any(finding.severity == "error" for finding in train.findings):
-        return {}  # raised by the caller
     held = hold_out(train.rows, share, seed)
     more = {"out_of_train": held.articles}
     return {

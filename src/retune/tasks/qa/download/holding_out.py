@@ -39,7 +39,7 @@ def hold_out(examples: Sequence[Example], share: float, seed: int) -> Held:
     Raises:
         RetuneError: there are fewer than two articles.
     """
-    groups = _articles(examples)
+    groups = articles(examples)
     if len(groups) < 2:
         raise RetuneError(
             f"train: {len(groups)} article, so that no validation split can be taken out of it "
@@ -48,32 +48,32 @@ def hold_out(examples: Sequence[Example], share: float, seed: int) -> Held:
         )
     order = sorted(groups, key=lambda name: draw(seed, name))
     taken: set[int] = set()
-    articles: list[str] = []
+    names: list[str] = []
     for name in order[:-1]:
         if len(taken) >= share * len(examples):
             break
         taken.update(groups[name].rows)
-        articles += groups[name].names
+        names += groups[name].names
     parts: tuple[list[Example], list[Example]] = [], []
     for row, example in enumerate(examples):
         parts[row in taken].append(example)
-    return Held(*parts, articles)
+    return Held(*parts, names)
 
 
-class _Article(NamedTuple):
+class Article(NamedTuple):
     """Rows of questions that go together, and the names of their articles."""
 
     rows: list[int]
     names: list[str]
 
 
-def _articles(examples: Sequence[Example]) -> dict[str, _Article]:
+def articles(examples: Sequence[Example]) -> dict[str, Article]:
     """Return the articles by their first name."""
-    found: dict[str, _Article] = {}
+    found: dict[str, Article] = {}
     first = _first_of_each_group((_name(example), example.context) for example in examples)
     for row, example in enumerate(examples):
         name = _name(example)
-        article = found.setdefault(first[name], _Article([], []))
+        article = found.setdefault(first[name], Article([], []))
         article.rows.append(row)
         if (shown := example.title or name[:_SHOWN]) not in article.names:
             article.names.append(shown)
