@@ -2,14 +2,13 @@
 
 Two sources of noise are measured. Another seed gives another model, so the differences between two
 variants, paired by seed, have a t interval (`retune.stats.seed_spread`). Other sentences give other
-scores, so accuracies are compared sentence by sentence (`retune.stats.paired`): the answers of all
-seeds to a sentence count once, and each sentence is a cluster of its own, because the data do not
-say which sentences are about one thing.
+scores, so the sentences are resampled.
 """
 
 import statistics
 import textwrap
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,9 +16,7 @@ import numpy as np
 
 from retune.core.files import read_json, write_csv, write_json
 from retune.core.numerics import Doubles
-from retune.stats import paired
-from retune.stats.clusters import Clusters
-from retune.stats.paired import Comparison, Difference, Draws
+from retune.stats.bootstrap import resampled, resampled_sums
 from retune.stats.seed_spread import Gap, Variant, gaps, interval_half_width, warnings
 from retune.tables.metrics_files import figures_of
 from retune.tables.terminal_tables import print_table
@@ -62,18 +59,16 @@ class Costs(NamedTuple):
         )
 
 
-class Place(NamedTuple):
-    """The interval of a variant's accuracy over texts, and the ranks that it may have."""
+class SentenceTest(NamedTuple):
+    """The lead of one variant over another, in points of accuracy, over resampled texts."""
 
-    accuracy_low: float | None
-    accuracy_high: float | None
-    first_rank: int
-    last_rank: int
-
-    @classmethod
-    def of(cls, name: str, compared: Comparison) -> "Place":
-        """Return the place of a variant in the comparison."""
-        return cls(compared.means[name].low, compared.means[name].high, *compared.ranks[name])
+    better: str
+    worse: str
+    seeds: int
+    mean: float
+    low: float  # of the 95 % interval
+    high: float
+    p_value: float
 
 
 def compare(
@@ -94,33 +89,54 @@ def compare(
     """
     gold = read_gold(raw)
     runs = {name: read_seeds(seed_folders(predictions / name, seeds), gold) for name in names}
-    compared = by_sentence(runs, gold, params)
-    variants = [_variant(name, gold, runs[name]) for name in compared.means]
+    variants = [_variant(name, gold, runs[name]) for name in names]
+    variants.sort(key=lambda variant: -variant.mean("accuracy"))
     spent = {name: Costs.read(seed_folders(costs / name, seeds)) for name in names}
     found = gaps(variants, SCORES)
-    places = {name: Place.of(name, compared) for name in names}
+    pairs = combinations([variant.name for variant in variants], 2)
+    tests = [
+        sentence_test((one, runs[one]), (other, runs[other]), gold, params) for one, other in pairs
+    ]
     written = {
         # Plain numbers, which `dvc exp show` shows; it leaves out lists.
         "accuracy": {variant.name: variant.mean("accuracy") for variant in variants},
-        "variants": [_row(v, spent[v.name], places[v.name]) for v in variants],
+        "variants": [_row(variant, spent[variant.name]) for variant in variants],
         "seed_noise": [{**vars(gap), "verdict": gap.verdict} for gap in found],
-        "sentence_noise": [_test_row(each, seeds) for each in compared.differences],
+        "sentence_noise": [test._asdict() for test in tests],
     }
     write_json(table, {"sentiment": written})
-    write_csv(csv, *_flat(variants, spent, places))
-    _print(variants, spent, found, compared)
+    write_csv(csv, *_flat(variants, spent))
+    _print(variants, spent, found, tests)
     best = variants[0]
     return f"{best.name} is first, with accuracy {_mean_text(best, 'accuracy')}"
 
 
-def by_sentence(runs: Mapping[str, Runs], gold: Gold, params: ScoreParams) -> Comparison:
-    """Compare the accuracy of variants, in percent, on the same texts."""
-    right = {
-        name: 100.0 * np.array([answers(each) == gold.labels for each in by_seed.values()])
-        for name, by_seed in runs.items()
-    }
-    draws = Draws(params.resamples, params.resampling_seed)
-    return paired.compare(right, Clusters.named(gold.ids), draws)
+def sentence_test(
+    one: tuple[str, Runs], other: tuple[str, Runs], gold: Gold, params: ScoreParams
+) -> SentenceTest:
+    """The paired bootstrap over texts (Efron & Tibshirani 1993; Koehn 2004) of two variants.
+
+    A text is drawn together with the answers of all common seeds, because these are not
+    independent of each other.
+    """
+    seeds = sorted(one[1].keys() & other[1].keys())
+    right, others = (_times_right(runs, seeds, gold) for _, runs in (one, other))
+    better, worse, gained = one[0], other[0], right - others
+    if gained.sum() < 0:
+        better, worse, gained = worse, better, -gained
+    scale = 100.0 / (len(gained) * len(seeds))
+    drawn = resampled_sums(gained, params.resamples, params.resampling_seed)
+    total = int(gained.sum())
+    low, high, p_value = resampled(total, drawn)
+    return SentenceTest(
+        better, worse, len(seeds), total * scale, low * scale, high * scale, p_value
+    )
+
+
+def _times_right(runs: Runs, seeds: Sequence[int], gold: Gold) -> np.ndarray:
+    """Count the seeds that answer each text (N,) correctly."""
+    right = [answers(runs[seed]) == gold.labels for seed in seeds]
+    return np.asarray(np.sum(right, axis=0, dtype=np.int64))
 
 
 def _variant(name: str, gold: Gold, runs: Runs) -> Variant:
@@ -131,30 +147,13 @@ def _variant(name: str, gold: Gold, runs: Runs) -> Variant:
     return Variant(name, name, {key: {s: f[key] for s, f in figures.items()} for key in SCORES})
 
 
-def _row(variant: Variant, costs: Costs, place: Place) -> dict[str, Any]:
+def _row(variant: Variant, costs: Costs) -> dict[str, Any]:
     scores = [spread_row(key, values) for key, values in variant.values.items()]
-    return {"name": variant.name, "scores": scores, **costs._asdict(), **place._asdict()}
-
-
-def _test_row(found: Difference, seeds: Sequence[int]) -> dict[str, Any]:
-    """The lead of one variant over another, in points of accuracy."""
-    return {
-        "better": found.one,
-        "worse": found.other,
-        "seeds": len(seeds),
-        "mean": found.value,
-        "low": found.low,
-        "high": found.high,
-        "p_value": found.p_value,
-        "adjusted": found.adjusted,
-        "detectable": found.detectable,
-        "sentences_needed": found.clusters_needed,
-        "verdict": found.verdict,
-    }
+    return {"name": variant.name, "scores": scores, **costs._asdict()}
 
 
 def _flat(
-    variants: Sequence[Variant], spent: Mapping[str, Costs], places: Mapping[str, Place]
+    variants: Sequence[Variant], spent: Mapping[str, Costs]
 ) -> tuple[list[str], list[list[Any]]]:
     """Heading and rows of the table in CSV."""
     kinds = ("mean", "std", "half_width")
@@ -163,16 +162,15 @@ def _flat(
     for variant in variants:
         spreads = (spread_row(key, variant.values[key]) for key in SCORES)
         figures = [row[kind] for row in spreads for kind in kinds]
-        name = variant.name
-        rows.append([name, len(variant.seeds), *figures, *spent[name], *places[name]])
-    return [*heading, *Costs._fields, *Place._fields], rows
+        rows.append([variant.name, len(variant.seeds), *figures, *spent[variant.name]])
+    return [*heading, *Costs._fields], rows
 
 
 def _print(
     variants: Sequence[Variant],
     spent: Mapping[str, Costs],
     found: Sequence[Gap],
-    compared: Comparison,
+    tests: Sequence[SentenceTest],
 ) -> None:
     """The table within 80 columns, and a sentence for each pair and each doubt."""
     rows = []
@@ -182,17 +180,13 @@ def _print(
         scores = [_mean_text(variant, key) for key in SCORES]
         rows.append([variant.name, *scores, *(f"{value:,.1f}" for value in size)])
     print_table(["variant"], [*SCORES.values(), "M weights", "MB", "s"], rows)
-    by_names = {
-        frozenset((gap.better, gap.worse)): interval_text(gap.mean, gap.half_width)
-        for gap in found
-        if gap.key == "accuracy"
-    }
-    for each in compared.differences:
-        over = "" if each.low is None else f", {each.low:+.2f} to {each.high:+.2f} over sentences"
+    by_names = {(gap.better, gap.worse): gap for gap in found if gap.key == "accuracy"}
+    for test in tests:
+        gap = by_names.get((test.better, test.worse), by_names.get((test.worse, test.better)))
+        seeds = "" if gap is None else f" {interval_text(gap.mean, gap.half_width)} over seeds,"
         _say(
-            f"{each.one} over {each.other}: accuracy "
-            f"{by_names[frozenset((each.one, each.other))]} over seeds{over} "
-            f"(p = {each.adjusted:.3g} for all pairs): {each.verdict}"
+            f"{test.better} over {test.worse}: accuracy{seeds} {test.low:+.2f} to "
+            f"{test.high:+.2f} over resampled sentences (p = {test.p_value:.3g})"
         )
     for warning in warnings(variants, SCORES):
         _say(f"warning: {warning}")

@@ -58,12 +58,13 @@ def _comparisons(compared: Mapping[str, Any]) -> Iterator[Block]:
     headline = dict([*scores.items()][:1])
     for sentence in warnings(variants, headline):
         yield Remark(sentence)
-    keys = ("better", "worse", "mean", "low", "high", "adjusted", "detectable", "verdict")
-    found = (Column("p", "number"), Column("could show", "score"), Column("verdict"))
     yield Table(
-        "Noise of sentences: accuracy, paired by sentence (sign flips, Holm)",
-        (*columns[1:], Column("low", "score"), Column("high", "score"), *found),
-        tuple(tuple(row[key] for key in keys) for row in compared["sentence_noise"]),
+        "Noise of sentences: accuracy over resampled sentences (paired bootstrap)",
+        (*columns[1:], Column("low", "score"), Column("high", "score"), Column("p", "number")),
+        tuple(
+            tuple(row[key] for key in ("better", "worse", "mean", "low", "high", "p_value"))
+            for row in compared["sentence_noise"]
+        ),
     )
 
 
