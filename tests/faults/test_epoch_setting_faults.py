@@ -68,5 +68,6 @@ def test_p51_the_score_stage_warns(tmp_path: Path, capsys: pytest.CaptureFixture
     with Params(path) as params:
         settings = read_settings(main, params)
     with pytest.raises(RetuneError, match="raw"):
-        main(tmp_path / "raw", tmp_path / "predictions", tmp_path / "m.json", **settings)
+        paths = (tmp_path / name for name in ("raw", "predictions", "m.json", "scores"))
+        main(*paths, **settings)
     assert "but qa.score.normalizer is plain" in capsys.readouterr().err

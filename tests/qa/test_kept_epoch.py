@@ -95,7 +95,7 @@ def test_patience_and_the_last_epoch_do_not_fit() -> None:
 def test_the_params_alone_show_that_there_is_nothing_to_choose_by(
     keep: Any, share: float | None, own: bool, fits: bool
 ) -> None:
-    params: Any = SimpleNamespace(validation_share=share)
+    params: Any = SimpleNamespace(validation_share=share, fold=None)
     module = SimpleNamespace(has_validation=lambda _: own)
     dataset: Any = SimpleNamespace(module=module, params=None)
     if fits:

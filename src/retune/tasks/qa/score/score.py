@@ -93,7 +93,9 @@ def score(
     the training was kept. The folder `questions` gets questions.jsonl, with the score of each
     question.
     """
-    scores = scored(raw, predictions, questions, params, squad_v2=squad_v2)
+    with atomic_path(questions) as folder:
+        folder.mkdir()
+        scores = scored(raw, predictions, folder / QUESTIONS, params, squad_v2=squad_v2)
     protocol = {
         "normalizer": params.normalizer,
         "scored_split": SCORED,
@@ -117,14 +119,12 @@ def scored(
     squad_v2: bool,
     split: str = SCORED,
 ) -> Scores:
-    """Score the answers to the questions of `split`; write the folder `questions`."""
+    """Score the answers to the questions of `split`; write the file `questions`."""
     examples = list(read_examples(raw / f"{split}.jsonl"))
     gold = [(example.id, [answer.text for answer in example.answers]) for example in examples]
     texts = _read_predictions(predictions / "predictions.json")
     scores = evaluate_answers(gold, texts, squad_v2=squad_v2, normalizer=params.normalizer)
-    with atomic_path(questions) as folder:
-        folder.mkdir(parents=True)
-        write_question_scores(folder / QUESTIONS, question_scores(examples, scores, texts))
+    write_question_scores(questions, question_scores(examples, scores, texts))
     return scores
 
 

@@ -5,9 +5,9 @@ difference, the optimism, is in the report. The stage is one of its own, so that
 `predict` has to see a test question, and none of the test split's stages a validation question.
 """
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from retune.core.files import atomic_path, write_json
@@ -42,15 +42,19 @@ def validate(
     """
     if not (raw / f"{SPLIT}.jsonl").is_file():
         with atomic_path(questions) as folder:
-            folder.mkdir(parents=True)
+            folder.mkdir()
             write_question_scores(folder / QUESTIONS, [])
         _write(metrics, dict.fromkeys(HEADLINE), {"questions": 0})
         return "no validation split"
-    with TemporaryDirectory(dir=questions.parent) as work:
-        logits, predictions = Path(work, "logits"), Path(work, "predictions")
+    with atomic_path(questions) as folder:
+        # In the folder that a killed run leaves and the next one removes.
+        work = folder / "work"
+        logits, predictions = work / "logits", work / "predictions"
         predict(features, load(), logits, prediction, SPLIT)
         postprocess(raw, features, logits, predictions, reading, squad_v2=squad_v2, split=SPLIT)
-        scores = scored(raw, predictions, questions, scoring, squad_v2=squad_v2, split=SPLIT)
+        path = folder / QUESTIONS
+        scores = scored(raw, predictions, path, scoring, squad_v2=squad_v2, split=SPLIT)
+        shutil.rmtree(work)
     found = figures(scores) | {"normalizer": scoring.normalizer}
     headline = {name: found.pop(name) for name in HEADLINE}
     _write(metrics, headline, found)
