@@ -42,7 +42,7 @@ def span_ranker(validation: Sequence[Example], columns: slice, ridge: float) -> 
 
     Args:
         validation: the questions that it is scored on.
-        columns: of the features, of which it sees only these.
+        columns: the features that the reader sees.
         ridge: of the regression.
     """
     asked = [(_passage(x.context), _features(x)[:, columns]) for x in validation]
@@ -99,7 +99,7 @@ class _Passage:
         return self.text[self.places[start, 0] : self.places[end - 1, 1]]
 
     def overlaps(self, answer: Answer) -> Array:
-        """Return the F1 of each span's words with those of an answer."""
+        """Return the word F1 of each span, compared with an answer."""
         hit = (self.places[:, 0] < answer.end) & (self.places[:, 1] > answer.start)
         common = _between(np.concatenate([[0], hit.cumsum()]), *self.spans.T)
         lengths = self.spans[:, 1] - self.spans[:, 0]

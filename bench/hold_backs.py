@@ -32,7 +32,7 @@ from retune.tools.curve.plan import Part, parts_of
 Mask = NDArray[np.bool_]
 
 SEEDS = (1, 2, 3)
-#: Which passages are scored: those of the forecast, or others.
+#: The passages that are scored: the forecast has seen them, or it has not.
 PASSAGES = ("same_passages", "other_passages")
 _SENTENCE_POOLS = 7
 _VALIDATION = 0.25
@@ -110,8 +110,8 @@ def hold_backs() -> Iterator[HoldBack]:
 def measured(held: HoldBack) -> dict[str, Any]:
     """Return the forecasts of a hold-back and the scores that came.
 
-    The second forecast is from every other passage, and the scores are those of the passages
-    between: it shows what happens to scores on passages that no forecast has seen.
+    The second forecast sees every other passage, and the remaining passages are scored. It shows
+    what happens on passages that a forecast has not seen.
     """
     parts = parts_of(held.train, SEEDS)
     runs = [Run(part.questions, _scores(held, part)) for part in parts]

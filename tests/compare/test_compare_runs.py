@@ -9,7 +9,7 @@ import pytest
 import yaml
 from compare.scored_runs import Runs, comparison
 
-from retune.tools.claims.looks import looks
+from retune.tools.claims.looks import looks, rows
 from retune.tools.cli.main import main
 from retune.tools.compare.saved import means, summary
 from retune.tools.compare.tables import rank
@@ -167,3 +167,16 @@ def test_looks_are_counted_in_git_in_the_cache_and_in_the_ledger(tmp_path: Path)
     ledger = [{"test": "tttttttt.dir", "predictions": ["99999999", "ffffffff"]}]
     runs.write("claims.yaml", {"claims": {}, "looks": ledger})
     assert looks(tmp_path) == {"11111111", "21212121", "99999999", "ffffffff"}
+
+
+def test_looks_at_one_test_split_do_not_count_for_another(tmp_path: Path) -> None:
+    def scored(test: str, predictions: str) -> Any:
+        sums = {"data/test": test, "data/predictions": predictions}
+        return {"cmd": "", "deps": [{"path": path, "md5": md5} for path, md5 in sums.items()]}
+
+    stages = {"score@a": scored("t" * 32, "1" * 32), "score@b": scored("u" * 32, "2" * 32)}
+    (tmp_path / "dvc.lock").write_text(yaml.safe_dump({"stages": stages}), encoding="utf-8")
+    assert rows(tmp_path, [""]) == [
+        {"test": "t" * 32, "predictions": ["1" * 8]},
+        {"test": "u" * 32, "predictions": ["2" * 8]},
+    ]

@@ -12,8 +12,8 @@ from compare.scored_runs import GIT
 from retune.core.files import write_json
 from retune.tasks.qa.questions.examples import Answer, Example, write_examples
 from retune.tasks.qa.score.question_scores import QuestionScore, write_question_scores
+from retune.tools.compare.sources import VALIDATION_SCORES as SCORES
 from retune.tools.curve import command, forecast
-from retune.tools.curve.plan import SCORES
 from retune.tools.experiments.experiments import Experiment
 from retune.tools.experiments.listing import Ref
 from retune.tools.experiments.sweep import Outcome

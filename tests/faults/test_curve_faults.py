@@ -9,8 +9,8 @@ from curve.curve_projects import Project, scores
 from retune.core.errors import RetuneError
 from retune.preflight.validation import require_valid
 from retune.tools.cli.main import main
+from retune.tools.compare.sources import VALIDATION_SCORES as SCORES
 from retune.tools.curve import forecast
-from retune.tools.curve.plan import SCORES
 
 ROOT = Path(__file__).resolve().parents[2]
 

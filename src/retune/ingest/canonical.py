@@ -5,7 +5,7 @@ rows as the limits ask for. Checks come first, so that a run on 1 % of the data 
 errors as a run on all of it.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -145,7 +145,7 @@ def write_canonical(
             report.append(
                 {
                     "split": name,
-                    "files": _listed(sources.get(name, [])),
+                    "files": file_sums(sources.get(name, [])),
                     "limit": params.limits[name],
                     f"{form.unit}_read": checked.read,
                     form.unit: len(kept),
@@ -162,7 +162,8 @@ def write_canonical(
     return _closing_line(report, form)
 
 
-def _listed(sources: Sequence[Source]) -> list[dict[str, str]]:
+def file_sums(sources: Iterable[Source]) -> list[dict[str, str]]:
+    """Return the names and sums of source files, for the report of a split."""
     return [{"name": source.name, "sha256": source.sha256} for source in sources]
 
 

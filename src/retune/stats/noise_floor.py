@@ -65,10 +65,10 @@ def gain(
       that an unstable training does not pass as a good one.
     - `both`: what differs from run to run within passages, which the first two both count.
 
-    The result is never below the larger of `questions` and `seeds`. The degrees of freedom are
-    those of Satterthwaite (1946). Assumed are: passages and seeds drawn independently, mean scores
-    that are about normal, and settings whose spread over seeds is about equal or, for `tried`,
-    larger. `bench/tries.py` measures how often the rule errs.
+    The result is never below the larger of `questions` and `seeds`. Satterthwaite's formula (1946)
+    gives the degrees of freedom. The rule assumes that passages and seeds are drawn independently,
+    that mean scores are about normal, and that settings vary about equally over seeds, or `tried`
+    more. `bench/tries.py` measures how often it errs.
 
     Args:
         base: scores of R runs, shape (R, N), with R at least 2.

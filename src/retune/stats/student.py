@@ -8,10 +8,6 @@ from typing import Any
 def t_quantile(degrees: float, below: float = 0.975) -> float:
     """Return the t below which a draw of Student's t lies with probability `below`.
 
-    Both tails beyond t together are the regularized incomplete beta function I(x; n/2, 1/2) at
-    x = n / (n + t^2), with n degrees of freedom (Abramowitz and Stegun, Handbook of Mathematical
-    Functions, 26.7.1).
-
     Args:
         degrees: of freedom, more than 0.
         below: from 0.5 to 1, both excluded.
@@ -19,9 +15,7 @@ def t_quantile(degrees: float, below: float = 0.975) -> float:
     import mpmath
 
     def excess(t: Any) -> Any:
-        x = degrees / (degrees + t * t)
-        tails = mpmath.betainc(mpmath.mpf(degrees) / 2, 0.5, 0, x, regularized=True)
-        return tails - 2 * (1 - mpmath.mpf(below))
+        return _both_tails(t, degrees) - 2 * (1 - mpmath.mpf(below))
 
     highest = 2.0
     while excess(highest) > 0:
@@ -31,12 +25,21 @@ def t_quantile(degrees: float, below: float = 0.975) -> float:
 
 
 def t_tail(t: float, degrees: float) -> float:
-    """Return the probability that a draw of Student's t is above `t` (Abramowitz and Stegun)."""
+    """Return the probability that a draw of Student's t is above `t`."""
+    tail = float(_both_tails(t, degrees)) / 2
+    return tail if t >= 0 else 1.0 - tail
+
+
+def _both_tails(t: Any, degrees: float) -> Any:
+    """Return the probability that a draw of Student's t is beyond t on either side, for mpmath.
+
+    It is the regularized incomplete beta function I(x; n/2, 1/2) at x = n / (n + t^2), with n
+    degrees of freedom (Abramowitz and Stegun, Handbook of Mathematical Functions, 26.7.1).
+    """
     import mpmath
 
-    half = mpmath.mpf(degrees) / 2
-    tail = float(mpmath.betainc(half, 0.5, 0, degrees / (degrees + t * t), regularized=True)) / 2
-    return tail if t >= 0 else 1.0 - tail
+    x = degrees / (degrees + t * t)
+    return mpmath.betainc(mpmath.mpf(degrees) / 2, 0.5, 0, x, regularized=True)
 
 
 def normal_cdf(z: float) -> float:

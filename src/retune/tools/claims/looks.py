@@ -41,12 +41,7 @@ def looks(root: Path, folder: str = "") -> set[str]:
 
 def looks_at(tests: Ledger, root: Path, folder: str = "") -> set[str]:
     """Return the predictions that were scored on these test questions, and those in `tests`."""
-    known = recorded(root)
-    counted = {test: known.get(test, set()) | new for test, new in tests.items()}
-    if counted:
-        for stage in (*_in_git(root, folder, counted), *Cache(root / folder).runs()):
-            _count(stage, counted)
-    return set().union(*counted.values())
+    return set().union(*_counted(tests, root, folder).values())
 
 
 def told(count: int) -> str:
@@ -80,9 +75,18 @@ def rows(root: Path, folders: Iterable[str]) -> list[dict[str, Any]]:
     """Return the rows for claims.yaml: those that it has, and all looks of these pipelines."""
     counted = recorded(root)
     for folder in folders:
-        for test in _last(root, folder):
-            counted[test] = counted.get(test, set()) | looks(root, folder)
+        counted |= _counted(_last(root, folder), root, folder)
     return [{"test": test, "predictions": sorted(found)} for test, found in counted.items()]
+
+
+def _counted(tests: Ledger, root: Path, folder: str) -> Ledger:
+    """Return `tests` with all looks that are known at each of them."""
+    known = recorded(root)
+    counted = {test: known.get(test, set()) | new for test, new in tests.items()}
+    if counted:
+        for stage in (*_in_git(root, folder, counted), *Cache(root / folder).runs()):
+            _count(stage, counted)
+    return counted
 
 
 def _last(root: Path, folder: str) -> Ledger:

@@ -130,13 +130,15 @@ def _outcomes(
     from retune.preflight.validation import PARAMS
     from retune.tools.experiments.experiments import FOLDER, SEED
     from retune.tools.experiments.grid import parse_folds, planned, seed_of
-    from retune.tools.experiments.sweep import sweep
+    from retune.tools.experiments.sweep import cost_note, sweep
 
     folder = sister(pipeline) if pipeline else Path()
     has_params = (folder / PARAMS).is_file()  # `sweep` reports a missing one
     seed_param = seed_of(folder / PARAMS) if seeds and has_params else SEED
     count = parse_folds(folds, folder / PARAMS) if folds and has_params else None
     experiments = planned(what, seeds, folder / FOLDER, seed_param, count)
+    if not pipeline and (note := cost_note(len(experiments))):
+        print(note, file=sys.stderr)
     return sweep(experiments, replace=replace, pipeline=folder if pipeline else None, stages=stages)
 
 

@@ -25,8 +25,9 @@ from retune.tools.experiments.listing import Ref, experiments, read_row, revisio
 
 #: The name of the last run, whose scores are in the workspace.
 WORKSPACE = "workspace"
-#: What the score stage writes.
+#: What the stages score and validate write.
 SCORES = Path("data/qa/scores/questions.jsonl")
+VALIDATION_SCORES = Path("data/qa/validation_scores/questions.jsonl")
 
 
 class Sources:

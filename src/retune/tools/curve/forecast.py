@@ -12,8 +12,8 @@ from retune.core.numerics import Doubles
 from retune.stats.power_law import Curve, Forecast, Run, fit
 from retune.tasks.qa.score.question_scores import QuestionScore, read_question_scores
 from retune.tools.compare.clustering import By, clusters_of
-from retune.tools.compare.sources import scores_of
-from retune.tools.curve.plan import SCORES, Plan
+from retune.tools.compare.sources import VALIDATION_SCORES, scores_of
+from retune.tools.curve.plan import Plan
 from retune.tools.experiments.listing import Ref, recorded_splits
 
 #: Points of F1 that twice the data must be able to bring, or the curve is flat.
@@ -85,14 +85,14 @@ def read_result(plan: Plan, refs: dict[str, Ref], by: By = "passage") -> Result:
     Raises:
         RetuneError: a run has other questions than planned, because the data changed.
     """
-    last = read_question_scores(SCORES)
+    last = read_question_scores(VALIDATION_SCORES)
     runs, measured = [], []
     for _, group in groupby(plan.parts, key=lambda part: part.share):
         parts = [*group]
         run_refs = [refs[plan.experiment(part).name] for part in parts]
         for ref, part in zip(run_refs, parts, strict=True):
             _require_size(ref, part.questions)
-        scores = [_aligned(ref.name, scores_of(ref, SCORES), last) for ref in run_refs]
+        scores = [_aligned(ref.name, scores_of(ref, VALIDATION_SCORES), last) for ref in run_refs]
         sizes = [part.questions for part in parts]
         runs += [Run(*pair) for pair in zip(sizes, scores, strict=True)]
         measured.append(Measured(float(np.mean(sizes)), [float(np.mean(x)) for x in scores]))

@@ -12,10 +12,12 @@ from retune.core.files import read_json
 from retune.core.plain_files import sha256
 from retune.core.yaml_files import load_yaml
 from retune.stats.power_law import LEAST_SIZES
+from retune.tables.metrics_files import figures_of
 from retune.tasks.qa.download.subsets import train_part
 from retune.tasks.qa.questions.examples import Example, read_examples
+from retune.tools.compare.sources import VALIDATION_SCORES
 from retune.tools.experiments.experiments import SEED, Experiment
-from retune.tools.project.commands import git
+from retune.tools.project.code import code_digest
 from retune.tools.project.locks import PARAMS, Lock
 from retune.tools.why.settings import GONE, value_of
 
@@ -27,12 +29,9 @@ BUDGET = 2.2
 #: The largest part of the questions that a curve trains on.
 _LARGEST = 0.5
 
-#: Where a run has its validation scores.
-SCORES = Path("data/qa/validation_scores/questions.jsonl")
 _TRAIN = Path("data/qa/raw/train.jsonl")
+_TIMES = Path("metrics/qa_times.json")
 _SHARE, _DRAW = "qa.download.train_share", "qa.download.train_draw"
-#: What decides a run besides params.yaml.
-_CODE = ("src", "stages", "dvc.yaml", "versions.yaml")
 
 
 @dataclass(frozen=True)
@@ -96,7 +95,7 @@ def plan(seeds: Sequence[int]) -> Plan:
             f"have {len(sizes)} sizes, and {LEAST_SIZES} are needed; give more --seeds"
         )
     windows = _entry("qa_windows", "windows")["windows"]
-    seconds = _first("qa_times", "details")["train_seconds"]
+    seconds = figures_of(read_json(_TIMES))["train_seconds"]
     return Plan(parts, len(examples), windows, seconds, _key(values))
 
 
@@ -134,7 +133,7 @@ def _require_last_run(values: dict[str, Any]) -> None:
             "a curve is scored on the validation split, but there is none: set "
             "qa.download.validation_share (such as 0.1), or name validation files"
         )
-    if missing := [str(path) for path in (_TRAIN, SCORES) if not path.is_file()]:
+    if missing := [str(path) for path in (_TRAIN, VALIDATION_SCORES) if not path.is_file()]:
         raise RetuneError(
             f"a curve is planned from the last run, but {listed(missing)} is missing; run "
             "`dvc repro` first"
@@ -162,11 +161,8 @@ def _affordable(parts: list[Part], questions: int, budget: float) -> list[Part]:
 
 def _key(values: dict[str, Any]) -> str:
     """Return a short sum of the settings, the code and the data."""
-    there = [path for path in _CODE if Path(path).exists()]
-    code = [git(Path(), "rev-parse", f"HEAD:{path}") for path in there]
-    changed = git(Path(), "diff", "HEAD", "--", *there)
     data = [sha256(path) for path in sorted(_TRAIN.parent.glob("*.jsonl"))]
-    text = json.dumps([values, code, changed, data], sort_keys=True)
+    text = json.dumps([values, code_digest(Path()), data], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
@@ -174,8 +170,3 @@ def _entry(file: str, name: str, split: str = "train") -> dict[str, Any]:
     """Return the counts of a split in a metrics file of the last run; none if it has none."""
     entries = read_json(Path("metrics") / f"{file}.json")["qa"][name]
     return next((entry for entry in entries if entry["split"] == split), {})
-
-
-def _first(file: str, name: str) -> dict[str, Any]:
-    entries: list[dict[str, Any]] = read_json(Path("metrics") / f"{file}.json")["qa"][name]
-    return entries[0]

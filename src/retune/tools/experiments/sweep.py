@@ -112,8 +112,6 @@ def sweep(
         )
     if existing:
         dvc(place.project, "exp", "remove", *existing)
-    if pipeline is None and (cost := _cost(len(experiments))):
-        print(cost, file=sys.stderr)
     logs.mkdir(exist_ok=True)
     bar = tqdm(experiments, desc="sweep", unit=" experiments")
     return [_run(experiment, place, stages, logs, bar) for experiment in bar]
@@ -143,8 +141,8 @@ def _run(
     return Outcome(experiment.name, failed, log, error)
 
 
-def _cost(count: int) -> str:
-    """Say how long trainings like the last one of the main pipeline take, if that is known."""
+def cost_note(count: int) -> str:
+    """Say how long trainings like the last one of the main pipeline take; "" if it is unknown."""
     seconds = read_row(Ref("workspace", "", "")).get(main_task().key("train_seconds"))
     if seconds is None:
         return ""

@@ -23,6 +23,15 @@ class Cache:
     def __init__(self, root: Path) -> None:
         self._config = root / ".dvc"
 
+    @cached_property
+    def folder(self) -> Path:
+        """The folder of the cache, which may be missing."""
+        from configparser import ConfigParser
+
+        config = ConfigParser(interpolation=None, strict=False)
+        config.read([self._config / "config", self._config / "config.local"], encoding="utf-8")
+        return self._config / config.get("cache", "dir", fallback="cache")
+
     def has(self, md5: str) -> bool:
         """Whether `dvc checkout` can restore the file or folder with this sum."""
         return self._path(md5).is_file()
@@ -44,12 +53,3 @@ class Cache:
 
     def _path(self, md5: str) -> Path:
         return self.folder / "files/md5" / md5[:2] / md5[2:]
-
-    @cached_property
-    def folder(self) -> Path:
-        """The folder of the cache, which may be missing."""
-        from configparser import ConfigParser
-
-        config = ConfigParser(interpolation=None, strict=False)
-        config.read([self._config / "config", self._config / "config.local"], encoding="utf-8")
-        return self._config / config.get("cache", "dir", fallback="cache")

@@ -11,13 +11,13 @@ from retune.core.files import locked
 from retune.core.terminal_text import escaped, escaped_json
 from retune.tables.terminal_tables import print_table, print_wrapped
 from retune.tools.claims.looks import looks_at
+from retune.tools.compare.systems import SCORES
 from retune.tools.tries.ledger import LEDGER, Entry
 from retune.tools.tries.looks import outside, scored
 from retune.tools.tries.runs import DvcRunner
 from retune.tools.tries.search import NOTHING, Search, said
 from retune.tools.tries.state import BASE, TEST, State
 
-LABELS = {"f1": "F1", "exact_match": "EM"}
 #: Exit codes; 1 is for an error.
 EXIT_CODES = {
     BASE: 0, "kept": 0, "better": 0, "dropped": 3, "worse": 3, "not-separable": 3, NOTHING: 3
@@ -80,7 +80,7 @@ def verdict_line(state: State, entry: Entry) -> str:
 
 
 def _explain(state: State, entry: Entry) -> None:
-    plan, label = state.plan, LABELS[state.plan.metric]
+    plan, label = state.plan, SCORES[state.plan.metric]
     if entry["name"] == BASE:
         print_wrapped(
             f"The base has {label} {_mean(entry)} on {plan.split} over {len(plan.seeds)} seeds. "
@@ -103,7 +103,7 @@ def _explain_end(state: State, entry: Entry) -> None:
     if "base" not in entry:
         print_wrapped("The search ends without a run. The test questions were not looked at.")
         return
-    label = LABELS[state.plan.metric]
+    label = SCORES[state.plan.metric]
     kept = sum(each["verdict"] == "kept" for each in state.results)
     print_wrapped(
         f"{len(state.tries)} of {state.plan.tries} tries, {kept} kept. On test the base has "
@@ -120,7 +120,7 @@ def _list(state: State, arguments: Namespace) -> None:
     if arguments.json:
         print(escaped_json(json.dumps(_as_json(state), indent=2, ensure_ascii=False)))
         return
-    label = LABELS[state.plan.metric]
+    label = SCORES[state.plan.metric]
     results = {each["of"]: each for each in state.results}
     rows = [_row(state.results[0], "")] if state.results else []
     for entry in state.tries:

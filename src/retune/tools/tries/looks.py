@@ -6,10 +6,11 @@ A run outside the ledger is a look, too. Each raises the bar for the tries that 
 from pathlib import Path
 
 from retune.tools.claims.looks import DIGITS
+from retune.tools.compare.sources import VALIDATION_SCORES
 from retune.tools.project.cache import Cache
 from retune.tools.project.locks import outs_of, sums_of
 
-RAW, SCORES = "data/qa/raw", "data/qa/validation_scores"
+RAW, SCORES = "data/qa/raw", VALIDATION_SCORES.parent.as_posix()
 _QUESTIONS = "validation.jsonl"
 #: Scores with the questions that were answered, both by their MD5.
 Scored = set[tuple[str, str]]

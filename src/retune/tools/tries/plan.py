@@ -1,6 +1,5 @@
 """The plan of a search: what is fixed before its first run."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -8,19 +7,17 @@ from typing import Any, Literal, Self
 
 from retune.core.errors import RetuneError
 from retune.core.plain_files import sha256
-from retune.preflight.validation import GRAPH, PARAMS
+from retune.preflight.validation import PARAMS
 from retune.stats.paired import LEVEL
 from retune.stats.seed_spread import ENOUGH
 from retune.tasks.task import main_task
 from retune.tools.experiments.experiments import SEED
 from retune.tools.experiments.grid import parse_seeds
+from retune.tools.project.code import CODE, code_digest
 from retune.tools.project.commands import git
-from retune.tools.project.locks import VERSIONS
 
 Metric = Literal["f1", "exact_match"]
 SPLIT = "validation"
-#: What the digest of the code covers.
-_CODE = ("src", "stages", GRAPH, VERSIONS)
 _DATA = ("dataset", "datasets.", "download.validation_", "download.test_", "download.sample_seed")
 
 
@@ -98,7 +95,7 @@ class Plan:
             raise RetuneError(f"{PARAMS} has changed since the search began; {remedy}")
         if code_digest(folder) != self.code:
             raise RetuneError(
-                f"the code ({', '.join(_CODE)}) has changed since the search began; {remedy}"
+                f"the code ({', '.join(CODE)}) has changed since the search began; {remedy}"
             )
 
 
@@ -116,19 +113,3 @@ def require_allowed(keys: Sequence[str]) -> None:
             raise RetuneError(f"{key}: the plan fixes the seeds and how answers are scored")
         if key.startswith(data) or any(name.startswith(f"{key}.") for name in data):
             raise RetuneError(f"{key}: a try cannot choose the questions that it is scored on")
-
-
-def code_digest(folder: Path) -> str:
-    """Return the SHA-256 of the code and the graph of a project."""
-    total = hashlib.sha256()
-    for path in _files(folder):
-        total.update(f"{sha256(path)} {path.relative_to(folder).as_posix()}\n".encode())
-    return total.hexdigest()
-
-
-def _files(folder: Path) -> list[Path]:
-    found = []
-    for name in _CODE:
-        top = folder / name
-        found += [path for path in (top, *top.rglob("*")) if path.is_file()]
-    return sorted(path for path in found if "__pycache__" not in path.parts)

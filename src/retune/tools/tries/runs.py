@@ -1,5 +1,6 @@
 """Runs of one setting with each seed, and what they scored."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,17 +12,16 @@ from retune.core.errors import RetuneError
 from retune.core.numerics import Doubles
 from retune.tasks.qa.score.question_scores import QuestionScore
 from retune.tools.claims.looks import DIGITS
-from retune.tools.compare.sources import SCORES, scores_of
+from retune.tools.compare.sources import SCORES, VALIDATION_SCORES, scores_of
 from retune.tools.experiments.effects import require_effects
 from retune.tools.experiments.experiments import Experiment, HydraValue
 from retune.tools.experiments.grid import seeded
 from retune.tools.experiments.listing import Ref, experiments
-from retune.tools.experiments.sweep import sweep
+from retune.tools.experiments.sweep import cost_note, sweep
 from retune.tools.project import locks
 from retune.tools.project.commands import git
 from retune.tools.tries.ledger import digest
 from retune.tools.tries.looks import RAW
-from retune.tools.tries.looks import SCORES as VALIDATION
 
 
 class Split(NamedTuple):
@@ -33,7 +33,7 @@ class Split(NamedTuple):
 
 
 SPLITS = {
-    "validation": Split("validate", RAW, Path(VALIDATION) / SCORES.name),
+    "validation": Split("validate", RAW, VALIDATION_SCORES),
     "test": Split("score", "data/qa/test", SCORES),
 }
 
@@ -109,6 +109,8 @@ class DvcRunner:
         done = _finished()
         missing = [each for each in wanted if each.name not in done]
         if missing:
+            if note := cost_note(len(missing)):
+                print(note, file=sys.stderr)
             outcomes = sweep(missing, replace=False, stages=[SPLITS[split].stage])
             if failed := [each for each in outcomes if each.failed]:
                 logs = "\n".join(f"{each.name}: see {each.log}\n{each.error}" for each in failed)

@@ -1,6 +1,6 @@
 """Stage `download` of question answering: source files to checked questions."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain, combinations
 from pathlib import Path
@@ -12,7 +12,7 @@ from pydantic.dataclasses import dataclass
 from retune.core.errors import RetuneError
 from retune.core.params import STRICT, Chosen, Seed
 from retune.fetch.fetching import Source
-from retune.ingest.canonical import Checked, Form, ReadSplit, write_canonical
+from retune.ingest.canonical import Checked, Form, ReadSplit, file_sums, write_canonical
 from retune.ingest.findings import Finding
 from retune.ingest.subsample import LimitParams
 from retune.tasks.qa.download.checking import Checker, Rules
@@ -152,11 +152,11 @@ def _checked(
     }
     if any(finding.severity == "error" for each in splits.values() for finding in each.findings):
         return splits  # the caller raises
-    return _drawn(splits, params, [*chain(*sources.values())])
+    return _drawn(splits, params, chain(*sources.values()))
 
 
 def _drawn(
-    splits: dict[str, Checked[Example]], params: DownloadParams, files: Sequence[Source]
+    splits: dict[str, Checked[Example]], params: DownloadParams, files: Iterable[Source]
 ) -> dict[str, Checked[Example]]:
     """Draw a fold, a validation split and a part of train, where `params` ask for them."""
     if params.fold is not None:
@@ -167,8 +167,7 @@ def _drawn(
         part = train_part(splits["train"].rows, params.train_share, params.train_draw)
         splits["train"] = splits["train"]._replace(rows=part)
     if params.fold is not None:
-        listed = [{"name": file.name, "sha256": file.sha256} for file in files]
-        more = {"fold": params.fold, "files": listed}
+        more = {"fold": params.fold, "files": file_sums(files)}
         splits = {name: s._replace(more={**s.more, **more}) for name, s in splits.items()}
     return splits
 

@@ -13,10 +13,10 @@ from retune.core.errors import RetuneError
 from retune.stats.clusters import Clusters
 from retune.stats.unpaired import Sample, difference_of_means
 from retune.tasks.qa.score.question_scores import QuestionScore, read_question_scores
+from retune.tools.compare.sources import SCORES, VALIDATION_SCORES
 from retune.tools.report.content import Block, Column, Remark, Table
 
-TEST = "data/qa/scores/questions.jsonl"
-VALIDATION = "data/qa/validation_scores/questions.jsonl"
+TEST, VALIDATION = SCORES.as_posix(), VALIDATION_SCORES.as_posix()
 _COLUMNS = (
     *(Column("split"), Column("used for"), Column("questions", "count")),
     *(Column("EM", "score"), Column("F1", "score")),
