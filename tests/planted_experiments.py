@@ -12,12 +12,17 @@ from retune.tools.experiments.table import keys
 
 
 def plant(monkeypatch: pytest.MonkeyPatch, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Let there be the experiments of `rows`: name, state unless done, params and figures."""
+    """Let there be the experiments of `rows`: name, state unless done, params and figures.
+
+    `lock` may have the stages of dvc.lock.
+    """
     by_name = {row["name"]: row for row in rows}
     refs = [Ref(name, name, "head", row.get("state")) for name, row in by_name.items()]
 
     def file(ref: Ref, path: str) -> str:
         row = by_name[ref.name]
+        if path == "dvc.lock":
+            return json.dumps({"stages": row.get("lock", {})})
         figures = {key for key in keys() if key in row}
         shown = {
             "metrics/qa.json": figures,

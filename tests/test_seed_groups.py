@@ -45,7 +45,7 @@ def test_folds_have_a_spread_and_no_gaps(capsys: pytest.CaptureFixture[str]) -> 
     alone = shown("bert-seed=1", 50.0)
     folded = seed_groups.fold([*rows, alone], [*PARAMS, "qa.download.fold"], seed_param=SEED)
     assert [variant.name for variant in folded] == ["bert", "bert", "lstm"]
-    assert folded[1].seeds == [f"{s}, fold {f} of 2" for s in (1, 2) for f in (1, 2)]
+    assert [*map(str, folded[1].seeds)] == [f"{s}, fold {f} of 2" for s in (1, 2) for f in (1, 2)]
     assert [*folded[1].values["qa.f1"].values()] == [11.0, 21.0, 12.0, 22.0]
     assert seed_groups.as_json(folded[1:])["gaps"] == []
     seed_groups.report(folded[1:], asked=4)

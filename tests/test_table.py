@@ -7,8 +7,10 @@ from planted_experiments import plant
 
 from retune.core.errors import RetuneError
 from retune.tables.terminal_tables import print_table
+from retune.tools.cli.main import main
 from retune.tools.experiments.listing import experiment_rows
 from retune.tools.experiments.table import keys, render, workspace_row
+from retune.tools.project.locks import outdated_outs
 
 METRICS = {
     "qa.json": {"exact_match": 40.0, "f1": 51.25, "details": []},
@@ -104,3 +106,78 @@ def test_experiments_are_sorted_by_f1_and_may_be_chosen(monkeypatch: pytest.Monk
     assert [row["name"] for row in experiment_rows(["a"])] == ["a"]
     with pytest.raises(RetuneError, match="no experiment c on this commit; there are: a, b, f"):
         experiment_rows(["c"])
+
+
+def stage(*deps: str, out: str, **params: Any) -> dict[str, Any]:
+    """A stage of dvc.lock; files are written `path:MD5`."""
+    return {
+        "deps": [dict(zip(("path", "md5"), dep.split(":"), strict=True)) for dep in deps],
+        "params": {"params.yaml": params},
+        "outs": [dict(zip(("path", "md5"), out.split(":"), strict=True))],
+    }
+
+
+#: A run of `train` alone: the model is new, and what was made of the old one stays.
+TRAINED = {
+    "score": stage("logits:1", out="metrics/qa.json:1"),
+    "predict": stage("model:old", out="logits:1"),
+    "train": stage("raw:1", "src:2", out="model:new"),
+    "times": stage("model:new", out="metrics/qa_times.json:1"),
+}
+
+
+def test_outs_that_were_made_of_earlier_files_are_outdated() -> None:
+    assert outdated_outs(TRAINED) == {"logits", "metrics/qa.json"}
+    fresh = TRAINED | {"predict": stage("model:new", out="logits:1")}
+    assert not outdated_outs(fresh)
+    assert outdated_outs(fresh | {"score": stage("logits:0", out="metrics/qa.json:1")})
+
+
+def test_outs_within_a_folder_that_a_stage_reads_make_it_outdated() -> None:
+    runs = {f"run{n}": stage(f"model{n}:1", out=f"runs/{n}:1") for n in (1, 2)}
+    models = {f"train{n}": stage(out=f"model{n}:{n}") for n in (1, 2)}
+    compare = {"compare": stage("runs:5", out="table:1"), "other": stage("run:5", out="x:1")}
+    assert outdated_outs(runs | models | compare) == {"runs/2", "table"}
+
+
+def test_outs_that_were_made_by_other_params_are_outdated() -> None:
+    stages = {
+        "train": stage(out="model:1", **{"qa.model": "bert", "qa.train": {"lr": 1, "warm": {}}}),
+        "score": stage("model:1", out="scores:1"),
+        "other": stage(out="other:1"),
+    }
+    params = {"qa.model": "bert", "qa.train.lr": 1, "qa.train.warm": {}, "qa.models.lstm": 2}
+    assert not outdated_outs(stages, params)
+    everything = {"model", "scores"}
+    assert outdated_outs(stages, params | {"qa.train.lr": 2}) == everything
+    assert outdated_outs(stages, params | {"qa.train.new": None}) == everything
+    assert outdated_outs(stages, {"qa.model": "bert", "qa.train.lr": 1}) == everything
+
+
+def test_a_run_that_ended_before_score_has_no_test_scores(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seeds = [shown(f"bert-seed={n}", 2.0) | {"qa.seed": n} for n in (1, 2)]
+    try_ = shown("try", 99.0) | {"lock": TRAINED, "qa.seed": 1}
+    plant(monkeypatch, [try_, *seeds])
+    assert {row["name"]: row["qa.f1"] for row in experiment_rows()} == {
+        "bert-seed=1": 2.0, "bert-seed=2": 2.0, "try": None,
+    }  # fmt: skip
+    assert main(["table", "--experiments"]) == 0
+    printed = capsys.readouterr()
+    assert "bert-seed=2" in printed.out
+    assert "try" not in printed.out
+    assert "note: not shown: 1 run without test scores" in printed.err
+    assert main(["table", "--json", "try"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert (row["scored"], row["qa.f1"]) == (False, None)
+    assert main(["table", "--seeds", "--json"]) == 0
+    (variant,) = json.loads(capsys.readouterr().out)["variants"]
+    assert variant["seeds"] == [1, 2]
+
+
+def test_figures_of_the_workspace_are_those_of_its_last_model(workspace: Path) -> None:
+    train = TRAINED["train"] | {"params": {"params.yaml": {"qa.model": "lstm"}}}
+    (workspace / "dvc.lock").write_text(json.dumps({"stages": TRAINED | {"train": train}}))
+    row = workspace_row(workspace)
+    assert (row["qa.f1"], row["qa.train_seconds"]) == (None, 60.0)

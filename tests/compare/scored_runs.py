@@ -74,8 +74,13 @@ class Runs:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(yaml.safe_dump(value), encoding="utf-8")
 
-    def run(self, right: int, *, seed: int = 1, test: str = "t", **settings: Any) -> str:
-        """Commit a run that answers `right` questions of each passage; return the commit."""
+    def run(
+        self, right: int, *, seed: int = 1, test: str = "t", stopped: bool = False, **settings: Any
+    ) -> str:
+        """Commit a run that answers `right` questions of each passage; return the commit.
+
+        One that is `stopped` made new predictions, which are not scored.
+        """
         scores = self.folder / SCORES
         write_question_scores(scores, rows(right))
         folder = self.cached_folder(scores)
@@ -84,7 +89,11 @@ class Runs:
             {"path": "data/qa/predictions", "md5": f"{right}{seed}" * 8},
         ]
         outs = [{"path": SCORES.parent.as_posix(), "hash": "md5", "md5": folder}]
-        stages = {"score": {"cmd": "true", "deps": deps, "outs": outs}}
+        stages: dict[str, Any] = {"score": {"cmd": "true", "deps": deps, "outs": outs}}
+        if stopped:
+            new = {"path": "data/qa/predictions", "md5": "new"}
+            stages["postprocess"] = {"cmd": "true", "outs": [new]}
+            stages["score"]["outs"].append({"path": "metrics/qa.json", "md5": "old"})
         self.write("dvc.lock", {"schema": "2.0", "stages": stages})
         rules = {"squad_v2": False, "score": {"normalizer": "squad"}} | settings
         self.write("params.yaml", {"qa": {"model": "bert", "seed": seed, **rules}})

@@ -26,6 +26,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     runs.experiment("bert-seed=1", 4)
     runs.experiment("bert-seed=2", 3, seed=2)
     runs.experiment("plain", 3, score={"normalizer": "plain"})
+    runs.experiment("stopped", 4, stopped=True)
     return runs.folder
 
 
@@ -59,6 +60,14 @@ def test_a_run_of_one_seed_is_a_system_and_several_are_named(capsys: Capture) ->
     value = as_json(capsys, "bert-seed=2", "ours=bert-seed=1,bert-seed=2")
     runs = {system["name"]: [r["seed"] for r in system["runs"]] for system in value["systems"]}
     assert runs == {"ours": [1, 2], "bert-seed=2": [2]}
+
+
+def test_a_run_that_was_not_scored_is_not_compared_by_the_scores_of_another(
+    capsys: Capture,
+) -> None:
+    assert main(["compare", "stopped", "lstm"]) == 2
+    error = " ".join(capsys.readouterr().err.split())
+    assert "stopped: its settings were not scored on test: the run ended with an earlier" in error
 
 
 def test_experiments_of_this_commit_go_first(

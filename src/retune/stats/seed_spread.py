@@ -10,7 +10,7 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from retune.core.errors import listed
 from retune.stats.student import t_quantile
@@ -18,8 +18,20 @@ from retune.stats.student import t_quantile
 ENOUGH = 3  # seeds; with two, the interval is thirteen standard errors wide
 CONFIDENCE = 0.95
 
-#: A seed; or, for a run in a fold of the data, a seed and the fold in words.
-RunKey = int | str
+
+class FoldRun(NamedTuple):
+    """A run with one seed in one fold of the data."""
+
+    seed: int
+    fold: int
+    folds: int
+
+    def __str__(self) -> str:
+        return f"{self.seed}, fold {self.fold} of {self.folds}"
+
+
+#: A run of a variant: its seed, and in a fold of the data also the fold.
+RunKey = int | FoldRun
 Verdict = Literal["above", "below", "unknown"]
 
 
@@ -47,7 +59,7 @@ class Variant:
     @property
     def in_folds(self) -> bool:
         """Whether its runs are in folds, which noise of seeds does not explain."""
-        return any(isinstance(seed, str) for seed in self.seeds)
+        return any(isinstance(seed, FoldRun) for seed in self.seeds)
 
     def mean(self, key: str) -> float:
         """Mean of a figure over the seeds."""
@@ -105,8 +117,8 @@ def interval_half_width(values: Sequence[float]) -> float | None:
 
 
 def in_order(seeds: Iterable[RunKey]) -> list[RunKey]:
-    """Return seeds in ascending order, or seeds with folds in the order of their text."""
-    return sorted(seeds, key=lambda seed: (seed, "") if isinstance(seed, int) else (0, seed))
+    """Return seeds, or seeds with folds, in ascending order."""
+    return sorted(seeds, key=lambda seed: (seed,) if isinstance(seed, int) else seed)
 
 
 def spread(by_seed: Mapping[Any, float]) -> dict[str, float | None]:

@@ -15,6 +15,7 @@ from retune.tools.project.workspace import inside_pipeline, sister_place
 if TYPE_CHECKING:
     from retune.stats.seed_spread import Variant
     from retune.tools.experiments.listing import Ref
+    from retune.tools.experiments.table import Row
     from retune.tools.report.sister_experiments import Result
 
 
@@ -61,10 +62,25 @@ def _print_rows(names: Sequence[str], *, all_commits: bool, listed: bool, as_jso
     from retune.tools.experiments.listing import experiment_rows
     from retune.tools.experiments.table import render, workspace_row
 
-    rows = experiment_rows(names, all_commits=all_commits) if listed else [workspace_row()]
+    if listed:
+        rows = _scored(experiment_rows(names, all_commits=all_commits), names)
+    else:
+        rows = [workspace_row()]
     if rows or as_json:
         render(rows, as_json)
     return len(rows)
+
+
+def _scored(rows: "Sequence[Row]", names: Sequence[str]) -> "list[Row]":
+    """Leave out finished runs that have no test scores, unless they are named, and say so."""
+    kept = [row for row in rows if names or row["state"] or row["scored"]]
+    if left := len(rows) - len(kept):
+        print(
+            f"note: not shown: {left} {'run' if left == 1 else 'runs'} without test scores, such as "
+            "those of `retune try` and `retune curve`; name one to see its costs",
+            file=sys.stderr,
+        )
+    return kept
 
 
 def _print_sister(
@@ -125,8 +141,8 @@ def folded(names: Sequence[str] = (), *, all_commits: bool = False) -> "list[Var
     refs = experiments(names, all_commits=all_commits)
     if place := sister_place():
         return fold_seeds(_results(*place, refs), seed_param)
-    rows = [read_row(ref) for ref in refs if ref.state is None]
-    return fold(rows, [*parameters(params)], seed_param=seed_param)
+    ended = [read_row(ref) for ref in refs if ref.state is None]
+    return fold(_scored(ended, names), [*parameters(params)], seed_param=seed_param)
 
 
 def print_spread(variants: "Sequence[Variant]", asked: int | None = None) -> None:

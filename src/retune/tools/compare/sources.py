@@ -93,9 +93,9 @@ class Sources:
             return [self._from_file(path)]
         self.tested = True
         if name == WORKSPACE:
-            return [_system(name, read_question_scores(SCORES), read_row(Ref(name, "", "")))]
+            return [_system(name, read_question_scores(SCORES), _scored_row(Ref(name, "", "")))]
         refs = self._named(name)
-        return [_system(ref.name, scores_of(ref), read_row(ref)) for ref in refs]
+        return [_system(ref.name, scores_of(ref), _scored_row(ref)) for ref in refs]
 
     def _named(self, name: str) -> list[Ref]:
         """Return an experiment, or those that differ by seed or fold, or else a commit."""
@@ -126,6 +126,22 @@ class Sources:
         )
         rules = {"qa.squad_v2": arguments.squad_v2, "qa.score.normalizer": arguments.normalizer}
         return System(path.stem, [scored.questions], rules=rules)
+
+
+def _scored_row(ref: Ref) -> dict[str, Any]:
+    """Read params and figures of a run.
+
+    Raises:
+        RetuneError: the scores beside it are not its own.
+    """
+    row = read_row(ref)
+    if not row["scored"]:
+        raise RetuneError(
+            f"{ref.name}: its settings were not scored on test: the run ended with an earlier "
+            f"stage, or params.yaml changed later; {SCORES} is of other settings. Run it again "
+            "without --stage"
+        )
+    return row
 
 
 def _system(name: str, questions: Sequence[QuestionScore], row: dict[str, Any]) -> System:

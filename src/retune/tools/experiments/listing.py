@@ -53,7 +53,7 @@ def experiment_rows(names: Sequence[str] = (), *, all_commits: bool = False) -> 
     refs = sorted(experiments(names, all_commits=all_commits), key=lambda ref: -ref.time)
     rows = [read_row(ref) for ref in refs]
     groups = list(dict.fromkeys(row["data"] for row in rows if row["state"] is None))
-    shown = ("name", "state", "data", MODEL, *keys())
+    shown = ("name", "state", "scored", "data", MODEL, *keys())
     rows = [{key: row.get(key) for key in shown} for row in rows]
     return sorted(rows, key=lambda row: _place(row, groups))
 
@@ -62,8 +62,7 @@ def experiments(names: Sequence[str] = (), *, all_commits: bool = False) -> list
     """Return the experiments of the pipeline in this folder, the finished ones first.
 
     Args:
-        names: the only experiments. Without any, all but the runs of `retune curve`, because
-            these have no test scores: their commits keep those of the last run.
+        names: the only experiments.
         all_commits: also experiments of earlier commits.
 
     Raises:
@@ -78,16 +77,12 @@ def experiments(names: Sequence[str] = (), *, all_commits: bool = False) -> list
             f"no experiment {', '.join(missing)} on this commit; there are: "
             f"{', '.join(sorted(found)) or 'none'}{elsewhere(missing)}"
         )
-    return [ref for ref in own if (ref.name in names if names else not _is_curve(ref))]
+    return [ref for ref in own if not names or ref.name in names]
 
 
 def curve_runs() -> dict[str, Ref]:
     """Return the finished runs of `retune curve` of all commits, by name."""
-    return {ref.name: ref for ref in _refs() if _is_curve(ref)}
-
-
-def _is_curve(ref: Ref) -> bool:
-    return CURVE.fullmatch(ref.name) is not None
+    return {ref.name: ref for ref in _refs() if CURVE.fullmatch(ref.name)}
 
 
 def revision(name: str) -> Ref | None:
@@ -136,12 +131,24 @@ def _known_to_dvc() -> list[Ref]:
 def read_row(ref: Ref) -> Row:
     """Return name, state, scored data, params and figures of an experiment.
 
-    One that has not ended well has no figures.
+    One that has not ended well has no figures. `scored` says whether it was scored on test.
     """
     params = _params(ref)
-    figures = {} if ref.state else _figures(ref)
+    outdated = outdated_outs(ref)
+    figures = {} if ref.state else _figures(ref, outdated)
     about = {"name": ref.name, "state": ref.state, "data": scored_data(ref, params)}
-    return params | figures | about
+    scored = ref.state is None and f"metrics/{metrics_files()[0]}" not in outdated
+    return params | figures | about | {"scored": scored}
+
+
+def outdated_outs(ref: Ref) -> frozenset[str]:
+    """Return the outs in an experiment's commit that other settings than its own made.
+
+    They are from before the experiment, which ended with an earlier stage, as `retune try` does.
+    """
+    with contextlib.suppress(*_DAMAGED):
+        return locks.outdated_outs(locks.parse(_file(ref, "dvc.lock"))["stages"], _params(ref))
+    return frozenset()
 
 
 def _params(ref: Ref) -> Row:
@@ -152,12 +159,12 @@ def _params(ref: Ref) -> Row:
     return {}
 
 
-def _figures(ref: Ref) -> Row:
+def _figures(ref: Ref, outdated: frozenset[str]) -> Row:
     """Return the figures in an experiment's metrics files by dotted name."""
     found: Row = {}
-    for name in metrics_files():
+    for path in (f"metrics/{name}" for name in metrics_files()):
         with contextlib.suppress(*_DAMAGED):
-            found |= figures_of(json.loads(_file(ref, f"metrics/{name}")))
+            found |= {} if path in outdated else figures_of(json.loads(_file(ref, path)))
     figures = {main_task().key(name): value for name, value in found.items()}
     return {key: figures[key] for key in keys() if isinstance(figures.get(key), int | float)}
 
@@ -168,9 +175,7 @@ def elsewhere(names: Sequence[str] = ()) -> str:
     others = [
         ref
         for ref in _refs()
-        if ref.baseline != head
-        and (ref.name in names if names else not _is_curve(ref))
-        and _is_own(ref)
+        if ref.baseline != head and (not names or ref.name in names) and _is_own(ref)
     ]
     if not others:
         return ""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from retune.core.errors import RetuneError
-from retune.stats.seed_spread import RunKey, Variant, gaps, in_order, spread, warnings
+from retune.stats.seed_spread import FoldRun, RunKey, Variant, gaps, in_order, spread, warnings
 from retune.tables.terminal_tables import print_table, print_wrapped
 from retune.tasks.task import Figure, main_task
 from retune.tools.experiments.experiments import FOLD, MODEL, RANKING
@@ -55,15 +55,14 @@ def fold(
         settings = (str(row.get(key)) for key in params if key not in {seed_param, FOLD})
         fold, _, folds = str(row.get(FOLD) or "").partition("/")
         runs = groups.setdefault((str(row.get("data", "")), folds, *settings), {})
-        seed: RunKey = int(row[seed_param])
-        if folds:
-            seed = f"{seed}, fold {fold} of {folds}"
-        if seed in runs:
+        seed = int(row[seed_param])
+        run = FoldRun(seed, int(fold), int(folds)) if folds else seed
+        if run in runs:
             raise RetuneError(
-                f"experiments {runs[seed]['name']} and {row['name']} are the same, "
-                f"with seed {seed}: one run must not count twice; name only one of them"
+                f"experiments {runs[run]['name']} and {row['name']} are the same, "
+                f"with seed {run}: one run must not count twice; name only one of them"
             )
-        runs[seed] = row
+        runs[run] = row
     keys = [*(figures or spread_figures())]
     variants = [_variant(runs, label, keys) for runs in groups.values()]
     return sorted(variants, key=lambda v: -v.mean(RANKING) if RANKING in v.values else math.inf)
@@ -84,8 +83,11 @@ def _variant(
 
 def _stem(name: str, run: RunKey) -> str:
     """Return the name without seed and fold, or `seeds` if nothing else remains."""
-    seed, _, fold = str(run).partition(", ")
-    left_out = {f"seed={seed}", fold.replace("fold ", "fold=").replace(" ", "")}
+    match run:
+        case FoldRun(seed, fold, folds):
+            left_out = {f"seed={seed}", f"fold={fold}of{folds}"}
+        case _:
+            left_out = {f"seed={run}"}
     return "-".join(part for part in name.split("-") if part not in left_out) or "seeds"
 
 
@@ -134,9 +136,9 @@ def as_json(
                 "name": variant.name,
                 label: variant.model,
                 "data": variant.data,
-                "seeds": variant.seeds,
+                "seeds": [*map(_in_json, variant.seeds)],
                 "metrics": {
-                    key: spread(values) | {"by_seed": dict(values)}
+                    key: spread(values) | {"by_seed": {_in_json(k): v for k, v in values.items()}}
                     for key, values in variant.values.items()
                 },
             }
@@ -144,6 +146,10 @@ def as_json(
         ],
         "gaps": [vars(gap) | {"seed_noise": gap.verdict} for gap in gaps(variants, scores(shown))],
     }
+
+
+def _in_json(run: RunKey) -> int | str:
+    return str(run) if isinstance(run, FoldRun) else run
 
 
 def _table_rows(variants: Sequence[Variant], asked: int | None, shown: Figures) -> list[list[str]]:

@@ -11,7 +11,7 @@ from retune.tables.metrics_files import figures_of
 from retune.tables.terminal_tables import print_table, print_wrapped
 from retune.tasks.task import COSTS, PARAMETERS, TRAINED, Figure, main_task
 from retune.tools.experiments.experiments import MODEL
-from retune.tools.project.locks import PARAMS, Lock
+from retune.tools.project.locks import PARAMS, Lock, outdated_outs
 
 #: The note below tables of several groups.
 APART = (
@@ -46,11 +46,14 @@ def metrics_files() -> list[str]:
 
 def workspace_row(folder: Path = Path(".")) -> Row:
     """Return the name, model and figures of the last run, read from files in the workspace."""
+    paths = [f"metrics/{name}" for name in metrics_files()]
+    files = {path: figures_of(read_json(folder / path)) for path in paths}
+    lock = Lock(folder, "")
     metrics: dict[str, Any] = {}
-    for name in metrics_files():
-        metrics |= figures_of(read_json(folder / "metrics" / name))
+    for path in files.keys() - outdated_outs(lock.stages):
+        metrics |= files[path]
     # The model of the last run; params.yaml may have changed since.
-    model = Lock(folder, "").params(PARAMS)[MODEL]
+    model = lock.params(PARAMS)[MODEL]
     figures = {main_task().key(name): value for name, value in metrics.items()}
     return {"name": "workspace", MODEL: model} | {key: figures.get(key) for key in keys()}
 

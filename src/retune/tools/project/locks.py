@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Mapping
 from functools import cached_property
+from graphlib import TopologicalSorter
 from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -11,6 +12,7 @@ import yaml
 from ruamel.yaml.resolver import Resolver
 
 from retune.core.errors import RetuneError, excerpt
+from retune.core.yaml_files import flatten
 
 VERSIONS = "versions.yaml"
 PARAMS = "params.yaml"
@@ -66,6 +68,56 @@ def sums_of(stage: Mapping[str, Any]) -> dict[str, str]:
 def outs_of(stage: Mapping[str, Any]) -> dict[str, str]:
     """Return the MD5 of each out of a stage, by path."""
     return {str(out.get("path")): str(out.get("md5")) for out in stage.get("outs", ())}
+
+
+def outdated_outs(
+    stages: Mapping[str, Any], params: Mapping[str, Any] | None = None
+) -> frozenset[str]:
+    """Return the paths of outs that are not made of what the lock now has.
+
+    A run that ends early (`dvc repro train`) leaves the outs of later stages as they were.
+
+    Args:
+        stages: of a lock, by name.
+        params: what is in params.yaml, by dotted name; without it, only files are compared.
+    """
+    made = {path: md5 for stage in stages.values() for path, md5 in outs_of(stage).items()}
+    outdated: set[str] = set()
+    for stage in _in_order(stages):
+        deps = sums_of(stage)
+        if (
+            any(made.get(path, md5) != md5 for path, md5 in deps.items())
+            or any(PurePosixPath(out).is_relative_to(dep) for out in outdated for dep in deps)
+            or (params is not None and _reads_others(stage, params))
+        ):
+            outdated.update(outs_of(stage))
+    return frozenset(outdated)
+
+
+def _in_order(stages: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return stages after those that make their deps."""
+    makers = {path: name for name, stage in stages.items() for path in outs_of(stage)}
+    before = {
+        name: {
+            maker
+            for path, maker in makers.items()
+            for dep in sums_of(stage)
+            if maker != name and PurePosixPath(path).is_relative_to(dep)
+        }
+        for name, stage in stages.items()
+    }
+    return [stages[name] for name in TopologicalSorter(before).static_order()]
+
+
+def _reads_others(stage: Mapping[str, Any], params: Mapping[str, Any]) -> bool:
+    """Return whether a stage read other values of params.yaml than those in `params`."""
+    read = stage.get("params", {}).get(PARAMS, {})
+    present = {
+        name: value
+        for name, value in params.items()
+        if any(name == key or name.startswith(f"{key}.") for key in read)
+    }
+    return dict(flatten(read)) != present
 
 
 class Lock:
