@@ -42,6 +42,11 @@ def test_the_terminal_says_who_is_better_and_what_could_be_shown(
     assert max(map(len, text.splitlines())) <= 80
     rows = [line.split() for line in text.splitlines()]
     assert [row[0] for row in rows[1:4]] == ["good", "close", "bad"]
+    first = rows.index(["F1", "of", "more", "95", "%", "p", "could", "show", "needed"])
+    assert [row[:3] for row in rows[first + 1 : first + 6]] == [
+        ["good"], ["than", "close", "+4.17"], ["than", "bad", "+100.00"],
+        ["close"], ["than", "bad", "+95.83"],
+    ]  # fmt: skip
     assert [row[-1] for row in rows[1:4]] == ["1-3", "1-3", "1-3"]  # six passages show little
     words = " ".join(text.split())
     assert "good and close are not separable (F1 +4.17, p = 1)." in words
@@ -54,8 +59,24 @@ def test_without_clusters_the_same_difference_is_shown(folder: Path, capsys: Cap
     assert compare("good.json", "bad.json", "--cluster", "none") == 0
     words = " ".join(capsys.readouterr().out.split())
     assert "good is better than bad (F1 +100.00, p = 0.0001)" in words
-    assert "good answers 24 questions exactly that bad does not, and bad 0" in words
-    assert "McNemar p = 1.2e-07, unclustered" in words
+    assert "exact answers of won lost McNemar p, unclustered" in words
+    assert "good than bad 24 0 1.2e-07" in words
+
+
+def test_many_systems_have_a_row_for_each_pair_and_few_sentences(
+    folder: Path, capsys: Capture
+) -> None:
+    for number in range(1, 5):
+        long = f"transformer_encode{number}.json"
+        write(folder / long, right(*(f"p{p}q0" for p in range(number))))
+    assert compare("good.json", *(f"transformer_encode{n}.json" for n in range(1, 5))) == 0
+    text = capsys.readouterr().out
+    assert max(map(len, text.splitlines())) <= 80
+    assert text.count("  than transformer_encode4 ") == 3 * 4
+    words = " ".join(text.split())
+    assert "Not separable by F1: good from transformer_encode1, transformer" in words
+    assert "24 test questions in 6 passages; one run of each system" in words
+    assert " is better than " not in words
 
 
 def test_json_has_every_figure(folder: Path, capsys: Capture) -> None:
@@ -95,6 +116,7 @@ def test_csv_and_markdown_have_the_same_tables(folder: Path, capsys: Capture) ->
     rows = [*csv.reader(capsys.readouterr().out.splitlines())]
     assert rows[0][:3] == ["system", "runs", "EM"]
     assert rows[5][:3] == ["good - close", "EM", "+4.17"]
+    assert rows[9] == ["good - close", "1", "0", "1"]
     assert compare("good.json", "close.json", "--format", "markdown", "--flips") == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("| system | runs | EM | 95 % |")

@@ -75,9 +75,10 @@ def _scored(rows: "Sequence[Row]", names: Sequence[str]) -> "list[Row]":
     """Leave out finished runs that have no test scores, unless they are named, and say so."""
     kept = [row for row in rows if names or row["state"] or row["scored"]]
     if left := len(rows) - len(kept):
+        runs = "run" if left == 1 else "runs"
         print(
-            f"note: not shown: {left} {'run' if left == 1 else 'runs'} without test scores, such as "
-            "those of `retune try` and `retune curve`; name one to see its costs",
+            f"note: not shown: {left} {runs} without test scores, such as those of `retune try` "
+            "and `retune curve`; name one to see its costs",
             file=sys.stderr,
         )
     return kept

@@ -3,6 +3,7 @@
 import json
 import sys
 from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
 
 from retune.core.errors import RetuneError
@@ -14,9 +15,11 @@ from retune.tools.compare.sources import Sources
 from retune.tools.compare.systems import DECISIVE, Result, compared
 from retune.tools.compare.tables import (
     Table,
+    answers_table,
     as_csv,
     costs_table,
     flips_tables,
+    narrow_tables,
     pairs_table,
     systems_table,
 )
@@ -51,7 +54,7 @@ def run(arguments: Namespace) -> int:
 
 
 def _print(result: Result, arguments: Namespace) -> None:
-    tables = _tables(result, arguments)
+    tables = _tables(result, arguments, [pairs_table(result), answers_table(result)])
     match arguments.format:
         case "json":
             value = as_json(result)
@@ -68,15 +71,15 @@ def _print(result: Result, arguments: Namespace) -> None:
             parts = [table.markdown() for table in tables]
             print("\n\n".join([*parts, *(escaped(text) for text in sentences(result))]))
         case _:
-            for table in tables:
+            for table in _tables(result, arguments, narrow_tables(result)):
                 table.print()
                 print()
             for text in sentences(result):
                 print_wrapped(escaped(text))
 
 
-def _tables(result: Result, arguments: Namespace) -> list[Table]:
-    tables = [systems_table(result), pairs_table(result)]
+def _tables(result: Result, arguments: Namespace, pairs: Sequence[Table]) -> list[Table]:
+    tables = [systems_table(result), *pairs]
     if costs := costs_table(result):
         tables.append(costs)
     if arguments.flips:

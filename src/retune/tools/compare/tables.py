@@ -2,11 +2,13 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import groupby
 from typing import NamedTuple
 
 from retune.core.terminal_text import escaped
 from retune.stats.paired import Difference, Mean
+from retune.stats.permutation import mcnemar_p_value
 from retune.tables.terminal_tables import print_table
 from retune.tasks.task import COSTS, Figure, main_task
 from retune.tools.compare.clustering import NAMES
@@ -24,6 +26,7 @@ _PAID = {
     "bundle_bytes": ("F1/MB", 1e6),
     "train_seconds": ("F1/min", 60.0),
 }
+_ANSWERS = ["won", "lost", "McNemar p, unclustered"]
 
 
 class Table(NamedTuple):
@@ -65,22 +68,59 @@ def systems_table(result: Result) -> Table:
 
 def pairs_table(result: Result) -> Table:
     """Return the difference of each pair in each score, with what this test could have shown."""
-    rows = []
-    for score, label in SCORES.items():
-        for pair in result.scores[score].differences:
-            rows.append(
-                [
-                    f"{pair.one} - {pair.other}",
-                    label,
-                    f"{pair.value:+.2f}",
-                    interval(pair),
-                    f"{pair.adjusted:.4f}",
-                    "-" if pair.detectable is None else f"{pair.detectable:.2f}",
-                    "-" if pair.clusters_needed is None else f"{pair.clusters_needed:,}",
-                ]
-            )
+    rows = [
+        [f"{pair.one} - {pair.other}", label, *_difference(pair)]
+        for score, label in SCORES.items()
+        for pair in result.scores[score].differences
+    ]
     headings = ["difference", "95 %", "p", "could show", f"{NAMES[result.by][1]} needed"]
     return Table(["pair", "score"], headings, rows)
+
+
+def answers_table(result: Result) -> Table:
+    """Return how many exact answers each pair wins and loses, with McNemar's test."""
+    rows = [[f"{pair.one} - {pair.other}", *_answers(pair)] for pair in _exact(result)]
+    return Table(["pair"], _ANSWERS, rows)
+
+
+def narrow_tables(result: Result) -> list[Table]:
+    """Return the same tables for 80 columns: one for each score, each system with its pairs."""
+    headings = ["95 %", "p", "could show", "needed"]
+    tables = [
+        Table([f"{label} of"], ["more", *headings], _grouped(comparison.differences, _difference))
+        for label, comparison in zip(SCORES.values(), result.scores.values(), strict=True)
+    ]
+    answers = Table(["exact answers of"], _ANSWERS, _grouped(_exact(result), _answers))
+    return [*tables, answers]
+
+
+def _grouped(
+    pairs: Sequence[Difference], cells: Callable[[Difference], list[str]]
+) -> list[list[str]]:
+    """Return rows of pairs, below a row with the name of their first system."""
+    rows: list[list[str]] = []
+    for one, group in groupby(pairs, key=lambda pair: pair.one):
+        of_one = [[f"  than {pair.other}", *cells(pair)] for pair in group]
+        rows += [[one, *("" for _ in of_one[0][1:])], *of_one]
+    return rows
+
+
+def _exact(result: Result) -> Sequence[Difference]:
+    return result.scores["exact_match"].differences
+
+
+def _difference(pair: Difference) -> list[str]:
+    return [
+        f"{pair.value:+.2f}",
+        interval(pair),
+        f"{pair.adjusted:.4f}",
+        "-" if pair.detectable is None else f"{pair.detectable:.2f}",
+        "-" if pair.clusters_needed is None else f"{pair.clusters_needed:,}",
+    ]
+
+
+def _answers(pair: Difference) -> list[str]:
+    return [f"{pair.won:,}", f"{pair.lost:,}", f"{mcnemar_p_value(pair.won, pair.lost):.2g}"]
 
 
 def costs_table(result: Result) -> Table | None:

@@ -8,23 +8,23 @@ from typing import Any
 from retune.stats.paired import Difference, Draws
 from retune.stats.permutation import mcnemar_p_value
 from retune.tools.compare.clustering import NAMES, counted
+from retune.tools.compare.saved import summary
 from retune.tools.compare.systems import DECISIVE, SCORES, Result, System
 
 #: Exit codes of `--against`; 2 is for a comparison that could not run.
 EXIT_CODES = {"better": 0, "worse": 1, "not separable": 3}
 
+_FEW = 3  # systems, of which each pair has a sentence
+
 
 def sentences(result: Result) -> Iterator[str]:
-    """Yield a sentence for each pair, and what the intervals cover."""
+    """Yield what the comparison shows, in a sentence for each pair if these are few."""
+    if len(result.systems) > _FEW:
+        yield from summary(as_json(result))
+        return
     pairs = result.scores[DECISIVE].differences
     for pair in pairs:
         yield _sentence(result, pair)
-    for pair in result.scores["exact_match"].differences:
-        p_value = mcnemar_p_value(pair.won, pair.lost)
-        yield (
-            f"{pair.one} answers {pair.won:,} questions exactly that {pair.other} does not, and "
-            f"{pair.other} {pair.lost:,} (McNemar p = {p_value:.2g}, unclustered)."
-        )
     adjusted = f", adjusted for {len(pairs)} pairs (Holm)" if len(pairs) > 1 else ""
     yield (
         f"Drawn: {len(result.questions):,} questions in "
