@@ -16,7 +16,7 @@ from retune.tools.report.task_sections import _answers, _optimism
 
 CLAIMED = ()
 _VARIANTS = "metrics/qa_variants.json"
-_WITHIN = Column("95 %")
+_WITHIN = Column("95 %", "score")
 
 
 def add(reader: Reader, found: Sequence[Metrics]) -> list[Section]:
@@ -34,7 +34,7 @@ def _models(reader: Reader, found: Sequence[Metrics]) -> list[Block]:
     systems = compared["systems"]
     scores = [heading for label in SCORES.values() for heading in (Column(label, "score"), _WITHIN)]
     costs = [figure for name, figure in task_costs().items() if name in systems[0]["costs"]]
-    columns = (Column("model", "code"), *scores, Column("rank"))
+    columns = (Column("model", "code"), *scores, Column("rank", "score"))
     table = Table(
         "Every model, all else as in params.yaml",
         (*columns, *(Column(figure.label, figure.unit) for figure in costs)),
