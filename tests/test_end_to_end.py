@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 #: The stages in their order.
 ALL = [
     *("download", "tokenize", "tokenize_test", "train"),
-    *("predict", "postprocess", "score", "validate"),
+    *("predict", "postprocess", "score", "analyse", "validate"),
 ]
 
 
@@ -44,12 +44,14 @@ def test_a_variant_runs_from_raw_data_to_a_score(model: str, project: Project) -
         qa["model"] = model
     ran = project.repro()
     shared = ["download", "tokenize", "tokenize_test"] if model == "bert" else []
-    assert ran == [*shared, "train", "predict", "postprocess", "score", "validate"]
+    assert ran == [*shared, "train", "predict", "postprocess", "score", "analyse", "validate"]
     scores = project.metrics("qa.json")
     assert 0 <= scores["exact_match"] <= scores["f1"] <= 100
     assert scores["details"][0]["questions"] == 4
     assert set(project.predictions()) == {"q4-0", "q4-1", "q5-0", "q5-1"}
     assert all(project.predictions().values())
+    wrong = 4 - scores["details"][0]["exact_matches"]
+    assert sum(row["questions"] for row in project.metrics("qa_analysis.json")["errors"]) == wrong
     assert project.metrics("qa_costs.json")["details"][0]["parameters"] > 1000
     assert "up to date" in project.run("dvc", "repro")
     assert asked(project) == {id_: project.predictions()[id_] for id_ in ("q4-0", "q4-1")}
@@ -140,7 +142,7 @@ def flat(tree: dict[str, Any], prefix: str = "") -> set[str]:
 def test_changing_n_best_answers_and_scores_again_only(project: Project) -> None:
     with project.params() as qa:
         qa["postprocess"]["n_best"] = 3
-    score = ["score", "validate"]
+    score = ["score", "analyse", "validate"]
     assert project.repro() in (["postprocess", "validate"], ["postprocess", *score])  # by answers
     with project.params() as qa:
         qa["postprocess"]["max_answer_length"] = 1

@@ -23,7 +23,9 @@ from retune.core.files import sha256
 pytestmark = pytest.mark.slow
 
 # tokenize_test runs what tokenize runs.
-STAGES = ["download", "tokenize", "train", "predict", "postprocess", "score", "validate"]
+STAGES = [
+    *("download", "tokenize", "train", "predict", "postprocess", "score", "analyse", "validate"),
+]
 KILLS = 5  # of each stage
 TRIES = 10  # to kill or interrupt a stage before it is over
 PATIENCE = 60.0  # seconds, after which a test fails instead of waiting on

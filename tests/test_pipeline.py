@@ -19,7 +19,7 @@ FOLDERS = [ROOT, *sorted(path.parent for path in ROOT.glob("pipelines/*/dvc.yaml
 STAGES: dict[str, dict[str, Any]] = PIPELINE["stages"]
 ALL = [
     *("check", "download", "tokenize", "tokenize_test", "train"),
-    *("predict", "postprocess", "score", "validate"),
+    *("predict", "postprocess", "score", "analyse", "validate"),
 ]
 #: What `check` writes: nothing reads it, so that it stands for the order alone.
 CHECKED = "data/qa/checked.json"

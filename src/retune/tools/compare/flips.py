@@ -5,10 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from retune.stats.paired import Difference
+from retune.tasks.qa.analyse.answer_kinds import question_word
 from retune.tasks.qa.score.question_scores import QuestionScore
 from retune.tools.compare.systems import DECISIVE, Result, Run, System
-
-_WORDS = ("what", "which", "who", "whom", "whose", "when", "where", "why", "how")
 
 
 class Flip(NamedTuple):
@@ -33,12 +32,6 @@ class Flip(NamedTuple):
     one: tuple[str, ...]
     other: tuple[str, ...]
     gained: float
-
-
-def question_word(question: str) -> str:
-    """Return the first question word of an English question, or `another`."""
-    words = (word.strip("?,.").lower() for word in question.split())
-    return next((word for word in words if word in _WORDS), "another")
 
 
 def flips(result: Result, difference: Difference) -> list[Flip]:

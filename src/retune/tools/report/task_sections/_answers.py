@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from retune.core.files import read_json_lines
+from retune.tasks.qa.analyse.answer_kinds import question_word
 from retune.tasks.qa.questions.examples import Example, read_examples
 from retune.tasks.qa.score.score import best_scores
-from retune.tools.compare.flips import question_word
 from retune.tools.report.content import Block, Column, Line, Lines, Remark, Table
 from retune.tools.report.sources import read_json
 

@@ -1,0 +1,4 @@
+"""Stage `analyse`: where the reader fails.
+
+It reads stored answers; no model runs.
+"""
