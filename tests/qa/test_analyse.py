@@ -265,5 +265,5 @@ def test_folders_of_other_questions_are_refused(
 ) -> None:
     run = Run(tmp_path, monkeypatch, ROWS)
     write_examples(tmp_path / "test.jsonl", [asked for asked, *_ in ROWS[:-1]])
-    with pytest.raises(RetuneError, match="predictions without a question: What. None; run"):
+    with pytest.raises(RetuneError, match=r"predictions without a question: What. None; run"):
         run()
