@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
+from retune.tools.report.questions import Browser
+
 #: How the numbers of a column are formatted; the JSON has these names, too.
 Form = Literal["text", "code", "count", "score", "bytes", "seconds", "number"]
 
@@ -132,7 +134,7 @@ class Coloured:
     kind: str = field(init=False, default="coloured")
 
 
-Block = Remark | Table | Lines | Bars | Matrix | Coloured
+Block = Remark | Table | Lines | Bars | Matrix | Coloured | Browser
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,8 @@
-"""A report as one self-contained HTML page: no network, no script, no font."""
+"""A report as one self-contained HTML page: no network, no font, readable without its script."""
 
+from base64 import b64encode
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +18,7 @@ from retune.tools.report.content import (
     Token,
     shown,
 )
+from retune.tools.report.questions import codes, counts
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -28,7 +31,11 @@ _BREAKS = str.maketrans({"\n": "↵", "\t": "⇥", "\r": "␍"})
 
 def render(report: Report) -> str:
     """Return the page. All text is escaped; equal reports give equal bytes."""
-    return _environment().get_template("page.html").render(report=report)
+    script = (_FOLDER / "page.js").read_text(encoding="utf-8")
+    # The page runs no other script than this one, whatever the texts in it are.
+    script_sum = b64encode(sha256(script.encode()).digest()).decode()
+    page = _environment().get_template("page.html")
+    return page.render(report=report, script=script, script_sum=script_sum)
 
 
 @cache
@@ -46,6 +53,7 @@ def _environment() -> "Environment":
     environment.filters |= {
         "cell": _cell, "chart": _chart, "ends": _ends, "shown": shown, "swatch": svg.swatch,
         "is_text": _is_text, "shade": _shade, "piece": _piece,
+        "codes": codes, "counted_errors": counts,
     }  # fmt: skip
     return environment
 

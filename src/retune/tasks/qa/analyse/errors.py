@@ -11,7 +11,7 @@ Each wrong answer is of one kind, the first of these that holds:
 - another sentence
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from retune.tasks.qa.analyse.answer_kinds import form
@@ -72,7 +72,7 @@ def _misplaced(example: Example, given: Given) -> str:
     return ELSEWHERE if form(given.text) in forms else KIND
 
 
-def given_answer(text: str, candidates: list[Mapping[str, object]]) -> Given:
+def given_answer(text: str, candidates: Sequence[Mapping[str, object]]) -> Given:
     """Return the answer with its place, which is that of the best candidate with this text."""
     for candidate in candidates:
         start, end = candidate["start"], candidate["end"]

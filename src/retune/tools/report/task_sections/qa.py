@@ -1,6 +1,7 @@
 """The report on question answering: all models, both splits, and right and wrong answers."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from retune.core.errors import RetuneError
@@ -12,7 +13,7 @@ from retune.tools.compare.tables import interval, rank
 from retune.tools.report.content import Block, Cell, Column, Remark, Section, Table, section
 from retune.tools.report.results import Metrics, figures_in
 from retune.tools.report.sources import Reader, read_json
-from retune.tools.report.task_sections import _answers, _optimism
+from retune.tools.report.task_sections import _answers, _optimism, _questions
 
 CLAIMED = ()
 _VARIANTS = "metrics/qa_variants.json"
@@ -101,8 +102,20 @@ def _of_answers(reader: Reader, found: Sequence[Metrics]) -> list[Section]:
     return [
         *section("Answers by kind of question", _answers.buckets(answered)),
         *section("Calibration", _answers.calibration(answered)),
-        *section("Examples", _answers.examples(answered)),
+        *section("Questions", _questions_of(reader.root, answered, _normalizer(scores))),
     ]
+
+
+def _questions_of(
+    root: Path, answered: Sequence[_answers.Answered], normalizer: str
+) -> list[Block]:
+    if not _questions.there(root):
+        text = (
+            f"The browser of questions needs {_questions.ANALYSIS} and {_questions.FEATURES}, "
+            "which are missing: `dvc repro` creates them."
+        )
+        return [Remark(text, "missing"), *_answers.examples(answered)]
+    return [_questions.browser(root, answered, normalizer)]
 
 
 def _scores(found: Sequence[Metrics]) -> Any:

@@ -1,0 +1,150 @@
+"""Questions to look at one by one: each with its passage, in which the answers are marked."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from itertools import pairwise
+
+#: Kinds of marked text, by what covers it: the answer, a reference, or both.
+GIVEN, GOLD, BOTH = "given", "gold", "both"
+Span = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of a passage; without a `kind` it is plain.
+
+    Attributes:
+        text: of the part; empty where a window begins or ends.
+        kind: what it is marked as.
+    """
+
+    text: str
+    kind: str = ""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An answer of the n-best list, and its probability among them, from 0 to 1."""
+
+    text: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A question with its passage and answer.
+
+    Attributes:
+        id: of the question.
+        question: the text.
+        passage: in pieces.
+        answer: the text; "" for no answer.
+        references: the reference answers; none if there is no answer.
+        error: the kind of mistake; None if the answer equals a reference.
+        f1: in percent.
+        probability: of the answer among the n best.
+        candidates: the n-best list.
+        groups: names of the groups that it is in, in the order of the browser's groupings.
+    """
+
+    id: str
+    question: str
+    passage: tuple[Piece, ...]
+    answer: str
+    references: tuple[str, ...]
+    error: str | None
+    f1: float
+    probability: float
+    candidates: tuple[Candidate, ...]
+    groups: tuple[str, ...]
+
+    @property
+    def anchor(self) -> str:
+        """The question's place in the page, to which a link can lead."""
+        is_plain = re.fullmatch(r"[\w.-]{1,60}", self.id, re.ASCII)
+        return f"q-{self.id if is_plain else sha256(self.id.encode()).hexdigest()[:12]}"
+
+
+@dataclass(frozen=True)
+class Browser:
+    """Questions to filter and search.
+
+    Attributes:
+        title: of the browser.
+        groupings: ways of grouping the questions, each with the names of its groups.
+        errors: the kinds of mistakes among the questions.
+        questions: the ones that are shown, the surest mistakes first.
+        total: how many there are in all.
+    """
+
+    title: str
+    groupings: tuple[tuple[str, tuple[str, ...]], ...]
+    errors: tuple[str, ...]
+    questions: tuple[Shown, ...]
+    total: int
+    kind: str = field(init=False, default="browser")
+
+
+def pieces(
+    context: str, given: Span | None, gold: Sequence[Span], bounds: Sequence[int]
+) -> Iterator[Piece]:
+    """Yield a passage in pieces: plain text, marked text, and the bounds of windows.
+
+    Args:
+        context: the passage.
+        given: place of the answer, in characters.
+        gold: places of the references.
+        bounds: where a window begins or ends within the passage.
+    """
+    ends = {end for span in [*gold, *([given] if given else [])] for end in span}
+    places = sorted({0, len(context), *ends, *bounds})
+    for place, end in pairwise(places):
+        if place and place in bounds:
+            yield Piece("", "bound")
+        is_given = given is not None and given[0] <= place < given[1]
+        is_gold = any(low <= place < high for low, high in gold)
+        kind = BOTH if is_given and is_gold else GIVEN if is_given else GOLD if is_gold else ""
+        yield Piece(context[place:end], kind)
+
+
+def within(questions: Sequence[Shown], budget: int) -> tuple[Shown, ...]:
+    """Return the questions, worst first, whose texts have at most `budget` characters.
+
+    The surest mistakes come first, then the other answers, the least sure first.
+    """
+    ordered = sorted(questions, key=_place)
+    taken, room = [], budget
+    for each in ordered:
+        room -= _size(each)
+        if room < 0:
+            break
+        taken.append(each)
+    return tuple(taken)
+
+
+def _place(shown: Shown) -> tuple[bool, float, float, str]:
+    right = shown.error is None
+    return right, shown.f1 if not right else 0.0, shown.probability * (1 if right else -1), shown.id
+
+
+def _size(shown: Shown) -> int:
+    """Return about how many characters a question takes in the page."""
+    texts = [shown.question, shown.answer, *shown.references, *shown.groups]
+    texts += [candidate.text for candidate in shown.candidates]
+    return 700 + sum(map(len, texts)) + sum(len(piece.text) + 30 for piece in shown.passage)
+
+
+def codes(browser: Browser, shown: Shown) -> str:
+    """Return the places of a question's groups, which the page's script filters by."""
+    return " ".join(
+        str(names.index(group))
+        for (_, names), group in zip(browser.groupings, shown.groups, strict=True)
+    )
+
+
+def counts(browser: Browser) -> Mapping[str, int]:
+    """Return how many of the shown questions have each kind of mistake."""
+    found = [shown.error for shown in browser.questions]
+    return {error: found.count(error) for error in browser.errors}

@@ -1,0 +1,101 @@
+"""The browser of test questions: read from the folders of the stages, without a model."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from retune.core.files import read_json_lines
+from retune.tasks.qa.analyse.errors import ERRORS, given_answer
+from retune.tasks.qa.analyse.groups import groupings
+from retune.tasks.qa.score.normalizers import NORMALIZERS
+from retune.tasks.qa.windows.features import read_windows
+from retune.tools.report.questions import Browser, Candidate, Shown, pieces, within
+from retune.tools.report.task_sections._answers import PREDICTIONS, Answered
+
+ANALYSIS = "data/qa/analysis/questions.jsonl"
+FEATURES = "data/qa/test_features/test.arrow"
+#: Characters of questions in a page, which is then below two megabytes.
+BUDGET = 1_500_000
+_BEST = 5  # answers of the n-best list that are shown
+
+
+def there(root: Path) -> bool:
+    """Return whether the files exist."""
+    return (root / ANALYSIS).is_file() and (root / FEATURES).is_file()
+
+
+def browser(root: Path, answered: Sequence[Answered], normalizer: str) -> Browser:
+    """Return the questions of the last run, the surest mistakes first.
+
+    Raises:
+        RetuneError: a file cannot be read.
+        KeyError: the folders are of different questions.
+    """
+    analysed = {row["id"]: row for row in read_json_lines(root / ANALYSIS)}
+    rows = read_json_lines(root / PREDICTIONS / "nbest.jsonl")
+    candidates = {row["id"]: row["candidates"] for row in rows}
+    bounds = _bounds(root / FEATURES, len(answered))
+    ways = groupings(NORMALIZERS[normalizer])
+    names = [way.name for way in ways]
+    found = [
+        _shown(each, analysed[each.example.id], candidates[each.example.id], bounds[place], names)
+        for place, each in enumerate(answered)
+    ]
+    used = [{shown.groups[place] for shown in found} for place in range(len(ways))]
+    kept = [place for place, groups in enumerate(used) if len(groups) > 1]
+    return Browser(
+        title="Test questions",
+        groupings=tuple(
+            (names[place], tuple(name for name in ways[place].names if name in used[place]))
+            for place in kept
+        ),
+        errors=tuple(error for error in ERRORS if any(s.error == error for s in found)),
+        questions=within([_with_groups(shown, kept) for shown in found], BUDGET),
+        total=len(found),
+    )
+
+
+def _shown(
+    answered: Answered,
+    analysed: Mapping[str, Any],
+    candidates: Sequence[Mapping[str, Any]],
+    bounds: Sequence[int],
+    names: Sequence[str],
+) -> Shown:
+    example = answered.example
+    given = given_answer(answered.answer, candidates)
+    place = None if given.start is None or given.end is None else (given.start, given.end)
+    return Shown(
+        id=example.id,
+        question=example.question,
+        passage=tuple(pieces(example.context, place, example.spans, bounds)),
+        answer=answered.answer,
+        references=tuple(dict.fromkeys(answer.text for answer in example.answers)),
+        error=analysed["error"],
+        f1=100.0 * answered.f1,
+        probability=answered.probability,
+        candidates=tuple(Candidate(c["text"], c["probability"]) for c in candidates[:_BEST]),
+        groups=tuple(analysed["groups"][name] for name in names),
+    )
+
+
+def _with_groups(shown: Shown, kept: Sequence[int]) -> Shown:
+    return replace(shown, groups=tuple(shown.groups[place] for place in kept))
+
+
+def _bounds(path: Path, questions: int) -> list[list[int]]:
+    """Return where windows begin and end in the context of each question that has several."""
+    windows = read_windows(path)
+    counts = np.bincount(windows.example, minlength=questions)
+    tokens = windows.window_tokens()[:-1]
+    found: list[list[int]] = [[] for _ in range(questions)]
+    for row in np.flatnonzero(counts[windows.example] > 1).tolist():
+        first = int(tokens[row]) + int(windows.context_start[row])
+        behind = int(tokens[row]) + int(windows.context_end[row])
+        if first < behind:
+            ends = int(windows.char_start[first]), int(windows.char_end[behind - 1])
+            found[int(windows.example[row])] += ends
+    return found
