@@ -68,7 +68,7 @@ variants: environment ## Reproduce the results table of the README: every model 
 readme: environment ## Write the generated parts of the documents anew
 	python docs/generate.py
 
-report: environment ## Write report.html
+report: environment ## Write the pages of report/
 	retune report
 
 environment: $(VENV)/installed ## Create .venv and install the tested version of everything

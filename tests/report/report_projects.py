@@ -5,6 +5,9 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+from retune.tools.report.content import Report
+from retune.tools.report.page import pages
+
 MAIN = """\
 # The main graph. It is small.
 stages:
@@ -119,6 +122,11 @@ def write_method(metrics: Path, method: str, place: int) -> None:
     write(metrics / method / "beams.csv", f"beams,position,share\n{shares}")
 
 
+def whole(report: Report) -> str:
+    """All pages of a report, one after the other."""
+    return "".join(pages(report).values())
+
+
 class Page(HTMLParser):
     """What a browser sees: every element, the texts, and whether all that opens is closed."""
 
@@ -142,7 +150,7 @@ class Page(HTMLParser):
         assert self._open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        if self._open[-1:] != ["style"]:
+        if self._open[-1:] not in (["style"], ["script"]):
             self.texts.append(data)
 
     @property

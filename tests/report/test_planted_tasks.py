@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from report_projects import Page, blocks_of, project, write
+from report_projects import Page, blocks_of, project, whole, write
 
 import retune.tasks
 from retune.core.manifests import seal
@@ -20,7 +20,6 @@ from retune.tools.cli.main import main
 from retune.tools.experiments import seed_groups
 from retune.tools.experiments.table import render, workspace_row
 from retune.tools.report.command import gather
-from retune.tools.report.page import render as page_of
 from retune.tools.report.sister_experiments import (
     Result,
     compared,
@@ -106,7 +105,7 @@ def test_the_report_knows_it_and_its_own_section(toy: Path) -> None:
     (part,) = report.parts
     assert "Clusters" in [section.title for section in part.sections]
     assert not blocks_of(report, "matrix")  # the toy's section claims its confusion.csv
-    assert "silhouette of clusters" in Page(page_of(report)).text
+    assert "silhouette of clusters" in Page(whole(report)).text
 
 
 def test_its_model_is_asked(toy: Path) -> None:

@@ -17,25 +17,27 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_it_writes_a_page_and_one_line(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_writes_pages_and_one_line(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report"]) == 0
     printed = capsys.readouterr().out
-    assert printed.startswith("report.html: 2 pipelines, ")
+    assert printed.startswith("report/index.html: 2 pipelines, ")
     assert printed.count("\n") == 1
     assert len(printed) <= 81
-    assert Page((here / "report.html").read_text(encoding="utf-8")).all("article")
-    assert not list(here.glob(".report.html*"))
+    assert {path.name for path in (here / "report").iterdir()} == {
+        "index.html", "qa.html", "toy.html",
+    }  # fmt: skip
+    assert Page((here / "report/index.html").read_text(encoding="utf-8")).all("article")
 
 
 def test_a_long_name_does_not_make_a_long_line(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    name = f"{'n' * 74}.html"
+    name = "n" * 68
     assert main(["report", "--out", name]) == 0
     printed = capsys.readouterr().out.splitlines()
-    assert printed[0] == f"{name}:"
+    assert printed[0] == f"{name}/index.html:"
     assert max(map(len, printed)) <= 80
-    assert (here / name).is_file()
+    assert (here / name / "qa.html").is_file()
 
 
 def test_a_report_does_not_change_the_next_one(here: Path) -> None:
@@ -44,13 +46,13 @@ def test_a_report_does_not_change_the_next_one(here: Path) -> None:
     texts = []
     for _ in range(2):
         assert main(["report"]) == 0
-        texts.append((here / "report.html").read_bytes())
+        texts.append((here / "report/index.html").read_bytes())
     assert texts[0] == texts[1]
     seen = Page(texts[0].decode())
     assert "changed since nothing" in seen.text
     (here / "params.yaml").write_text("qa: {model: lstm}\n", encoding="utf-8")
     assert main(["report"]) == 0
-    assert "changed since params.yaml" in Page((here / "report.html").read_text("utf-8")).text
+    assert "changed since params.yaml" in Page((here / "report/index.html").read_text("utf-8")).text
 
 
 COMMIT = [*("git", "-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "start")]
@@ -59,7 +61,7 @@ COMMIT = [*("git", "-c", "user.name=t", "-c", "user.email=t@example.org", "commi
 def test_json_is_the_same_content(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", "--json"]) == 0
     data = json.loads(capsys.readouterr().out)
-    assert not (here / "report.html").exists()
+    assert not (here / "report").exists()
     assert [part["name"] for part in data["parts"]] == ["qa", "toy"]
     blocks = [b for s in data["parts"][1]["sections"] for b in s["blocks"]]
     assert {block["kind"] for block in blocks} == {"table", "lines", "bars", "matrix", "remark"}
@@ -81,12 +83,19 @@ def test_an_unknown_pipeline_is_refused(here: Path, capsys: pytest.CaptureFixtur
     )
 
 
-def test_a_folder_is_never_replaced(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["report", "--out", "metrics"]) == 1
-    assert "--out metrics: is a folder; name a file, such as metrics/report.html" in (
+def test_a_file_is_never_replaced(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = (here / "params.yaml").read_bytes()
+    assert main(["report", "--out", "params.yaml"]) == 1
+    assert "--out params.yaml: is a file; name a folder, such as params" in (
         capsys.readouterr().err
     )
+    assert (here / "params.yaml").read_bytes() == before
+
+
+def test_other_files_of_the_folder_stay(here: Path) -> None:
+    assert main(["report", "--out", "metrics"]) == 0
     assert (here / "metrics/qa.json").is_file()
+    assert (here / "metrics/qa.html").is_file()
 
 
 def test_elsewhere_than_in_a_project_it_is_refused(
@@ -116,4 +125,4 @@ def test_help_has_an_example_that_runs(here: Path, capsys: pytest.CaptureFixture
     )
     words = example.removeprefix("Example: retune ").replace("sentiment ", "toy ").split()
     assert main(words) == 0
-    assert (here / words[-1]).is_file()
+    assert (here / words[-1] / "index.html").is_file()

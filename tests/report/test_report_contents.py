@@ -3,13 +3,12 @@
 from pathlib import Path
 
 import pytest
-from report_projects import blocks_of, project, write
+from report_projects import blocks_of, project, whole, write
 
 from retune.core.errors import RetuneError
 from retune.tools.project.graph import read_pipeline
 from retune.tools.report.command import gather
 from retune.tools.report.content import Remark, Spread, shown
-from retune.tools.report.page import render
 
 FORM = r"dvc.yaml: not of the form that DVC reads \("
 
@@ -51,7 +50,7 @@ def test_of_a_list_only_the_plain_cells_are_shown(tmp_path: Path) -> None:
     report = gather(tmp_path, ["toy"])
     (table,) = (t for t in blocks_of(report, "table") if t.caption == "download: download")
     assert table.rows == (("train", 5), ("validation", None))
-    assert "validation" in render(report)
+    assert "validation" in whole(report)
 
 
 def test_a_list_that_is_too_long_is_a_remark(tmp_path: Path) -> None:
@@ -92,8 +91,8 @@ def test_confusions_are_counted_and_bars_have_intervals(tmp_path: Path) -> None:
     assert (one.title, other.title) == ("Answers: plain", "Answers: fancy")
     assert (one.names, one.counts) == (("a", "b"), ((1, 1), (0, 1)))
     (bars,) = blocks_of(report, "bars")
-    told = [(bar.name, bar.value, bar.half_width) for bar in bars.bars]
-    assert told == [("fancy", 70.0, 2.5), ("plain", 60.0, None)]
+    told = [(bar.name, bar.value, bar.low, bar.high) for bar in bars.bars]
+    assert told == [("fancy", 70.0, 67.5, 72.5), ("plain", 60.0, None, None)]
 
 
 def test_points_that_are_nowhere_are_left_out(tmp_path: Path) -> None:

@@ -2,15 +2,17 @@
 
 import re
 import tomllib
+from base64 import b64encode
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from report_projects import Page, blocks_of, project, write
+from report_projects import Page, blocks_of, project, whole, write
 
 from retune.tools.report import svg
 from retune.tools.report.command import gather
 from retune.tools.report.content import Coloured, Line, Lines, Part, Report, Section, Token
-from retune.tools.report.page import render
+from retune.tools.report.page import pages
 
 HOSTILE = "</td></svg></style><script>alert(1)</script><img src=x onerror=alert(1)>\"'&{{ 7 * 7 }}"
 VALUES = [
@@ -21,13 +23,14 @@ UNSHOWABLE = "a\x00b\x1b[31mc\u202ed"
 
 
 def page(root: Path) -> Page:
-    return Page(render(gather(root)))
+    return Page(whole(gather(root)))
 
 
 def test_the_page_has_a_part_for_each_pipeline_with_what_it_earned(tmp_path: Path) -> None:
     seen = page(project(tmp_path))
     ids = [attributes.get("id") for attributes in seen.all("article")]
-    assert ids == ["qa", "toy"]
+    assert ids == ["qa", "toy"]  # of the index
+    assert [*pages(gather(tmp_path))] == ["index.html", "qa.html", "toy.html"]
     assert "50.25" in seen.text
     assert "60.00 ± 2.50" in seen.text
     # Two of learning curves, reliability and beams; two confusions; bars.
@@ -35,23 +38,30 @@ def test_the_page_has_a_part_for_each_pipeline_with_what_it_earned(tmp_path: Pat
     assert len(charts) == 4 + 2 + 1
 
 
-def test_every_link_leads_to_a_place_of_the_page(tmp_path: Path) -> None:
-    seen = page(project(tmp_path))
-    ids = [a["id"] for _, a in seen.elements if "id" in a]
-    assert len(ids) == len(set(ids))
-    links = [str(a["href"]) for a in seen.all("a")]
-    assert links
-    assert {link.removeprefix("#") for link in links} <= set(ids)
+def test_every_link_leads_to_a_page_or_to_a_place_of_its_page(tmp_path: Path) -> None:
+    texts = pages(gather(project(tmp_path)))
+    for text in texts.values():
+        seen = Page(text)
+        ids = [a["id"] for _, a in seen.elements if "id" in a]
+        assert len(ids) == len(set(ids))
+        links = [str(a["href"]) for a in seen.all("a")]
+        assert {"index.html", "qa.html", "toy.html"} <= set(links)
+        assert {link.removeprefix("#") for link in links} <= {*ids, *texts}
 
 
-def test_the_page_needs_no_network_and_no_script(tmp_path: Path) -> None:
-    text = render(gather(project(tmp_path)))
-    seen = Page(text)
-    assert not {tag for tag, _ in seen.elements} & {"script", "link", "img", "iframe", "object"}
-    assert not [a for _, a in seen.elements if any(name.startswith("on") for name in a)]
-    assert not re.search(r"url\(|@import|https?:", text)
-    policy = next(a["content"] for a in seen.all("meta") if "http-equiv" in a)
-    assert policy == "default-src 'none'; style-src 'unsafe-inline'"
+def test_the_pages_need_no_network_and_run_their_own_script_alone(tmp_path: Path) -> None:
+    for text in pages(gather(project(tmp_path))).values():
+        seen = Page(text)
+        assert not {tag for tag, _ in seen.elements} & {"link", "img", "iframe", "object"}
+        assert seen.all("script") == [{}]
+        assert not [a for _, a in seen.elements if any(name.startswith("on") for name in a)]
+        assert not re.search(r"url\(|@import|https?:|fetch\(|innerHTML", text)
+        (script,) = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+        script_sum = b64encode(sha256(script.encode()).digest()).decode()
+        policy = next(a["content"] for a in seen.all("meta") if "http-equiv" in a)
+        assert policy == (
+            f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{script_sum}'"
+        )
 
 
 def test_tables_and_charts_can_be_read_without_sight(tmp_path: Path) -> None:
@@ -66,7 +76,7 @@ def test_tables_and_charts_can_be_read_without_sight(tmp_path: Path) -> None:
 
 
 def test_dark_and_paper_have_styles(tmp_path: Path) -> None:
-    text = render(gather(project(tmp_path)))
+    text = whole(gather(project(tmp_path)))
     assert "@media screen and (prefers-color-scheme: dark)" in text
     assert "@media print" in text
 
@@ -78,22 +88,23 @@ def test_hostile_texts_stay_texts(tmp_path: Path) -> None:
     write(toy / "metrics/download.json", {"toy": {"download": [{"split": HOSTILE, "rows": 1}]}})
     write(tmp_path / "params.yaml", f"qa: {{model: {HOSTILE!r}}}\n".replace("\\'", "''"))
     seen = page(tmp_path)
-    assert not {tag for tag, _ in seen.elements} & {"script", "img"}
+    assert "img" not in {tag for tag, _ in seen.elements}
+    assert seen.all("script") == [{}] * 3  # one for each page
     assert seen.text.count(HOSTILE) >= 2  # as a cell, and as the name of a bar
 
 
 def test_what_cannot_be_shown_is_replaced(tmp_path: Path) -> None:
     rows = [{"split": UNSHOWABLE, "rows": 1}]
     write(project(tmp_path) / "pipelines/toy/metrics/download.json", {"toy": {"download": rows}})
-    text = render(gather(tmp_path))
+    text = whole(gather(tmp_path))
     assert "a\ufffdb\ufffd[31mc\ufffdd" in text
     assert not re.search("[\x00-\x08\x0b-\x1f\u202e]", text)
 
 
 def test_equal_inputs_give_equal_bytes(tmp_path: Path) -> None:
     report = gather(project(tmp_path))
-    assert render(report) == render(gather(tmp_path))
-    assert render(report).endswith("</html>\n")
+    assert pages(report) == pages(gather(tmp_path))
+    assert all(text.endswith("</html>\n") for text in pages(report).values())
 
 
 def test_what_the_page_is_made_of_is_part_of_the_package(root: Path) -> None:
@@ -105,16 +116,16 @@ def test_what_the_page_is_made_of_is_part_of_the_package(root: Path) -> None:
 
 
 def test_another_figure_gives_another_page(tmp_path: Path) -> None:
-    before = render(gather(project(tmp_path)))
+    before = pages(gather(project(tmp_path)))
     write(tmp_path / "metrics/qa.json", {"qa": {"f1": 50.75, "parameters": 1234567}})
-    assert render(gather(tmp_path)) != before
+    assert pages(gather(tmp_path)) != before
 
 
 def test_tokens_are_coloured_and_their_probability_is_written_above_them() -> None:
     tokens = (Token(" upon<b>", 0.99), Token("\n", 0.05), Token("x", 1.0))
     block = Coloured("3 beams", "Once", tokens)
     part = Part("toy", "", "dvc repro", (Section("Texts", (block,)),))
-    seen = Page(render(Report(Section("Provenance", ()), (part,))))
+    seen = Page(whole(Report(Section("Provenance", ()), (part,))))
     assert [a["class"] for a in seen.all("ruby")] == ["p9", "p0", "p9"]
     assert "Once" in seen.text
     assert "upon<b> 99 ↵ 5 x 100" in seen.text
@@ -122,7 +133,7 @@ def test_tokens_are_coloured_and_their_probability_is_written_above_them() -> No
 
 def test_a_chart_has_a_line_for_each_group_in_its_legend(tmp_path: Path) -> None:
     report = gather(project(tmp_path), ["toy"])
-    text = render(report)
+    text = whole(report)
     legends = [chart for chart in blocks_of(report, "lines") if len(chart.groups) > 1]
     assert text.count('class="legend"') == len(legends) > 0
 

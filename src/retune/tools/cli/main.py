@@ -198,10 +198,10 @@ def verify(
     return run(Namespace(here=here, claims=claims, only=only or [], json=as_json))
 
 
-@command(RESULTS, "retune report --pipeline qa sentiment --out sentiment.html")
+@command(RESULTS, "retune report --pipeline qa sentiment --out pages")
 def report(
-    out: Annotated[Path, Option(metavar="FILE", help="Where to write the page.")] = Path(
-        "report.html"
+    out: Annotated[Path, Option(metavar="FOLDER", help="Where to write the pages.")] = Path(
+        "report"
     ),
     pipeline: Annotated[
         list[str] | None,
@@ -209,11 +209,11 @@ def report(
     ] = None,
     as_json: Annotated[bool, Option("--json", help="Print the same content as JSON.")] = False,
 ) -> int:
-    """Write one page with the results of all pipelines.
+    """Write pages with the results of all pipelines: an index, and a page for each.
 
-    Writes a self-contained HTML page with results, costs, seed spread, comparisons, learning
-    curves, settings and provenance of each pipeline, from its metrics. The page names missing
-    results and the commands that make them. No model runs.
+    The pages are self-contained HTML with results, costs, seed spread, comparisons, learning
+    curves, mistakes, settings and provenance. They name missing results and the commands that make
+    them. No model runs.
     """
     from retune.tools.report.command import run
 

@@ -1,4 +1,4 @@
-"""`retune report`: the results of all pipelines, as one page or as data.
+"""`retune report`: the results of all pipelines, as pages or as data.
 
 `sources` reads what a pipeline's dvc.yaml declares. `results`, `figures`, `settings` and
 `provenance` turn it into sections for any pipeline; a module of `task_sections`, which a task

@@ -15,22 +15,24 @@ from retune.tasks.task import tasks
 from retune.tools.project.graph import SISTERS, Pipeline, folders, read_pipeline
 from retune.tools.project.locks import Lock
 from retune.tools.report import figures, provenance, results, settings
-from retune.tools.report.content import Block, Part, Remark, Report, section
+from retune.tools.report.content import IN_SHORT, Block, Part, Remark, Report, section
+from retune.tools.report.page import INDEX
 from retune.tools.report.sources import Reader
 
 _WIDTH = 80
 
 
 def run(arguments: argparse.Namespace, root: Path = Path(".")) -> int:
-    """Write the page, or print its content as JSON; return 0, also for a report with gaps."""
+    """Write the pages, or print their content as JSON; return 0, also for a report with gaps."""
     if not arguments.json:
-        _require_file(arguments.out)
+        _require_folder(arguments.out)
     report = gather(root, arguments.pipeline)
     if arguments.json:
         print(json.dumps(report.as_data(), indent=2, sort_keys=True))
         return 0
     write(arguments.out, report)
-    say(textwrap.fill(f"{arguments.out}: {_counted(report)}", _WIDTH, break_long_words=False))
+    index = arguments.out / INDEX
+    say(textwrap.fill(f"{index}: {_counted(report)}", _WIDTH, break_long_words=False))
     return 0
 
 
@@ -53,12 +55,13 @@ def gather(root: Path, names: Sequence[str] = ()) -> Report:
     return Report(provenance.of_project(root), parts)
 
 
-def write(path: Path, report: Report) -> None:
-    """Write the page to `path`."""
-    from retune.tools.report.page import render
+def write(folder: Path, report: Report) -> None:
+    """Write the pages into `folder`; other files in it stay."""
+    from retune.tools.report.page import pages
 
-    with atomic_path(path) as temporary:
-        temporary.write_text(render(report), encoding="utf-8", newline="\n")
+    for name, text in pages(report).items():
+        with atomic_path(folder / name) as temporary:
+            temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
 def part(root: Path, name: str, folder: str) -> Part:
@@ -73,9 +76,11 @@ def part(root: Path, name: str, folder: str) -> Part:
     found = results.read_metrics(reader)
     modules = [*_task_modules(folder)]
     claimed = [shown for module in modules for shown in module.CLAIMED]
+    added = [one for module in modules for one in module.add(reader, found)]
     sections = [
+        *(one for one in added if one.title == IN_SHORT),
         *results.results(found),
-        *(added for module in modules for added in module.add(reader, found)),
+        *(one for one in added if one.title != IN_SHORT),
         *figures.charts(reader, claimed),
         *results.lists(found, claimed),
         *settings.settings(root, pipeline, lock),
@@ -93,9 +98,9 @@ def _task_modules(folder: str) -> Iterator[ModuleType]:
             yield importlib.import_module(task.report)
 
 
-def _require_file(path: Path) -> None:
-    if path.is_dir():
-        raise RetuneError(f"--out {path}: is a folder; name a file, such as {path / 'report.html'}")
+def _require_folder(path: Path) -> None:
+    if path.exists() and not path.is_dir():
+        raise RetuneError(f"--out {path}: is a file; name a folder, such as {path.with_suffix('')}")
 
 
 def _counted(report: Report) -> str:

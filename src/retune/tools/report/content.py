@@ -11,6 +11,8 @@ from retune.tools.report.questions import Browser
 #: How the numbers of a column are formatted; the JSON has these names, too.
 Form = Literal["text", "code", "count", "score", "bytes", "seconds", "number"]
 
+#: The title of the section that the index repeats.
+IN_SHORT = "In short"
 _DIGITS = 4  # of a number of unknown kind
 #: Control characters, which HTML forbids, and marks that change the direction of text.
 _UNSHOWABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -87,20 +89,31 @@ class Lines:
 
 @dataclass(frozen=True)
 class Bar:
-    """A named value and half the width of its interval."""
+    """A named value and its 95 % interval, if it has one."""
 
     name: str
     value: float
-    half_width: float | None
+    low: float | None = None
+    high: float | None = None
 
 
 @dataclass(frozen=True)
 class Bars:
-    """A chart of horizontal bars."""
+    """A chart of horizontal bars from 0, or of dots.
+
+    Attributes:
+        title: of the chart.
+        x_label: of the values.
+        bars: from top to bottom.
+        dots: whether to draw dots, for values that are read by their distance from each other.
+        most: where the axis ends, so that charts can be compared; without it, at the values.
+    """
 
     title: str
     x_label: str
     bars: tuple[Bar, ...]
+    dots: bool = False
+    most: float | None = None
     kind: str = field(init=False, default="bars")
 
 
@@ -154,6 +167,13 @@ class Part:
     about: str
     command: str
     sections: tuple[Section, ...]
+
+    @property
+    def lead(self) -> tuple[Block, ...]:
+        """What the index shows: the faults, and the section that sums up the others."""
+        faults = [b for s in self.sections for b in s.blocks if isinstance(b, Remark)]
+        shown_ = [block for s in self.sections if s.title == IN_SHORT for block in s.blocks]
+        return (*(block for block in faults if block.tone == "fault"), *shown_)
 
 
 @dataclass(frozen=True)

@@ -206,7 +206,9 @@ def _bars(title: str, style: Mapping[str, Any], source: Source, rows: Sequence[R
     lengths = numbers(source.path, rows, x)
     widths = numbers(source.path, rows, width) if width in rows[0] else [math.nan] * len(rows)
     bars = [
-        Bar(row[y], length, half if math.isfinite(half) else None)
+        Bar(row[y], length, length - half, length + half)
+        if math.isfinite(half)
+        else Bar(row[y], length)
         for row, length, half in zip(rows, lengths, widths, strict=True)
         if math.isfinite(length)
     ]

@@ -1,4 +1,4 @@
-"""A report as one self-contained HTML page: no network, no font, readable without its script."""
+"""A report as self-contained HTML pages: no network, no font, readable without their script."""
 
 from base64 import b64encode
 from functools import cache
@@ -14,6 +14,7 @@ from retune.tools.report.content import (
     Form,
     Lines,
     Matrix,
+    Part,
     Report,
     Token,
     shown,
@@ -23,19 +24,28 @@ from retune.tools.report.questions import codes, counts
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+INDEX = "index.html"
 _FOLDER = Path(__file__).parent
 _TEXTS: tuple[Form, ...] = ("text", "code")
 _SHADES = 10  # of tokens, by their probability
 _BREAKS = str.maketrans({"\n": "↵", "\t": "⇥", "\r": "␍"})
 
 
-def render(report: Report) -> str:
-    """Return the page. All text is escaped; equal reports give equal bytes."""
+def pages(report: Report) -> dict[str, str]:
+    """Return the pages by file name: the index, and one for each pipeline.
+
+    All text is escaped; equal reports give equal bytes.
+    """
+    parts = {f"{part.name}.html": part for part in report.parts}
+    return {name: _page(report, part) for name, part in {INDEX: None, **parts}.items()}
+
+
+def _page(report: Report, part: Part | None) -> str:
     script = (_FOLDER / "page.js").read_text(encoding="utf-8")
     # The page runs no other script than this one, whatever the texts in it are.
     script_sum = b64encode(sha256(script.encode()).digest()).decode()
     page = _environment().get_template("page.html")
-    return page.render(report=report, script=script, script_sum=script_sum)
+    return page.render(report=report, part=part, script=script, script_sum=script_sum)
 
 
 @cache

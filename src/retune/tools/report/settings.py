@@ -17,7 +17,8 @@ _VARIANTS = "variants"
 def settings(root: Path, pipeline: Pipeline, lock: Lock) -> list[Section]:
     """Return the settings that the last run read from params.yaml, or the whole file."""
     try:
-        return section("Settings", [*_blocks(root / pipeline.folder / PARAMS, lock)])
+        blocks = [*_blocks(root / pipeline.folder / PARAMS, lock)]
+        return section("Settings", blocks, folded=True)
     except RetuneError as error:
         return section("Settings", [Remark(str(error), "fault")])
 

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Sequence
 from xml.etree import ElementTree as ET
 
-from retune.tools.report.content import Bars, Lines, Matrix, shown
+from retune.tools.report.content import Bar, Bars, Lines, Matrix, shown
 
 COLOURS = 8  # of series in the page's style; then they come again, with other dashes
 _WIDTH, _HEIGHT = 640, 300
@@ -68,26 +68,35 @@ def lines(chart: Lines) -> str:
 
 
 def bars(chart: Bars) -> str:
-    """Draw horizontal bars from 0 with their intervals."""
-    reach = [bar.value + (bar.half_width or 0.0) for bar in chart.bars]
-    low = [min(0.0, bar.value - (bar.half_width or 0.0)) for bar in chart.bars]
+    """Draw horizontal bars from 0, or dots, with their intervals."""
+    reach = [value for bar in chart.bars for value in (bar.value, bar.low, bar.high)]
+    ends = [0.0, chart.most, *reach]
     names = [shown(bar.name) for bar in chart.bars]
     left = 20 + _LETTER * max(map(len, names), default=0)
     height = _BAR * len(names) + _BOTTOM
-    x = Axis([0.0, *reach, *low], left, _WIDTH - _RIGHT)
-    told = "; ".join(f"{bar.name} {shown(bar.value, 'score')}" for bar in chart.bars)
+    x = Axis([end for end in ends if end is not None], left, _WIDTH - _RIGHT)
+    told = "; ".join(map(_bar_told, chart.bars))
     top = _drawing(_WIDTH, height, chart.title, told)
     _x_ticks(top, x, 0, height - _BOTTOM, chart.x_label)
     for place, (bar, name) in enumerate(zip(chart.bars, names, strict=True)):
         y = place * _BAR + 6
-        begin, end = sorted((x.at(0.0), x.at(bar.value)))
-        _add(top, "rect", "bar", x=begin, y=y, width=end - begin, height=_BAR - 12)
-        if bar.half_width is not None:
-            ends = [x.at(bar.value + side * bar.half_width) for side in (-1, 1)]
-            middle = y + (_BAR - 12) / 2
-            _add(top, "line", "interval", x1=ends[0], x2=ends[1], y1=middle, y2=middle)
+        middle = y + (_BAR - 12) / 2
+        if not chart.dots:
+            begin, end = sorted((x.at(0.0), x.at(bar.value)))
+            _add(top, "rect", "bar", x=begin, y=y, width=end - begin, height=_BAR - 12)
+        if bar.low is not None and bar.high is not None:
+            _add(top, "line", "interval", x1=x.at(bar.low), x2=x.at(bar.high), y1=middle, y2=middle)
+        if chart.dots:
+            _add(top, "circle", "mean", cx=x.at(bar.value), cy=middle, r=5.0)
         _write(top, left - 8, y + 13, name, "end")
     return _text(top)
+
+
+def _bar_told(bar: Bar) -> str:
+    words = f"{bar.name} {shown(bar.value, 'score')}"
+    if bar.low is None:
+        return words
+    return f"{words} ({shown(bar.low, 'score')} to {shown(bar.high, 'score')})"
 
 
 def matrix(chart: Matrix) -> str:

@@ -1,15 +1,14 @@
-"""Answers of the last run against the gold answers: by question, by probability, by example.
+"""Answers of the last run against the gold answers: by probability, and examples.
 
 Read from the folders of the stages download and postprocess, with the score stage's own function.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from retune.core.files import read_json_lines
-from retune.tasks.qa.analyse.answer_kinds import question_word
 from retune.tasks.qa.questions.examples import Example, read_examples
 from retune.tasks.qa.score.score import best_scores
 from retune.tools.report.content import Block, Column, Line, Lines, Remark, Table
@@ -64,16 +63,6 @@ def f1(answered: Sequence[Answered]) -> float:
     return 100.0 * math.fsum(each.f1 for each in answered) / len(answered)
 
 
-def buckets(answered: Sequence[Answered]) -> list[Block]:
-    """Return scores by question word, by answer length and by context length."""
-    kinds: dict[str, Callable[[Example], str]] = {
-        "word of the question": lambda example: question_word(example.question),
-        "words of the shortest reference": _reference_length,
-        "words of the context": _context_length,
-    }
-    return [_bucket_table(name, kind, answered) for name, kind in kinds.items()]
-
-
 def calibration(answered: Sequence[Answered]) -> list[Block]:
     """Return the share of right answers by probability, and the expected calibration error."""
     bins: dict[int, list[Answered]] = {}
@@ -117,18 +106,6 @@ def examples(answered: Sequence[Answered]) -> list[Block]:
     return [_example_table(title, each) for title, each in chosen.items() if each]
 
 
-def _bucket_table(name: str, kind: Callable[[Example], str], answered: Sequence[Answered]) -> Table:
-    groups: dict[str, list[Answered]] = {}
-    for each in answered:
-        groups.setdefault(kind(each.example), []).append(each)
-    rows = tuple(
-        (group, len(inside), 100.0 * math.fsum(e.exact for e in inside) / len(inside), f1(inside))
-        for group, inside in sorted(groups.items(), key=lambda item: _order(item[0]))
-    )
-    scores = (Column("EM", "score"), Column("F1", "score"))
-    return Table(f"By {name}", (Column(name), Column("questions", "count"), *scores), rows)
-
-
 def _example_table(title: str, chosen: Sequence[Answered]) -> Table:
     heads = ("question", "answer", "reference")
     rows = tuple(
@@ -142,26 +119,3 @@ def _example_table(title: str, chosen: Sequence[Answered]) -> Table:
 
 def _reference(example: Example) -> str:
     return " / ".join(dict.fromkeys(answer.text for answer in example.answers)) or _NO_ANSWER
-
-
-def _reference_length(example: Example) -> str:
-    lengths = [len(answer.text.split()) for answer in example.answers]
-    return _span(min(lengths), (1, 2, 4, 7)) if lengths else _NO_ANSWER
-
-
-def _context_length(example: Example) -> str:
-    return _span(len(example.context.split()), (0, 50, 100, 150, 200, 300))
-
-
-def _span(value: int, starts: Sequence[int]) -> str:
-    """Return the group of `value` among groups that begin at `starts`."""
-    place = max(n for n, start in enumerate(starts) if value >= start or n == 0)
-    if place == len(starts) - 1:
-        return f"{starts[place]} or more"
-    low, high = starts[place], starts[place + 1] - 1
-    return str(low) if low == high else f"{low} to {high}"
-
-
-def _order(group: str) -> tuple[int, str]:
-    first = group.split(maxsplit=1)[0]
-    return (int(first) if first.isdecimal() else -1, group)

@@ -10,22 +10,59 @@ from retune.tools.claims.looks import looks, told
 from retune.tools.compare import saved
 from retune.tools.compare.systems import DECISIVE, SCORES
 from retune.tools.compare.tables import interval, rank
-from retune.tools.report.content import Block, Cell, Column, Remark, Section, Table, section
+from retune.tools.report.content import (
+    IN_SHORT,
+    Bar,
+    Bars,
+    Block,
+    Cell,
+    Column,
+    Remark,
+    Section,
+    Table,
+    section,
+)
 from retune.tools.report.results import Metrics, figures_in
 from retune.tools.report.sources import Reader, read_json
-from retune.tools.report.task_sections import _answers, _optimism, _questions
+from retune.tools.report.task_sections import (
+    _answers,
+    _failures,
+    _optimism,
+    _questions,
+    _summary,
+)
 
-CLAIMED = ()
+CLAIMED = (*_failures.CLAIMED, "qa_groups.csv", "qa_errors.csv")
 _VARIANTS = "metrics/qa_variants.json"
+_ANALYSIS = "metrics/qa_analysis.json"
 _WITHIN = Column("95 %", "score")
 
 
 def add(reader: Reader, found: Sequence[Metrics]) -> list[Section]:
-    """Return the models of `make variants`, and scores and answers of the last run."""
+    """Return the last run in short, the models of `make variants`, and where the last run fails."""
+    short = reader.shaped(_VARIANTS, lambda: _in_short(reader, found)) or []
     models = reader.shaped(_VARIANTS, lambda: _models(reader, found)) or []
     answers = reader.shaped(_answers.PREDICTIONS, lambda: _of_answers(reader, found)) or []
     splits = reader.shaped(_optimism.TEST, lambda: _of_splits(reader, found)) or []
-    return [*section("All models", models), *section("Test and validation", splits), *answers]
+    failed = reader.shaped(_ANALYSIS, lambda: _where_it_fails(found)) or []
+    return [
+        *section(IN_SHORT, short),
+        *section("All models", models),
+        *section("Test and validation", splits),
+        *section("Where it fails", failed),
+        *answers,
+    ]
+
+
+def _in_short(reader: Reader, found: Sequence[Metrics]) -> list[Block]:
+    there = (reader.root / _VARIANTS).is_file()
+    compared = read_json(reader.root, _VARIANTS) if there else None
+    return [*_summary.summary(reader.root, found, compared)]
+
+
+def _where_it_fails(found: Sequence[Metrics]) -> list[Block]:
+    analysis = next((m.value["qa"] for m in found if m.output.path == _ANALYSIS), None)
+    return [*_failures.failures(analysis)] if analysis else []
 
 
 def _models(reader: Reader, found: Sequence[Metrics]) -> list[Block]:
@@ -42,7 +79,13 @@ def _models(reader: Reader, found: Sequence[Metrics]) -> list[Block]:
         tuple(_row(system, [figure.name for figure in costs]) for system in systems),
     )
     remarks = [Remark(sentence) for sentence in saved.summary(compared)]
-    return [table, _pairs(compared), *remarks, *_of_another_run(systems, found)]
+    chart = Bars(f"{SCORES[DECISIVE]} of each model", "F1 in percent", _dots(systems), dots=True)
+    return [chart, table, *remarks, _pairs(compared), *_of_another_run(systems, found)]
+
+
+def _dots(systems: Sequence[saved.Saved]) -> tuple[Bar, ...]:
+    means = {system["name"]: saved.means(system)[DECISIVE] for system in systems}
+    return tuple(Bar(name, mean.value, mean.low, mean.high) for name, mean in means.items())
 
 
 def _row(system: saved.Saved, costs: Sequence[str]) -> tuple[Cell, ...]:
@@ -100,7 +143,6 @@ def _of_answers(reader: Reader, found: Sequence[Metrics]) -> list[Section]:
             "makes both from one run"
         )
     return [
-        *section("Answers by kind of question", _answers.buckets(answered)),
         *section("Calibration", _answers.calibration(answered)),
         *section("Questions", _questions_of(reader.root, answered, _normalizer(scores))),
     ]

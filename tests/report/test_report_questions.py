@@ -1,0 +1,346 @@
+"""Where a reader fails, in charts, in words, and question by question."""
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from report_projects import Page, blocks_of, project, whole, write
+
+from retune.core.files import write_json_lines
+from retune.tasks.qa.analyse.errors import BOUNDS, ELSEWHERE
+from retune.tasks.qa.analyse.groups import groupings
+from retune.tasks.qa.questions.examples import Answer, Example, write_examples
+from retune.tasks.qa.score.normalizers import NORMALIZERS
+from retune.tasks.qa.score.question_scores import QuestionScore, write_question_scores
+from retune.tools.report.command import gather
+from retune.tools.report.command import write as write_pages
+from retune.tools.report.content import IN_SHORT, Part, Report, Section
+from retune.tools.report.questions import (
+    Browser,
+    Candidate,
+    Piece,
+    Shown,
+    codes,
+    pieces,
+    within,
+)
+from retune.tools.report.task_sections import _questions, _summary
+
+CONTEXT = "Ada built it in 1871 on Sula, an island."
+GRAPH = """\
+# Questions. They are few.
+stages:
+  score:
+    cmd: score
+    metrics: [metrics/qa.json: {cache: false}]
+  analyse:
+    cmd: analyse
+    metrics: [metrics/qa_analysis.json: {cache: false}]
+"""
+HOSTILE = "</script><script>alert(1)</script>"
+
+
+def marked(context: str, *arguments: Any) -> str:
+    """The pieces of a passage as text."""
+    signs = {"": "", "given": "g", "gold": "r", "both": "b", "bound": "|"}
+    return "".join(
+        f"{signs[piece.kind]}[{piece.text}]" if piece.text and piece.kind else signs[piece.kind]
+        or piece.text
+        for piece in pieces(context, *arguments)
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("given_span", "gold", "bounds", "text"),
+    [
+        (None, [], [], "abcdefgh"),
+        ((2, 4), [], [], "abg[cd]efgh"),
+        ((2, 4), [(6, 8)], [], "abg[cd]efr[gh]"),
+        ((2, 5), [(3, 7)], [], "abg[c]b[de]r[fg]h"),
+        ((0, 8), [(0, 8)], [4], "b[abcd]|b[efgh]"),
+        (None, [(1, 2), (1, 3)], [0, 8, 5], "ar[b]r[c]de|fgh"),
+    ],
+)
+def test_answer_reference_and_windows_are_marked(
+    given_span: Any, gold: Any, bounds: Any, text: str
+) -> None:
+    assert marked("abcdefgh", given_span, gold, bounds) == text
+
+
+spans = st.tuples(st.integers(0, 8), st.integers(0, 8)).map(sorted).map(tuple)
+
+
+@given(st.one_of(st.none(), spans), st.lists(spans, max_size=3), st.lists(st.integers(0, 8)))
+def test_the_pieces_are_the_passage(given_span: Any, gold: Any, bounds: Any) -> None:
+    found = list(pieces("abcdefgh", given_span, gold, bounds))
+    assert "".join(piece.text for piece in found) == "abcdefgh"
+    if given_span:
+        chosen = "".join(piece.text for piece in found if piece.kind in ("given", "both"))
+        assert chosen == "abcdefgh"[slice(*given_span)]
+
+
+def shown(name: str, *, error: str | None = None, f1: float = 0.0, sure: float = 0.5) -> Shown:
+    pieces_ = (Piece("x" * 100),)
+    return Shown(name, "Who?", pieces_, "a", ("b",), error, f1, sure, (Candidate("a", sure),), ())
+
+
+def test_the_worst_questions_come_first_and_fill_a_page() -> None:
+    questions = [
+        shown("right", f1=100.0, sure=0.9),
+        shown("doubtful", f1=100.0, sure=0.2),
+        shown("near", error="e", f1=50.0, sure=0.9),
+        shown("unsure", error="e", sure=0.1),
+        shown("sure", error="e", sure=0.9),
+    ]
+    order = ["sure", "unsure", "near", "doubtful", "right"]
+    assert [each.id for each in within(questions, 10**6)] == order
+    assert [each.id for each in within(questions, 2_000)] == order[:2]
+    assert within(questions, 10) == ()
+
+
+def test_a_question_has_an_anchor_that_a_link_can_name() -> None:
+    assert shown("a.1-b_2").anchor == "q-a.1-b_2"
+    odd = [shown(name).anchor for name in ("a b", "ä", "x" * 61, "")]
+    assert len(set(odd)) == 4
+    assert all(re.fullmatch(r"q-[0-9a-f]{12}", anchor) for anchor in odd)
+
+
+def run(root: Path, monkeypatch: pytest.MonkeyPatch, question: str = "Who built <it>?") -> Path:
+    """A run of two questions: one is answered rightly, one beside."""
+    examples = [
+        Example("a", "t", CONTEXT, question, (Answer("Ada", 0),)),
+        Example("b", "t", CONTEXT, "On which island is it?", (Answer("on Sula", 21),)),
+    ]
+    write(root / "dvc.yaml", GRAPH)
+    write(root / "params.yaml", "qa: {model: bert}\n")
+    f1 = 100 * (1 + 2 / 3) / 2
+    scores = {"exact_match": 50.0, "f1": f1, "details": [{"normalizer": "plain"}]}
+    write(root / "metrics/qa.json", {"qa": scores | {"train_seconds": 120.0}})
+    rows = [
+        {"by": "question word", "group": word, "questions": 1, "passages": 1, "f1": value,
+         "f1_low": None, "f1_high": None}
+        for word, value in (("which", 66.7), ("who", 100.0))
+    ]  # fmt: skip
+    errors = [{"error": BOUNDS, "questions": 1, "percent": 50.0}]
+    write(root / "metrics/qa_analysis.json", {"qa": {"groups": rows, "errors": errors}})
+    (root / "data/qa/test").mkdir(parents=True)
+    write_examples(root / "data/qa/test/test.jsonl", examples)
+    folder = root / "data/qa/predictions"
+    write(folder / "manifest.json", {"params": {"qa.squad_v2": False}})
+    write(folder / "predictions.json", {"a": "Ada", "b": "Sula"})
+    best = [("a", "Ada", 0, 3, 0.95), ("b", "Sula", 24, 28, 0.45)]
+    lines = [
+        {"id": id_, "candidates": [{"text": t, "start": s, "end": e, "probability": p}]}
+        for id_, t, s, e, p in best
+    ]
+    write_json_lines(folder / "nbest.jsonl", lines)
+    ways = groupings(NORMALIZERS["plain"])
+    analysed = [
+        {"id": id_, "error": error, "groups": {way.name: way.names[place] for way in ways}}
+        for place, (id_, error) in enumerate((("a", None), ("b", BOUNDS)))
+    ]
+    (root / "data/qa/analysis").mkdir()
+    write_json_lines(root / "data/qa/analysis/questions.jsonl", analysed)
+    write(root / "data/qa/test_features/test.arrow", "")
+    monkeypatch.setattr(_questions, "_bounds", lambda *_: [[], [10]])
+    return root
+
+
+def test_a_question_is_shown_with_its_passage_answers_and_groups(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = gather(run(tmp_path, monkeypatch))
+    (browser,) = blocks_of(report, "browser")
+    assert isinstance(browser, Browser)
+    wrong, right = browser.questions  # the mistake first
+    assert (wrong.id, wrong.error, wrong.answer, wrong.references) == (
+        "b", BOUNDS, "Sula", ("on Sula",),
+    )  # fmt: skip
+    assert [piece.text for piece in wrong.passage if piece.kind] == ["", "on ", "Sula"]
+    assert [piece.kind for piece in right.passage if piece.kind] == ["both"]
+    assert browser.errors == (BOUNDS,)
+    assert [name for name, _ in browser.groupings] == [
+        way.name for way in groupings(NORMALIZERS["plain"])
+    ]
+    assert codes(browser, wrong).split() == ["1"] * len(browser.groupings)
+    seen = Page(whole(report))
+    assert "Who built <it>?" in seen.text
+    assert [a["id"] for a in seen.all("details") if a.get("class") == "question"] == ["q-b", "q-a"]
+    assert [a["class"] for a in seen.all("mark")][3:] == ["gold", "both", "both"]
+    assert "All 2 questions." in seen.text
+
+
+def test_where_it_fails_is_drawn_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    report = gather(run(tmp_path, monkeypatch))
+    mistakes, words = blocks_of(report, "bars")
+    assert [(bar.name, bar.value) for bar in mistakes.bars] == [(BOUNDS, 1)]
+    assert [(bar.name, bar.value) for bar in words.bars] == [("which (1)", 66.7), ("who (1)", 100)]
+    assert (words.title, words.most) == ("F1 by question word", 100)
+    told = [block.text for block in blocks_of(report, "remark")]
+    assert f"Of 1 wrong answers most are: {BOUNDS} (100%)." in told
+
+
+def test_a_damaged_analysis_is_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = run(tmp_path, monkeypatch)
+    write(root / "metrics/qa_analysis.json", {"qa": {"groups": [{}], "errors": []}})
+    told = [block.text for block in blocks_of(gather(root), "remark")]
+    assert any("metrics/qa_analysis.json: not of the form that its stage" in text for text in told)
+
+
+@pytest.mark.parametrize("gone", ["analysis/questions.jsonl", "test_features/test.arrow"])
+def test_without_its_files_the_browser_names_them(
+    gone: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = run(tmp_path, monkeypatch)
+    (root / "data/qa" / gone).unlink()
+    report = gather(root)
+    assert not blocks_of(report, "browser")
+    told = [block.text for block in blocks_of(report, "remark") if block.tone == "missing"]
+    assert any(f"data/qa/{gone}" in text and "`dvc repro` creates" in text for text in told)
+
+
+def test_the_index_sums_up_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = run(tmp_path, monkeypatch)
+    scores = [
+        QuestionScore("a", "p", "t", "Who?", ("Ada",), True, 1.0, "Ada"),
+        QuestionScore("b", "o", "t", "Which?", ("on Sula",), False, 2 / 3, "Sula"),
+    ]
+    (root / "data/qa/scores").mkdir()
+    write_question_scores(root / "data/qa/scores/questions.jsonl", scores)
+    lock = {"train": {"cmd": "t", "params": {"params.yaml": {"qa.model": "lstm"}}}}
+    write(root / "dvc.lock", {"schema": "2.0", "stages": lock})
+    (part,) = gather(root).parts
+    question, table = part.lead
+    assert part.sections[0].title == IN_SHORT
+    assert "How well does lstm answer questions about passages" in question.text
+    rows = dict(table.rows)
+    assert rows["score"].startswith("EM 50.00 (")
+    assert rows["score"].endswith("Drawn: 2 questions in 2 passages.")
+    assert rows["cost"] == "2.0 minutes of training"
+    assert rows["verified"].startswith("code and figures are those of the recorded run")
+    assert "other models" not in rows
+    write(root / "metrics/qa.json", {"qa": {"exact_match": 25.0, "f1": 30.0}})
+    rows = dict(gather(root).parts[0].lead[-1].rows)
+    assert rows["score"] == "EM 25.00, F1 30.00"  # the stored scores are of another run
+
+
+def compared(**verdicts: tuple[float, float]) -> dict[str, Any]:
+    """What `make variants` would write of bert and others: difference in F1, adjusted p."""
+    pair = {"low": None, "high": None, "p_value": 0, "won": 0, "lost": 0, "detectable": 1.0}
+    rows = [
+        pair | {"one": "bert", "other": name, "value": value, "adjusted": p, "score": "f1",
+                "clusters_needed": None}
+        for name, (value, p) in verdicts.items()
+    ]  # fmt: skip
+    return {"systems": [{"name": name} for name in ("bert", *verdicts)], "pairs": rows}
+
+
+def test_other_models_are_better_worse_or_not_separable() -> None:
+    saved = compared(lstm=(3.0, 0.01), big=(-2.0, 0.02), same=(1.0, 0.5), less=(4.0, 0.04))
+    assert _summary._rivals("bert", {}, saved) == (
+        "better than lstm, less; worse than big; not separable from same "
+        "(by F1, paired by question, p adjusted)"
+    )
+    assert _summary._rivals("big", {}, saved).startswith("better than bert (")
+    assert _summary._rivals("other", {}, saved) == ""
+
+
+def browser_of(questions: Sequence[Shown], total: int) -> Report:
+    ways = (("question word", ("who", "when")),)
+    block = Browser("Test questions", ways, (BOUNDS, ELSEWHERE), tuple(questions), total)
+    part = Part("qa", "", "dvc repro", (Section("Questions", (block,)),))
+    return Report(Section("Provenance", ()), (part,))
+
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
+
+
+def dom(page: Path, script: str, tmp_path: Path, place: str = "") -> str:
+    """The page's document after `script` has run in a browser."""
+    text = page.read_text(encoding="utf-8")
+    policy = re.compile(r"script-src '[^']*'")
+    copy = tmp_path / "copy.html"
+    text = policy.sub("script-src 'unsafe-inline'", text)
+    copy.write_text(text.replace("</body>", f"<script>{script}</script></body>"), encoding="utf-8")
+    command = [
+        str(CHROMIUM), "--headless=new", "--no-sandbox", "--disable-gpu", "--dump-dom",
+        "--virtual-time-budget=2000", f"--user-data-dir={tmp_path / 'profile'}",
+        f"file://{copy}{place}",
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    return done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+def test_in_a_browser_questions_are_filtered_searched_and_opened(tmp_path: Path) -> None:
+    questions = [
+        replace(shown("one", error=BOUNDS), groups=("who",), question="Who is Ada?"),
+        replace(shown("two", error=ELSEWHERE), groups=("when",), question=HOSTILE),
+        replace(shown("three", f1=100.0), groups=("who",), question="Who is Bo?"),
+    ]
+    write_pages(tmp_path / "report", browser_of(questions, 3))
+    page = tmp_path / "report/qa.html"
+    script = """
+      const said = [];
+      const form = document.querySelector("form");
+      const choose = (values) => {
+        for (const [name, value] of Object.entries(values)) form.elements[name].value = value;
+        form.dispatchEvent(new Event("input"));
+        const kept = [...document.querySelectorAll(".question")].filter((q) => !q.hidden);
+        said.push([kept.map((q) => q.id), form.querySelector("output").textContent]);
+      };
+      said.push(form.hidden);
+      choose({error: "wrong"});
+      choose({error: "right"});
+      choose({error: "1"});
+      choose({error: "", group: "0 0"});
+      choose({group: "", text: " ADA "});
+      choose({text: ""});
+      said.push(document.getElementById("q-two").open, document.getElementById("q-one").open);
+      document.body.textContent = JSON.stringify(said);
+    """
+    text = dom(page, script, tmp_path, "#q-two")
+    found = re.search(r"<body>(.*?)</body>", text, re.DOTALL)
+    assert found
+    assert json.loads(found[1]) == [
+        False,
+        [["q-one", "q-two"], "2 questions"],
+        [["q-three"], "1 questions"],
+        [["q-two"], "1 questions"],
+        [["q-one", "q-three"], "2 questions"],
+        [["q-one"], "1 questions"],
+        [["q-one", "q-two", "q-three"], "3 questions"],
+        True,
+        False,
+    ]
+
+
+def test_ten_thousand_questions_fit_into_two_megabytes_and_say_how_many_are_left_out() -> None:
+    generator = np.random.default_rng(0)
+    words = np.array(["reader", "passage", "answer", "of", "the", "question"])
+    passage = " ".join(generator.choice(words, 130))
+    row = replace(
+        shown("x", error=BOUNDS),
+        passage=tuple(pieces(passage, (5, 20), [(30, 40), (32, 44)], [])),
+        candidates=tuple(Candidate("an answer", 0.2) for _ in range(5)),
+        groups=("who",),
+    )
+    questions = within([replace(row, id=f"q{n}") for n in range(10_570)], _questions.BUDGET)
+    text = whole(browser_of(questions, 10_570))
+    assert 500 < len(questions) < 10_570
+    assert len(text.encode()) < 2_000_000
+    assert f"The {len(questions):,} worst of 10,570 questions." in Page(text).text
+
+
+def test_a_page_without_questions_needs_no_form(tmp_path: Path) -> None:
+    assert not Page(whole(gather(project(tmp_path)))).all("form")
