@@ -21,6 +21,8 @@ from retune.tasks.qa.analyse.groups import groupings
 from retune.tasks.qa.questions.examples import Answer, Example, write_examples
 from retune.tasks.qa.score.normalizers import NORMALIZERS
 from retune.tasks.qa.score.question_scores import QuestionScore, write_question_scores
+from retune.tools.compare.sources import Sources
+from retune.tools.compare.systems import System
 from retune.tools.report.command import gather
 from retune.tools.report.command import write as write_pages
 from retune.tools.report.content import IN_SHORT, Part, Report, Section
@@ -28,6 +30,7 @@ from retune.tools.report.questions import (
     Browser,
     Candidate,
     Piece,
+    Rival,
     Shown,
     codes,
     pieces,
@@ -179,6 +182,29 @@ def test_a_question_is_shown_with_its_passage_answers_and_groups(
     assert "All 2 questions." in seen.text
 
 
+def test_the_answers_of_another_system_stand_beside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = run(tmp_path, monkeypatch)
+    rows = [
+        [QuestionScore("a", "p", "t", "Who?", ("Ada",), False, f1, text),
+         QuestionScore("b", "p", "t", "Which?", ("on Sula",), True, 1.0, "on Sula")]
+        for f1, text in ((0.0, "Sula"), (0.5, "1871"))
+    ]  # fmt: skip
+    rival = System("lstm", rows)
+    monkeypatch.setattr(Sources, "read", lambda *_: rival)
+    report = gather(root, against="lstm")
+    wrong, right = blocks_of(report, "browser")[0].questions
+    assert (wrong.flip, right.flip) == ("lost", "won")
+    assert right.rival == Rival(("Sula", "1871"), 25.0)
+    seen = Page(whole(report))
+    assert "lstm Sula / 1871 , F1 25.0" in seen.text
+    assert [a.get("data-flip") for a in seen.all("details") if "id" in a] == ["lost", "won"]
+    monkeypatch.setattr(Sources, "read", lambda *_: System("lstm", [rows[0][:1]]))
+    told = [block.text for block in blocks_of(gather(root, against="lstm"), "remark")]
+    assert any("--against lstm: it did not answer the questions of the last" in t for t in told)
+
+
 def test_where_it_fails_is_drawn_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     report = gather(run(tmp_path, monkeypatch))
     mistakes, words = blocks_of(report, "bars")
@@ -256,7 +282,7 @@ def test_other_models_are_better_worse_or_not_separable() -> None:
 
 def browser_of(questions: Sequence[Shown], total: int) -> Report:
     ways = (("question word", ("who", "when")),)
-    block = Browser("Test questions", ways, (BOUNDS, ELSEWHERE), tuple(questions), total)
+    block = Browser("Test questions", ways, (BOUNDS, ELSEWHERE), tuple(questions), total, "lstm")
     part = Part("qa", "", "dvc repro", (Section("Questions", (block,)),))
     return Report(Section("Provenance", ()), (part,))
 
@@ -284,7 +310,12 @@ def dom(page: Path, script: str, tmp_path: Path, place: str = "") -> str:
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
 def test_in_a_browser_questions_are_filtered_searched_and_opened(tmp_path: Path) -> None:
     questions = [
-        replace(shown("one", error=BOUNDS), groups=("who",), question="Who is Ada?"),
+        replace(
+            shown("one", error=BOUNDS),
+            groups=("who",),
+            question="Who is Ada?",
+            rival=Rival(("Ada",), 100.0),
+        ),
         replace(shown("two", error=ELSEWHERE), groups=("when",), question=HOSTILE),
         replace(shown("three", f1=100.0), groups=("who",), question="Who is Bo?"),
     ]
@@ -305,7 +336,8 @@ def test_in_a_browser_questions_are_filtered_searched_and_opened(tmp_path: Path)
       choose({error: "1"});
       choose({error: "", group: "0 0"});
       choose({group: "", text: " ADA "});
-      choose({text: ""});
+      choose({text: "", flip: "lost"});
+      choose({flip: ""});
       said.push(document.getElementById("q-two").open, document.getElementById("q-one").open);
       document.body.textContent = JSON.stringify(said);
     """
@@ -318,6 +350,7 @@ def test_in_a_browser_questions_are_filtered_searched_and_opened(tmp_path: Path)
         [["q-three"], "1 questions"],
         [["q-two"], "1 questions"],
         [["q-one", "q-three"], "2 questions"],
+        [["q-one"], "1 questions"],
         [["q-one"], "1 questions"],
         [["q-one", "q-two", "q-three"], "3 questions"],
         True,

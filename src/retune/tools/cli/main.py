@@ -207,6 +207,13 @@ def report(
         list[str] | None,
         Option(metavar="NAME ...", help="Pipelines to report: qa, or folders of pipelines/."),
     ] = None,
+    against: Annotated[
+        str | None,
+        Option(
+            metavar="SYSTEM",
+            help="Show the answers of another experiment or commit beside those of the last run.",
+        ),
+    ] = None,
     as_json: Annotated[bool, Option("--json", help="Print the same content as JSON.")] = False,
 ) -> int:
     """Write pages with the results of all pipelines: an index, and a page for each.
@@ -219,7 +226,7 @@ def report(
 
     place = sister_place()
     names = pipeline or ([place[1].name] if place else [])
-    arguments = Namespace(out=out, pipeline=names, json=as_json)
+    arguments = Namespace(out=out, pipeline=names, against=against, json=as_json)
     with inside_project(arguments, ("out",), outermost=place is not None):
         return run(arguments)
 

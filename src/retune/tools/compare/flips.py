@@ -34,6 +34,21 @@ class Flip(NamedTuple):
     gained: float
 
 
+class Given(NamedTuple):
+    """The answers of a system to a question, by seed and each once, and their mean F1, 0 to 1."""
+
+    answers: tuple[str, ...]
+    f1: float
+
+
+def answers_of(system: System) -> dict[str, Given]:
+    """Return the answers of a system by question id."""
+    return {
+        id_: Given(tuple(dict.fromkeys(score.answer for score in run)), _mean(run))
+        for id_, run in _by_id(system).items()
+    }
+
+
 def flips(result: Result, difference: Difference) -> list[Flip]:
     """Return the questions that a pair of systems answers differently well, the largest first."""
     one, other = result.systems[difference.one], result.systems[difference.other]

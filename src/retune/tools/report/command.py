@@ -1,9 +1,9 @@
 """`retune report`: gather the report, write it, and print one line about it."""
 
-import argparse
 import importlib
 import json
 import textwrap
+from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -12,6 +12,7 @@ from retune.core.errors import RetuneError, listed
 from retune.core.files import atomic_path
 from retune.core.terminal_text import say
 from retune.tasks.task import tasks
+from retune.tools.compare.systems import System
 from retune.tools.project.graph import SISTERS, Pipeline, folders, read_pipeline
 from retune.tools.project.locks import Lock
 from retune.tools.report import figures, provenance, results, settings
@@ -22,11 +23,11 @@ from retune.tools.report.sources import Reader
 _WIDTH = 80
 
 
-def run(arguments: argparse.Namespace, root: Path = Path(".")) -> int:
+def run(arguments: Namespace, root: Path = Path(".")) -> int:
     """Write the pages, or print their content as JSON; return 0, also for a report with gaps."""
     if not arguments.json:
         _require_folder(arguments.out)
-    report = gather(root, arguments.pipeline)
+    report = gather(root, arguments.pipeline, arguments.against)
     if arguments.json:
         print(json.dumps(report.as_data(), indent=2, sort_keys=True))
         return 0
@@ -36,11 +37,17 @@ def run(arguments: argparse.Namespace, root: Path = Path(".")) -> int:
     return 0
 
 
-def gather(root: Path, names: Sequence[str] = ()) -> Report:
-    """Return the report on the project in `root`, for all pipelines or for `names`.
+def gather(root: Path, names: Sequence[str] = (), against: str | None = None) -> Report:
+    """Return the report on the project in `root`.
+
+    Args:
+        root: the project's top.
+        names: of pipelines; without any, all of them.
+        against: a system that the answers of the last run are shown beside.
 
     Raises:
-        RetuneError: `root` is not the project's folder, or has no pipeline of a name.
+        RetuneError: `root` is not the project's folder, or has no pipeline of a name, or there is
+            no such system.
     """
     if not (root / "dvc.yaml").is_file():
         raise RetuneError("there is no dvc.yaml here; run this in the project's folder")
@@ -51,7 +58,12 @@ def gather(root: Path, names: Sequence[str] = ()) -> Report:
             f"{SISTERS}/)"
         )
     chosen = {name: folder for name, folder in known.items() if not names or name in names}
-    parts = tuple(part(root, name, folder) for name, folder in chosen.items())
+    system = None
+    if against is not None:
+        from retune.tools.compare.sources import Sources
+
+        system = Sources(Namespace(folder=root, data=None)).read(against)
+    parts = tuple(part(root, name, folder, system) for name, folder in chosen.items())
     return Report(provenance.of_project(root), parts)
 
 
@@ -64,7 +76,7 @@ def write(folder: Path, report: Report) -> None:
             temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
-def part(root: Path, name: str, folder: str) -> Part:
+def part(root: Path, name: str, folder: str, against: System | None = None) -> Part:
     """Return the part on one pipeline; if its dvc.yaml is damaged, only that fault."""
     try:
         pipeline = read_pipeline(root, name, folder)
@@ -72,7 +84,7 @@ def part(root: Path, name: str, folder: str) -> Part:
         broken = Pipeline(name, folder, "", (), (), (), ())
         fault = section("Results", [Remark(str(error), "fault")])
         return Part(name, broken.about, broken.command, tuple(fault))
-    reader, lock = Reader(root, pipeline), Lock(root, pipeline.folder)
+    reader, lock = Reader(root, pipeline, against), Lock(root, pipeline.folder)
     found = results.read_metrics(reader)
     modules = [*_task_modules(folder)]
     claimed = [shown for module in modules for shown in module.CLAIMED]

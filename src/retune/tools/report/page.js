@@ -4,7 +4,7 @@ for (const browser of document.querySelectorAll(".browser")) {
   const form = browser.querySelector("form");
   const questions = [...browser.querySelectorAll(".question")];
   const texts = questions.map((question) => question.textContent.toLowerCase());
-  const matches = (question, place, error, group, text) => {
+  const matches = (question, place, { error, group, flip, text }) => {
     const made = question.dataset.error;
     if (error === "wrong" ? made === "" : error === "right" ? made !== "" : error && made !== error) {
       return false;
@@ -13,13 +13,16 @@ for (const browser of document.querySelectorAll(".browser")) {
     if (group && question.dataset.groups.split(" ")[way] !== number) {
       return false;
     }
-    return texts[place].includes(text);
+    if (flip && question.dataset.flip !== flip) {
+      return false;
+    }
+    return texts[place].includes(text.trim().toLowerCase());
   };
   const filter = () => {
-    const { error, group, text } = Object.fromEntries(new FormData(form));
+    const chosen = Object.fromEntries(new FormData(form));
     let count = 0;
     questions.forEach((question, place) => {
-      const kept = matches(question, place, error, group, text.trim().toLowerCase());
+      const kept = matches(question, place, chosen);
       question.hidden = !kept;
       count += kept;
     });

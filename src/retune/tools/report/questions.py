@@ -33,6 +33,14 @@ class Candidate:
 
 
 @dataclass(frozen=True)
+class Rival:
+    """The answers of another system to a question, of each seed once, and their mean F1."""
+
+    answers: tuple[str, ...]
+    f1: float
+
+
+@dataclass(frozen=True)
 class Shown:
     """A question with its passage and answer.
 
@@ -47,6 +55,7 @@ class Shown:
         probability: of the answer among the n best.
         candidates: the n-best list.
         groups: names of the groups that it is in, in the order of the browser's groupings.
+        rival: the answers of another system.
     """
 
     id: str
@@ -59,6 +68,13 @@ class Shown:
     probability: float
     candidates: tuple[Candidate, ...]
     groups: tuple[str, ...]
+    rival: Rival | None = None
+
+    @property
+    def flip(self) -> str:
+        """Whether the question is won or lost against the other system."""
+        gained = 0.0 if self.rival is None else self.f1 - self.rival.f1
+        return "won" if gained > 0 else "lost" if gained < 0 else ""
 
     @property
     def anchor(self) -> str:
@@ -77,6 +93,7 @@ class Browser:
         errors: the kinds of mistakes among the questions.
         questions: the ones that are shown, the surest mistakes first.
         total: how many there are in all.
+        rival: the name of another system, whose answers stand beside.
     """
 
     title: str
@@ -84,6 +101,7 @@ class Browser:
     errors: tuple[str, ...]
     questions: tuple[Shown, ...]
     total: int
+    rival: str | None = None
     kind: str = field(init=False, default="browser")
 
 
@@ -133,6 +151,7 @@ def _size(shown: Shown) -> int:
     """Return about how many characters a question takes in the page."""
     texts = [shown.question, shown.answer, *shown.references, *shown.groups]
     texts += [candidate.text for candidate in shown.candidates]
+    texts += shown.rival.answers if shown.rival else ()
     return 700 + sum(map(len, texts)) + sum(len(piece.text) + 30 for piece in shown.passage)
 
 

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import orjson
 
 from retune.core.errors import RetuneError, listed
+from retune.tools.compare.systems import System
 from retune.tools.project.graph import Output, Pipeline
 from retune.tools.report.content import Remark
 
@@ -28,12 +29,14 @@ class Reader:
     Attributes:
         root: the project's top.
         pipeline: whose files they are.
+        against: another system, whose answers are shown beside those of the last run.
         missing: outputs that are not there.
         faults: a sentence for each file that cannot be read.
     """
 
     root: Path
     pipeline: Pipeline
+    against: System | None = None
     missing: list[Output] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
 

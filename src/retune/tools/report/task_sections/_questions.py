@@ -7,12 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from retune.core.errors import RetuneError
 from retune.core.files import read_json_lines
 from retune.tasks.qa.analyse.errors import ERRORS, given_answer
 from retune.tasks.qa.analyse.groups import groupings
 from retune.tasks.qa.score.normalizers import NORMALIZERS
 from retune.tasks.qa.windows.features import read_windows
-from retune.tools.report.questions import Browser, Candidate, Shown, pieces, within
+from retune.tools.compare.flips import answers_of
+from retune.tools.compare.systems import System
+from retune.tools.report.questions import Browser, Candidate, Rival, Shown, pieces, within
 from retune.tools.report.task_sections._answers import PREDICTIONS, Answered
 
 ANALYSIS = "data/qa/analysis/questions.jsonl"
@@ -27,11 +30,19 @@ def there(root: Path) -> bool:
     return (root / ANALYSIS).is_file() and (root / FEATURES).is_file()
 
 
-def browser(root: Path, answered: Sequence[Answered], normalizer: str) -> Browser:
+def browser(
+    root: Path, answered: Sequence[Answered], normalizer: str, against: System | None = None
+) -> Browser:
     """Return the questions of the last run, the surest mistakes first.
 
+    Args:
+        root: the project's top.
+        answered: the questions with their answers.
+        normalizer: of the score.
+        against: another system, whose answers stand beside.
+
     Raises:
-        RetuneError: a file cannot be read.
+        RetuneError: a file cannot be read, or the system answered other questions.
         KeyError: the folders are of different questions.
     """
     analysed = {row["id"]: row for row in read_json_lines(root / ANALYSIS)}
@@ -44,6 +55,8 @@ def browser(root: Path, answered: Sequence[Answered], normalizer: str) -> Browse
         _shown(each, analysed[each.example.id], candidates[each.example.id], bounds[place], names)
         for place, each in enumerate(answered)
     ]
+    if against is not None:
+        found = _beside(found, against)
     used = [{shown.groups[place] for shown in found} for place in range(len(ways))]
     kept = [place for place, groups in enumerate(used) if len(groups) > 1]
     return Browser(
@@ -55,7 +68,22 @@ def browser(root: Path, answered: Sequence[Answered], normalizer: str) -> Browse
         errors=tuple(error for error in ERRORS if any(s.error == error for s in found)),
         questions=within([_with_groups(shown, kept) for shown in found], BUDGET),
         total=len(found),
+        rival=against.name if against else None,
     )
+
+
+def _beside(found: Sequence[Shown], against: System) -> list[Shown]:
+    """Add the answers of another system to questions."""
+    given = answers_of(against)
+    if given.keys() != {shown.id for shown in found}:
+        raise RetuneError(
+            f"--against {against.name}: it did not answer the questions of the last run; run it "
+            "again on the same data"
+        )
+    return [
+        replace(shown, rival=Rival(given[shown.id].answers, 100.0 * given[shown.id].f1))
+        for shown in found
+    ]
 
 
 def _shown(

@@ -1,7 +1,6 @@
 """The report on question answering: all models, both splits, and right and wrong answers."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from retune.core.errors import RetuneError
@@ -144,20 +143,20 @@ def _of_answers(reader: Reader, found: Sequence[Metrics]) -> list[Section]:
         )
     return [
         *section("Calibration", _answers.calibration(answered)),
-        *section("Questions", _questions_of(reader.root, answered, _normalizer(scores))),
+        *section("Questions", _questions_of(reader, answered, _normalizer(scores))),
     ]
 
 
 def _questions_of(
-    root: Path, answered: Sequence[_answers.Answered], normalizer: str
+    reader: Reader, answered: Sequence[_answers.Answered], normalizer: str
 ) -> list[Block]:
-    if not _questions.there(root):
+    if not _questions.there(reader.root):
         text = (
             f"The browser of questions needs {_questions.ANALYSIS} and {_questions.FEATURES}, "
             "which are missing: `dvc repro` creates them."
         )
         return [Remark(text, "missing"), *_answers.examples(answered)]
-    return [_questions.browser(root, answered, normalizer)]
+    return [_questions.browser(reader.root, answered, normalizer, reader.against)]
 
 
 def _scores(found: Sequence[Metrics]) -> Any:
