@@ -10,11 +10,13 @@ from retune.tools.experiments import listing
 from retune.tools.experiments.listing import Ref
 from retune.tools.experiments.table import keys
 
+SCORED = {"score": {"outs": [{"path": "metrics/qa.json", "md5": "1"}]}}
+
 
 def plant(monkeypatch: pytest.MonkeyPatch, rows: Sequence[Mapping[str, Any]]) -> None:
     """Let there be the experiments of `rows`: name, state unless done, params and figures.
 
-    `lock` may have the stages of dvc.lock.
+    `lock` may have the stages of dvc.lock; without it, the run has been scored.
     """
     by_name = {row["name"]: row for row in rows}
     refs = [Ref(name, name, "head", row.get("state")) for name, row in by_name.items()]
@@ -22,7 +24,7 @@ def plant(monkeypatch: pytest.MonkeyPatch, rows: Sequence[Mapping[str, Any]]) ->
     def file(ref: Ref, path: str) -> str:
         row = by_name[ref.name]
         if path == "dvc.lock":
-            return json.dumps({"stages": row.get("lock", {})})
+            return json.dumps({"stages": row.get("lock", SCORED)})
         figures = {key for key in keys() if key in row}
         shown = {
             "metrics/qa.json": figures,

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from retune.core.params import load_yaml
-from retune.tools.why.contents import Workspace, combined
+from retune.tools.project.contents import Workspace, combined
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

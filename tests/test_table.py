@@ -10,7 +10,7 @@ from retune.tables.terminal_tables import print_table
 from retune.tools.cli.main import main
 from retune.tools.experiments.listing import experiment_rows
 from retune.tools.experiments.table import keys, render, workspace_row
-from retune.tools.project.locks import outdated_outs
+from retune.tools.project.locks import outdated_stages
 
 METRICS = {
     "qa.json": {"exact_match": 40.0, "f1": 51.25, "details": []},
@@ -127,17 +127,32 @@ TRAINED = {
 
 
 def test_outs_that_were_made_of_earlier_files_are_outdated() -> None:
-    assert outdated_outs(TRAINED) == {"logits", "metrics/qa.json"}
+    assert outdated_stages(TRAINED) == {"predict", "score"}
     fresh = TRAINED | {"predict": stage("model:new", out="logits:1")}
-    assert not outdated_outs(fresh)
-    assert outdated_outs(fresh | {"score": stage("logits:0", out="metrics/qa.json:1")})
+    assert not outdated_stages(fresh)
+    assert outdated_stages(fresh | {"score": stage("logits:0", out="metrics/qa.json:1")})
 
 
 def test_outs_within_a_folder_that_a_stage_reads_make_it_outdated() -> None:
     runs = {f"run{n}": stage(f"model{n}:1", out=f"runs/{n}:1") for n in (1, 2)}
     models = {f"train{n}": stage(out=f"model{n}:{n}") for n in (1, 2)}
     compare = {"compare": stage("runs:5", out="table:1"), "other": stage("run:5", out="x:1")}
-    assert outdated_outs(runs | models | compare) == {"runs/2", "table"}
+    assert outdated_stages(runs | models | compare) == {"run2", "compare"}
+
+
+def test_a_file_within_an_out_is_outdated_with_it() -> None:
+    stages = {
+        "read": stage("raw/a.json:1", out="read:1"),
+        "make": stage("source:2", out="raw:1"),
+        "source": stage(out="source:1"),
+    }
+    assert outdated_stages(stages) == {"make", "read"}
+
+
+def test_stages_in_a_circle_are_refused() -> None:
+    circle = {"a": stage("b:1", out="a:1"), "b": stage("a:1", out="b:1")}
+    with pytest.raises(RetuneError, match=r"dvc\.lock: stages depend on each other in a circle: "):
+        outdated_stages(circle)
 
 
 def test_outs_that_were_made_by_other_params_are_outdated() -> None:
@@ -147,11 +162,11 @@ def test_outs_that_were_made_by_other_params_are_outdated() -> None:
         "other": stage(out="other:1"),
     }
     params = {"qa.model": "bert", "qa.train.lr": 1, "qa.train.warm": {}, "qa.models.lstm": 2}
-    assert not outdated_outs(stages, params)
-    everything = {"model", "scores"}
-    assert outdated_outs(stages, params | {"qa.train.lr": 2}) == everything
-    assert outdated_outs(stages, params | {"qa.train.new": None}) == everything
-    assert outdated_outs(stages, {"qa.model": "bert", "qa.train.lr": 1}) == everything
+    assert not outdated_stages(stages, params)
+    everything = {"train", "score"}
+    assert outdated_stages(stages, params | {"qa.train.lr": 2}) == everything
+    assert outdated_stages(stages, params | {"qa.train.new": None}) == everything
+    assert outdated_stages(stages, {"qa.model": "bert", "qa.train.lr": 1}) == everything
 
 
 def test_a_run_that_ended_before_score_has_no_test_scores(
@@ -176,8 +191,17 @@ def test_a_run_that_ended_before_score_has_no_test_scores(
     assert variant["seeds"] == [1, 2]
 
 
+def test_a_run_whose_lock_has_no_score_has_no_test_scores(monkeypatch: pytest.MonkeyPatch) -> None:
+    plant(monkeypatch, [shown("a", 2.0) | {"lock": {}}])
+    (row,) = experiment_rows()
+    assert (row["scored"], row["qa.f1"]) == (False, None)
+
+
 def test_figures_of_the_workspace_are_those_of_its_last_model(workspace: Path) -> None:
-    train = TRAINED["train"] | {"params": {"params.yaml": {"qa.model": "lstm"}}}
-    (workspace / "dvc.lock").write_text(json.dumps({"stages": TRAINED | {"train": train}}))
+    stages = {
+        "train": TRAINED["train"] | {"params": {"params.yaml": {"qa.model": "lstm"}}},
+        "predict": TRAINED["predict"] | {"params": {"params.yaml": {"qa.model": "bert"}}},
+    }
+    (workspace / "dvc.lock").write_text(json.dumps({"stages": TRAINED | stages}))
     row = workspace_row(workspace)
-    assert (row["qa.f1"], row["qa.train_seconds"]) == (None, 60.0)
+    assert (row["qa.model"], row["qa.f1"], row["qa.train_seconds"]) == ("lstm", None, 60.0)

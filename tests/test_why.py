@@ -15,9 +15,9 @@ from dvc.repo import Repo
 from retune.core.errors import RetuneError
 from retune.tools.cli.main import main
 from retune.tools.project.commands import dvc, git
+from retune.tools.project.contents import combined, md5_of
 from retune.tools.project.locks import Lock
 from retune.tools.why.command import overview
-from retune.tools.why.contents import combined, md5_of
 from retune.tools.why.history import History
 from retune.tools.why.reasons import Graph, Reason, shown
 from retune.tools.why.settings import GONE, changes, value_of
@@ -355,7 +355,7 @@ def test_without_git_the_folder_is_named(toy: Path, why: Callable[..., str]) -> 
 def test_a_large_folder_is_compared_by_its_size(
     toy: Path, why: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("retune.tools.why.contents.LARGEST", 1)
+    monkeypatch.setattr("retune.tools.project.contents.LARGEST", 1)
     edit("own/numbers.txt", "12", "13")(toy)
     assert why("download") == "download is up to date\n"
     edit("own/numbers.txt", "13", "131")(toy)

@@ -67,7 +67,7 @@ def test_a_run_that_was_not_scored_is_not_compared_by_the_scores_of_another(
 ) -> None:
     assert main(["compare", "stopped", "lstm"]) == 2
     error = " ".join(capsys.readouterr().err.split())
-    assert "stopped: its settings were not scored on test: the run ended with an earlier" in error
+    assert "stopped: its settings were not scored on test, because the run ended with an" in error
 
 
 def test_experiments_of_this_commit_go_first(
@@ -144,7 +144,7 @@ def test_a_saved_comparison_says_what_is_not_separable_and_what_could_be_shown()
     saved = comparison(best=[4, 4, 4], middle=[2, 2, 3], low=[2, 2, 2])
     drawn, ties, smallest = summary(saved, "`")
     assert drawn.startswith(
-        "Drawn: 32 test questions in 8 passages; scores are means over 3 runs. Intervals: bootstrap"
+        "Drawn: 32 questions in 8 passages; scores are means over 3 runs. Intervals: bootstrap"
     )
     assert ties == "Not separable by F1: none."
     assert smallest == (

@@ -1,4 +1,4 @@
-"""Groups of questions, kinds of mistakes, and the stage that counts them."""
+"""Groups of questions, types of errors, and the stage that counts them."""
 
 import json
 from collections.abc import Sequence
@@ -14,27 +14,36 @@ from hypothesis import strategies as st
 from retune.core.errors import RetuneError
 from retune.core.files import write_json, write_json_lines
 from retune.tasks.qa.analyse import analyse as stage
-from retune.tasks.qa.analyse.answer_kinds import answer_kind, candidates, form
+from retune.tasks.qa.analyse.answer_types import (
+    AnswerType,
+    answer_type,
+    candidates,
+    form,
+    question_word,
+)
 from retune.tasks.qa.analyse.errors import (
     ANSWERED,
-    BOUNDS,
-    ELSEWHERE,
+    BOUNDARIES,
     ERRORS,
-    KIND,
     MISSED,
     NO_WINDOW,
     SENTENCE,
+    SPAN,
     TOO_LONG,
+    TYPE,
     UNPLACED,
-    error_kind,
-    given_answer,
+    Prediction,
+    error_type,
+    predicted,
 )
-from retune.tasks.qa.analyse.groups import Asked, groupings
+from retune.tasks.qa.analyse.groups import Item, groupings
 from retune.tasks.qa.analyse.sentences import sentence_spans, sentences_of
 from retune.tasks.qa.questions.examples import UNPLACED as NOWHERE
 from retune.tasks.qa.questions.examples import Answer, Example, write_examples
 from retune.tasks.qa.score.normalizers import NORMALIZERS
 from retune.tasks.qa.score.score import ScoreParams
+from retune.tasks.qa.windows.features import window_writer
+from retune.tasks.qa.windows.windows import Features
 
 CONTEXT = (
     "Ada Lovelace was born on 10 December 1815 in London. She wrote 7 notes about the engine, "
@@ -50,7 +59,7 @@ def example(answer: str | None, question: str = "What?", *, placed: bool = True)
 
 
 @pytest.mark.parametrize(
-    ("question", "answer", "looks", "kind"),
+    ("question", "answer", "looks", "of_type"),
     [
         ("When was it built?", "1912", "date", "date"),
         ("When?", "in May 1912", "date", "date"),
@@ -73,10 +82,21 @@ def example(answer: str | None, question: str = "What?", *, placed: bool = True)
         ("Why?", "because it rained", "words", "clause"),
         ("Why?", "it had rained for a week without an end in 1912", "words", "clause"),
         ("什么?", "一台机器", "words", "phrase"),
+        ("How much?", "$2000", "number", "number"),
+        ("What was sent?", "1500 soldiers", "number", "number"),
+        ("When?", "1815 until 1833", "date", "date"),
+        ("Who's that?", "a friend", "words", "person"),
+        ("When?", "May", "name", "name"),
     ],
 )
-def test_kinds_of_answers(question: str, answer: str, looks: str, kind: str) -> None:
-    assert (form(answer), answer_kind(question, answer)) == (looks, kind)
+def test_answer_types(question: str, answer: str, looks: str, of_type: AnswerType) -> None:
+    assert (form(answer), answer_type(question, answer)) == (looks, of_type)
+
+
+def test_the_question_word_is_the_first_one_without_its_ending() -> None:
+    assert question_word("In which year, and where?") == "which"
+    assert question_word("Who\u2019s he, and what's that?") == "who"
+    assert question_word("Name it.") == "other"
 
 
 @pytest.mark.parametrize(
@@ -89,8 +109,12 @@ def test_kinds_of_answers(question: str, answer: str, looks: str, kind: str) -> 
     ],
 )
 def test_candidates_of_a_form(looks: Any, found: list[str]) -> None:
-    spans = [CONTEXT[low:high] for low, high in candidates(CONTEXT, looks)]
-    assert [span for span in spans if span != "She"] == found
+    assert [CONTEXT[low:high] for low, high in candidates(CONTEXT, looks)] == found
+
+
+def test_a_word_that_begins_a_sentence_is_a_name_only_if_it_is_one_elsewhere() -> None:
+    text = "London is big. She likes London. After that, Bo left. “Then,” he said."
+    assert [text[low:high] for low, high in candidates(text, "name")] == ["London", "London", "Bo"]
 
 
 @given(st.text(max_size=80))
@@ -120,44 +144,75 @@ def test_sentences_end_at_punctuation_but_not_behind_titles_and_initials() -> No
     assert sentences_of([(0, 5), (5, 9)], 5, 6) == {1}
 
 
+WHOLE = [(0, len(CONTEXT))]
+
+
 @pytest.mark.parametrize(
-    ("asked", "answer", "notes", "kind"),
+    ("asked", "answer", "windows", "error"),
     [
-        (example(None), "London", (), ANSWERED),
-        (example("London"), "", (), MISSED),
-        (example("London", placed=False), "Ada", (), UNPLACED),
-        (example("London"), "Ada", {"answer_in_no_window"}, NO_WINDOW),
-        (example("London"), "Ada", {"answer_too_long", "label_widened"}, TOO_LONG),
-        (example("London"), "1815 in London", (), BOUNDS),
-        (example("London"), "Ada Lovelace", (), SENTENCE),
-        (example("London"), "1815", (), SENTENCE),
-        (example("London"), "Royal Institution", (), ELSEWHERE),
-        (example("London"), "1833", (), KIND),
+        (example(None), "London", WHOLE, ANSWERED),
+        (example("London"), "", WHOLE, MISSED),
+        (example("London", placed=False), "Ada", WHOLE, UNPLACED),
+        (example("London"), "Charles", [(0, 50), (48, 90)], NO_WINDOW),
+        (example("London"), "1815 in London", [(0, 50)], BOUNDARIES),
+        (example("London"), "1815 in London", WHOLE, BOUNDARIES),
+        (example("London"), "Ada Lovelace", WHOLE, SPAN),
+        (example("London"), "1815", WHOLE, SPAN),
+        (example("London"), "Royal Institution", WHOLE, SENTENCE),
+        (example("London"), "1833", WHOLE, TYPE),
     ],
 )
-def test_kinds_of_mistakes(asked: Example, answer: str, notes: Any, kind: str) -> None:
+def test_types_of_errors(asked: Example, answer: str, windows: Any, error: str) -> None:
     start = CONTEXT.index(answer) if answer else None
     end = None if start is None else start + len(answer)
     rival = {"text": "engine", "start": 1, "end": 7}
-    given = given_answer(answer, [rival, {"text": answer, "start": start, "end": end}])
-    assert (given.start, given.end) == (start, end)
-    assert error_kind(asked, given, notes) == kind
-    assert kind in ERRORS
+    prediction = predicted(answer, [rival, {"text": answer, "start": start, "end": end}])
+    assert prediction.span == (None if start is None else (start, end))
+    assert error_type(asked, prediction, windows, is_too_long=False) == error
+    assert error in ERRORS
+
+
+def test_an_answer_that_may_not_be_given_is_too_long() -> None:
+    far = Prediction("Royal", (CONTEXT.index("Royal"), CONTEXT.index("Royal") + 5))
+    assert error_type(example("London"), far, WHOLE, is_too_long=True) == TOO_LONG
+
+
+def test_one_gold_answer_in_a_window_is_enough() -> None:
+    asked = example("London")
+    cut = Answer("born on 10 December", CONTEXT.index("born"))
+    both = Example("b", "", CONTEXT, "What?", (cut, *asked.answers))
+    wrong = Prediction("Ada", (0, 3))
+    window = [(20, 60)]
+    assert error_type(both, wrong, window, is_too_long=False) == SPAN
+    assert error_type(both, wrong, [(20, 40)], is_too_long=False) == NO_WINDOW
+
+
+def test_without_candidates_an_answer_has_no_place() -> None:
+    assert predicted("Ada", []) == Prediction("Ada", None)
+    null = {"text": "", "start": None, "end": None}
+    assert predicted("", [null]) == Prediction("", None)
 
 
 def test_groups_of_a_question() -> None:
-    asked = Asked(example("10 December 1815", "When was Ada Lovelace born?"), 2)
-    assert {way.name: way.group(asked) for way in groupings(NORMALIZERS["squad"])} == {
+    item = Item(example("10 December 1815", "When was Ada Lovelace born?"), 2)
+    assert {way.name: way.group(item) for way in groupings(NORMALIZERS["squad"])} == {
         "question word": "when",
-        "answer kind": "date",
-        "words of the answer": "2 to 3",
-        "words of the context": "0 to 49",
-        "windows of the context": "2",
-        "place of the answer, in percent of the context": "0 to 24",
-        "words of the question in the answer's sentence, in percent": "75 or more",
-        "candidates of the same form": "1 to 2",
+        "answer type": "date",
+        "answer length": "2 to 3",
+        "passage length": "0 to 49",
+        "windows": "2",
+        "answer position": "0 to 24 %",
+        "question overlap": "75 or more %",
+        "distractors": "1 to 2",
         "answerable": "yes",
     }
+
+
+def test_other_mentions_of_the_gold_answer_are_no_distractors() -> None:
+    text = "London is big. She likes London, and Bo likes Rome. Rome is old."
+    asked = Example("a", "", text, "What?", (Answer("London", 0),))
+    way = next(w for w in groupings(NORMALIZERS["squad"]) if w.name == "distractors")
+    assert way.group(Item(asked, 1)) == "1 to 2"  # Bo and Rome
 
 
 answers = st.one_of(st.none(), st.sampled_from(["London", "7 notes", "because it rained", "1833"]))
@@ -169,7 +224,7 @@ def test_each_grouping_has_a_group_for_every_question(
     asked: Example, windows: int, normalizer: str
 ) -> None:
     for way in groupings(NORMALIZERS[normalizer]):
-        assert way.group(Asked(asked, windows)) in way.names
+        assert way.group(Item(asked, windows)) in way.names
 
 
 class Run:
@@ -191,9 +246,8 @@ class Run:
             one = {"text": text, "start": start, "end": end}
             lines.append({"id": asked.id, "candidates": [one]})
         write_json_lines(folder / "nbest.jsonl", lines)
-        write_json_lines(folder / "test_notes.jsonl", [])
-        windows = type("", (), {"example": np.repeat(np.arange(len(rows)), 2)})
-        monkeypatch.setattr(stage, "read_windows", lambda _: windows)
+        write_json(folder / "report.json", {"too_long": []})
+        monkeypatch.setattr(stage, "passage_spans", lambda *_: [[(0, 1000)] * 2 for _ in rows])
 
     def __call__(self, normalizer: Any = "squad") -> str:
         f = self.folder
@@ -219,16 +273,16 @@ ROWS = [
 ]
 
 
-def test_the_stage_reconciles_groups_and_mistakes_with_all_questions(
+def test_the_stage_reconciles_groups_and_errors_with_all_questions(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = Run(tmp_path, monkeypatch, ROWS)
-    assert run() == f"4 of 7 answers are wrong, most often: {KIND} (2)"
+    assert run() == f"4 of 7 answers are wrong, most often: {TYPE} (2)"
     ways: dict[str, list[dict[str, Any]]] = {}
     for row in run.told["groups"]:
         ways.setdefault(row["by"], []).append(row)
-    assert {"question word", "answer kind", "answerable"} <= ways.keys()
-    assert "windows of the context" not in ways  # all have two
+    assert {"question word", "answer type", "answerable"} <= ways.keys()
+    assert "windows" not in ways  # all have two
     for rows in ways.values():
         assert sum(row["questions"] for row in rows) == 7
         right = sum(row["questions"] * row["exact_match"] / 100 for row in rows)
@@ -241,22 +295,22 @@ def test_the_stage_reconciles_groups_and_mistakes_with_all_questions(
     when = next(row for row in ways["question word"] if row["group"] == "when")
     assert (when["f1"], when["f1_low"], when["f1_high"]) == (100.0, None, None)  # of one passage
     assert [(row["error"], row["questions"]) for row in run.told["errors"]] == [
-        (ELSEWHERE, 1), (KIND, 2), (ANSWERED, 1),
+        (SENTENCE, 1), (TYPE, 2), (ANSWERED, 1),
     ]  # fmt: skip
     assert sum(row["percent"] for row in run.told["errors"]) == pytest.approx(400 / 7)
     written = (tmp_path / "out" / "questions.jsonl").read_text().splitlines()
     assert [json.loads(line)["error"] for line in written] == [
-        None, None, KIND, ELSEWHERE, KIND, None, ANSWERED,
+        None, None, TYPE, SENTENCE, TYPE, None, ANSWERED,
     ]  # fmt: skip
     assert (
         (tmp_path / "groups.csv").read_text().splitlines()[1].startswith("question word: what,2,")
     )
-    assert (tmp_path / "errors.csv").read_text().splitlines()[1] == f"{ELSEWHERE},1"
+    assert (tmp_path / "errors.csv").read_text().splitlines()[1] == f"{SENTENCE},1"
 
 
-def test_without_mistakes_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_errors_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = Run(tmp_path, monkeypatch, ROWS[:2])
-    assert run() == "all 2 answers equal a reference"
+    assert run() == "all 2 answers equal a gold answer"
     assert run.told["errors"] == []
 
 
@@ -267,3 +321,24 @@ def test_folders_of_other_questions_are_refused(
     write_examples(tmp_path / "test.jsonl", [asked for asked, *_ in ROWS[:-1]])
     with pytest.raises(RetuneError, match=r"predictions without a question: What. None; run"):
         run()
+
+
+def test_the_passage_of_each_window_is_read_from_its_file(tmp_path: Path) -> None:
+    with window_writer(tmp_path / "test.arrow") as writer:
+        writer.write(
+            Features(
+                example=np.array([0, 0, 1]),
+                lengths=np.array([4, 4, 3], np.int32),
+                cls=np.zeros(3, np.int32),
+                context_start=np.array([1, 1, 2], np.int32),
+                context_end=np.array([3, 3, 2], np.int32),  # the last one has no text
+                char_start=np.array([0, 5, 9, 0, 0, 9, 14, 0, 0, 0, 0], np.int32),
+                char_end=np.array([0, 8, 13, 0, 0, 13, 20, 0, 0, 0, 0], np.int32),
+                input_ids=np.zeros(11, np.int32),
+                token_type_ids=np.zeros(11, np.int32),
+                start_position=np.zeros(3, np.int32),
+                end_position=np.zeros(3, np.int32),
+            )
+        )
+    spans = stage.passage_spans(tmp_path / "test.arrow", 2)
+    assert spans == [[(5, 13), (9, 20)], [(0, 0)]]

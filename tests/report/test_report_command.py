@@ -86,9 +86,11 @@ def test_an_unknown_pipeline_is_refused(here: Path, capsys: pytest.CaptureFixtur
 def test_a_file_is_never_replaced(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = (here / "params.yaml").read_bytes()
     assert main(["report", "--out", "params.yaml"]) == 1
-    assert "--out params.yaml: is a file; name a folder, such as params" in (
+    assert "--out params.yaml: name a folder for the pages, such as report" in (
         capsys.readouterr().err
     )
+    assert main(["report", "--out", "old.html"]) == 1
+    assert not (here / "old.html").exists()
     assert (here / "params.yaml").read_bytes() == before
 
 

@@ -134,7 +134,8 @@ def test_code_and_figures_that_differ_from_the_lock_are_named(tmp_path: Path) ->
         r.text for r in blocks_of(gather(tmp_path, ["qa"]), "remark") if "Changed since" in r.text
     ]
     assert told == [
-        "Changed since the last run: metrics/qa.json. `dvc repro` brings the figures up to date."
+        "Changed since the last run: metrics/qa.json, metrics/qa_curves. `dvc repro` brings the "
+        "figures up to date."
     ]
 
 

@@ -15,15 +15,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report_projects import Page, blocks_of, project, whole, write
 
+from retune.core.errors import RetuneError
 from retune.core.files import write_json_lines
-from retune.tasks.qa.analyse.errors import BOUNDS, ELSEWHERE
+from retune.tasks.qa.analyse.errors import BOUNDARIES, SENTENCE
 from retune.tasks.qa.analyse.groups import groupings
 from retune.tasks.qa.questions.examples import Answer, Example, write_examples
 from retune.tasks.qa.score.normalizers import NORMALIZERS
 from retune.tasks.qa.score.question_scores import QuestionScore, write_question_scores
-from retune.tools.compare.sources import Sources
 from retune.tools.compare.systems import System
-from retune.tools.report.command import gather
+from retune.tools.experiments import listing
+from retune.tools.report.command import gather, part
 from retune.tools.report.command import write as write_pages
 from retune.tools.report.content import IN_SHORT, Part, Report, Section
 from retune.tools.report.questions import (
@@ -106,8 +107,11 @@ def test_the_worst_questions_come_first_and_fill_a_page() -> None:
     ]
     order = ["sure", "unsure", "near", "doubtful", "right"]
     assert [each.id for each in within(questions, 10**6)] == order
-    assert [each.id for each in within(questions, 2_000)] == order[:2]
-    assert within(questions, 10) == ()
+    assert [each.id for each in within(questions, 2_500)] == order[:2]
+    long = replace(shown("long", error="e"), passage=(Piece("ä" * 1000),))
+    assert [each.id for each in within([long, *questions], 2_500)] == order[:2]
+    assert [each.id for each in within([long], 3_100)] == ["long"]
+    assert within([long], 2_900) == ()
 
 
 def test_a_question_has_an_anchor_that_a_link_can_name() -> None:
@@ -133,7 +137,7 @@ def run(root: Path, monkeypatch: pytest.MonkeyPatch, question: str = "Who built 
          "f1_low": None, "f1_high": None}
         for word, value in (("which", 66.7), ("who", 100.0))
     ]  # fmt: skip
-    errors = [{"error": BOUNDS, "questions": 1, "percent": 50.0}]
+    errors = [{"error": BOUNDARIES, "questions": 1, "percent": 50.0}]
     write(root / "metrics/qa_analysis.json", {"qa": {"groups": rows, "errors": errors}})
     (root / "data/qa/test").mkdir(parents=True)
     write_examples(root / "data/qa/test/test.jsonl", examples)
@@ -149,12 +153,13 @@ def run(root: Path, monkeypatch: pytest.MonkeyPatch, question: str = "Who built 
     ways = groupings(NORMALIZERS["plain"])
     analysed = [
         {"id": id_, "error": error, "groups": {way.name: way.names[place] for way in ways}}
-        for place, (id_, error) in enumerate((("a", None), ("b", BOUNDS)))
+        for place, (id_, error) in enumerate((("a", None), ("b", BOUNDARIES)))
     ]
     (root / "data/qa/analysis").mkdir()
     write_json_lines(root / "data/qa/analysis/questions.jsonl", analysed)
     write(root / "data/qa/test_features/test.arrow", "")
-    monkeypatch.setattr(_questions, "_bounds", lambda *_: [[], [10]])
+    spans = [[(0, 40)], [(0, 20), (10, 40)]]
+    monkeypatch.setattr(_questions, "passage_spans", lambda *_: spans)
     return root
 
 
@@ -165,12 +170,12 @@ def test_a_question_is_shown_with_its_passage_answers_and_groups(
     (browser,) = blocks_of(report, "browser")
     assert isinstance(browser, Browser)
     wrong, right = browser.questions  # the mistake first
-    assert (wrong.id, wrong.error, wrong.answer, wrong.references) == (
-        "b", BOUNDS, "Sula", ("on Sula",),
+    assert (wrong.id, wrong.error, wrong.answer, wrong.gold) == (
+        "b", BOUNDARIES, "Sula", ("on Sula",),
     )  # fmt: skip
-    assert [piece.text for piece in wrong.passage if piece.kind] == ["", "on ", "Sula"]
+    assert [piece.text for piece in wrong.passage if piece.kind] == ["", "", "on ", "Sula"]
     assert [piece.kind for piece in right.passage if piece.kind] == ["both"]
-    assert browser.errors == (BOUNDS,)
+    assert browser.errors == (BOUNDARIES,)
     assert [name for name, _ in browser.groupings] == [
         way.name for way in groupings(NORMALIZERS["plain"])
     ]
@@ -189,30 +194,52 @@ def test_the_answers_of_another_system_stand_beside(
     rows = [
         [QuestionScore("a", "p", "t", "Who?", ("Ada",), False, f1, text),
          QuestionScore("b", "p", "t", "Which?", ("on Sula",), True, 1.0, "on Sula")]
-        for f1, text in ((0.0, "Sula"), (0.5, "1871"))
+        for f1, text in ((0.0, "Sula"), (0.5, ""))
     ]  # fmt: skip
     rival = System("lstm", rows)
-    monkeypatch.setattr(Sources, "read", lambda *_: rival)
-    report = gather(root, against="lstm")
+    report = Report(Section("Provenance", ()), (part(root, "qa", "", rival),))
     wrong, right = blocks_of(report, "browser")[0].questions
     assert (wrong.flip, right.flip) == ("lost", "won")
-    assert right.rival == Rival(("Sula", "1871"), 25.0)
+    assert right.rival == Rival(("Sula", ""), 25.0)
     seen = Page(whole(report))
-    assert "lstm Sula / 1871 , F1 25.0" in seen.text
+    assert "lstm Sula / none , F1 25.0" in seen.text
     assert [a.get("data-flip") for a in seen.all("details") if "id" in a] == ["lost", "won"]
-    monkeypatch.setattr(Sources, "read", lambda *_: System("lstm", [rows[0][:1]]))
-    told = [block.text for block in blocks_of(gather(root, against="lstm"), "remark")]
-    assert any("--against lstm: it did not answer the questions of the last" in t for t in told)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"against": "lstm", "names": ["toy"]}, "--against is about question answering: add qa to"),
+        ({"against": "params.yaml"}, "--against params.yaml: is a file; name an experiment or a"),
+        ({"against": "lstm"}, "lstm: no predictions file, experiment or commit of that name"),
+    ],
+)
+def test_another_system_must_be_a_run_of_question_answering(
+    tmp_path: Path, arguments: Any, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project(tmp_path))
+    monkeypatch.setattr(listing, "_known_to_dvc", list)
+    with pytest.raises(RetuneError, match=re.escape(message)):
+        gather(tmp_path, **arguments)
+
+
+def test_equal_scores_of_several_seeds_are_no_flip() -> None:
+    rival = Rival(("a",), 100 * (0.8 + 0.8 + 0.8) / 3)
+    assert replace(shown("a", error="e", f1=80.0), rival=rival).flip == ""
+    assert replace(shown("a", error="e", f1=80.0), rival=Rival(("a",), 70.0)).flip == "won"
 
 
 def test_where_it_fails_is_drawn_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     report = gather(run(tmp_path, monkeypatch))
     mistakes, words = blocks_of(report, "bars")
-    assert [(bar.name, bar.value) for bar in mistakes.bars] == [(BOUNDS, 1)]
+    assert [(bar.name, bar.value) for bar in mistakes.bars] == [(BOUNDARIES, 1)]
     assert [(bar.name, bar.value) for bar in words.bars] == [("which (1)", 66.7), ("who (1)", 100)]
     assert (words.title, words.most) == ("F1 by question word", 100)
+    assert mistakes.form == "count"
     told = [block.text for block in blocks_of(report, "remark")]
-    assert f"Of 1 wrong answers most are: {BOUNDS} (100%)." in told
+    assert f"The most frequent errors among 1 wrong answer: {BOUNDARIES} (100%)." in told
+    values = [row for row in whole(report).split("<tr>") if "which (1)" in row]
+    assert "66.70" in values[0]
 
 
 def test_a_damaged_analysis_is_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -234,6 +261,39 @@ def test_without_its_files_the_browser_names_them(
     assert any(f"data/qa/{gone}" in text and "`dvc repro` creates" in text for text in told)
 
 
+def test_an_analysis_of_other_answers_is_a_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = run(tmp_path, monkeypatch)
+    path = root / "data/qa/analysis/questions.jsonl"
+    text = path.read_text(encoding="utf-8").replace(f'"{BOUNDARIES}"', "null")
+    path.write_text(text, encoding="utf-8")
+    report = gather(root)
+    assert not blocks_of(report, "browser")
+    told = [block.text for block in blocks_of(report, "remark") if block.tone == "fault"]
+    assert any("of another run than data/qa/predictions; `dvc repro analyse`" in t for t in told)
+    assert "Calibration" in [section.title for section in report.parts[0].sections]
+
+
+def test_outputs_of_an_earlier_run_are_left_out_and_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = run(tmp_path, monkeypatch)
+    model = {"path": "data/qa/model", "md5": "old"}
+    stages = {
+        "train": {"cmd": "t", "outs": [model | {"md5": "new"}]},
+        "score": {"cmd": "s", "deps": [model], "outs": [{"path": "metrics/qa.json", "md5": "1"}]},
+    }
+    write(root / "dvc.lock", {"schema": "2.0", "stages": stages})
+    report = gather(root)
+    assert IN_SHORT not in [section.title for section in report.parts[0].sections]
+    assert "83.33" not in Page(whole(report)).text
+    told = [block.text for block in blocks_of(report, "remark") if block.tone == "missing"]
+    assert any(
+        text.startswith("Not run yet, or not of the last run: metrics/qa.json") for text in told
+    )
+
+
 def test_the_index_sums_up_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = run(tmp_path, monkeypatch)
     scores = [
@@ -247,12 +307,12 @@ def test_the_index_sums_up_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     (part,) = gather(root).parts
     question, table = part.lead
     assert part.sections[0].title == IN_SHORT
-    assert "How well does lstm answer questions about passages" in question.text
+    assert question.text == "How well does lstm answer test questions by which nothing was chosen?"
     rows = dict(table.rows)
     assert rows["score"].startswith("EM 50.00 (")
     assert rows["score"].endswith("Drawn: 2 questions in 2 passages.")
     assert rows["cost"] == "2.0 minutes of training"
-    assert rows["verified"].startswith("code and figures are those of the recorded run")
+    assert rows["reproducible"].startswith("code, settings and figures have not changed since")
     assert "other models" not in rows
     write(root / "metrics/qa.json", {"qa": {"exact_match": 25.0, "f1": 30.0}})
     rows = dict(gather(root).parts[0].lead[-1].rows)
@@ -267,36 +327,41 @@ def compared(**verdicts: tuple[float, float]) -> dict[str, Any]:
                 "clusters_needed": None}
         for name, (value, p) in verdicts.items()
     ]  # fmt: skip
-    return {"systems": [{"name": name} for name in ("bert", *verdicts)], "pairs": rows}
+    run_ = {"exact_match": 50.0, "f1": 60.0}
+    systems = [{"name": name, "runs": [run_]} for name in ("bert", *verdicts)]
+    return {"systems": systems, "pairs": rows}
 
 
 def test_other_models_are_better_worse_or_not_separable() -> None:
     saved = compared(lstm=(3.0, 0.01), big=(-2.0, 0.02), same=(1.0, 0.5), less=(4.0, 0.04))
-    assert _summary._rivals("bert", {}, saved) == (
+    read = {"exact_match": 50.0, "f1": 60.0}
+    assert _summary._rivals("bert", read, saved) == (
         "better than lstm, less; worse than big; not separable from same "
         "(by F1, paired by question, p adjusted)"
     )
-    assert _summary._rivals("big", {}, saved).startswith("better than bert (")
-    assert _summary._rivals("other", {}, saved) == ""
+    assert _summary._rivals("big", read, saved).startswith("better than bert (")
+    assert _summary._rivals("other", read, saved) == ""
+    assert _summary._rivals("bert", read | {"f1": 61.0}, saved) == ""  # of another run
 
 
 def browser_of(questions: Sequence[Shown], total: int) -> Report:
     ways = (("question word", ("who", "when")),)
-    block = Browser("Test questions", ways, (BOUNDS, ELSEWHERE), tuple(questions), total, "lstm")
-    part = Part("qa", "", "dvc repro", (Section("Questions", (block,)),))
-    return Report(Section("Provenance", ()), (part,))
+    block = Browser("Test questions", ways, (BOUNDARIES, SENTENCE), tuple(questions), total, "lstm")
+    one = Part("qa", "", "dvc repro", (Section("Questions", (block,)),))
+    return Report(Section("Provenance", ()), (one,))
 
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 
 
-def dom(page: Path, script: str, tmp_path: Path, place: str = "") -> str:
-    """The page's document after `script` has run in a browser."""
+def dom(page: Path, script: str | None, tmp_path: Path, place: str = "") -> str:
+    """The page's document in a browser, after `script` has run in a page that allows it."""
     text = page.read_text(encoding="utf-8")
-    policy = re.compile(r"script-src '[^']*'")
     copy = tmp_path / "copy.html"
-    text = policy.sub("script-src 'unsafe-inline'", text)
-    copy.write_text(text.replace("</body>", f"<script>{script}</script></body>"), encoding="utf-8")
+    if script is not None:
+        text = re.sub(r"script-src '[^']*'", "script-src 'unsafe-inline'", text)
+        text = text.replace("</body>", f"<script>{script}</script></body>")
+    copy.write_text(text, encoding="utf-8")
     command = [
         str(CHROMIUM), "--headless=new", "--no-sandbox", "--disable-gpu", "--dump-dom",
         "--virtual-time-budget=2000", f"--user-data-dir={tmp_path / 'profile'}",
@@ -311,12 +376,12 @@ def dom(page: Path, script: str, tmp_path: Path, place: str = "") -> str:
 def test_in_a_browser_questions_are_filtered_searched_and_opened(tmp_path: Path) -> None:
     questions = [
         replace(
-            shown("one", error=BOUNDS),
+            shown("one", error=BOUNDARIES),
             groups=("who",),
             question="Who is Ada?",
             rival=Rival(("Ada",), 100.0),
         ),
-        replace(shown("two", error=ELSEWHERE), groups=("when",), question=HOSTILE),
+        replace(shown("two", error=SENTENCE), groups=("when",), question=HOSTILE),
         replace(shown("three", f1=100.0), groups=("who",), question="Who is Bo?"),
     ]
     write_pages(tmp_path / "report", browser_of(questions, 3))
@@ -336,6 +401,7 @@ def test_in_a_browser_questions_are_filtered_searched_and_opened(tmp_path: Path)
       choose({error: "1"});
       choose({error: "", group: "0 0"});
       choose({group: "", text: " ADA "});
+      choose({text: "n-best"});
       choose({text: "", flip: "lost"});
       choose({flip: ""});
       said.push(document.getElementById("q-two").open, document.getElementById("q-one").open);
@@ -346,16 +412,27 @@ def test_in_a_browser_questions_are_filtered_searched_and_opened(tmp_path: Path)
     assert found
     assert json.loads(found[1]) == [
         False,
-        [["q-one", "q-two"], "2 questions"],
-        [["q-three"], "1 questions"],
-        [["q-two"], "1 questions"],
-        [["q-one", "q-three"], "2 questions"],
-        [["q-one"], "1 questions"],
-        [["q-one"], "1 questions"],
-        [["q-one", "q-two", "q-three"], "3 questions"],
+        [["q-one", "q-two"], "2 shown"],
+        [["q-three"], "1 shown"],
+        [["q-two"], "1 shown"],
+        [["q-one", "q-three"], "2 shown"],
+        [["q-one"], "1 shown"],
+        [[], "0 shown"],
+        [["q-one"], "1 shown"],
+        [["q-one", "q-two", "q-three"], "3 shown"],
         True,
         False,
     ]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+def test_the_page_lets_its_own_script_run_and_no_other(tmp_path: Path) -> None:
+    hostile = replace(shown("one", error=BOUNDARIES), groups=("who",), question=HOSTILE)
+    write_pages(tmp_path / "report", browser_of([hostile], 1))
+    page = tmp_path / "report/qa.html"
+    assert '<form class="filters"' in dom(page, None, tmp_path)
+    assert ' hidden=""' not in re.findall("<form[^>]*>", dom(page, None, tmp_path))[0]
 
 
 def test_ten_thousand_questions_fit_into_two_megabytes_and_say_how_many_are_left_out() -> None:
@@ -363,7 +440,7 @@ def test_ten_thousand_questions_fit_into_two_megabytes_and_say_how_many_are_left
     words = np.array(["reader", "passage", "answer", "of", "the", "question"])
     passage = " ".join(generator.choice(words, 130))
     row = replace(
-        shown("x", error=BOUNDS),
+        shown("x", error=BOUNDARIES),
         passage=tuple(pieces(passage, (5, 20), [(30, 40), (32, 44)], [])),
         candidates=tuple(Candidate("an answer", 0.2) for _ in range(5)),
         groups=("who",),

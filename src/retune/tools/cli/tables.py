@@ -59,16 +59,15 @@ def table(
 
 
 def _print_rows(names: Sequence[str], *, all_commits: bool, listed: bool, as_json: bool) -> int:
+    """Print experiments or the last run; return how many there are, with those left out."""
     from retune.tools.experiments.listing import experiment_rows
     from retune.tools.experiments.table import render, workspace_row
 
-    if listed:
-        rows = _scored(experiment_rows(names, all_commits=all_commits), names)
-    else:
-        rows = [workspace_row()]
+    found = experiment_rows(names, all_commits=all_commits) if listed else [workspace_row()]
+    rows = _scored(found, names) if listed else found
     if rows or as_json:
         render(rows, as_json)
-    return len(rows)
+    return len(found)
 
 
 def _scored(rows: "Sequence[Row]", names: Sequence[str]) -> "list[Row]":

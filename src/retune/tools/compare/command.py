@@ -3,7 +3,6 @@
 import json
 import sys
 from argparse import Namespace
-from collections.abc import Sequence
 from pathlib import Path
 
 from retune.core.errors import RetuneError
@@ -54,7 +53,6 @@ def run(arguments: Namespace) -> int:
 
 
 def _print(result: Result, arguments: Namespace) -> None:
-    tables = _tables(result, arguments, [pairs_table(result), answers_table(result)])
     match arguments.format:
         case "json":
             value = as_json(result)
@@ -66,19 +64,20 @@ def _print(result: Result, arguments: Namespace) -> None:
                 ]
             print(escaped_json(json.dumps(value, indent=2, ensure_ascii=False)))
         case "csv":
-            print(as_csv(tables), end="")
+            print(as_csv(_tables(result, arguments)), end="")
         case "markdown":
-            parts = [table.markdown() for table in tables]
+            parts = [table.markdown() for table in _tables(result, arguments)]
             print("\n\n".join([*parts, *(escaped(text) for text in sentences(result))]))
         case _:
-            for table in _tables(result, arguments, narrow_tables(result)):
+            for table in _tables(result, arguments, narrow=True):
                 table.print()
                 print()
             for text in sentences(result):
                 print_wrapped(escaped(text))
 
 
-def _tables(result: Result, arguments: Namespace, pairs: Sequence[Table]) -> list[Table]:
+def _tables(result: Result, arguments: Namespace, *, narrow: bool = False) -> list[Table]:
+    pairs = narrow_tables(result) if narrow else [pairs_table(result), answers_table(result)]
     tables = [systems_table(result), *pairs]
     if costs := costs_table(result):
         tables.append(costs)

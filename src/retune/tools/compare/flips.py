@@ -1,13 +1,17 @@
 """Questions that one system answers better than another."""
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from retune.stats.paired import Difference
-from retune.tasks.qa.analyse.answer_kinds import question_word
+from retune.tasks.qa.analyse.answer_types import question_word
 from retune.tasks.qa.score.question_scores import QuestionScore
 from retune.tools.compare.systems import DECISIVE, Result, Run, System
+
+#: Mean scores closer than this differ by rounding alone.
+EQUAL = 1e-9
 
 
 class Flip(NamedTuple):
@@ -15,7 +19,7 @@ class Flip(NamedTuple):
 
     Attributes:
         won: whether the first system of the pair is better.
-        kind: the question word, or `another`.
+        kind: the question word, or `other`.
         id: of the question.
         question: the text.
         references: the reference answers.
@@ -34,17 +38,17 @@ class Flip(NamedTuple):
     gained: float
 
 
-class Given(NamedTuple):
-    """The answers of a system to a question, by seed and each once, and their mean F1, 0 to 1."""
+class Answers(NamedTuple):
+    """The answers of a system to a question, each once, and their mean F1, from 0 to 1."""
 
     answers: tuple[str, ...]
     f1: float
 
 
-def answers_of(system: System) -> dict[str, Given]:
+def answers_of(system: System) -> dict[str, Answers]:
     """Return the answers of a system by question id."""
     return {
-        id_: Given(tuple(dict.fromkeys(score.answer for score in run)), _mean(run))
+        id_: Answers(tuple(dict.fromkeys(score.answer for score in run)), _mean(run))
         for id_, run in _by_id(system).items()
     }
 
@@ -68,7 +72,7 @@ def _flips(questions: Run, one: System, other: System) -> Iterator[Flip]:
     for question in questions:
         my, their = mine[question.id], theirs[question.id]
         gained = _mean(my) - _mean(their)
-        if gained:
+        if abs(gained) > EQUAL:
             answers = tuple(q.answer for q in my), tuple(q.answer for q in their)
             place = question_word(question.question), question.id, question.question
             yield Flip(gained > 0, *place, question.references, *answers, 100 * gained)
@@ -83,4 +87,4 @@ def _by_id(system: System) -> Mapping[str, Run]:
 
 
 def _mean(run: Run) -> float:
-    return sum(float(getattr(question, DECISIVE)) for question in run) / len(run)
+    return math.fsum(float(getattr(question, DECISIVE)) for question in run) / len(run)

@@ -33,7 +33,7 @@ def summary(saved: Saved, quote: str = "") -> Iterator[str]:
     found, label = pairs(saved), SCORES[DECISIVE]
     groups = NAMES[saved["cluster"]][1]
     yield (
-        f"Drawn: {saved['questions']:,} test questions in "
+        f"Drawn: {saved['questions']:,} questions in "
         f"{counted(saved['clusters'], saved['cluster'])}; {_runs(saved)}. Intervals: bootstrap "
         f"over {groups}. A rank such as 2-4 is what the comparison of all {len(found)} pairs "
         f"leaves open (sign flips of {groups}, Holm)."

@@ -136,10 +136,10 @@ def _scored_row(ref: Ref) -> dict[str, Any]:
     """
     row = read_row(ref)
     if not row["scored"]:
+        again = "run it again without --stage" if ref.baseline else "`dvc repro` scores them"
         raise RetuneError(
-            f"{ref.name}: its settings were not scored on test: the run ended with an earlier "
-            f"stage, or params.yaml changed later; {SCORES} is of other settings. Run it again "
-            "without --stage"
+            f"{ref.name}: its settings were not scored on test, because the run ended with an "
+            f"earlier stage or params.yaml changed later; {SCORES} is of other settings; {again}"
         )
     return row
 

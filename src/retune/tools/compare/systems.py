@@ -73,17 +73,27 @@ def compared(systems: Sequence[System], by: By = "passage") -> Result:
         raise RetuneError(
             f"two systems have one name: {', '.join(names)}; write NAME=FILE to name a file"
         )
+    require_comparable(systems)
     first = systems[0].runs[0]
-    for system in systems:
-        _require_rules(systems[0], system)
-        for run in system.runs:
-            _require_questions(systems[0].name, first, system.name, run)
     order = [question.id for question in first]
     clusters = clusters_of(first, by)
     tables = {s: {each.name: _percent(each, s, order) for each in systems} for s in SCORES}
     scores = compare_each(tables, clusters)
     best = {name: systems[names.index(name)] for name in scores[DECISIVE].means}
     return Result(best, by, clusters, scores, first)
+
+
+def require_comparable(systems: Sequence[System]) -> None:
+    """Refuse systems that answered different questions or were scored by different rules.
+
+    Raises:
+        RetuneError: with the first difference.
+    """
+    first = systems[0].runs[0]
+    for system in systems:
+        _require_rules(systems[0], system)
+        for run in system.runs:
+            _require_questions(systems[0].name, first, system.name, run)
 
 
 def _percent(system: System, score: str, order: Sequence[str]) -> Doubles:

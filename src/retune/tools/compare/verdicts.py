@@ -21,6 +21,7 @@ def sentences(result: Result) -> Iterator[str]:
     """Yield what the comparison shows, in a sentence for each pair if these are few."""
     if len(result.systems) > _FEW:
         yield from summary(as_json(result))
+        yield _seeds(result)
         return
     pairs = result.scores[DECISIVE].differences
     for pair in pairs:

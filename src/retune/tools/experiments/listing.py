@@ -4,7 +4,7 @@ import contextlib
 import json
 import subprocess
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -134,21 +134,22 @@ def read_row(ref: Ref) -> Row:
     One that has not ended well has no figures. `scored` says whether it was scored on test.
     """
     params = _params(ref)
-    outdated = outdated_outs(ref)
-    figures = {} if ref.state else _figures(ref, outdated)
+    fresh = set() if ref.state else _fresh_outs(ref, params)
     about = {"name": ref.name, "state": ref.state, "data": scored_data(ref, params)}
-    scored = ref.state is None and f"metrics/{metrics_files()[0]}" not in outdated
-    return params | figures | about | {"scored": scored}
+    scored = f"metrics/{metrics_files()[0]}" in fresh
+    return params | _figures(ref, fresh) | about | {"scored": scored}
 
 
-def outdated_outs(ref: Ref) -> frozenset[str]:
-    """Return the outs in an experiment's commit that other settings than its own made.
+def _fresh_outs(ref: Ref, params: Mapping[str, Any]) -> set[str]:
+    """Return the outs in an experiment's commit that its own settings made.
 
-    They are from before the experiment, which ended with an earlier stage, as `retune try` does.
+    Others are from before the experiment, if it ended with an earlier stage as `retune try` does.
     """
-    with contextlib.suppress(*_DAMAGED):
-        return locks.outdated_outs(locks.parse(_file(ref, "dvc.lock"))["stages"], _params(ref))
-    return frozenset()
+    with contextlib.suppress(*_DAMAGED, RetuneError):
+        stages = locks.parse(_file(ref, "dvc.lock"))["stages"]
+        names = stages.keys() - locks.outdated_stages(stages, params or None)
+        return {*locks.outs_of_all(stages, names)}
+    return set()
 
 
 def _params(ref: Ref) -> Row:
@@ -159,12 +160,12 @@ def _params(ref: Ref) -> Row:
     return {}
 
 
-def _figures(ref: Ref, outdated: frozenset[str]) -> Row:
+def _figures(ref: Ref, fresh: Container[str]) -> Row:
     """Return the figures in an experiment's metrics files by dotted name."""
     found: Row = {}
     for path in (f"metrics/{name}" for name in metrics_files()):
         with contextlib.suppress(*_DAMAGED):
-            found |= {} if path in outdated else figures_of(json.loads(_file(ref, path)))
+            found |= figures_of(json.loads(_file(ref, path))) if path in fresh else {}
     figures = {main_task().key(name): value for name, value in found.items()}
     return {key: figures[key] for key in keys() if isinstance(figures.get(key), int | float)}
 

@@ -11,7 +11,7 @@ from retune.tables.metrics_files import figures_of
 from retune.tables.terminal_tables import print_table, print_wrapped
 from retune.tasks.task import COSTS, PARAMETERS, TRAINED, Figure, main_task
 from retune.tools.experiments.experiments import MODEL
-from retune.tools.project.locks import PARAMS, Lock, outdated_outs
+from retune.tools.project.locks import PARAMS, Lock, outdated_stages, outs_of_all
 
 #: The note below tables of several groups.
 APART = (
@@ -49,11 +49,13 @@ def workspace_row(folder: Path = Path(".")) -> Row:
     paths = [f"metrics/{name}" for name in metrics_files()]
     files = {path: figures_of(read_json(folder / path)) for path in paths}
     lock = Lock(folder, "")
+    outdated = outdated_stages(lock.stages)
+    left_out = outs_of_all(lock.stages, outdated)
     metrics: dict[str, Any] = {}
-    for path in files.keys() - outdated_outs(lock.stages):
-        metrics |= files[path]
+    for path in paths:
+        metrics |= {} if path in left_out else files[path]
     # The model of the last run; params.yaml may have changed since.
-    model = lock.params(PARAMS)[MODEL]
+    model = lock.params(PARAMS, without=outdated)[MODEL]
     figures = {main_task().key(name): value for name, value in metrics.items()}
     return {"name": "workspace", MODEL: model} | {key: figures.get(key) for key in keys()}
 

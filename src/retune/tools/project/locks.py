@@ -1,9 +1,9 @@
 """dvc.lock of a pipeline: params, versions and file hashes of the last run."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from functools import cached_property
-from graphlib import TopologicalSorter
+from graphlib import CycleError, TopologicalSorter
 from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -13,10 +13,10 @@ from ruamel.yaml.resolver import Resolver
 
 from retune.core.errors import RetuneError, excerpt
 from retune.core.yaml_files import flatten
+from retune.tools.project.contents import Workspace
 
 VERSIONS = "versions.yaml"
 PARAMS = "params.yaml"
-_LARGEST = 2**24  # bytes of a file that is summed; code and figures are smaller
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
@@ -70,43 +70,62 @@ def outs_of(stage: Mapping[str, Any]) -> dict[str, str]:
     return {str(out.get("path")): str(out.get("md5")) for out in stage.get("outs", ())}
 
 
-def outdated_outs(
+def outdated_stages(
     stages: Mapping[str, Any], params: Mapping[str, Any] | None = None
 ) -> frozenset[str]:
-    """Return the paths of outs that are not made of what the lock now has.
+    """Return the stages whose outs are not made of what the lock now has.
 
     A run that ends early (`dvc repro train`) leaves the outs of later stages as they were.
 
     Args:
         stages: of a lock, by name.
         params: what is in params.yaml, by dotted name; without it, only files are compared.
+
+    Raises:
+        RetuneError: stages depend on each other in a circle.
     """
     made = {path: md5 for stage in stages.values() for path, md5 in outs_of(stage).items()}
+    before = _makers(stages)
+    try:
+        order = [*TopologicalSorter(before).static_order()]
+    except CycleError as error:
+        raise RetuneError(
+            f"dvc.lock: stages depend on each other in a circle: {', '.join(error.args[1])}; "
+            "`git checkout HEAD -- dvc.lock`"
+        ) from None
     outdated: set[str] = set()
-    for stage in _in_order(stages):
-        deps = sums_of(stage)
+    for name in order:
+        stage = stages[name]
         if (
-            any(made.get(path, md5) != md5 for path, md5 in deps.items())
-            or any(PurePosixPath(out).is_relative_to(dep) for out in outdated for dep in deps)
+            any(made.get(path, md5) != md5 for path, md5 in sums_of(stage).items())
+            or before[name] & outdated
             or (params is not None and _reads_others(stage, params))
         ):
-            outdated.update(outs_of(stage))
+            outdated.add(name)
     return frozenset(outdated)
 
 
-def _in_order(stages: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return stages after those that make their deps."""
-    makers = {path: name for name, stage in stages.items() for path in outs_of(stage)}
-    before = {
+def outs_of_all(stages: Mapping[str, Any], names: Iterable[str]) -> frozenset[str]:
+    """Return the paths of the outs of the stages with these names."""
+    return frozenset(path for name in names for path in outs_of(stages[name]))
+
+
+def _makers(stages: Mapping[str, Any]) -> dict[str, set[str]]:
+    """Return, of each stage, the others that make its deps, or a part of them."""
+    outs = {path: name for name, stage in stages.items() for path in outs_of(stage)}
+    return {
         name: {
             maker
-            for path, maker in makers.items()
+            for path, maker in outs.items()
             for dep in sums_of(stage)
-            if maker != name and PurePosixPath(path).is_relative_to(dep)
+            if maker != name and _overlap(PurePosixPath(path), PurePosixPath(dep))
         }
         for name, stage in stages.items()
     }
-    return [stages[name] for name in TopologicalSorter(before).static_order()]
+
+
+def _overlap(one: PurePosixPath, other: PurePosixPath) -> bool:
+    return one.is_relative_to(other) or other.is_relative_to(one)
 
 
 def _reads_others(stage: Mapping[str, Any], params: Mapping[str, Any]) -> bool:
@@ -166,35 +185,34 @@ class Lock:
             )
         return stages
 
-    def params(self, file: str) -> dict[str, Any]:
-        """Return what the last run read of the params file of this name, by dotted name."""
+    def params(self, file: str, without: Container[str] = ()) -> dict[str, Any]:
+        """Return what the last run read of a params file, by dotted name.
+
+        Args:
+            file: its name.
+            without: stages that are left out.
+        """
         found: dict[str, Any] = {}
-        for stage in self.stages.values():
+        for stage in (stage for name, stage in self.stages.items() if name not in without):
             for path, read in stage.get("params", {}).items():
                 if PurePosixPath(path).name == file:
                     found |= read
         return found
 
     def changed(self) -> list[str]:
-        """Return the files of code and figures that changed since the last run."""
-        return [path for path, md5 in self._sums() if not self._is(path, md5)]
-
-    def _sums(self) -> Iterator[tuple[str, str]]:
-        seen: dict[str, str] = {}
-        for stage in self.stages.values():
-            for entry in (*stage.get("deps", ()), *stage.get("outs", ())):
-                if str(entry.get("md5", ".dir")).endswith(".dir"):
-                    continue
-                seen[str(entry["path"])] = str(entry["md5"])
+        """Return the code and the figures that changed since the last run: files and folders."""
+        workspace = Workspace(self.folder)
+        entries = {str(entry["path"]): entry for entry in self._entries() if "md5" in entry}
         # Data is often absent, and the report does not show it.
-        yield from ((path, md5) for path, md5 in seen.items() if not path.startswith("data/"))
+        return [
+            path
+            for path, entry in entries.items()
+            if not path.startswith("data/") and workspace.differs(path, entry)
+        ]
 
-    def _is(self, path: str, md5: str) -> bool:
-        """Return whether a file, relative to the lock's folder, has this MD5."""
-        file = self.folder / path
-        if not file.is_file() or file.stat().st_size > _LARGEST:
-            return file.is_file()
-        return hashlib.md5(file.read_bytes(), usedforsecurity=False).hexdigest() == md5
+    def _entries(self) -> Iterator[Mapping[str, Any]]:
+        for stage in self.stages.values():
+            yield from (*stage.get("deps", ()), *stage.get("outs", ()))
 
 
 def _is_stage(value: Any) -> bool:

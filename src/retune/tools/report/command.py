@@ -4,8 +4,8 @@ import importlib
 import json
 import textwrap
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Container, Iterator, Sequence
+from pathlib import Path, PurePosixPath
 from types import ModuleType
 
 from retune.core.errors import RetuneError, listed
@@ -13,13 +13,14 @@ from retune.core.files import atomic_path
 from retune.core.terminal_text import say
 from retune.tasks.task import tasks
 from retune.tools.compare.systems import System
-from retune.tools.project.graph import SISTERS, Pipeline, folders, read_pipeline
-from retune.tools.project.locks import Lock
+from retune.tools.project.graph import SISTERS, Pipeline, folders, joined, read_pipeline
+from retune.tools.project.locks import Lock, outdated_stages, outs_of_all
 from retune.tools.report import figures, provenance, results, settings
 from retune.tools.report.content import IN_SHORT, Block, Part, Remark, Report, section
 from retune.tools.report.page import INDEX
 from retune.tools.report.sources import Reader
 
+MAIN = "qa"  # the pipeline at the project's top
 _WIDTH = 80
 
 
@@ -58,13 +59,31 @@ def gather(root: Path, names: Sequence[str] = (), against: str | None = None) ->
             f"{SISTERS}/)"
         )
     chosen = {name: folder for name, folder in known.items() if not names or name in names}
-    system = None
-    if against is not None:
-        from retune.tools.compare.sources import Sources
-
-        system = Sources(Namespace(folder=root, data=None)).read(against)
+    system = None if against is None else _rival(root, against, chosen)
     parts = tuple(part(root, name, folder, system) for name, folder in chosen.items())
     return Report(provenance.of_project(root), parts)
+
+
+def _rival(root: Path, name: str, chosen: Container[str]) -> System:
+    """Return the system whose answers are shown beside those of the last run.
+
+    Raises:
+        RetuneError: there is no such run, or it cannot be compared with the last one.
+    """
+    from retune.tools.compare.sources import WORKSPACE, Sources
+    from retune.tools.compare.systems import require_comparable
+
+    if MAIN not in chosen:
+        raise RetuneError(f"--against is about question answering: add {MAIN} to --pipeline")
+    if (root / name).is_file():
+        raise RetuneError(
+            f"--against {name}: is a file; name an experiment or a commit. `retune compare` "
+            "compares predictions files"
+        )
+    sources = Sources(Namespace(folder=root, data=None))
+    rival = sources.read(name)
+    require_comparable([sources.read(WORKSPACE), rival])
+    return rival
 
 
 def write(folder: Path, report: Report) -> None:
@@ -84,7 +103,8 @@ def part(root: Path, name: str, folder: str, against: System | None = None) -> P
         broken = Pipeline(name, folder, "", (), (), (), ())
         fault = section("Results", [Remark(str(error), "fault")])
         return Part(name, broken.about, broken.command, tuple(fault))
-    reader, lock = Reader(root, pipeline, against), Lock(root, pipeline.folder)
+    lock = Lock(root, pipeline.folder)
+    reader = Reader(root, pipeline, against, _outdated(lock, pipeline.folder))
     found = results.read_metrics(reader)
     modules = [*_task_modules(folder)]
     claimed = [shown for module in modules for shown in module.CLAIMED]
@@ -103,6 +123,16 @@ def part(root: Path, name: str, folder: str, against: System | None = None) -> P
     return Part(name, pipeline.about, pipeline.command, (*section("Gaps", gaps), *sections))
 
 
+def _outdated(lock: Lock, folder: str) -> frozenset[str]:
+    """Return the outputs, from the project's top, that are not of the last run."""
+    try:
+        stages = lock.stages
+        outs = outs_of_all(stages, outdated_stages(stages))
+    except RetuneError:
+        return frozenset()  # the provenance has the fault
+    return frozenset(joined(PurePosixPath(folder), path) for path in outs)
+
+
 def _task_modules(folder: str) -> Iterator[ModuleType]:
     """Yield the report modules of a pipeline's tasks."""
     for task in tasks().values():
@@ -111,8 +141,8 @@ def _task_modules(folder: str) -> Iterator[ModuleType]:
 
 
 def _require_folder(path: Path) -> None:
-    if path.exists() and not path.is_dir():
-        raise RetuneError(f"--out {path}: is a file; name a folder, such as {path.with_suffix('')}")
+    if path.suffix == ".html" or (path.exists() and not path.is_dir()):
+        raise RetuneError(f"--out {path}: name a folder for the pages, such as report")
 
 
 def _counted(report: Report) -> str:

@@ -107,6 +107,7 @@ class Bars:
         bars: from top to bottom.
         dots: whether to draw dots, for values that are read by their distance from each other.
         most: where the axis ends, so that charts can be compared; without it, at the values.
+        form: of the values.
     """
 
     title: str
@@ -114,6 +115,7 @@ class Bars:
     bars: tuple[Bar, ...]
     dots: bool = False
     most: float | None = None
+    form: Form = "score"
     kind: str = field(init=False, default="bars")
 
 

@@ -1,5 +1,6 @@
 """A report as self-contained HTML pages: no network, no font, readable without their script."""
 
+import re
 from base64 import b64encode
 from functools import cache
 from hashlib import sha256
@@ -36,7 +37,7 @@ def pages(report: Report) -> dict[str, str]:
 
     All text is escaped; equal reports give equal bytes.
     """
-    parts = {f"{part.name}.html": part for part in report.parts}
+    parts = {_file_of(part): part for part in report.parts}
     return {name: _page(report, part) for name, part in {INDEX: None, **parts}.items()}
 
 
@@ -63,12 +64,18 @@ def _environment() -> "Environment":
     environment.filters |= {
         "cell": _cell, "chart": _chart, "ends": _ends, "shown": shown, "swatch": svg.swatch,
         "is_text": _is_text, "shade": _shade, "piece": _piece,
-        "codes": codes, "counted_errors": counts,
+        "codes": codes, "counted_errors": counts, "file_of": _file_of,
     }  # fmt: skip
     return environment
 
 
-def _cell(cell: Cell, column: Column) -> str:
+def _file_of(part: Part) -> str:
+    """Return the name of a pipeline's page, which is no other page and needs no quoting."""
+    name = re.sub(r"[^\w.-]", "_", part.name, flags=re.ASCII)
+    return f"{name}_.html" if f"{name}.html" == INDEX else f"{name}.html"
+
+
+def _cell(cell: Cell, column: Column | Bars) -> str:
     return shown(cell, column.form)
 
 

@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import pairwise
 
-#: Kinds of marked text, by what covers it: the answer, a reference, or both.
+#: Kinds of marked text, by what covers it: the answer, a gold answer, or both.
 GIVEN, GOLD, BOTH = "given", "gold", "both"
+#: Scores closer than this differ by rounding alone.
+_EQUAL = 1e-6
 Span = tuple[int, int]
 
 
@@ -34,7 +36,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Rival:
-    """The answers of another system to a question, of each seed once, and their mean F1."""
+    """The answers of another system to a question, each once, and their mean F1 in percent."""
 
     answers: tuple[str, ...]
     f1: float
@@ -49,8 +51,8 @@ class Shown:
         question: the text.
         passage: in pieces.
         answer: the text; "" for no answer.
-        references: the reference answers; none if there is no answer.
-        error: the kind of mistake; None if the answer equals a reference.
+        gold: the gold answers; none if there is no answer.
+        error: the type of error; None if the answer equals a gold answer.
         f1: in percent.
         probability: of the answer among the n best.
         candidates: the n-best list.
@@ -62,7 +64,7 @@ class Shown:
     question: str
     passage: tuple[Piece, ...]
     answer: str
-    references: tuple[str, ...]
+    gold: tuple[str, ...]
     error: str | None
     f1: float
     probability: float
@@ -74,7 +76,7 @@ class Shown:
     def flip(self) -> str:
         """Whether the question is won or lost against the other system."""
         gained = 0.0 if self.rival is None else self.f1 - self.rival.f1
-        return "won" if gained > 0 else "lost" if gained < 0 else ""
+        return "won" if gained > _EQUAL else "lost" if gained < -_EQUAL else ""
 
     @property
     def anchor(self) -> str:
@@ -90,8 +92,8 @@ class Browser:
     Attributes:
         title: of the browser.
         groupings: ways of grouping the questions, each with the names of its groups.
-        errors: the kinds of mistakes among the questions.
-        questions: the ones that are shown, the surest mistakes first.
+        errors: the types of error among the questions.
+        questions: the ones that are shown, the worst first.
         total: how many there are in all.
         rival: the name of another system, whose answers stand beside.
     """
@@ -113,7 +115,7 @@ def pieces(
     Args:
         context: the passage.
         given: place of the answer, in characters.
-        gold: places of the references.
+        gold: places of the gold answers.
         bounds: where a window begins or ends within the passage.
     """
     ends = {end for span in [*gold, *([given] if given else [])] for end in span}
@@ -124,35 +126,37 @@ def pieces(
         is_given = given is not None and given[0] <= place < given[1]
         is_gold = any(low <= place < high for low, high in gold)
         kind = BOTH if is_given and is_gold else GIVEN if is_given else GOLD if is_gold else ""
-        yield Piece(context[place:end], kind)
+        yield Piece(context[place:end].replace("\r\n", "\n").replace("\r", "\n"), kind)
 
 
 def within(questions: Sequence[Shown], budget: int) -> tuple[Shown, ...]:
-    """Return the questions, worst first, whose texts have at most `budget` characters.
+    """Return questions, the worst first, that take at most `budget` bytes of a page.
 
-    The surest mistakes come first, then the other answers, the least sure first.
+    Wrong answers come first: those with the lowest F1, and of these the most probable ones. Right
+    answers follow, the least probable first.
     """
-    ordered = sorted(questions, key=_place)
     taken, room = [], budget
-    for each in ordered:
-        room -= _size(each)
-        if room < 0:
-            break
-        taken.append(each)
+    for each in sorted(questions, key=_rank):
+        size = _size(each)
+        if size <= room:
+            taken.append(each)
+            room -= size
     return tuple(taken)
 
 
-def _place(shown: Shown) -> tuple[bool, float, float, str]:
-    right = shown.error is None
-    return right, shown.f1 if not right else 0.0, shown.probability * (1 if right else -1), shown.id
+def _rank(shown: Shown) -> tuple[bool, float, float, str]:
+    if shown.error is None:
+        return True, 0.0, shown.probability, shown.id
+    return False, shown.f1, -shown.probability, shown.id
 
 
 def _size(shown: Shown) -> int:
-    """Return about how many characters a question takes in the page."""
-    texts = [shown.question, shown.answer, *shown.references, *shown.groups]
+    """Return about how many bytes a question takes in the page."""
+    texts = [shown.question, shown.answer, *shown.gold, *shown.groups]
     texts += [candidate.text for candidate in shown.candidates]
     texts += shown.rival.answers if shown.rival else ()
-    return 700 + sum(map(len, texts)) + sum(len(piece.text) + 30 for piece in shown.passage)
+    texts += [piece.text for piece in shown.passage]
+    return 1000 + 30 * len(shown.passage) + sum(len(text.encode()) for text in texts)
 
 
 def codes(browser: Browser, shown: Shown) -> str:
@@ -164,6 +168,6 @@ def codes(browser: Browser, shown: Shown) -> str:
 
 
 def counts(browser: Browser) -> Mapping[str, int]:
-    """Return how many of the shown questions have each kind of mistake."""
+    """Return how many of the shown questions have each type of error."""
     found = [shown.error for shown in browser.questions]
     return {error: found.count(error) for error in browser.errors}

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 import orjson
@@ -30,6 +30,7 @@ class Reader:
         root: the project's top.
         pipeline: whose files they are.
         against: another system, whose answers are shown beside those of the last run.
+        outdated: paths of outputs that are not of the last run, which ended with an earlier stage.
         missing: outputs that are not there.
         faults: a sentence for each file that cannot be read.
     """
@@ -37,6 +38,7 @@ class Reader:
     root: Path
     pipeline: Pipeline
     against: System | None = None
+    outdated: frozenset[str] = frozenset()
     missing: list[Output] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
 
@@ -63,10 +65,12 @@ class Reader:
             return self.guarded(action)
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
             what = f"{type(error).__name__}: {error}"
-            self.faults.append(
+            fault = (
                 f"{path}: not of the form that its stage writes ({what}); remove it, and run the "
                 "stage"
             )
+            if fault not in self.faults:
+                self.faults.append(fault)
             return None
 
     def found(self, name: str) -> Output | None:
@@ -78,8 +82,13 @@ class Reader:
                 return replace(output, path=f"{output.path}/{name}")
         return None
 
+    def there(self, path: str) -> bool:
+        """Return whether a file or folder exists, and is of the last run."""
+        parents = (path, *map(str, PurePosixPath(path).parents))
+        return (self.root / path).exists() and self.outdated.isdisjoint(parents)
+
     def _read(self, output: Output, read: Callable[[Path, str], T]) -> T | None:
-        if not (self.root / output.path).exists():
+        if not self.there(output.path):
             if output not in self.missing:
                 self.missing.append(output)
             return None
@@ -93,7 +102,8 @@ class Reader:
         files = listed([output.path for output in self.missing], 4)
         targets = list(dict.fromkeys(map(self.pipeline.makes, self.missing)))
         command = targets[0] if len(targets) == 1 else self.pipeline.command
-        text = f"Not run yet: {files}. `{command}` makes it, from the project's top."
+        state = "Not run yet, or not of the last run" if self.outdated else "Not run yet"
+        text = f"{state}: {files}. `{command}` makes it, from the project's top."
         return [*found, Remark(text, "missing")]
 
 

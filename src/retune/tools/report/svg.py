@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Sequence
 from xml.etree import ElementTree as ET
 
-from retune.tools.report.content import Bar, Bars, Lines, Matrix, shown
+from retune.tools.report.content import Bar, Bars, Form, Lines, Matrix, shown
 
 COLOURS = 8  # of series in the page's style; then they come again, with other dashes
 _WIDTH, _HEIGHT = 640, 300
@@ -75,7 +75,7 @@ def bars(chart: Bars) -> str:
     left = 20 + _LETTER * max(map(len, names), default=0)
     height = _BAR * len(names) + _BOTTOM
     x = Axis([end for end in ends if end is not None], left, _WIDTH - _RIGHT)
-    told = "; ".join(map(_bar_told, chart.bars))
+    told = "; ".join(_described(bar, chart.form) for bar in chart.bars)
     top = _drawing(_WIDTH, height, chart.title, told)
     _x_ticks(top, x, 0, height - _BOTTOM, chart.x_label)
     for place, (bar, name) in enumerate(zip(chart.bars, names, strict=True)):
@@ -92,11 +92,11 @@ def bars(chart: Bars) -> str:
     return _text(top)
 
 
-def _bar_told(bar: Bar) -> str:
-    words = f"{bar.name} {shown(bar.value, 'score')}"
-    if bar.low is None:
-        return words
-    return f"{words} ({shown(bar.low, 'score')} to {shown(bar.high, 'score')})"
+def _described(bar: Bar, form: Form) -> str:
+    words = f"{bar.name} {shown(bar.value, form)}"
+    return (
+        words if bar.low is None else f"{words} ({shown(bar.low, form)} to {shown(bar.high, form)})"
+    )
 
 
 def matrix(chart: Matrix) -> str:

@@ -1,6 +1,6 @@
 """`retune why`: find the reasons for which a stage would run again.
 
-`contents` computes DVC's sums of files and folders, `history` looks for a sum in git's commits,
+`history` looks for a sum in git's commits,
 `settings` compares params, `reasons` combines them for each stage, and `command` prints them. This
 room imports `core`, `tools/project` and `tools/report`.
 """

@@ -8,7 +8,7 @@ from typing import Self
 
 from retune.core.errors import RetuneError
 from retune.tools.project.commands import git
-from retune.tools.why.contents import ITSELF, combined, md5_of
+from retune.tools.project.contents import ITSELF, combined, md5_of
 
 #: Number of commits of a path that are searched, newest first.
 MOST_COMMITS = 100

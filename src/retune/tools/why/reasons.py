@@ -11,9 +11,9 @@ from typing import Any
 from retune.core.errors import RetuneError, listed
 from retune.core.yaml_files import load_yaml
 from retune.tools.project.cache import Cache
+from retune.tools.project.contents import ITSELF, Workspace
 from retune.tools.project.graph import entries, joined, read_stages
 from retune.tools.project.locks import VERSIONS, Lock
-from retune.tools.why.contents import ITSELF, Workspace
 from retune.tools.why.history import History
 from retune.tools.why.settings import GONE, changes
 

@@ -1,7 +1,7 @@
-"""Stage `analyse`: where the reader is right and wrong, by groups of questions and by mistakes.
+"""Stage `analyse`: scores of groups of questions, and the type of each error.
 
-Intervals are by the bootstrap over passages, as those of `retune compare`. They are for one group
-each: of forty groups, two lie outside by chance.
+Intervals are by the bootstrap over passages, as those of `retune compare`. Each is for one group:
+about one in twenty misses its true value.
 """
 
 from collections import Counter
@@ -22,8 +22,8 @@ from retune.core.files import (
 )
 from retune.stats.clusters import Clusters
 from retune.stats.paired import Mean, mean_scores
-from retune.tasks.qa.analyse.errors import ERRORS, error_kind, given_answer
-from retune.tasks.qa.analyse.groups import Asked, Grouping, groupings
+from retune.tasks.qa.analyse.errors import ERRORS, Span, error_type, predicted
+from retune.tasks.qa.analyse.groups import Grouping, Item, groupings
 from retune.tasks.qa.questions.examples import Example, read_examples
 from retune.tasks.qa.questions.splits import SCORED
 from retune.tasks.qa.score.normalizers import NORMALIZERS
@@ -43,7 +43,7 @@ class Analysed:
     Attributes:
         score: of the answer.
         groups: the name of its group, by the name of the grouping.
-        error: the kind of mistake; None if the answer equals a reference.
+        error: the type of error; None if the answer equals a gold answer.
     """
 
     score: QuestionScore
@@ -63,16 +63,16 @@ def analyse(
     *,
     squad_v2: bool,
 ) -> str:
-    """Group the test questions and name the mistakes.
+    """Group the test questions and name the errors.
 
     Args:
         raw: folder with the questions.
-        features: folder with their windows, and notes on what these lose.
+        features: folder with their windows.
         predictions: folder with the answers.
-        metrics: file to write, with scores by group and counts of mistakes.
+        metrics: file to write, with scores by group and counts of errors.
         by_group: file to write, with the scores as CSV for a plot.
         by_error: file to write, with the counts as CSV for a plot.
-        questions: folder to write, with the groups and the mistake of each question.
+        questions: folder to write, with the groups and the error of each question.
         params: how answers are scored and words are counted.
         squad_v2: whether questions may have no answer.
 
@@ -117,19 +117,37 @@ def _analysed(
     predictions: Path,
     ways: Sequence[Grouping],
 ) -> Iterator[Analysed]:
-    listed = {row["id"]: row["candidates"] for row in read_json_lines(predictions / "nbest.jsonl")}
-    notes: dict[str, set[str]] = {}
-    for row in read_json_lines(features / f"{SCORED}_notes.jsonl"):
-        notes.setdefault(row["id"], set()).add(row["kind"])
-    windows = read_windows(features / f"{SCORED}.arrow").example
-    counts = np.bincount(windows, minlength=len(examples)).tolist()
-    for example, score, count in zip(examples, scores, counts, strict=True):
-        asked = Asked(example, count)
+    rows = read_json_lines(predictions / "nbest.jsonl")
+    candidates = {row["id"]: row["candidates"] for row in rows}
+    too_long = set(read_json(predictions / "report.json")["too_long"])
+    windows = passage_spans(features / f"{SCORED}.arrow", len(examples))
+    for example, score, spans in zip(examples, scores, windows, strict=True):
         error = None
         if not score.exact_match:
-            given = given_answer(score.answer, listed[example.id])
-            error = error_kind(example, given, notes.get(example.id, ()))
-        yield Analysed(score, {way.name: way.group(asked) for way in ways}, error)
+            prediction = predicted(score.answer, candidates[example.id])
+            is_too_long = example.id in too_long
+            error = error_type(example, prediction, spans, is_too_long=is_too_long)
+        item = Item(example, len(spans))
+        yield Analysed(score, {way.name: way.group(item) for way in ways}, error)
+
+
+def passage_spans(path: Path, questions: int) -> list[list[Span]]:
+    """Return the characters of the passage in each window of each question.
+
+    A window without a token of the passage has (0, 0).
+    """
+    windows = read_windows(path)
+    tokens = windows.window_tokens()[:-1]
+    first, behind = tokens + windows.context_start, tokens + windows.context_end
+    spans: list[list[Span]] = [[] for _ in range(questions)]
+    for row, question in enumerate(windows.example.tolist()):
+        start, end = int(first[row]), int(behind[row])
+        has_text = start < end
+        span = (
+            (int(windows.char_start[start]), int(windows.char_end[end - 1])) if has_text else (0, 0)
+        )
+        spans[question].append(span)
+    return spans
 
 
 def _rows(way: Grouping, found: Sequence[Analysed]) -> Iterator[dict[str, Any]]:
@@ -171,7 +189,7 @@ def _write_tables(
 def _sentence(errors: Sequence[Mapping[str, Any]], questions: int) -> str:
     wrong = sum(row["questions"] for row in errors)
     if not wrong:
-        return f"all {questions:,} answers equal a reference"
+        return f"all {questions:,} answers equal a gold answer"
     most = max(errors, key=lambda row: row["questions"])
     return (
         f"{wrong:,} of {questions:,} answers are wrong, most often: {most['error']} "

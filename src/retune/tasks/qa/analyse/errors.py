@@ -1,81 +1,84 @@
-"""What kind of mistake a wrong answer is.
+"""The type of error of a wrong answer.
 
-Each wrong answer is of one kind, the first of these that holds:
+Each wrong answer has one type, the first of these that holds:
 
-- answered, but there is no answer; or no answer given, but there is one (SQuAD 2.0)
-- the reference is nowhere in the passage, so nothing could be found
-- no window holds a reference whole, or each has more tokens than an answer may have
-- other bounds: the answer overlaps a reference
-- the right sentence, but another span in it
-- another kind: the answer looks unlike the reference (a date for a name, see `answer_kinds`)
-- another sentence
+- an unanswerable question is answered, or no answer is given to another one (SQuAD 2.0)
+- no gold answer has a place in the passage, so nothing could be found
+- wrong boundaries: the answer overlaps a gold answer
+- no window holds a gold answer whole, or each has more tokens than an answer may have
+- the right sentence, but a wrong span of it
+- wrong answer type: the answer looks unlike the gold answers, such as a date for a name
+- wrong sentence
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from retune.tasks.qa.analyse.answer_kinds import form
+from retune.tasks.qa.analyse.answer_types import form
 from retune.tasks.qa.analyse.sentences import sentence_spans, sentences_of
 from retune.tasks.qa.questions.examples import Example
 
-ANSWERED, MISSED = "answered, but there is no answer", "no answer given"
-UNPLACED = "reference not in the passage"
-NO_WINDOW, TOO_LONG = "reference in no window", "reference too long"
-BOUNDS, SENTENCE = "other bounds", "other span of the right sentence"
-KIND, ELSEWHERE = "answer of another kind", "other sentence"
-#: All kinds, in the order of tables.
-ERRORS = (BOUNDS, SENTENCE, ELSEWHERE, KIND, ANSWERED, MISSED, NO_WINDOW, TOO_LONG, UNPLACED)
+Span = tuple[int, int]  # first character, and the one behind the last
 
-#: Notes of the tokenize stage on questions that no answer fits, and their kind of mistake.
-_NOTED = {"answer_in_no_window": NO_WINDOW, "answer_too_long": TOO_LONG}
+ANSWERED, MISSED = "answered, but unanswerable", "no answer given"
+UNPLACED = "gold answer not in the passage"
+NO_WINDOW, TOO_LONG = "gold answer in no window", "gold answer too long"
+BOUNDARIES, SPAN = "wrong boundaries", "wrong span of the right sentence"
+TYPE, SENTENCE = "wrong answer type", "wrong sentence"
+#: All types, in the order of tables.
+ERRORS = (BOUNDARIES, SPAN, SENTENCE, TYPE, ANSWERED, MISSED, NO_WINDOW, TOO_LONG, UNPLACED)
 
 
-class Given(NamedTuple):
-    """An answer and its place in the context, in characters; None if it has none."""
+class Prediction(NamedTuple):
+    """An answer and its place in the passage; None for no answer."""
 
     text: str
-    start: int | None
-    end: int | None
+    span: Span | None
 
 
-def error_kind(example: Example, given: Given, notes: Collection[str] = ()) -> str:
-    """Return the kind of mistake of a wrong answer.
+def error_type(
+    example: Example, prediction: Prediction, windows: Sequence[Span], *, is_too_long: bool
+) -> str:
+    """Return the type of error of a wrong answer.
 
     Args:
         example: the question.
-        given: the answer that was wrong.
-        notes: what the tokenize stage noted about the question.
+        prediction: the answer that is wrong.
+        windows: the characters of the passage that each window has.
+        is_too_long: whether all gold answers have more tokens than an answer may have.
     """
-    return _impossible(example, given, notes) or _misplaced(example, given)
-
-
-def _impossible(example: Example, given: Given, notes: Collection[str]) -> str | None:
-    """Return the kind of a mistake that is not one of place."""
     if not example.answers:
         return ANSWERED
-    if given.start is None:
+    if prediction.span is None:
         return MISSED
-    if example.label is None:
+    if not example.spans:
         return UNPLACED
-    return next((kind for note, kind in _NOTED.items() if note in notes), None)
+    if any(_overlap(prediction.span, gold) for gold in example.spans):
+        return BOUNDARIES
+    if not any(
+        low <= start and end <= high for low, high in windows for start, end in example.spans
+    ):
+        return NO_WINDOW
+    return TOO_LONG if is_too_long else _misplaced(example, prediction.text, prediction.span)
 
 
-def _misplaced(example: Example, given: Given) -> str:
-    start, end = given.start or 0, given.end or 0
-    if any(start < high and low < end for low, high in example.spans):
-        return BOUNDS
+def _misplaced(example: Example, text: str, span: Span) -> str:
     sentences = sentence_spans(example.context)
-    touched = sentences_of(sentences, start, end)
-    if any(touched & sentences_of(sentences, *span) for span in example.spans):
-        return SENTENCE
+    touched = sentences_of(sentences, *span)
+    if any(touched & sentences_of(sentences, *gold) for gold in example.spans):
+        return SPAN
     forms = {form(answer.text) for answer in example.answers}
-    return ELSEWHERE if form(given.text) in forms else KIND
+    return SENTENCE if form(text) in forms else TYPE
 
 
-def given_answer(text: str, candidates: Sequence[Mapping[str, object]]) -> Given:
-    """Return the answer with its place, which is that of the best candidate with this text."""
+def _overlap(one: Span, other: Span) -> bool:
+    return one[0] < other[1] and other[0] < one[1]
+
+
+def predicted(text: str, candidates: Sequence[Mapping[str, object]]) -> Prediction:
+    """Return an answer with its place, which is that of the best candidate with this text."""
     for candidate in candidates:
         start, end = candidate["start"], candidate["end"]
-        if candidate["text"] == text and isinstance(start, int) and isinstance(end, int):
-            return Given(text, start, end)
-    return Given(text, None, None)
+        if text and candidate["text"] == text and isinstance(start, int) and isinstance(end, int):
+            return Prediction(text, (start, end))
+    return Prediction(text, None)

@@ -8,11 +8,11 @@ from functools import partial
 from itertools import pairwise
 from typing import NamedTuple
 
-from retune.tasks.qa.analyse.answer_kinds import (
-    ANOTHER,
-    KINDS,
+from retune.tasks.qa.analyse.answer_types import (
+    ANSWER_TYPES,
+    OTHER,
     QUESTION_WORDS,
-    answer_kind,
+    answer_type,
     candidates,
     form,
     question_word,
@@ -20,15 +20,15 @@ from retune.tasks.qa.analyse.answer_kinds import (
 from retune.tasks.qa.analyse.sentences import sentence_spans, sentences_of
 from retune.tasks.qa.questions.examples import Example
 
-#: The group of a question that has no reference answer, or none with a place.
-NO_ANSWER, NO_PLACE = "no answer", "no place"
-_NOT_COUNTED = "not counted"
+#: The groups of a question without a gold answer, of one whose gold answer is not in the passage,
+#: and of one whose gold answer is neither a date nor a number nor a name.
+UNANSWERABLE, UNPLACED, WORDS = "unanswerable", "not in the passage", "words"
 
 Tokens = Callable[[str], list[str]]
 
 
-class Asked(NamedTuple):
-    """A question, and how many windows its context takes."""
+class Item(NamedTuple):
+    """A question, and how many windows its passage takes."""
 
     example: Example
     windows: int
@@ -45,7 +45,7 @@ class Grouping(NamedTuple):
 
     name: str
     names: Sequence[str]
-    group: Callable[[Asked], str]
+    group: Callable[[Item], str]
 
 
 def groupings(tokens: Tokens) -> list[Grouping]:
@@ -57,41 +57,42 @@ def groupings(tokens: Tokens) -> list[Grouping]:
     return [
         Grouping(
             "question word",
-            (*QUESTION_WORDS, ANOTHER),
-            lambda asked: question_word(asked.example.question),
+            (*QUESTION_WORDS, OTHER),
+            lambda item: question_word(item.example.question),
         ),
-        Grouping("answer kind", (*KINDS, NO_ANSWER), _kind),
-        _by_range("words of the answer", (1, 2, 4, 7), partial(_answer_words, tokens), NO_ANSWER),
+        Grouping("answer type", (*ANSWER_TYPES, UNANSWERABLE), _type),
+        _by_range("answer length", (1, 2, 4, 7), partial(_answer_words, tokens), UNANSWERABLE),
         _by_range(
-            "words of the context",
+            "passage length",
             (0, 50, 100, 150, 200, 300),
-            lambda asked: len(tokens(asked.example.context)),
+            lambda item: len(tokens(item.example.context)),
         ),
-        _by_range("windows of the context", (0, 1, 2, 3), lambda asked: asked.windows),
+        _by_range("windows", (0, 1, 2, 3), lambda item: item.windows),
+        _by_range("answer position", (0, 25, 50, 75), _position, UNPLACED, unit="%"),
         _by_range(
-            "place of the answer, in percent of the context", (0, 25, 50, 75), _place, NO_PLACE
+            "question overlap", (0, 25, 50, 75), partial(_overlap, tokens), UNPLACED, unit="%"
         ),
-        _by_range(
-            "words of the question in the answer's sentence, in percent",
-            (0, 25, 50, 75),
-            partial(_overlap, tokens),
-            NO_PLACE,
-        ),
-        _by_range("candidates of the same form", (0, 1, 3, 6, 10), _competitors, _NOT_COUNTED),
-        Grouping("answerable", ("yes", "no"), lambda a: "yes" if a.example.answers else "no"),
+        _by_range("distractors", (0, 1, 3, 6, 10), _distractors, WORDS),
+        Grouping("answerable", ("yes", "no"), lambda item: "yes" if item.example.answers else "no"),
     ]
 
 
 def _by_range(
-    name: str, starts: Sequence[int], value: Callable[[Asked], int | None], without: str = ""
+    name: str,
+    starts: Sequence[int],
+    value: Callable[[Item], int | None],
+    without: str = "",
+    *,
+    unit: str = "",
 ) -> Grouping:
     """Return a grouping by ranges of whole numbers; without a value the group is `without`."""
     bounds = [(low, following - 1) for low, following in pairwise(starts)]
     labels = [str(low) if low == high else f"{low} to {high}" for low, high in bounds]
     labels.append(f"{starts[-1]} or more")
+    labels = [f"{label} {unit}".rstrip() for label in labels]
 
-    def group(asked: Asked) -> str:
-        found = value(asked)
+    def group(item: Item) -> str:
+        found = value(item)
         if found is None:
             return without
         return labels[max(place for place, low in enumerate(starts) if found >= low)]
@@ -99,27 +100,31 @@ def _by_range(
     return Grouping(name, [*labels, *([without] if without else [])], group)
 
 
-def _kind(asked: Asked) -> str:
-    example = asked.example
+def _type(item: Item) -> str:
+    example = item.example
     if not example.answers:
-        return NO_ANSWER
-    return answer_kind(example.question, example.answers[0].text)
+        return UNANSWERABLE
+    return answer_type(example.question, example.answers[0].text)
 
 
-def _answer_words(tokens: Tokens, asked: Asked) -> int | None:
-    lengths = [len(tokens(answer.text)) for answer in asked.example.answers]
+def _answer_words(tokens: Tokens, item: Item) -> int | None:
+    lengths = [len(tokens(answer.text)) for answer in item.example.answers]
     return max(1, min(lengths)) if lengths else None
 
 
-def _place(asked: Asked) -> int | None:
-    example = asked.example
+def _position(item: Item) -> int | None:
+    """Return where the first gold answer begins, in percent of the passage."""
+    example = item.example
     label = example.label
     return None if label is None else 100 * label.start // max(1, len(example.context))
 
 
-def _overlap(tokens: Tokens, asked: Asked) -> int | None:
-    """Return how many of the question's words, question words aside, are in the sentence."""
-    example = asked.example
+def _overlap(tokens: Tokens, item: Item) -> int | None:
+    """Return how many of the question's words are in the gold answer's sentence, in percent.
+
+    Question words do not count.
+    """
+    example = item.example
     label = example.label
     if label is None:
         return None
@@ -132,10 +137,17 @@ def _overlap(tokens: Tokens, asked: Asked) -> int | None:
     return 100 * len(words & sentence) // max(1, len(words))
 
 
-def _competitors(asked: Asked) -> int | None:
-    """Return how many other spans of the context look like the answer."""
-    label = asked.example.label
+def _distractors(item: Item) -> int | None:
+    """Count the other texts of the passage that have the form of the gold answer, each once."""
+    example = item.example
+    label = example.label
     if label is None or form(label.text) == "words":
         return None
-    spans = candidates(asked.example.context, form(label.text))
-    return sum(not (low < label.end and label.start < high) for low, high in spans)
+    gold = {answer.text.casefold() for answer in example.answers}
+    spans = candidates(example.context, form(label.text))
+    others = {
+        example.context[low:high].casefold()
+        for low, high in spans
+        if not any(low < end and start < high for start, end in example.spans)
+    }
+    return len(others - gold)

@@ -32,11 +32,7 @@ def optimism(root: Path, f1: float | None) -> list[Block]:
         RetuneError: the scores of the questions are of another run.
     """
     if not all((root / path).is_file() for path in (TEST, VALIDATION)):
-        text = (
-            f"The difference between validation and test scores needs {TEST} and {VALIDATION}, "
-            "which are missing: `dvc repro` creates them."
-        )
-        return [Remark(text, "missing")]
+        return absent()
     test, validation = (read_question_scores(root / path) for path in (TEST, VALIDATION))
     if not math.isclose(_percent([q.f1 for q in test]), f1 if f1 is not None else math.nan):
         raise RetuneError(
@@ -48,6 +44,15 @@ def optimism(root: Path, f1: float | None) -> list[Block]:
         return [_table([("test", "the score", test)]), remark]
     rows = [("test", "the score", test), ("validation", "choosing the epoch", validation)]
     return [_table(rows), Remark(_difference(validation, test))]
+
+
+def absent() -> list[Block]:
+    """Say that there are no scores of both splits."""
+    text = (
+        f"The difference between validation and test scores needs {TEST} and {VALIDATION}, "
+        "which are missing or not of the last run: `dvc repro` creates them."
+    )
+    return [Remark(text, "missing")]
 
 
 def _table(rows: Sequence[tuple[str, str, Sequence[QuestionScore]]]) -> Table:

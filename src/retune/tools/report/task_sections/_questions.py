@@ -5,14 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from retune.core.errors import RetuneError
 from retune.core.files import read_json_lines
-from retune.tasks.qa.analyse.errors import ERRORS, given_answer
+from retune.tasks.qa.analyse.analyse import passage_spans
+from retune.tasks.qa.analyse.errors import ERRORS, predicted
 from retune.tasks.qa.analyse.groups import groupings
 from retune.tasks.qa.score.normalizers import NORMALIZERS
-from retune.tasks.qa.windows.features import read_windows
 from retune.tools.compare.flips import answers_of
 from retune.tools.compare.systems import System
 from retune.tools.report.questions import Browser, Candidate, Rival, Shown, pieces, within
@@ -20,7 +18,7 @@ from retune.tools.report.task_sections._answers import PREDICTIONS, Answered
 
 ANALYSIS = "data/qa/analysis/questions.jsonl"
 FEATURES = "data/qa/test_features/test.arrow"
-#: Characters of questions in a page, which is then below two megabytes.
+#: Bytes of questions in a page, which is then below two megabytes.
 BUDGET = 1_500_000
 _BEST = 5  # answers of the n-best list that are shown
 
@@ -33,7 +31,7 @@ def there(root: Path) -> bool:
 def browser(
     root: Path, answered: Sequence[Answered], normalizer: str, against: System | None = None
 ) -> Browser:
-    """Return the questions of the last run, the surest mistakes first.
+    """Return the questions of the last run, the worst first.
 
     Args:
         root: the project's top.
@@ -42,18 +40,28 @@ def browser(
         against: another system, whose answers stand beside.
 
     Raises:
-        RetuneError: a file cannot be read, or the system answered other questions.
+        RetuneError: a file cannot be read, or the analysis is of other answers.
         KeyError: the folders are of different questions.
     """
     analysed = {row["id"]: row for row in read_json_lines(root / ANALYSIS)}
     rows = read_json_lines(root / PREDICTIONS / "nbest.jsonl")
     candidates = {row["id"]: row["candidates"] for row in rows}
-    bounds = _bounds(root / FEATURES, len(answered))
+    if any((analysed[a.example.id]["error"] is None) != (a.exact == 1.0) for a in answered):
+        raise RetuneError(
+            f"{ANALYSIS}: of another run than {PREDICTIONS}; `dvc repro analyse` makes it again"
+        )
+    spans = passage_spans(root / FEATURES, len(answered))
     ways = groupings(NORMALIZERS[normalizer])
     names = [way.name for way in ways]
     found = [
-        _shown(each, analysed[each.example.id], candidates[each.example.id], bounds[place], names)
-        for place, each in enumerate(answered)
+        _shown(
+            each,
+            analysed[each.example.id],
+            candidates[each.example.id],
+            [end for span in windows for end in span] if len(windows) > 1 else [],
+            names,
+        )
+        for each, windows in zip(answered, spans, strict=True)
     ]
     if against is not None:
         found = _beside(found, against)
@@ -75,11 +83,6 @@ def browser(
 def _beside(found: Sequence[Shown], against: System) -> list[Shown]:
     """Add the answers of another system to questions."""
     given = answers_of(against)
-    if given.keys() != {shown.id for shown in found}:
-        raise RetuneError(
-            f"--against {against.name}: it did not answer the questions of the last run; run it "
-            "again on the same data"
-        )
     return [
         replace(shown, rival=Rival(given[shown.id].answers, 100.0 * given[shown.id].f1))
         for shown in found
@@ -94,14 +97,13 @@ def _shown(
     names: Sequence[str],
 ) -> Shown:
     example = answered.example
-    given = given_answer(answered.answer, candidates)
-    place = None if given.start is None or given.end is None else (given.start, given.end)
+    span = predicted(answered.answer, candidates).span
     return Shown(
         id=example.id,
         question=example.question,
-        passage=tuple(pieces(example.context, place, example.spans, bounds)),
+        passage=tuple(pieces(example.context, span, example.spans, bounds)),
         answer=answered.answer,
-        references=tuple(dict.fromkeys(answer.text for answer in example.answers)),
+        gold=tuple(dict.fromkeys(answer.text for answer in example.answers)),
         error=analysed["error"],
         f1=100.0 * answered.f1,
         probability=answered.probability,
@@ -112,18 +114,3 @@ def _shown(
 
 def _with_groups(shown: Shown, kept: Sequence[int]) -> Shown:
     return replace(shown, groups=tuple(shown.groups[place] for place in kept))
-
-
-def _bounds(path: Path, questions: int) -> list[list[int]]:
-    """Return where windows begin and end in the context of each question that has several."""
-    windows = read_windows(path)
-    counts = np.bincount(windows.example, minlength=questions)
-    tokens = windows.window_tokens()[:-1]
-    found: list[list[int]] = [[] for _ in range(questions)]
-    for row in np.flatnonzero(counts[windows.example] > 1).tolist():
-        first = int(tokens[row]) + int(windows.context_start[row])
-        behind = int(tokens[row]) + int(windows.context_end[row])
-        if first < behind:
-            ends = int(windows.char_start[first]), int(windows.char_end[behind - 1])
-            found[int(windows.example[row])] += ends
-    return found

@@ -1,14 +1,16 @@
 """The last run of question answering in short: its score, the other models, its cost."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from retune.core.errors import RetuneError
+from retune.core.errors import listed
 from retune.stats.clusters import Clusters
 from retune.stats.paired import Mean, mean_scores
-from retune.tasks.qa.score.question_scores import read_question_scores
+from retune.tasks.qa.score.question_scores import QuestionScore
 from retune.tools.claims.looks import looks, told
 from retune.tools.compare import saved
 from retune.tools.compare.clustering import counted
@@ -17,13 +19,15 @@ from retune.tools.experiments.experiments import MODEL
 from retune.tools.project.locks import PARAMS, Lock
 from retune.tools.report.content import Column, Remark, Table, shown
 from retune.tools.report.results import Metrics, figures_in
-from retune.tools.report.task_sections._optimism import TEST
 
 _COLUMNS = (Column("what"), Column("answer"))
 
 
 def summary(
-    root: Path, found: Sequence[Metrics], compared: saved.Saved | None
+    root: Path,
+    found: Sequence[Metrics],
+    compared: saved.Saved | None,
+    questions: Sequence[QuestionScore],
 ) -> list[Table | Remark]:
     """Return the question that the pipeline answers, and its answers in short.
 
@@ -31,6 +35,7 @@ def summary(
         root: the project's top.
         found: the metrics files.
         compared: what `make variants` wrote.
+        questions: the scores of the test questions, if they are there.
     """
     read: dict[str, float] = {}
     for metrics in found:
@@ -41,52 +46,54 @@ def summary(
     lock = Lock(root, "")
     model = lock.params(PARAMS).get(MODEL, "the model") if lock.there else "the model"
     rows = [
-        ("score", _score(root, read)),
+        ("score", _score(questions, read)),
         ("other models", _rivals(model, read, compared)),
-        ("cost", _cost(read)),
-        ("verified", _verified(lock)),
+        ("cost", ", ".join(_costs(read))),
+        ("reproducible", _changes(lock)),
     ]
     if times := len(looks(root)):
         rows.append(("looks", told(times)))
-    question = (
-        f"How well does {model} answer questions about passages that it was not trained on, and by "
-        "which nothing was chosen?"
-    )
+    question = f"How well does {model} answer test questions by which nothing was chosen?"
     return [Remark(question), Table("The last run", _COLUMNS, tuple(r for r in rows if r[1]))]
 
 
-def _score(root: Path, read: Mapping[str, float]) -> str:
-    means, drawn = _intervals(root, read)
-    texts = []
-    for name, label in SCORES.items():
-        mean = means.get(name, Mean(read[name], None, None))
-        ends = "" if mean.low is None else f" ({mean.low:.1f} to {mean.high:.1f})"
-        texts.append(f"{label} {mean.value:.2f}{ends}")
-    if not drawn:
-        return ", ".join(texts)
-    return f"{', '.join(texts)}; 95 % intervals by the bootstrap over passages. {drawn}"
+def _score(questions: Sequence[QuestionScore], read: Mapping[str, float]) -> str:
+    means = _means(questions, read)
+    if not means:
+        return ", ".join(f"{label} {read[name]:.2f}" for name, label in SCORES.items())
+    clusters = counted(len({question.passage for question in questions}), "passage")
+    texts = [f"{label} {_with_interval(means[name])}" for name, label in SCORES.items()]
+    return (
+        f"{', '.join(texts)}; 95 % intervals by the bootstrap over passages. Drawn: "
+        f"{len(questions):,} questions in {clusters}."
+    )
 
 
-def _intervals(root: Path, read: Mapping[str, float]) -> tuple[dict[str, Mean], str]:
-    """Return the scores with intervals, and what was drawn, if the scores are of this run."""
-    if not (root / TEST).is_file():
-        return {}, ""
-    questions = read_question_scores(root / TEST)
+def _with_interval(mean: Mean) -> str:
+    ends = "" if mean.low is None else f" ({mean.low:.1f} to {mean.high:.1f})"
+    return f"{mean.value:.2f}{ends}"
+
+
+def _means(questions: Sequence[QuestionScore], read: Mapping[str, float]) -> dict[str, Mean]:
+    """Return the scores with intervals; nothing if the questions are of another run."""
+    if not questions:
+        return {}
     clusters = Clusters.named([question.passage for question in questions])
     values = {
         name: 100.0 * np.array([float(getattr(question, name)) for question in questions])
         for name in SCORES
     }
     means = mean_scores(values, clusters)
-    if any(abs(means[name].value - read[name]) > 1e-9 for name in SCORES):
-        return {}, ""
-    drawn = f"Drawn: {len(questions):,} questions in {counted(len(clusters), 'passage')}."
-    return means, drawn
+    same = all(math.isclose(means[name].value, read[name]) for name in SCORES)
+    return means if same else {}
 
 
 def _rivals(model: str, read: Mapping[str, float], compared: saved.Saved | None) -> str:
-    """Say how the model compares with the others of `make variants`."""
-    if compared is None or model not in {system["name"] for system in compared["systems"]}:
+    """Say how the model compares with the others, if `make variants` has the last run."""
+    if compared is None or not any(
+        system["name"] == model and _is_among(system["runs"], read)
+        for system in compared["systems"]
+    ):
         return ""
     verdicts: dict[str, list[str]] = {}
     for pair in saved.pairs(compared):
@@ -101,13 +108,13 @@ def _rivals(model: str, read: Mapping[str, float], compared: saved.Saved | None)
     return f"{'; '.join(parts)} (by {SCORES[DECISIVE]}, paired by question, p adjusted)"
 
 
-def _cost(read: Mapping[str, float]) -> str:
-    return ", ".join(_costs(read))
+def _is_among(runs: Iterable[Mapping[str, Any]], read: Mapping[str, float]) -> bool:
+    return any(all(math.isclose(run[name], read[name]) for name in SCORES) for run in runs)
 
 
 def _costs(read: Mapping[str, float]) -> Iterator[str]:
     if "parameters" in read:
-        yield f"{read['parameters'] / 1e6:,.1f} million weights"
+        yield f"{read['parameters'] / 1e6:,.1f} million parameters"
     if "model_bytes" in read:
         yield f"{shown(read['model_bytes'], 'bytes')} stored"
     if "train_seconds" in read:
@@ -116,15 +123,14 @@ def _costs(read: Mapping[str, float]) -> Iterator[str]:
         yield f"{read['train_windows_per_second']:,.1f} windows a second"
 
 
-def _verified(lock: Lock) -> str:
+def _changes(lock: Lock) -> str:
+    """Say whether code, settings and figures are those of the last run."""
     if not lock.there:
         return ""
-    try:
-        changed = lock.changed()
-    except RetuneError:
-        return ""
+    changed = lock.changed()
     if changed:
-        return f"no: {len(changed)} files of code or figures changed since the run; `dvc repro`"
+        return f"not now: {listed(changed)} changed since the run; `dvc repro` runs it again"
     return (
-        "code and figures are those of the recorded run; `retune verify` runs it again and compares"
+        "code, settings and figures have not changed since the run; `retune verify` runs it again "
+        "and compares"
     )

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from retune.core.errors import RetuneError
+from retune.tasks.qa.score.question_scores import read_question_scores
 from retune.tasks.task import costs as task_costs
 from retune.tools.claims.looks import looks, told
 from retune.tools.compare import saved
@@ -39,27 +40,37 @@ _WITHIN = Column("95 %", "score")
 
 def add(reader: Reader, found: Sequence[Metrics]) -> list[Section]:
     """Return the last run in short, the models of `make variants`, and where the last run fails."""
-    short = reader.shaped(_VARIANTS, lambda: _in_short(reader, found)) or []
+    short = reader.guarded(lambda: _in_short(reader, found)) or []
     models = reader.shaped(_VARIANTS, lambda: _models(reader, found)) or []
-    answers = reader.shaped(_answers.PREDICTIONS, lambda: _of_answers(reader, found)) or []
     splits = reader.shaped(_optimism.TEST, lambda: _of_splits(reader, found)) or []
-    failed = reader.shaped(_ANALYSIS, lambda: _where_it_fails(found)) or []
+    failed = reader.shaped(_ANALYSIS, lambda: _failed(found)) or []
     return [
         *section(IN_SHORT, short),
         *section("All models", models),
         *section("Test and validation", splits),
         *section("Where it fails", failed),
-        *answers,
+        *_of_answers(reader, found),
     ]
 
 
 def _in_short(reader: Reader, found: Sequence[Metrics]) -> list[Block]:
-    there = (reader.root / _VARIANTS).is_file()
-    compared = read_json(reader.root, _VARIANTS) if there else None
-    return [*_summary.summary(reader.root, found, compared)]
+    compared = reader.shaped(_VARIANTS, lambda: _compared(reader))
+    there = reader.there(_optimism.TEST)
+    path = reader.root / _optimism.TEST
+    questions = reader.shaped(_optimism.TEST, lambda: read_question_scores(path)) if there else None
+    return [*_summary.summary(reader.root, found, compared, questions or ())]
 
 
-def _where_it_fails(found: Sequence[Metrics]) -> list[Block]:
+def _compared(reader: Reader) -> saved.Saved | None:
+    """Return what `make variants` wrote, if it is there and of its form."""
+    if not (reader.root / _VARIANTS).is_file():
+        return None
+    compared: saved.Saved = read_json(reader.root, _VARIANTS)
+    saved.pairs(compared)
+    return compared
+
+
+def _failed(found: Sequence[Metrics]) -> list[Block]:
     analysis = next((m.value["qa"] for m in found if m.output.path == _ANALYSIS), None)
     return [*_failures.failures(analysis)] if analysis else []
 
@@ -120,43 +131,48 @@ def _of_another_run(systems: Sequence[saved.Saved], found: Sequence[Metrics]) ->
 
 
 def _of_splits(reader: Reader, found: Sequence[Metrics]) -> list[Block]:
-    blocks = _optimism.optimism(reader.root, figures_in(_scores(found)).scalars.get("f1"))
+    f1 = figures_in(_scores(found)).scalars.get("f1")
+    there = f1 is not None and reader.there(_optimism.VALIDATION)
+    blocks = _optimism.optimism(reader.root, f1) if there else _optimism.absent()
     counted = len(looks(reader.root))
     return [*blocks, Remark(told(counted))] if counted else blocks
 
 
 def _of_answers(reader: Reader, found: Sequence[Metrics]) -> list[Section]:
-    if not _answers.there(reader.root):
-        text = (
-            "Answers by kind of question, calibration and examples need "
-            f"{_answers.PREDICTIONS} and {_answers.RAW}, which are missing: `dvc repro` "
-            "creates them."
-        )
-        return section("Answers", [Remark(text, "missing")])
     scores = _scores(found)
+    if not scores or not _answers.there(reader.root):
+        text = (
+            f"The answers need {_answers.PREDICTIONS} and {_answers.RAW}, which are missing or not "
+            "of the last run: `dvc repro` creates them."
+        )
+        return section("Questions", [Remark(text, "missing")])
+    answered = reader.shaped(_answers.PREDICTIONS, lambda: _answered(reader, scores)) or []
+    if not answered:
+        return []
+    calibrated = reader.shaped(_answers.PREDICTIONS, lambda: _answers.calibration(answered)) or []
+    listed = reader.shaped(_questions.ANALYSIS, lambda: _browsed(reader, answered, scores)) or []
+    return [*section("Calibration", calibrated), *section("Questions", listed)]
+
+
+def _answered(reader: Reader, scores: Any) -> list[_answers.Answered]:
     answered = _answers.read(reader.root, _normalizer(scores))
-    told = figures_in(scores).scalars
-    if _answers.f1(answered) != told.get("f1"):
+    if _answers.f1(answered) != figures_in(scores).scalars.get("f1"):
         raise RetuneError(
             f"{_answers.PREDICTIONS}: of another run than the scores in the metrics; `dvc repro` "
             "makes both from one run"
         )
-    return [
-        *section("Calibration", _answers.calibration(answered)),
-        *section("Questions", _questions_of(reader, answered, _normalizer(scores))),
-    ]
+    return answered
 
 
-def _questions_of(
-    reader: Reader, answered: Sequence[_answers.Answered], normalizer: str
-) -> list[Block]:
-    if not _questions.there(reader.root):
+def _browsed(reader: Reader, answered: Sequence[_answers.Answered], scores: Any) -> list[Block]:
+    needed = (_questions.ANALYSIS, _questions.FEATURES)
+    if not all(map(reader.there, needed)):
         text = (
-            f"The browser of questions needs {_questions.ANALYSIS} and {_questions.FEATURES}, "
-            "which are missing: `dvc repro` creates them."
+            f"The browser of questions needs {' and '.join(needed)}, which are missing or not of "
+            "the last run: `dvc repro` creates them."
         )
         return [Remark(text, "missing"), *_answers.examples(answered)]
-    return [_questions.browser(reader.root, answered, normalizer, reader.against)]
+    return [_questions.browser(reader.root, answered, _normalizer(scores), reader.against)]
 
 
 def _scores(found: Sequence[Metrics]) -> Any:
