@@ -216,11 +216,11 @@ def report(
     ] = None,
     as_json: Annotated[bool, Option("--json", help="Print the same content as JSON.")] = False,
 ) -> int:
-    """Write pages with the results of all pipelines: an index, and a page for each.
+    """Write pages with the results of all pipelines.
 
-    The pages are self-contained HTML with results, costs, seed spread, comparisons, learning
-    curves, mistakes, settings and provenance. They name missing results and the commands that make
-    them. No model runs.
+    Writes an index, and for each pipeline a self-contained HTML page with results, costs, seed
+    spread, comparisons, learning curves, errors, settings and provenance. The pages name missing
+    results and the commands that make them. No model runs.
     """
     from retune.tools.report.command import run
 
