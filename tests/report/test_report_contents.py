@@ -31,6 +31,14 @@ def test_figures_of_variants_are_a_table_with_their_spread(tmp_path: Path) -> No
     assert plain[2].half_width == pytest.approx(24.84, abs=0.01)
 
 
+def test_the_best_and_the_worst_variant_are_said_in_short(tmp_path: Path) -> None:
+    (part,) = gather(project(tmp_path), ["toy"]).parts
+    (remark,) = part.lead
+    assert remark.text == (
+        "accuracy of 2 variants, by method: from fancy 61.00 ± 2.50 (best) to plain 60.00 ± 2.50"
+    )
+
+
 def test_figures_of_single_stages_are_rows(tmp_path: Path) -> None:
     (table, *_) = blocks_of(gather(project(tmp_path), ["qa"]), "table")[1:]
     told = [tuple(shown(cell, "number") for cell in row) for row in table.rows]

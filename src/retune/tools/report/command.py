@@ -110,7 +110,7 @@ def part(root: Path, name: str, folder: str, against: System | None = None) -> P
     claimed = [shown for module in modules for shown in module.CLAIMED]
     added = [one for module in modules for one in module.add(reader, found)]
     sections = [
-        *(one for one in added if one.title == IN_SHORT),
+        *([one for one in added if one.title == IN_SHORT] or results.in_short(found)),
         *results.results(found),
         *(one for one in added if one.title != IN_SHORT),
         *figures.charts(reader, claimed),

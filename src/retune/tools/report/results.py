@@ -14,6 +14,7 @@ from retune.stats.seed_spread import Variant, interval_half_width, warnings
 from retune.tasks.task import Figure, costs, figures
 from retune.tools.project.graph import SEED, Output
 from retune.tools.report.content import (
+    IN_SHORT,
     Block,
     Cell,
     Column,
@@ -24,6 +25,7 @@ from retune.tools.report.content import (
     Table,
     Told,
     section,
+    shown,
 )
 from retune.tools.report.sources import Reader
 
@@ -63,6 +65,33 @@ def results(found: Sequence[Metrics]) -> list[Section]:
             blocks += [*_by_variant(axes, group), *map(Remark, _noise(group))]
     single = _by_stage(by_axes.get((), ()))
     return section("Results", [*blocks, single] if single.rows else blocks)
+
+
+def in_short(found: Sequence[Metrics]) -> list[Section]:
+    """Return the best and the worst variant by the main figure of each set of axes."""
+    groups: dict[Key, list[Metrics]] = {}
+    for metrics in found:
+        if metrics.output.variant:
+            groups.setdefault(tuple(metrics.output.variant), []).append(metrics)
+    remarks = [_best(axes, cells_by_variant(group)) for axes, group in groups.items()]
+    return section(IN_SHORT, [remark for remark in remarks if remark])
+
+
+def _best(axes: Key, runs: Mapping[Key, Mapping[str, Cell]]) -> Remark | None:
+    """Describe the range of the first figure that variants are compared by."""
+    for figure in figures().values():
+        values = {key: row[figure.name] for key, row in runs.items() if figure.name in row}
+        if figure.compared and len(values) > 1:
+            ordered = sorted(values, key=lambda key: _mean(values[key]))
+            first, last = ordered[:: -1 if figure.compared == "higher" else 1][:: len(ordered) - 1]
+            ends = [f"{' '.join(key)} {shown(values[key], figure.unit)}" for key in (first, last)]
+            what = f"{figure.label} of {len(values)} variants, by {' and '.join(axes)}"
+            return Remark(f"{what}: from {ends[0]} (best) to {ends[1]}")
+    return None
+
+
+def _mean(cell: Cell) -> float:
+    return cell.mean if isinstance(cell, Spread) else float(cell or 0.0)
 
 
 def lists(found: Sequence[Metrics], claimed: Sequence[str] = ()) -> list[Section]:
