@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from retune.core.errors import listed
 from retune.stats.seed_spread import Variant, interval_half_width, warnings
-from retune.tasks.task import Figure, costs, figures
+from retune.tasks.task import Figure, costs, figures, main_task
 from retune.tools.project.graph import SEED, Output
 from retune.tools.report.content import (
     IN_SHORT,
@@ -78,8 +78,15 @@ def in_short(found: Sequence[Metrics]) -> list[Section]:
 
 
 def _best(axes: Key, runs: Mapping[Key, Mapping[str, Cell]]) -> Remark | None:
-    """Describe the range of the first figure that variants are compared by."""
-    for figure in figures().values():
+    """Describe the range of the main figure that variants are compared by.
+
+    It is the one that the main pipeline ranks by, or of other tasks the first one.
+    """
+    main = main_task()
+    names = [name for row in runs.values() for name in row]
+    is_main = all(figure.name in names for figure in main.compared)
+    chosen = [figures()[main.ranking]] if is_main else figures().values()
+    for figure in chosen:
         values = {key: row[figure.name] for key, row in runs.items() if figure.name in row}
         if figure.compared and len(values) > 1:
             ordered = sorted(values, key=lambda key: _mean(values[key]))
