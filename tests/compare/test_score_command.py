@@ -55,7 +55,7 @@ def test_the_terminal_has_figures_groups_thresholds_and_what_was_drawn(
     tmp_path: Path, data_v2: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write(tmp_path / "p.json", right("p0q0"))
-    write(tmp_path / "n.json", dict.fromkeys(ids(), 0.25))
+    write(tmp_path / "n.json", {id_: place / 24 for place, id_ in enumerate(ids())})
     paths = [str(tmp_path / "p.json"), str(data_v2)]
     assert main(["score", *paths, "--na-prob", str(tmp_path / "n.json")]) == 0
     text = capsys.readouterr().out
@@ -64,7 +64,7 @@ def test_the_terminal_has_figures_groups_thresholds_and_what_was_drawn(
     assert ["all", "24", "75.00"] in rows
     assert ["HasAns", "19", "94.74"] in rows
     assert ["NoAns", "5", "0.00"] in rows
-    assert "best F1 95.83, at a threshold of 0.25" in text
+    assert "best F1 95.83, at a threshold of 0.75" in text
     words = " ".join(text.split())
     assert "bootstrap over 6 passages (10,000 draws)" in words
     assert "The F1 of questions of one passage correlates by " in words
@@ -163,6 +163,7 @@ def test_a_data_file_without_questions_is_refused(
         ({"p0q0": True}, "probabilities that are not a finite number: p0q0 (True)"),
         ('{"p0q0": NaN}', "probabilities that are not a finite number: p0q0 (nan)"),
         ({"p0q0": 0.5}, "no probability for 23 predictions: p0q1"),
+        (dict.fromkeys(ids(), 0.25), "each probability is 0.25, so the best threshold would only"),
     ],
 )
 def test_wrong_probabilities_are_refused(

@@ -117,13 +117,19 @@ def read_probabilities(path: Path, ids: Iterable[str]) -> dict[str, float]:
     """Read a JSON object of probabilities of no answer by question id.
 
     Raises:
-        RetuneError: it is none, or one of `ids` is not in it.
+        RetuneError: it is none, one of `ids` is not in it, or all are equal.
     """
     example = 'such as {"q1": 0.25}'
     values = _read_object(path, "probabilities", example, "a finite number", _is_finite)
     if absent := [id_ for id_ in ids if id_ not in values]:
         raise RetuneError(
             f"{path}: no probability for {len(absent):,} predictions: {listed(absent)}; add them"
+        )
+    if len(values) > 1 and len(set(values.values())) == 1:
+        raise RetuneError(
+            f"{path}: each probability is {next(iter(values.values())):g}, so the best threshold "
+            "would only follow the order of the questions; give the model's probabilities, or leave "
+            "out --na-prob"
         )
     return {id_: float(value) for id_, value in values.items()}
 
