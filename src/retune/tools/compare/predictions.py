@@ -128,8 +128,8 @@ def read_probabilities(path: Path, ids: Iterable[str]) -> dict[str, float]:
     if len(values) > 1 and len(set(values.values())) == 1:
         raise RetuneError(
             f"{path}: each probability is {next(iter(values.values())):g}, so the best threshold "
-            "would only follow the order of the questions; give the model's probabilities, or leave "
-            "out --na-prob"
+            "would only follow the order of the questions; give the model's probabilities, or "
+            "leave out --na-prob"
         )
     return {id_: float(value) for id_, value in values.items()}
 
