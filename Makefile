@@ -57,7 +57,7 @@ fuzz: environment ## Try new examples of each property, and 20,000 damaged data 
 	RETUNE_FUZZ_FILES=20000 pytest -n 2 tests/qa/test_doctor_fuzz.py
 
 VARIANTS := bert bert_adapter bert_lora bilstm_attention lstm transformer transformer_encoder
-SEEDS := 42
+SEEDS := 42,43,44
 comma := ,
 # After an interruption, what is finished comes from DVC's cache.
 variants: environment ## Reproduce the results table of the README: every model with each of SEEDS
