@@ -16,8 +16,8 @@ def main(
 ) -> str:  # fmt: skip
     r"""Show where the answers PREDICTIONS are right and wrong, by groups of questions.
 
-    METRICS gets EM and F1 of groups of questions and counts of errors. BY_GROUP and BY_ERROR get the
-    same for plots, and the folder QUESTIONS the groups and the error of each question.
+    METRICS gets EM and F1 of groups of questions and counts of errors. BY_GROUP and BY_ERROR get
+    the main figures for plots, and the folder QUESTIONS the groups and the error of each question.
 
     Example: python -m stages.qa.analyse data/qa/test data/qa/test_features data/qa/predictions \
         metrics/qa_analysis.json metrics/qa_groups.csv metrics/qa_errors.csv data/qa/analysis
