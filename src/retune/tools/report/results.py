@@ -98,7 +98,8 @@ def _best(axes: Key, runs: Mapping[Key, Mapping[str, Cell]]) -> Remark | None:
 
 
 def _mean(cell: Cell) -> float:
-    return cell.mean if isinstance(cell, Spread) else float(cell or 0.0)
+    value = cell.mean if isinstance(cell, Spread) else cell
+    return float(value) if isinstance(value, int | float) else 0.0
 
 
 def lists(found: Sequence[Metrics], claimed: Sequence[str] = ()) -> list[Section]:
