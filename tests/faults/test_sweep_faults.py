@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from dvc.repo import Repo
 from networkx import descendants
-from planted_experiments import plant
+from planted_experiments import SCORED, plant
 
 from retune.core.errors import RetuneError
 from retune.core.files import read_json
@@ -188,7 +188,7 @@ def test_p36_all_problems_of_all_stages_come_before_any_runs(
     )
     (tmp_path / "src/retune/corpora/encyclopaedia").mkdir(parents=True)
     assert main(["check"]) == 0
-    assert "params.yaml: valid (8 combinations of stage" in capsys.readouterr().out
+    assert "params.yaml: valid (9 combinations of stage" in capsys.readouterr().out
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:dvc.*")
@@ -353,6 +353,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in (*files, *figures):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("{}\n")
+    (tmp_path / "dvc.lock").write_text(json.dumps({"stages": SCORED}))
     git(tmp_path, "init", "--quiet")
     git(tmp_path, "add", "-A")
     git(tmp_path, "commit", "-qm", "one")

@@ -134,22 +134,29 @@ def read_row(ref: Ref) -> Row:
     One that has not ended well has no figures. `scored` says whether it was scored on test.
     """
     params = _params(ref)
-    fresh = set() if ref.state else _fresh_outs(ref, params)
+    left_out = _not_its_own(ref, params)
+    figures = {} if ref.state else _figures(ref, left_out)
     about = {"name": ref.name, "state": ref.state, "data": scored_data(ref, params)}
-    scored = f"metrics/{metrics_files()[0]}" in fresh
-    return params | _figures(ref, fresh) | about | {"scored": scored}
+    scored = ref.state is None and _scores() not in left_out
+    return params | figures | about | {"scored": scored}
 
 
-def _fresh_outs(ref: Ref, params: Mapping[str, Any]) -> set[str]:
-    """Return the outs in an experiment's commit that its own settings made.
+def _not_its_own(ref: Ref, params: Mapping[str, Any]) -> set[str]:
+    """Return the outs in an experiment's commit that other settings than its own made.
 
-    Others are from before the experiment, if it ended with an earlier stage as `retune try` does.
+    They are from before the experiment, if it ended with an earlier stage as `retune try` does. Its
+    scores are only its own if a stage in its lock made them.
     """
     with contextlib.suppress(*_DAMAGED, RetuneError):
         stages = locks.parse(_file(ref, "dvc.lock"))["stages"]
-        names = stages.keys() - locks.outdated_stages(stages, params or None)
-        return {*locks.outs_of_all(stages, names)}
-    return set()
+        outdated = locks.outs_of_all(stages, locks.outdated_stages(stages, params or None))
+        return {*outdated, _scores()} - (locks.outs_of_all(stages, stages) - outdated)
+    return {_scores()}
+
+
+def _scores() -> str:
+    """Return the metrics file with the headline scores."""
+    return f"metrics/{metrics_files()[0]}"
 
 
 def _params(ref: Ref) -> Row:
@@ -160,12 +167,12 @@ def _params(ref: Ref) -> Row:
     return {}
 
 
-def _figures(ref: Ref, fresh: Container[str]) -> Row:
+def _figures(ref: Ref, left_out: Container[str]) -> Row:
     """Return the figures in an experiment's metrics files by dotted name."""
     found: Row = {}
     for path in (f"metrics/{name}" for name in metrics_files()):
         with contextlib.suppress(*_DAMAGED):
-            found |= figures_of(json.loads(_file(ref, path))) if path in fresh else {}
+            found |= {} if path in left_out else figures_of(json.loads(_file(ref, path)))
     figures = {main_task().key(name): value for name, value in found.items()}
     return {key: figures[key] for key in keys() if isinstance(figures.get(key), int | float)}
 
