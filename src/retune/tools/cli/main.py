@@ -211,7 +211,7 @@ def report(
         str | None,
         Option(
             metavar="SYSTEM",
-            help="Show the answers of another experiment or commit beside those of the last run.",
+            help="Also show the answers of this experiment or commit.",
         ),
     ] = None,
     as_json: Annotated[bool, Option("--json", help="Print the same content as JSON.")] = False,

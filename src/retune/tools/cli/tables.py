@@ -76,8 +76,8 @@ def _scored(rows: "Sequence[Row]", names: Sequence[str]) -> "list[Row]":
     if left := len(rows) - len(kept):
         runs = "run" if left == 1 else "runs"
         print(
-            f"note: not shown: {left} {runs} without test scores, such as those of `retune try` "
-            "and `retune curve`; name one to see its costs",
+            f"note: not shown: {left} {runs} without test scores. `retune try` and `retune curve` "
+            "make such runs. Name one to see its costs",
             file=sys.stderr,
         )
     return kept

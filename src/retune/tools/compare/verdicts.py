@@ -14,7 +14,7 @@ from retune.tools.compare.systems import DECISIVE, SCORES, Result, System
 #: Exit codes of `--against`; 2 is for a comparison that could not run.
 EXIT_CODES = {"better": 0, "worse": 1, "not separable": 3}
 
-_FEW = 3  # systems, of which each pair has a sentence
+_FEW = 3  # with no more systems than these, each pair has a sentence
 
 
 def sentences(result: Result) -> Iterator[str]:

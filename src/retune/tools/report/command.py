@@ -65,7 +65,7 @@ def gather(root: Path, names: Sequence[str] = (), against: str | None = None) ->
 
 
 def _rival(root: Path, name: str, chosen: Container[str]) -> System:
-    """Return the system whose answers are shown beside those of the last run.
+    """Return the system that is compared with the last run, question by question.
 
     Raises:
         RetuneError: there is no such run, or it cannot be compared with the last one.

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import pairwise
 
+from retune.tools.compare.flips import EQUAL
+
 #: Kinds of marked text, by what covers it: the answer, a gold answer, or both.
 GIVEN, GOLD, BOTH = "given", "gold", "both"
-#: Scores closer than this differ by rounding alone.
-_EQUAL = 1e-6
 Span = tuple[int, int]
 
 
@@ -76,7 +76,8 @@ class Shown:
     def flip(self) -> str:
         """Whether the question is won or lost against the other system."""
         gained = 0.0 if self.rival is None else self.f1 - self.rival.f1
-        return "won" if gained > _EQUAL else "lost" if gained < -_EQUAL else ""
+        rounding = 100 * EQUAL
+        return "won" if gained > rounding else "lost" if gained < -rounding else ""
 
     @property
     def anchor(self) -> str:

@@ -1,7 +1,7 @@
 """Stage `analyse`: scores of groups of questions, and the type of each error.
 
-Intervals are by the bootstrap over passages, as those of `retune compare`. Each is for one group:
-about one in twenty misses its true value.
+Intervals come from the bootstrap over passages, as in `retune compare`. Each interval is for one
+group: about one in twenty misses its true value.
 """
 
 from collections import Counter

@@ -6,7 +6,7 @@ Read from the folders of the stages download and postprocess, with the score sta
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from retune.core.files import read_json_lines
 from retune.tasks.qa.questions.examples import Example, read_examples
@@ -22,13 +22,14 @@ _NO_ANSWER = "none"
 
 
 class Answered(NamedTuple):
-    """A question with its answer, whose `probability` is among the n best; scores from 0 to 1."""
+    """A question with its answer, whose `probability` is among the n-best; scores from 0 to 1."""
 
     example: Example
     answer: str
     probability: float
     exact: float
     f1: float
+    candidates: Sequence[Mapping[str, Any]]
 
 
 def there(root: Path) -> bool:
@@ -53,8 +54,9 @@ def read(root: Path, normalizer: str) -> list[Answered]:
     for example in read_examples(root / RAW):
         answer, texts = answers[example.id], [each.text for each in example.answers]
         exact, f1_ = best_scores(answer, texts, squad_v2=squad_v2, normalizer=normalizer)
-        chances = [c["probability"] for c in candidates[example.id] if c["text"] == answer]
-        found.append(Answered(example, answer, max(chances, default=0.0), exact, f1_))
+        best = candidates[example.id]
+        chances = [c["probability"] for c in best if c["text"] == answer]
+        found.append(Answered(example, answer, max(chances, default=0.0), exact, f1_, best))
     return found
 
 

@@ -44,8 +44,6 @@ def browser(
         KeyError: the folders are of different questions.
     """
     analysed = {row["id"]: row for row in read_json_lines(root / ANALYSIS)}
-    rows = read_json_lines(root / PREDICTIONS / "nbest.jsonl")
-    candidates = {row["id"]: row["candidates"] for row in rows}
     if any((analysed[a.example.id]["error"] is None) != (a.exact == 1.0) for a in answered):
         raise RetuneError(
             f"{ANALYSIS}: of another run than {PREDICTIONS}; `dvc repro analyse` makes it again"
@@ -57,7 +55,6 @@ def browser(
         _shown(
             each,
             analysed[each.example.id],
-            candidates[each.example.id],
             [end for span in windows for end in span] if len(windows) > 1 else [],
             names,
         )
@@ -92,12 +89,11 @@ def _beside(found: Sequence[Shown], against: System) -> list[Shown]:
 def _shown(
     answered: Answered,
     analysed: Mapping[str, Any],
-    candidates: Sequence[Mapping[str, Any]],
     bounds: Sequence[int],
     names: Sequence[str],
 ) -> Shown:
     example = answered.example
-    span = predicted(answered.answer, candidates).span
+    span = predicted(answered.answer, answered.candidates).span
     return Shown(
         id=example.id,
         question=example.question,
@@ -107,7 +103,9 @@ def _shown(
         error=analysed["error"],
         f1=100.0 * answered.f1,
         probability=answered.probability,
-        candidates=tuple(Candidate(c["text"], c["probability"]) for c in candidates[:_BEST]),
+        candidates=tuple(
+            Candidate(c["text"], c["probability"]) for c in answered.candidates[:_BEST]
+        ),
         groups=tuple(analysed["groups"][name] for name in names),
     )
 

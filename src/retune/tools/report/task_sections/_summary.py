@@ -11,7 +11,7 @@ from retune.core.errors import listed
 from retune.stats.clusters import Clusters
 from retune.stats.paired import Mean, mean_scores
 from retune.tasks.qa.score.question_scores import QuestionScore
-from retune.tools.claims.looks import looks, told
+from retune.tools.claims.looks import told
 from retune.tools.compare import saved
 from retune.tools.compare.clustering import counted
 from retune.tools.compare.systems import DECISIVE, SCORES
@@ -28,6 +28,7 @@ def summary(
     found: Sequence[Metrics],
     compared: saved.Saved | None,
     questions: Sequence[QuestionScore],
+    looked: int,
 ) -> list[Table | Remark]:
     """Return the question that the pipeline answers, and its answers in short.
 
@@ -36,6 +37,7 @@ def summary(
         found: the metrics files.
         compared: what `make variants` wrote.
         questions: the scores of the test questions, if they are there.
+        looked: how often the test questions were looked at.
     """
     read: dict[str, float] = {}
     for metrics in found:
@@ -51,8 +53,8 @@ def summary(
         ("cost", ", ".join(_costs(read))),
         ("reproducible", _changes(lock)),
     ]
-    if times := len(looks(root)):
-        rows.append(("looks", told(times)))
+    if looked:
+        rows.append(("looks", told(looked)))
     question = f"How well does {model} answer test questions by which nothing was chosen?"
     return [Remark(question), Table("The last run", _COLUMNS, tuple(r for r in rows if r[1]))]
 
@@ -91,8 +93,7 @@ def _means(questions: Sequence[QuestionScore], read: Mapping[str, float]) -> dic
 def _rivals(model: str, read: Mapping[str, float], compared: saved.Saved | None) -> str:
     """Say how the model compares with the others, if `make variants` has the last run."""
     if compared is None or not any(
-        system["name"] == model and _is_among(system["runs"], read)
-        for system in compared["systems"]
+        system["name"] == model and is_among(system["runs"], read) for system in compared["systems"]
     ):
         return ""
     verdicts: dict[str, list[str]] = {}
@@ -108,8 +109,10 @@ def _rivals(model: str, read: Mapping[str, float], compared: saved.Saved | None)
     return f"{'; '.join(parts)} (by {SCORES[DECISIVE]}, paired by question, p adjusted)"
 
 
-def _is_among(runs: Iterable[Mapping[str, Any]], read: Mapping[str, float]) -> bool:
-    return any(all(math.isclose(run[name], read[name]) for name in SCORES) for run in runs)
+def is_among(runs: Iterable[Mapping[str, Any]], read: Mapping[str, float]) -> bool:
+    """Return whether one of the runs has these scores."""
+    scores = {name: read[name] for name in SCORES if name in read}
+    return any(all(run[name] == score for name, score in scores.items()) for run in runs)
 
 
 def _costs(read: Mapping[str, float]) -> Iterator[str]:

@@ -40,9 +40,10 @@ _WITHIN = Column("95 %", "score")
 
 def add(reader: Reader, found: Sequence[Metrics]) -> list[Section]:
     """Return the last run in short, the models of `make variants`, and where the last run fails."""
-    short = reader.guarded(lambda: _in_short(reader, found)) or []
+    looked = reader.guarded(lambda: len(looks(reader.root))) or 0
+    short = reader.guarded(lambda: _in_short(reader, found, looked)) or []
     models = reader.shaped(_VARIANTS, lambda: _models(reader, found)) or []
-    splits = reader.shaped(_optimism.TEST, lambda: _of_splits(reader, found)) or []
+    splits = reader.shaped(_optimism.TEST, lambda: _of_splits(reader, found, looked)) or []
     failed = reader.shaped(_ANALYSIS, lambda: _failed(found)) or []
     return [
         *section(IN_SHORT, short),
@@ -53,12 +54,12 @@ def add(reader: Reader, found: Sequence[Metrics]) -> list[Section]:
     ]
 
 
-def _in_short(reader: Reader, found: Sequence[Metrics]) -> list[Block]:
+def _in_short(reader: Reader, found: Sequence[Metrics], looked: int) -> list[Block]:
     compared = reader.shaped(_VARIANTS, lambda: _compared(reader))
     there = reader.there(_optimism.TEST)
     path = reader.root / _optimism.TEST
     questions = reader.shaped(_optimism.TEST, lambda: read_question_scores(path)) if there else None
-    return [*_summary.summary(reader.root, found, compared, questions or ())]
+    return [*_summary.summary(reader.root, found, compared, questions or (), looked)]
 
 
 def _compared(reader: Reader) -> saved.Saved | None:
@@ -119,8 +120,8 @@ def _of_another_run(systems: Sequence[saved.Saved], found: Sequence[Metrics]) ->
     """Return a remark if no run in the table has the last run's scores."""
     read = figures_in(_scores(found)).scalars
     scores = {name: read[name] for name in SCORES if name in read}
-    runs = [[run[name] for name in scores] for system in systems for run in system["runs"]]
-    if not scores or [*scores.values()] in runs:
+    runs = [run for system in systems for run in system["runs"]]
+    if not scores or _summary.is_among(runs, scores):
         return []
     shown = " and ".join(f"{SCORES[name]} {score:.2f}" for name, score in scores.items())
     text = (
@@ -130,12 +131,11 @@ def _of_another_run(systems: Sequence[saved.Saved], found: Sequence[Metrics]) ->
     return [Remark(text, "missing")]
 
 
-def _of_splits(reader: Reader, found: Sequence[Metrics]) -> list[Block]:
+def _of_splits(reader: Reader, found: Sequence[Metrics], looked: int) -> list[Block]:
     f1 = figures_in(_scores(found)).scalars.get("f1")
     there = f1 is not None and reader.there(_optimism.VALIDATION)
     blocks = _optimism.optimism(reader.root, f1) if there else _optimism.absent()
-    counted = len(looks(reader.root))
-    return [*blocks, Remark(told(counted))] if counted else blocks
+    return [*blocks, Remark(told(looked))] if looked else blocks
 
 
 def _of_answers(reader: Reader, found: Sequence[Metrics]) -> list[Section]:
