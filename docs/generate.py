@@ -283,9 +283,9 @@ def sentiment() -> str:
         return "Not run yet; `cd pipelines/sentiment && dvc repro` does it."
     compared = read_json(folder / "compare.json")["sentiment"]
     lines = [
-        "| variant | accuracy | macro F1 | calibration error | ensemble | parameters | stored "
-        "| training |",
-        "|---|--:|--:|--:|--:|--:|--:|--:|",
+        "| variant | accuracy | over sentences | rank | macro F1 | calibration error | ensemble "
+        "| parameters | stored | training |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for row in compared["variants"]:
         told = read_json(folder / row["name"] / "scores.json")["sentiment"]
@@ -297,17 +297,24 @@ def sentiment() -> str:
         )
         trained, total = row["trained_parameters"], row["parameters"]
         lines.append(
-            f"| `{row['name']}` | {accuracy} | {macro} | {told['expected_calibration_error']:.1f} "
+            f"| `{row['name']}` | {accuracy} | {row['over_sentences']['low']:.1f} to "
+            f"{row['over_sentences']['high']:.1f} | {rank(row['rank'])} "
+            f"| {macro} | {told['expected_calibration_error']:.1f} "
             f"| {ensemble['accuracy']:.2f} | {total:,} ({trained / total:.1%} trained) "
             f"| {row['model_bytes']:,} bytes | {row['train_seconds']:.0f} s |"
         )
     seeds = len(compared["variants"][0]["scores"][0]["by_seed"])
-    first, count = compared["variants"][0]["name"], len(compared["sentence_noise"])
+    first, tests = compared["variants"][0]["name"], compared["sentence_noise"]
+    smallest = [test["detectable"] for test in tests]
     legend = (
         f"± is half of the 95 % interval over {seeds} seeds; the calibration error, in points, and "
         f"the seconds are means over them; the ensemble is the accuracy of all {seeds} models by "
-        f"their mean probability. Below, `{first}` is compared with every other variant, and then "
-        f"these with each other; nothing corrects for there being {count} pairs."
+        "their mean probability. The interval over sentences and the rank are of the accuracy "
+        "averaged over seeds, had other sentences been drawn. Variants whose ranks overlap are not "
+        f"separable; the smallest difference that these sentences could show is {min(smallest):.1f}"
+        f" to {max(smallest):.1f} points, depending on the pair. Below, `{first}` is compared with "
+        "every other variant, and then these with each other; p-values are adjusted for all "
+        f"{len(tests)} pairs (Holm)."
     )
     best, others = _differences(compared, first)
     summary = f"<summary>The other {len(others)} pairs</summary>"
@@ -328,10 +335,11 @@ def _differences(compared: dict[str, Any], first: str) -> tuple[list[str], list[
         lines = best if first in (test["better"], test["worse"]) else others
         gap = gaps[frozenset((test["better"], test["worse"]))]
         doubt = "; within seed noise" if gap["verdict"] == "below" else ""
+        doubt = f", {test['verdict']}{doubt}" if test["verdict"] != "better" else doubt
         lines.append(
             f"- `{test['better']}` over `{test['worse']}`: {test['mean']:+.2f} ± "
             f"{gap['half_width']:.2f} points of accuracy over seeds, {test['low']:+.2f} to "
-            f"{test['high']:+.2f} over resampled sentences (p = {test['p_value']:.2g}){doubt}"
+            f"{test['high']:+.2f} over sentences (p = {test['adjusted']:.2g}){doubt}"
         )
     return best, others
 

@@ -15,7 +15,7 @@ from sentiment_runs import examples
 from retune.core.errors import RetuneError
 from retune.core.files import write_json, write_json_lines
 from retune.core.manifests import seal
-from retune.tasks.sentiment.compare.compare import compare, sentence_test
+from retune.tasks.sentiment.compare.compare import compare, over_sentences
 from retune.tasks.sentiment.score.score import (
     Confusion,
     ScoreParams,
@@ -193,26 +193,39 @@ def gold_of(count: int) -> Gold:
     return Gold(tuple(map(str, range(count))), np.arange(count) % 2)
 
 
-def test_the_interval_of_the_bootstrap_is_near_the_normal_one() -> None:
+def test_the_interval_over_sentences_is_near_the_normal_one() -> None:
     gold = gold_of(400)
     right = np.where(gold.labels == 1, 0.9, 0.1)
     wrong = np.where(np.arange(400) < 40, 1 - right, right)
     more = np.where(np.arange(400) >= 390, 1 - right, right)
-    found = sentence_test(("one", {1: wrong}), ("other", {1: more}), gold, PARAMS)
-    assert (found.better, found.worse, found.seeds) == ("other", "one", 1)
-    assert found.mean == pytest.approx(7.5)
+    _, (row,) = over_sentences({"one": {1: wrong}, "other": {1: more}}, gold, PARAMS)
+    assert (row["better"], row["worse"], row["verdict"]) == ("other", "one", "better")
+    assert row["mean"] == pytest.approx(7.5)
     # Of 400 differences, 40 are 1 and 10 are -1.
     error = 100 * math.sqrt((50 / 400 - 0.075**2) / 400)
-    assert found.low == pytest.approx(7.5 - 1.96 * error, abs=0.5)
-    assert found.high == pytest.approx(7.5 + 1.96 * error, abs=0.5)
-    assert found.p_value == pytest.approx(2 / 2001)
+    assert row["low"] == pytest.approx(7.5 - 1.96 * error, abs=0.5)
+    assert row["high"] == pytest.approx(7.5 + 1.96 * error, abs=0.5)
+    # Of 50 coins, 10 or fewer are heads, or 40 or more.
+    sides = sum(math.comb(50, heads) for heads in range(11)) / 2**49
+    assert sides < row["p_value"] < 0.002
+    assert row["detectable"] == pytest.approx((1.966 + 0.842) * error, abs=0.01)
 
 
 def test_variants_that_say_the_same_are_not_told_apart() -> None:
     gold = gold_of(10)
     positive = np.linspace(0, 1, 10)
-    found = sentence_test(("one", {1: positive}), ("other", {1: positive}), gold, PARAMS)
-    assert (found.mean, found.low, found.high, found.p_value) == (0, 0, 0, 1)
+    found, (row,) = over_sentences({"one": {1: positive}, "other": {1: positive}}, gold, PARAMS)
+    kept = ("mean", "low", "high", "p_value", "adjusted", "verdict")
+    assert [row[name] for name in kept] == [0, 0, 0, 1, 1, "not separable"]
+    assert found.ranks == {"one": (1, 2), "other": (1, 2)}
+
+
+def test_copies_of_a_seed_narrow_no_interval_over_sentences() -> None:
+    gold = gold_of(60)
+    one, other = np.random.default_rng(3).random((2, 60))
+    single = over_sentences({"one": {1: one}, "other": {1: other}}, gold, PARAMS)
+    copied = over_sentences({"one": {1: one, 2: one}, "other": {1: other}}, gold, PARAMS)
+    assert copied == single
 
 
 @pytest.mark.parametrize("best", ["near", f"near_{'x' * 40}"])
@@ -245,6 +258,9 @@ def test_a_comparison_tells_scores_costs_and_what_is_noise(
         (best, "good", "below"), (best, "bad", "above"), ("good", "bad", "above"),
     ]  # fmt: skip
     assert len(told["sentence_noise"]) == 3
+    near = told["variants"][0]
+    assert (near["over_sentences"]["value"], near["rank"]) == (87.5, [1, 3])
+    assert near["over_sentences"]["low"] < 87.5 < near["over_sentences"]["high"]
     with flat.open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [row["variant"] for row in rows] == [best, "good", "bad"]
@@ -254,4 +270,5 @@ def test_a_comparison_tells_scores_costs_and_what_is_noise(
     assert max(map(len, lines)) <= 80
     printed = " ".join(" ".join(lines).split())
     assert f"warning: accuracy of {best} over good is below seed noise: +0.00 ±" in printed
-    assert "over resampled sentences (p = " in printed
+    assert f"{best} over good: accuracy +0.00 ± 31.05 over seeds, +0.00 to +0.00 over " in printed
+    assert "sentences (p = 1): not separable" in printed

@@ -1,7 +1,7 @@
 """The bootstrap (Efron & Tibshirani 1993): how a sum varies with the items it is taken over."""
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,15 +13,6 @@ Ints = NDArray[np.int64]
 
 _DRAWN = 2**18  # items drawn at a time: bounds memory and stays in the cache, changes no output
 _EXACT = 2**53  # doubles hold every integer up to this one
-_TAIL = 2.5  # percent that a 95 % interval leaves out on each side
-
-
-class Resampled(NamedTuple):
-    """The 95 % percentile interval of a figure, and its p-value."""
-
-    low: float
-    high: float
-    p_value: float
 
 
 def resampled_sums(values: Ints, count: int, seed: int) -> Ints:
@@ -60,17 +51,6 @@ def exact_product(weights: NDArray[Any], values: Ints) -> Ints:
     # One column at a time: BLAS is slow at products with a few columns.
     sums = np.stack([doubles @ column for column in columns], axis=1).astype(np.int64)
     return sums.reshape(len(weights), *values.shape[1:])
-
-
-def resampled(value: float, others: NDArray[Any]) -> Resampled:
-    """Compare a difference with 0, given its values `others` (C,) over resampled items.
-
-    The p-value is two-sided: twice the share of resamples in which the difference is not on its
-    side of 0, the difference itself included (Davison & Hinkley 1997).
-    """
-    low, high = np.percentile(others, [_TAIL, 100 - _TAIL], method="inverted_cdf")
-    beyond = int((others <= 0 if value >= 0 else others >= 0).sum())
-    return Resampled(float(low), float(high), min(1.0, 2 * (beyond + 1) / (len(others) + 1)))
 
 
 def expanded_interval(others: Doubles, clusters: int) -> tuple[float, float]:

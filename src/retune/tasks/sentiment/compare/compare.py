@@ -2,13 +2,12 @@
 
 Two sources of noise are measured. Another seed gives another model, so the differences between two
 variants, paired by seed, have a t interval (`retune.stats.seed_spread`). Other sentences give other
-scores, so the sentences are resampled.
+scores, so variants are compared sentence by sentence (`retune.stats.paired`), averaged over seeds.
 """
 
 import statistics
 import textwrap
 from collections.abc import Mapping, Sequence
-from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +15,9 @@ import numpy as np
 
 from retune.core.files import read_json, write_csv, write_json
 from retune.core.numerics import Doubles
-from retune.stats.bootstrap import resampled, resampled_sums
+from retune.stats import paired
+from retune.stats.clusters import Clusters
+from retune.stats.paired import Comparison, Draws
 from retune.stats.seed_spread import Gap, Variant, gaps, interval_half_width, warnings
 from retune.tables.metrics_files import figures_of
 from retune.tables.terminal_tables import print_table
@@ -59,18 +60,6 @@ class Costs(NamedTuple):
         )
 
 
-class SentenceTest(NamedTuple):
-    """The lead of one variant over another, in points of accuracy, over resampled texts."""
-
-    better: str
-    worse: str
-    seeds: int
-    mean: float
-    low: float  # of the 95 % interval
-    high: float
-    p_value: float
-
-
 def compare(
     raw: Path,
     predictions: Path,
@@ -93,16 +82,18 @@ def compare(
     variants.sort(key=lambda variant: -variant.mean("accuracy"))
     spent = {name: Costs.read(seed_folders(costs / name, seeds)) for name in names}
     found = gaps(variants, SCORES)
-    pairs = combinations([variant.name for variant in variants], 2)
-    tests = [
-        sentence_test((one, runs[one]), (other, runs[other]), gold, params) for one, other in pairs
-    ]
+    of_sentences, tests = over_sentences(runs, gold, params)
     written = {
         # Plain numbers, which `dvc exp show` shows; it leaves out lists.
         "accuracy": {variant.name: variant.mean("accuracy") for variant in variants},
-        "variants": [_row(variant, spent[variant.name]) for variant in variants],
+        "variants": [
+            _row(variant, spent[variant.name])
+            | {"over_sentences": vars(of_sentences.means[variant.name])}
+            | {"rank": of_sentences.ranks[variant.name]}
+            for variant in variants
+        ],
         "seed_noise": [{**vars(gap), "verdict": gap.verdict} for gap in found],
-        "sentence_noise": [test._asdict() for test in tests],
+        "sentence_noise": tests,
     }
     write_json(table, {"sentiment": written})
     write_csv(csv, *_flat(variants, spent))
@@ -111,32 +102,27 @@ def compare(
     return f"{best.name} is first, with accuracy {_mean_text(best, 'accuracy')}"
 
 
-def sentence_test(
-    one: tuple[str, Runs], other: tuple[str, Runs], gold: Gold, params: ScoreParams
-) -> SentenceTest:
-    """The paired bootstrap over texts (Efron & Tibshirani 1993; Koehn 2004) of two variants.
+def over_sentences(
+    runs: Mapping[str, Runs], gold: Gold, params: ScoreParams
+) -> tuple[Comparison, list[dict[str, Any]]]:
+    """Compare the accuracy of variants text by text, in points, averaged over their seeds.
 
-    A text is drawn together with the answers of all common seeds, because these are not
-    independent of each other.
+    Returns:
+        The comparison, and a row for each pair, the better variant first.
     """
-    seeds = sorted(one[1].keys() & other[1].keys())
-    right, others = (_times_right(runs, seeds, gold) for _, runs in (one, other))
-    better, worse, gained = one[0], other[0], right - others
-    if gained.sum() < 0:
-        better, worse, gained = worse, better, -gained
-    scale = 100.0 / (len(gained) * len(seeds))
-    drawn = resampled_sums(gained, params.resamples, params.resampling_seed)
-    total = int(gained.sum())
-    low, high, p_value = resampled(total, drawn)
-    return SentenceTest(
-        better, worse, len(seeds), total * scale, low * scale, high * scale, p_value
-    )
-
-
-def _times_right(runs: Runs, seeds: Sequence[int], gold: Gold) -> np.ndarray:
-    """Count the seeds that answer each text (N,) correctly."""
-    right = [answers(runs[seed]) == gold.labels for seed in seeds]
-    return np.asarray(np.sum(right, axis=0, dtype=np.int64))
+    right = {
+        name: np.stack([np.where(answers(each) == gold.labels, 100.0, 0.0) for each in of.values()])
+        for name, of in runs.items()
+    }
+    each_text = Clusters.named(range(len(gold.ids)))
+    found = paired.compare(right, each_text, Draws(params.resamples, params.resampling_seed))
+    kept = ("low", "high", "p_value", "adjusted", "detectable", "verdict")
+    rows = [
+        {"better": each.one, "worse": each.other, "mean": each.value}
+        | {name: getattr(each, name) for name in kept}
+        for each in found.differences
+    ]
+    return found, rows
 
 
 def _variant(name: str, gold: Gold, runs: Runs) -> Variant:
@@ -170,7 +156,7 @@ def _print(
     variants: Sequence[Variant],
     spent: Mapping[str, Costs],
     found: Sequence[Gap],
-    tests: Sequence[SentenceTest],
+    tests: Sequence[Mapping[str, Any]],
 ) -> None:
     """The table within 80 columns, and a sentence for each pair and each doubt."""
     rows = []
@@ -180,13 +166,15 @@ def _print(
         scores = [_mean_text(variant, key) for key in SCORES]
         rows.append([variant.name, *scores, *(f"{value:,.1f}" for value in size)])
     print_table(["variant"], [*SCORES.values(), "M weights", "MB", "s"], rows)
-    by_names = {(gap.better, gap.worse): gap for gap in found if gap.key == "accuracy"}
+    by_names = {frozenset((gap.better, gap.worse)): gap for gap in found if gap.key == "accuracy"}
     for test in tests:
-        gap = by_names.get((test.better, test.worse), by_names.get((test.worse, test.better)))
-        seeds = "" if gap is None else f" {interval_text(gap.mean, gap.half_width)} over seeds,"
+        better, worse = test["better"], test["worse"]
+        gap = by_names[frozenset((better, worse))]
+        seeds = interval_text(gap.mean, gap.half_width)
+        interval = "" if test["low"] is None else f"{test['low']:+.2f} to {test['high']:+.2f} "
         _say(
-            f"{test.better} over {test.worse}: accuracy{seeds} {test.low:+.2f} to "
-            f"{test.high:+.2f} over resampled sentences (p = {test.p_value:.3g})"
+            f"{better} over {worse}: accuracy +{seeds} over seeds, {interval}over sentences "
+            f"(p = {test['adjusted']:.3g}): {test['verdict']}"
         )
     for warning in warnings(variants, SCORES):
         _say(f"warning: {warning}")

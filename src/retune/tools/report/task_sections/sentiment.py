@@ -24,6 +24,7 @@ _GROUPS = {"kinds": "kind", "capabilities": "capability"}
 _N3 = "notebook_n3"
 _MOST = 15  # probes that are listed
 _POINTS = Column("points", "score")
+_OF_PAIRS = ("better", "worse", "mean", "low", "high", "adjusted", "detectable", "verdict")
 
 
 def add(reader: Reader, found: Sequence[Metrics]) -> list[Section]:
@@ -59,13 +60,12 @@ def _comparisons(compared: Mapping[str, Any]) -> Iterator[Block]:
     for sentence in warnings(variants, headline):
         yield Remark(sentence)
     yield Table(
-        "Noise of sentences: accuracy over resampled sentences (paired bootstrap)",
-        (*columns[1:], Column("low", "score"), Column("high", "score"), Column("p", "number")),
-        tuple(
-            tuple(row[key] for key in ("better", "worse", "mean", "low", "high", "p_value"))
-            for row in compared["sentence_noise"]
-        ),
-    )
+        "Noise of sentences: accuracy compared sentence by sentence, averaged over seeds "
+        "(p adjusted for all pairs)",
+        (*columns[1:], Column("low", "score"), Column("high", "score"), Column("p", "number"),
+         Column("smallest detectable", "score"), Column("verdict")),
+        tuple(tuple(row[key] for key in _OF_PAIRS) for row in compared["sentence_noise"]),
+    )  # fmt: skip
 
 
 def _variant(row: Mapping[str, Any]) -> Variant:
