@@ -16,7 +16,7 @@ from retune.models.outputs import on_best_device
 from retune.tasks.qa.download.checking import Rules
 from retune.tasks.qa.download.single_file import read_checked
 from retune.tasks.qa.postprocess.answers import Counts
-from retune.tasks.qa.postprocess.postprocess import ranked_in_parts
+from retune.tasks.qa.postprocess.postprocess import N_BEST, ranked_in_parts
 from retune.tasks.qa.postprocess.spans import Floats, chunks
 from retune.tasks.qa.predict.predict import predict_part
 from retune.tasks.qa.questions.examples import Example
@@ -27,7 +27,7 @@ from retune.tools.ask.asking import require_trained_as
 from retune.tools.ask.qa import Reader, load_reader
 
 #: The files in the output folder.
-FILES = ("predictions.json", "nbest.jsonl", "report.json")
+FILES = ("predictions.json", N_BEST, "report.json")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -88,7 +88,7 @@ def ask_file(
     ranked = ranked_in_parts(
         examples, _parts(reader, examples, cut), reader.postprocessing, reader.squad_v2
     )
-    with atomic_path(out) as folder, json_lines_writer(folder / "nbest.jsonl") as write:
+    with atomic_path(out) as folder, json_lines_writer(folder / N_BEST) as write:
 
         def texts() -> Iterator[tuple[str, str]]:
             for answer in ranked:

@@ -26,6 +26,9 @@ from retune.tasks.qa.windows.answer_lengths import note_long_answers
 from retune.tasks.qa.windows.token_offsets import whole_characters
 from retune.tasks.qa.windows.windows import Windows, changes
 
+#: The file with the n-best list of each question.
+N_BEST = "nbest.jsonl"
+
 
 @dataclass(frozen=True, config=STRICT)
 class PostprocessParams:
@@ -59,7 +62,7 @@ def postprocess(
     counts = Counts()
     parts = read_parts(features / f"{split}.arrow", logits)
     parts = note_long_answers(golds, parts, params.max_answer_length, counts.too_long)
-    with atomic_path(predictions) as folder, json_lines_writer(folder / "nbest.jsonl") as write:
+    with atomic_path(predictions) as folder, json_lines_writer(folder / N_BEST) as write:
 
         def texts() -> Iterator[tuple[str, str]]:
             for answer in ranked_in_parts(examples, parts, params, squad_v2):

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from retune.core.files import atomic_path, write_json
-from retune.tasks.qa.postprocess.postprocess import PostprocessParams, postprocess
+from retune.core.files import atomic_path, write_json, write_json_lines
+from retune.tasks.qa.postprocess.postprocess import N_BEST, PostprocessParams, postprocess
 from retune.tasks.qa.predict.predict import PredictParams, predict
 from retune.tasks.qa.score.question_scores import write_question_scores
 from retune.tasks.qa.score.score import QUESTIONS, ScoreParams, figures, scored
@@ -37,13 +37,14 @@ def validate(
 ) -> str:
     """Answer and score the validation questions with the model that `load` returns.
 
-    `metrics` gets the figures, the folder `questions` the score of each question. Without a
-    validation split, the figures are null and there are no questions.
+    `metrics` gets the figures, the folder `questions` the score and the n-best list of each
+    question. Without a validation split, the figures are null and there are no questions.
     """
     if not (raw / f"{SPLIT}.jsonl").is_file():
         with atomic_path(questions) as folder:
             folder.mkdir()
             write_question_scores(folder / QUESTIONS, [])
+            write_json_lines(folder / N_BEST, [])
         _write(metrics, dict.fromkeys(HEADLINE), {"questions": 0})
         return "no validation split"
     with atomic_path(questions) as folder:
@@ -54,6 +55,7 @@ def validate(
         postprocess(raw, features, logits, predictions, reading, squad_v2=squad_v2, split=SPLIT)
         path = folder / QUESTIONS
         scores = scored(raw, predictions, path, scoring, squad_v2=squad_v2, split=SPLIT)
+        (predictions / N_BEST).rename(folder / N_BEST)
         shutil.rmtree(work)
     found = figures(scores) | {"normalizer": scoring.normalizer}
     headline = {name: found.pop(name) for name in HEADLINE}

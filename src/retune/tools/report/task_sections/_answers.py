@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from retune.core.files import read_json_lines
+from retune.tasks.qa.postprocess.postprocess import N_BEST
 from retune.tasks.qa.questions.examples import Example, read_examples
 from retune.tasks.qa.score.score import best_scores
 from retune.tools.report.content import Block, Column, Line, Lines, Remark, Table
@@ -34,7 +35,7 @@ class Answered(NamedTuple):
 
 def there(root: Path) -> bool:
     """Return whether the data folders exist."""
-    return (root / RAW).is_file() and (root / PREDICTIONS / "nbest.jsonl").is_file()
+    return (root / RAW).is_file() and (root / PREDICTIONS / N_BEST).is_file()
 
 
 def read(root: Path, normalizer: str) -> list[Answered]:
@@ -48,7 +49,7 @@ def read(root: Path, normalizer: str) -> list[Answered]:
     squad_v2 = bool(manifest["params"]["qa.squad_v2"])
     answers: Mapping[str, str] = read_json(root, f"{PREDICTIONS}/predictions.json")
     candidates = {
-        row["id"]: row["candidates"] for row in read_json_lines(root / PREDICTIONS / "nbest.jsonl")
+        row["id"]: row["candidates"] for row in read_json_lines(root / PREDICTIONS / N_BEST)
     }
     found = []
     for example in read_examples(root / RAW):
