@@ -19,7 +19,6 @@ from retune.tasks.sentiment.compare.compare import compare, over_sentences
 from retune.tasks.sentiment.score.score import (
     Confusion,
     ScoreParams,
-    reliability_curve,
     run_figures,
     score,
 )
@@ -154,14 +153,8 @@ def test_figures_are_what_counting_gives(pairs: list[tuple[int, int]]) -> None:
 
 def test_calibration_is_the_distance_of_probability_and_share() -> None:
     gold = Gold(("a", "b", "c", "d"), np.array([1, 1, 0, 1]))
-    positive = np.array([0.8, 0.9, 0.9, 1.0])
-    (only,) = reliability_curve(gold.labels, positive, 2)
-    assert (only.low, only.high, only.texts, only.positive) == (0.5, 1.0, 4, 0.75)
-    assert only.probability == pytest.approx(0.9)
-    error = run_figures(gold, positive, 2)["expected_calibration_error"]
+    error = run_figures(gold, np.array([0.8, 0.9, 0.9, 1.0]), 2)["expected_calibration_error"]
     assert error == pytest.approx(15.0)
-    curve = reliability_curve(gold.labels, positive, 10)
-    assert [b.texts for b in curve] == [1, 3]
 
 
 def test_extreme_logits_give_probabilities_and_a_tie_is_negative() -> None:

@@ -17,6 +17,7 @@ from pydantic.dataclasses import dataclass
 from retune.core.files import write_csv, write_json
 from retune.core.numerics import Doubles
 from retune.core.params import STRICT, Positive, Seed
+from retune.stats.calibration import expected_calibration_error, reliability_curve
 from retune.stats.seed_spread import interval_half_width, spread
 from retune.tasks.sentiment.texts.examples import LABELS
 from retune.tasks.sentiment.texts.predictions import (
@@ -29,6 +30,8 @@ from retune.tasks.sentiment.texts.predictions import (
 
 #: The scores, by what tables call them.
 SCORES = {"accuracy": "accuracy", "f1": "F1", "macro_f1": "macro F1"}
+#: Columns of the reliability curve, for the bins of `reliability_curve`.
+_RELIABILITY = ("low", "high", "probability", "positive", "texts")
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -67,16 +70,6 @@ class Confusion(NamedTuple):
             "f1": f1s[1],
             "macro_f1": (f1s[0] + f1s[1]) / 2,
         }
-
-
-class Bin(NamedTuple):
-    """The texts whose probability of being positive is from `low` to below `high`."""
-
-    low: float
-    high: float
-    probability: float  # the mean
-    positive: float  # the share that is positive
-    texts: int
 
 
 def score(
@@ -120,11 +113,9 @@ def score(
 def run_figures(gold: Gold, positive: Doubles, bins: int) -> dict[str, float]:
     """The scores of one run and its expected calibration error, in percent.
 
-    The error is the mean distance of probability and share of positive texts in a bin, each
-    bin weighted by its texts (Naeini et al. 2015).
+    The error is that of the probability of being positive.
     """
-    curve = reliability_curve(gold.labels, positive, bins)
-    error = sum(b.texts * abs(b.probability - b.positive) for b in curve) / len(positive)
+    error = expected_calibration_error(reliability_curve(gold.labels == 1, positive, bins))
     figures = Confusion.of(gold.labels, answers(positive)).figures()
     return {**figures, "expected_calibration_error": 100.0 * error}
 
@@ -132,19 +123,6 @@ def run_figures(gold: Gold, positive: Doubles, bins: int) -> dict[str, float]:
 def ensemble_figures(gold: Gold, runs: Mapping[int, Doubles], bins: int) -> dict[str, float]:
     """`run_figures` of the mean probability over the seeds."""
     return run_figures(gold, np.mean(list(runs.values()), axis=0), bins)
-
-
-def reliability_curve(labels: NDArray[np.int64], positive: Doubles, bins: int) -> list[Bin]:
-    """The bins that have any of N texts; a probability of 1 is in the last bin."""
-    places = np.minimum((positive * bins).astype(np.int64), bins - 1)
-    curve = []
-    for place in range(bins):
-        inside = places == place
-        count = int(inside.sum())
-        if count:
-            mean, share = float(positive[inside].sum()) / count, int(labels[inside].sum()) / count
-            curve.append(Bin(place / bins, (place + 1) / bins, mean, share, count))
-    return curve
 
 
 def spread_row(score: str, by_seed: Mapping[int, float]) -> dict[str, Any]:
@@ -175,7 +153,7 @@ def _write_plots(
     pairs = zip(labels.tolist(), answers(positive).tolist(), strict=True)
     names = [(LABELS[label], LABELS[answer]) for label, answer in pairs]
     write_csv(confusion, ("actual", "predicted"), names)
-    write_csv(reliability, Bin._fields, reliability_curve(labels, positive, bins))
+    write_csv(reliability, _RELIABILITY, reliability_curve(labels == 1, positive, bins))
 
 
 def _f1(right: int, wrong: int) -> float:

@@ -1,0 +1,34 @@
+"""Measure confidence on the test questions."""
+
+from typing import Annotated
+
+from retune.core.signature import In, Out, Report
+from retune.core.stage import run_stage
+from retune.tasks.qa.confidence.calibrate import ConfidenceParams
+from retune.tasks.qa.confidence.confidence import confidence
+from retune.tasks.qa.score.score import ScoreParams
+
+
+def main(
+    scores: In, predictions: In, calibration: In, metrics: Report, reliability: Report,
+    coverage: Report, confidences: Out, *,
+    params: Annotated[ConfidenceParams, "qa.confidence"],
+    scoring: Annotated[ScoreParams, "qa.score"],
+) -> str:  # fmt: skip
+    r"""Measure how well the confidence of CALIBRATION holds on test; write METRICS.
+
+    RELIABILITY and COVERAGE get curves for plots, and the folder CONFIDENCES the confidence of each
+    answer.
+
+    Example: python -m stages.qa.confidence data/qa/scores data/qa/predictions \
+        data/qa/calibration metrics/qa_confidence.json metrics/qa_reliability.csv \
+        metrics/qa_risk_coverage.csv data/qa/confidences
+    """
+    return confidence(
+        scores, predictions, calibration, metrics, reliability, coverage, confidences, params,
+        scoring,
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    run_stage(main)
