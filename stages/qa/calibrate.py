@@ -9,16 +9,19 @@ from retune.tasks.qa.score.score import ScoreParams
 
 
 def main(
-    validation: In, calibration: Out, *,
+    validation: In, n_best: In, calibration: Out, *,
     params: Annotated[ConfidenceParams, "qa.confidence"],
     scoring: Annotated[ScoreParams, "qa.score"],
     squad_v2: Annotated[bool, "qa.squad_v2"],
 ) -> str:  # fmt: skip
-    """Fit the confidence of answers on those in VALIDATION; write the folder CALIBRATION.
+    r"""Fit confidence on the validation questions; write the folder CALIBRATION.
 
-    Example: python -m stages.qa.calibrate data/qa/validation_scores data/qa/calibration
+    VALIDATION has the scores of their answers and N_BEST the n-best lists.
+
+    Example: python -m stages.qa.calibrate data/qa/validation_scores data/qa/validation_n_best \
+        data/qa/calibration
     """
-    return calibrate(validation, calibration, params, scoring, squad_v2=squad_v2)
+    return calibrate(validation, n_best, calibration, params, scoring, squad_v2=squad_v2)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,8 @@ from retune.tasks.qa.validate.validate import validate
 
 
 def main(
-    raw: In, features: In, model: In, metrics: Report, questions: Out, *,
+    raw: In, features: In, model: In, metrics: Report, questions: Out,
+    n_best: Out | None = None, *,
     variant: Annotated[str, "qa.model"],
     prediction: Annotated[PredictParams, "qa.predict"],
     reading: Annotated[PostprocessParams, "qa.postprocess"],
@@ -22,11 +23,13 @@ def main(
 ) -> str:  # fmt: skip
     r"""Answer the validation questions of RAW by MODEL; write METRICS and QUESTIONS.
 
+    The folder of --n-best gets the n-best lists, which the stage calibrate needs.
+
     Example: python -m stages.qa.validate data/qa/raw data/qa/features data/qa/model \
         metrics/qa_validation.json data/qa/validation_scores
     """
     return validate(raw, features, partial(load, variant, model), metrics, questions,
-                    prediction=prediction, reading=reading, scoring=scoring,
+                    n_best, prediction=prediction, reading=reading, scoring=scoring,
                     squad_v2=squad_v2)  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,10 @@ import training_runs
 import yaml
 
 from retune.core.files import read_json, read_json_lines, write_json_lines
-from retune.core.manifests import seal
+from retune.core.manifests import digest, seal
 from retune.core.params import load_yaml
 from retune.models.pretrained_files import load_tokenizer
+from retune.tasks.qa.confidence.calibration import Calibration, write_calibration
 from retune.tasks.qa.postprocess.postprocess import PostprocessParams, postprocess
 from retune.tasks.qa.predict.predict import PredictParams, predict
 from retune.tasks.qa.predict.reader import load
@@ -64,13 +66,16 @@ def test_a_bundle_is_loaded_again_and_asked(
     context = ["--context", str(trained / "context.txt")]
     assert ask(trained, *context, "--json", question) == 0
     reply = json.loads(capsys.readouterr().out)
-    assert set(reply) == {"question", "answer", "score", "start", "end", "question_cut_at"}
+    assert set(reply) == {
+        "question", "answer", "confidence", "score", "start", "end", "abstained", "question_cut_at",
+    }  # fmt: skip
+    assert (reply["confidence"], reply["abstained"]) == (None, False)
     assert reply["question_cut_at"] is None
     assert reply["question"] == question
     assert tiny.TEXTS[0][reply["start"] : reply["end"]] == reply["answer"] != ""
     assert 0 < reply["score"] <= 1
     assert ask(trained, *context, question) == 0
-    place = f"{reply['score']:.1%}, characters {reply['start']} to {reply['end']}"
+    place = f"{reply['score']:.1%} (not calibrated), characters {reply['start']} to {reply['end']}"
     assert capsys.readouterr().out == f"{reply['answer']}  {place}\n"
 
 
@@ -189,7 +194,87 @@ def test_a_file_is_answered_a_part_at_a_time_and_again(
     assert counts["answers"] == len(rows)
     assert counts["question_cut"] == ["long"]
     assert counts["sentence"].endswith("1 questions cut to max_question_length: long")
-    assert {path.name for path in (tmp_path / "mine-answers").iterdir()} == set(FILES)
+    written = {path.name for path in (tmp_path / "mine-answers").iterdir()}
+    assert written == {*FILES} - {"confidences.json"}
+
+
+def calibrated(trained: Path, folder: Path, **changes: Any) -> Path:
+    """A copy of the trained model, and a calibration beside it."""
+    shutil.copytree(trained / "model", folder / "model")
+    (folder / "calibration").mkdir()
+    values: dict[str, Any] = {
+        "model": digest(folder / "model"), "questions": 50, "passages": 10, "slope": 0.5,
+        "intercept": 0.1, "precision": 0.9, "certainty": 0.95, "threshold": None, "needed": 60,
+        "null_threshold": None,
+    }  # fmt: skip
+    write_calibration(folder / "calibration", Calibration(**(values | changes)))
+    return folder / "model"
+
+
+def test_a_calibrated_model_states_its_confidence_and_withholds_what_is_unsure(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = calibrated(trained, tmp_path)
+    question, _ = tiny.QUESTIONS[0][0]
+    context = ["--context", str(trained / "context.txt")]
+    assert ask(trained, *context, "--json", question, model=model) == 0
+    reply = json.loads(capsys.readouterr().out)
+    confidence = reply["confidence"]
+    odds = math.log(reply["score"] / (1 - reply["score"]))  # no two candidates have one text
+    assert confidence == pytest.approx(1 / (1 + math.exp(-(0.5 * odds + 0.1))), abs=1e-6)
+    assert ask(trained, *context, question, model=model) == 0
+    assert f"  {confidence:.1%}, characters " in capsys.readouterr().out
+    least = f"{confidence + 0.01}"
+    assert ask(trained, *context, "--min-confidence", least, question, model=model) == 0
+    told = f"(abstained)  {confidence:.1%} is below {float(least):.1%}\n"
+    assert capsys.readouterr().out == told
+    assert ask(trained, *context, "--min-confidence", "0", question, model=model) == 0
+    assert reply["answer"] in capsys.readouterr().out
+
+
+def test_a_file_is_answered_with_confidence(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = calibrated(trained, tmp_path, threshold=0.0)
+    rows = list(read_json_lines(trained / "raw/validation.jsonl"))
+    write_json_lines(tmp_path / "mine.jsonl", rows)
+    files = ["--data", str(tmp_path / "mine.jsonl"), "--out", str(tmp_path / "out")]
+    assert ask(trained, *files, "--min-confidence", "promised", model=model) == 0
+    confidences = read_json(tmp_path / "out/confidences.json")
+    texts = read_json(tmp_path / "out/predictions.json")
+    least = 1 / (1 + math.exp(-0.1))
+    low = {id_ for id_, confidence in confidences.items() if confidence < least}
+    assert low == {id_ for id_, text in texts.items() if not text}
+    assert set(read_json(tmp_path / "out/report.json")["withheld"]) == low
+    assert (f"{len(low)} answers withheld" in capsys.readouterr().out) == bool(low)
+
+
+@pytest.mark.parametrize(
+    ("least", "changes", "message"),
+    [
+        ("2", {}, "--min-confidence: '2' is not a number from 0 to 1, nor 'promised'"),
+        ("many", {}, "--min-confidence: 'many' is not a number from 0 to 1"),
+        ("promised", {}, "10 validation passages show no confidence from which on 90% of the "
+                         "answers are right; about 60 would be needed. Give a number"),
+        ("promised", {"needed": None}, "this model is too often wrong at any confidence"),
+        ("0.5", {"model": "other"}, "calibration has no calibration of this model; `dvc repro"),
+        ("0.5", {"slope": None, "intercept": None}, "has no calibration of this model"),
+    ],
+)  # fmt: skip
+def test_a_confidence_that_cannot_be_asked_for_is_refused(
+    least: str,
+    changes: dict[str, Any],
+    message: str,
+    trained: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    model = calibrated(trained, tmp_path, **changes)
+    context = ["--context", str(trained / "context.txt")]
+    assert ask(trained, *context, "--min-confidence", least, "who?", model=model) == 1
+    assert message in capsys.readouterr().err
+    assert main(["ask", "--task", "sentiment", "--min-confidence", "0.5", "good"]) == 1
+    assert "answers of --task sentiment have no confidence" in capsys.readouterr().err
 
 
 def test_a_damaged_model_is_refused(

@@ -139,8 +139,8 @@ def places(stage: Stage, arguments: Mapping[str, Any]) -> Places:
         elif several := p.mark(Inputs):
             folders = several(p.name, arguments)
             found.reads.update({f"{p.name} {name}": folder for name, folder in folders.items()})
-        elif role in (Role.OUT, Role.TRAINED):
-            found.writes[p.name] = arguments[p.name]
+        elif role in (Role.OUT, Role.TRAINED) and path is not None:
+            found.writes[p.name] = path
         elif role is Role.REPORT:
             found.reports.append(arguments[p.name])
         if role is Role.TRAINED:

@@ -65,6 +65,7 @@ class Asker:
         text: what one text is.
         params: the settings that it is asked with, from the project's top.
         model: the folder of the trained model, likewise.
+        has_confidence: whether answers of too little confidence can be withheld.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Asker:
     text: str
     params: str
     model: str
+    has_confidence: bool = False
 
 
 @dataclass(frozen=True)

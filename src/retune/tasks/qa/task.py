@@ -8,6 +8,7 @@ ASKER = Asker(
     text="a question",
     params="params.yaml",
     model="data/qa/model",
+    has_confidence=True,
 )
 TASK = Task(
     section="qa",

@@ -19,6 +19,7 @@ from retune.tasks.qa.predict.reader import load
 from retune.tasks.qa.questions.examples import Example
 from retune.tasks.qa.tokenize.tokenize import TokenizeParams, Windower
 from retune.tools.ask.asking import Reply, trained_with
+from retune.tools.ask.confidence import Trust, trust_in
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -33,33 +34,40 @@ class Reader(NamedTuple):
     predicting: PredictParams
     postprocessing: PostprocessParams
     squad_v2: bool
+    trust: Trust
 
 
-def load_reader(settings: Params, folder: Path) -> Reader:
-    """Load the model in `folder` and the settings of tokenize, predict and postprocess."""
+def load_reader(settings: Params, folder: Path, least: str | None = None) -> Reader:
+    """Load the model in `folder` and the settings of tokenize, predict and postprocess.
+
+    Answers whose confidence is below `least` are withheld; see `trust_in`.
+    """
     with settings as params:
         lengths = params.section("qa.tokenize", TokenizeParams)
         predicting = params.section("qa.predict", PredictParams)
         postprocessing = params.section("qa.postprocess", PostprocessParams)
     squad_v2, variant = trained_with(folder, {"qa.squad_v2": bool, "qa.model": str})
+    trust = trust_in(folder, least)
     model, tokenizer = load(variant, folder), load_tokenizer(folder)
     require_vocabulary(model.config.vocab_size, id_count(tokenizer), folder)
     windower = Windower(tokenizer, lengths)
     collator = Collator.for_model(model, tokenizer, resolved_precision(predicting.precision))
-    return Reader(model, windower, collator, predicting, postprocessing, squad_v2)
+    return Reader(model, windower, collator, predicting, postprocessing, squad_v2, trust)
 
 
-def asker(settings: Params, folder: Path, context: str | None) -> Callable[[str], Reply]:
+def asker(
+    settings: Params, folder: Path, context: str | None, least: str | None = None
+) -> Callable[[str], Reply]:
     """Return a function that answers a question about `context`.
 
     It does what the stages tokenize, predict and postprocess do with a question of the
-    validation split.
+    validation split. Answers whose confidence is below `least` are withheld.
     """
     if context is None:
         raise RetuneError("a question is about a text: give --context FILE, a file that has one")
     if not context.strip():
         raise RetuneError("--context: the file is empty; name one with the text to be read")
-    reader = load_reader(settings, folder)
+    reader = load_reader(settings, folder, least)
 
     def answer(question: str) -> Reply:
         example = Example("", "", context, question, ())
@@ -71,13 +79,13 @@ def asker(settings: Params, folder: Path, context: str | None) -> Callable[[str]
         options = reader.postprocessing, reader.squad_v2
         (found,) = ranked_answers([example], part, logits, *options)
         kept = reader.windower.kept_of(question) if cut.question_cut[0] else None
-        return _reply(question, found, kept)
+        return _reply(question, found, kept, reader.trust)
 
     return answer
 
 
-def _reply(question: str, found: RankedAnswer, kept: str | None) -> Reply:
-    """Return the answer, its probability among the n best, and its character span.
+def _reply(question: str, found: RankedAnswer, kept: str | None, trust: Trust) -> Reply:
+    """Return the answer, its confidence, its probability among the n best, and its character span.
 
     `kept` is what is left of a question that was cut.
     """
@@ -86,13 +94,19 @@ def _reply(question: str, found: RankedAnswer, kept: str | None) -> Reply:
         score, start, end = None, None, None
     else:
         score, start, end = found.probability[place], found.start[place], found.end[place]
+    confidence = trust.confidence(found)
     fields = {
-        "question": question, "answer": found.text, "score": score, "start": start, "end": end,
+        "question": question, "answer": found.text, "confidence": confidence, "score": score,
+        "start": start, "end": end, "abstained": False,
         "question_cut_at": None if kept is None else len(kept),
     }  # fmt: skip
     doubt = "" if kept is None else f"  (the question was cut after {excerpt(kept[-40:])})"
+    if trust.withholds(confidence):
+        fields |= {"answer": None, "start": None, "end": None, "abstained": True}
+        return Reply(f"(abstained)  {confidence:.1%} is below {trust.least:.1%}{doubt}", fields)
+    sure = f"{score:.1%} (not calibrated)" if confidence is None else f"{confidence:.1%}"
     if start is None:
-        sentence = "(no answer)" if score is None else f"(no answer)  {score:.1%}"
+        sentence = "(no answer)" if score is None else f"(no answer)  {sure}"
     else:
-        sentence = f"{found.text}  {score:.1%}, characters {start} to {end}"
+        sentence = f"{found.text}  {sure}, characters {start} to {end}"
     return Reply(sentence + doubt, fields)

@@ -27,7 +27,7 @@ from retune.tools.ask.asking import require_trained_as
 from retune.tools.ask.qa import Reader, load_reader
 
 #: The files in the output folder.
-FILES = ("predictions.json", N_BEST, "report.json")
+FILES = ("predictions.json", "confidences.json", N_BEST, "report.json")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -46,6 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
     out = arguments.out or Path(f"{data.stem}-answers")
     settings = {name: getattr(arguments, name) for name in ("model", "params", "variant")}
+    settings["least"] = arguments.min_confidence
     counts = ask_file(data, out, **settings)
     sentence = f"{out / FILES[0]}: {counts['sentence']}"
     print(json.dumps(counts, ensure_ascii=False) if arguments.json else sentence)
@@ -59,11 +60,13 @@ def ask_file(
     model: Path | None = None,
     params: Path | None = None,
     variant: str | None = None,
+    least: str | None = None,
 ) -> dict[str, Any]:
     """Answer each question of the file `data`, and write the stages' files to the folder `out`.
 
-    These are `predictions.json` (text by id, as the official scripts take it), `nbest.jsonl` and
-    `report.json`. Only a thousand questions' windows are in memory at a time.
+    These are `predictions.json` (text by id, as the official scripts take it), `nbest.jsonl`,
+    `report.json`, and for a calibrated model `confidences.json` (by id). Only a thousand questions'
+    windows are in memory at a time.
 
     Args:
         data: a file of any form that is read; reference answers in it are ignored.
@@ -71,6 +74,7 @@ def ask_file(
         model: folder that a train stage wrote; by default the pipeline's own.
         params: params file to ask the model with; by default the pipeline's own.
         variant: which of the file's `variants` changes them.
+        least: the confidence below which the answer is "", as if there were none.
 
     Returns:
         Where the answers are, their counts, and the closing `sentence`.
@@ -83,8 +87,9 @@ def ask_file(
     settings, folder = Params(params or ASKER.params, variant), model or Path(ASKER.model)
     require_trained_as(variant, settings, folder)
     examples = read_questions(data)
-    reader = load_reader(settings, folder)
-    counts, cut = Counts(), list[str]()
+    reader = load_reader(settings, folder, least)
+    counts, cut, withheld = Counts(), list[str](), list[str]()
+    confidences = dict[str, float]()
     ranked = ranked_in_parts(
         examples, _parts(reader, examples, cut), reader.postprocessing, reader.squad_v2
     )
@@ -94,12 +99,21 @@ def ask_file(
             for answer in ranked:
                 write(answer.line())
                 counts.add(answer)
-                yield answer.id, answer.text
+                confidence = reader.trust.confidence(answer)
+                if confidence is not None:
+                    confidences[answer.id] = confidence
+                if reader.trust.withholds(confidence):
+                    withheld.append(answer.id)
+                yield answer.id, "" if withheld[-1:] == [answer.id] else answer.text
 
         write_json_texts(folder / "predictions.json", texts())
-        report = counts.report() | {"question_cut": cut}
+        if confidences:
+            write_json(folder / "confidences.json", confidences)
+        report = counts.report() | {"question_cut": cut, "withheld": withheld}
         write_json(folder / "report.json", report)
     lost = f"; {len(cut):,} questions cut to max_question_length: {listed(cut)}" if cut else ""
+    if withheld:
+        lost += f"; {len(withheld):,} answers withheld for too little confidence"
     return {"out": str(out), "sentence": counts.sentence() + lost} | report
 
 

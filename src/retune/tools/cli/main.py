@@ -99,6 +99,14 @@ def ask(
             "unless you copied it out of data/ and the variants differ only in training.",
         ),
     ] = None,
+    min_confidence: Annotated[
+        str | None,
+        Option(
+            metavar="P",
+            help="Withhold answers of less confidence (qa): a number from 0 to 1, or `promised` "
+            "for the threshold that the stage calibrate found.",
+        ),
+    ] = None,
     as_json: Annotated[bool, Option("--json", help="Print a JSON object per line.")] = False,
 ) -> int:
     """Ask a trained model about your own texts.
@@ -107,7 +115,7 @@ def ask(
     """
     arguments = Namespace(
         texts=texts or [], task=task, context=context, data=data, out=out, model=model,
-        params=params, variant=variant, json=as_json,
+        params=params, variant=variant, min_confidence=min_confidence, json=as_json,
     )  # fmt: skip
     with inside_project(arguments, ("context", "data", "out", "model", "params"), outermost=True):
         return _print_replies(arguments)
@@ -243,8 +251,8 @@ def _print_replies(arguments: Namespace) -> int:
     context = _context(arguments.context, arguments.texts)
     texts = arguments.texts or sys.stdin
     settings = {name: getattr(arguments, name) for name in ("model", "params", "variant")}
-    failed = False
-    for reply in replies(ASKERS[arguments.task], texts, context=context, **settings):
+    asker, least, failed = ASKERS[arguments.task], arguments.min_confidence, False
+    for reply in replies(asker, texts, context=context, least=least, **settings):
         wrong = "error" in reply.fields
         failed |= wrong
         sentence = reply.sentence if reply.coloured else escaped(reply.sentence)

@@ -44,17 +44,18 @@ class ConfidenceParams:
 
 def calibrate(
     validation: Path,
+    n_best: Path,
     calibration: Path,
     params: ConfidenceParams,
     scoring: ScoreParams,
     *,
     squad_v2: bool,
 ) -> str:
-    """Fit confidence on the answers in `validation`; write the folder `calibration`."""
+    """Fit confidence on the scores in `validation` and the n-best lists; write `calibration`."""
     scores = read_question_scores(validation / QUESTIONS)
-    lines = [*read_json_lines(validation / N_BEST)]
+    lines = [*read_json_lines(n_best / N_BEST)]
     found = _fitted(
-        manifests.read(validation)["inputs"]["model"], scores, lines, params, scoring,
+        manifests.read(n_best)["inputs"]["model"], scores, lines, params, scoring,
         squad_v2=squad_v2,
     )  # fmt: skip
     with atomic_path(calibration) as folder:

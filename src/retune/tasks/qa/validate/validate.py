@@ -29,6 +29,7 @@ def validate(
     load: Callable[[], "PreTrainedModel"],
     metrics: Path,
     questions: Path,
+    n_best: Path | None,
     *,
     prediction: PredictParams,
     reading: PostprocessParams,
@@ -37,14 +38,15 @@ def validate(
 ) -> str:
     """Answer and score the validation questions with the model that `load` returns.
 
-    `metrics` gets the figures, the folder `questions` the score and the n-best list of each
-    question. Without a validation split, the figures are null and there are no questions.
+    `metrics` gets the figures, the folder `questions` the score of each question, and the folder
+    `n_best` the n-best list of each, if it is given. Without a validation split, the figures are
+    null and there are no questions.
     """
     if not (raw / f"{SPLIT}.jsonl").is_file():
         with atomic_path(questions) as folder:
             folder.mkdir()
             write_question_scores(folder / QUESTIONS, [])
-            write_json_lines(folder / N_BEST, [])
+        _keep(n_best, None)
         _write(metrics, dict.fromkeys(HEADLINE), {"questions": 0})
         return "no validation split"
     with atomic_path(questions) as folder:
@@ -55,12 +57,24 @@ def validate(
         postprocess(raw, features, logits, predictions, reading, squad_v2=squad_v2, split=SPLIT)
         path = folder / QUESTIONS
         scores = scored(raw, predictions, path, scoring, squad_v2=squad_v2, split=SPLIT)
-        (predictions / N_BEST).rename(folder / N_BEST)
+        _keep(n_best, predictions / N_BEST)
         shutil.rmtree(work)
     found = figures(scores) | {"normalizer": scoring.normalizer}
     headline = {name: found.pop(name) for name in HEADLINE}
     _write(metrics, headline, found)
     return scores.sentence()
+
+
+def _keep(folder: Path | None, file: Path | None) -> None:
+    """Move the n-best lists into their folder; without a validation split there are none."""
+    if folder is None:
+        return
+    with atomic_path(folder) as written:
+        written.mkdir()
+        if file is None:
+            write_json_lines(written / N_BEST, [])
+        else:
+            file.rename(written / N_BEST)
 
 
 def _write(metrics: Path, headline: dict[str, Any], details: dict[str, Any]) -> None:
