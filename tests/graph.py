@@ -149,7 +149,7 @@ def misplaced(script: Path, words: list[str], body: dict[str, Any]) -> Iterator[
         body: of the stage.
     """
     options = {
-        word.removeprefix("--"): path
+        word.removeprefix("--").replace("-", "_"): path
         for word, path in pairwise(words)
         if word.startswith("--") and word not in ("--params", "--seed", "--variant")
     }

@@ -25,6 +25,7 @@ pytestmark = pytest.mark.slow
 # tokenize_test runs what tokenize runs.
 STAGES = [
     *("download", "tokenize", "train", "predict", "postprocess", "score", "analyse", "validate"),
+    *("calibrate", "confidence"),
 ]
 KILLS = 5  # of each stage
 TRIES = 10  # to kill or interrupt a stage before it is over

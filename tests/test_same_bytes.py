@@ -95,7 +95,8 @@ def test_a_variant_gives_the_same_bytes(model: str, clones: dict[str, tuple[Path
         "data/qa/scores/questions.jsonl", "data/qa/validation_scores/questions.jsonl",
         "data/qa/features/tokenizer/tokenizer.json", weights(plain),
         "data/qa/predictions/predictions.json", "data/qa/predictions/nbest.jsonl",
-        "metrics/qa.json", "metrics/qa_windows.json", "metrics/qa_download.json",
+        "metrics/qa.json", "metrics/qa_confidence.json", "metrics/qa_windows.json",
+        "metrics/qa_download.json",
         "metrics/qa_costs.json", "metrics/qa_curves/train.csv",
     }  # fmt: skip
     assert expected <= set(plain)

@@ -146,12 +146,9 @@ def answers(root: Path, f1: float) -> Path:
 F1 = 100 * (1 + 2 / 3) / 2
 
 
-def test_without_an_analysis_answers_are_told_by_calibration_and_examples(tmp_path: Path) -> None:
+def test_without_an_analysis_answers_are_told_by_examples(tmp_path: Path) -> None:
     report = gather(answers(tmp_path, F1))
     tables = captions(report)
-    bins = next(t for c, t in tables.items() if c.startswith("Probability of the answer")).rows
-    assert bins == (("0.4 to 0.5", 1, 0.45, 0.0), ("0.9 to 1.0", 1, 0.95, 1.0))
-    assert "The expected calibration error is 25.00 points" in remarks(report)
     right = tables["Most confident right answers"].rows
     assert right == (("Who built <it>?", "Ada", "Ada", 0.95, 100.0),)
     assert "Who built <it>?" in Page(whole(report)).text
@@ -162,7 +159,7 @@ def test_without_an_analysis_answers_are_told_by_calibration_and_examples(tmp_pa
 def test_answers_of_another_run_are_not_told(tmp_path: Path) -> None:
     report = gather(answers(tmp_path, 12.5))
     assert "data/qa/predictions: of another run than the scores in the metrics" in remarks(report)
-    assert "Calibration" not in titles(report)
+    assert "Questions" not in titles(report)
 
 
 def test_absent_answers_are_told(tmp_path: Path) -> None:

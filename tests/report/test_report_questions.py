@@ -272,7 +272,6 @@ def test_an_analysis_of_other_answers_is_a_fault(
     assert not blocks_of(report, "browser")
     told = [block.text for block in blocks_of(report, "remark") if block.tone == "fault"]
     assert any("of another run than data/qa/predictions; `dvc repro analyse`" in t for t in told)
-    assert "Calibration" in [section.title for section in report.parts[0].sections]
 
 
 def test_outputs_of_an_earlier_run_are_left_out_and_named(

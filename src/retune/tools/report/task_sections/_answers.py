@@ -1,4 +1,4 @@
-"""Answers of the last run against the gold answers: by probability, and examples.
+"""Answers of the last run against the gold answers, and examples.
 
 Read from the folders of the stages download and postprocess, with the score stage's own function.
 """
@@ -12,12 +12,11 @@ from retune.core.files import read_json_lines
 from retune.tasks.qa.postprocess.postprocess import N_BEST
 from retune.tasks.qa.questions.examples import Example, read_examples
 from retune.tasks.qa.score.score import best_scores
-from retune.tools.report.content import Block, Column, Line, Lines, Remark, Table
+from retune.tools.report.content import Block, Column, Table
 from retune.tools.report.sources import read_json
 
 RAW = "data/qa/test/test.jsonl"
 PREDICTIONS = "data/qa/predictions"
-_BINS = 10
 _EXAMPLES = 5
 _NO_ANSWER = "none"
 
@@ -64,37 +63,6 @@ def read(root: Path, normalizer: str) -> list[Answered]:
 def f1(answered: Sequence[Answered]) -> float:
     """Return the mean F1 in percent, as the score stage computes it."""
     return 100.0 * math.fsum(each.f1 for each in answered) / len(answered)
-
-
-def calibration(answered: Sequence[Answered]) -> list[Block]:
-    """Return the share of right answers by probability, and the expected calibration error."""
-    bins: dict[int, list[Answered]] = {}
-    for each in answered:
-        bins.setdefault(min(int(each.probability * _BINS), _BINS - 1), []).append(each)
-    rows = []
-    for place, inside in sorted(bins.items()):
-        span = f"{place / _BINS:.1f} to {(place + 1) / _BINS:.1f}"
-        mean, right = (
-            math.fsum(values) / len(inside)
-            for values in ([e.probability for e in inside], [e.exact for e in inside])
-        )
-        rows.append((span, len(inside), mean, right))
-    gaps = [count * abs(mean - right) for _, count, mean, right in rows]
-    error = 100.0 * math.fsum(gaps) / len(answered)
-    line = Line("answers", tuple((mean, right) for _, _, mean, right in rows))
-    heads = (Column("probability"), Column("answers", "count"))
-    return [
-        Lines("Reliability", "probability", "exact match", (line,), diagonal=True),
-        Table(
-            "Probability of the answer among the n best, and how often it is right",
-            (*heads, Column("mean", "score"), Column("exact match", "score")),
-            tuple(rows),
-        ),
-        Remark(
-            f"The expected calibration error is {error:.2f} points: the mean distance of "
-            "probability and exact match, bin by bin (Naeini et al. 2015)."
-        ),
-    ]
 
 
 def examples(answered: Sequence[Answered]) -> list[Block]:

@@ -30,9 +30,13 @@ from retune.tools.report.task_sections import (
     _optimism,
     _questions,
     _summary,
+    _trust,
 )
 
-CLAIMED = (*_failures.CLAIMED, "qa_groups.csv", "qa_errors.csv")
+CLAIMED = (
+    *(*_failures.CLAIMED, "qa_groups.csv", "qa_errors.csv"),
+    *(*_trust.CLAIMED, "qa_reliability.csv", "qa_risk_coverage.csv"),
+)
 _VARIANTS = "metrics/qa_variants.json"
 _ANALYSIS = "metrics/qa_analysis.json"
 _WITHIN = Column("95 %", "score")
@@ -45,11 +49,13 @@ def add(reader: Reader, found: Sequence[Metrics]) -> list[Section]:
     models = reader.shaped(_VARIANTS, lambda: _models(reader, found)) or []
     splits = reader.shaped(_optimism.TEST, lambda: _of_splits(reader, found, looked)) or []
     failed = reader.shaped(_ANALYSIS, lambda: _failed(found)) or []
+    trusted = reader.shaped(_trust.METRICS, lambda: _trusted(reader, found)) or []
     return [
         *section(IN_SHORT, short),
         *section("All models", models),
         *section("Test and validation", splits),
         *section("Where it fails", failed),
+        *section("How far to trust it", trusted),
         *_of_answers(reader, found),
     ]
 
@@ -72,8 +78,18 @@ def _compared(reader: Reader) -> saved.Saved | None:
 
 
 def _failed(found: Sequence[Metrics]) -> list[Block]:
-    analysis = next((m.value["qa"] for m in found if m.output.path == _ANALYSIS), None)
+    analysis = _in_file(found, _ANALYSIS)
     return [*_failures.failures(analysis)] if analysis else []
+
+
+def _trusted(reader: Reader, found: Sequence[Metrics]) -> list[Block]:
+    figures = _in_file(found, _trust.METRICS)
+    is_there = figures and reader.there(_trust.COVERAGE)
+    return [*_trust.trust(figures, reader.root / _trust.COVERAGE)] if is_there else []
+
+
+def _in_file(found: Sequence[Metrics], path: str) -> Any:
+    return next((m.value["qa"] for m in found if m.output.path == path), None)
 
 
 def _models(reader: Reader, found: Sequence[Metrics]) -> list[Block]:
@@ -149,9 +165,8 @@ def _of_answers(reader: Reader, found: Sequence[Metrics]) -> list[Section]:
     answered = reader.shaped(_answers.PREDICTIONS, lambda: _answered(reader, scores)) or []
     if not answered:
         return []
-    calibrated = reader.shaped(_answers.PREDICTIONS, lambda: _answers.calibration(answered)) or []
     listed = reader.shaped(_questions.ANALYSIS, lambda: _browsed(reader, answered, scores)) or []
-    return [*section("Calibration", calibrated), *section("Questions", listed)]
+    return section("Questions", listed)
 
 
 def _answered(reader: Reader, scores: Any) -> list[_answers.Answered]:
