@@ -76,6 +76,20 @@ def test_pipelines_can_be_chosen(here: Path, capsys: pytest.CaptureFixture[str])
     assert [part["name"] for part in data["parts"]] == ["toy"]
 
 
+def test_the_index_is_of_all_pipelines_if_one_page_is_written(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["report"]) == 0
+    index = (here / "report/index.html").read_bytes()
+    (here / "report/toy.html").unlink()
+    (here / "report/qa.html").unlink()
+    assert main(["report", "--pipeline", "toy"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith("report/index.html: 1 pipeline, ")
+    assert (here / "report/index.html").read_bytes() == index
+    assert (here / "report/toy.html").is_file()
+    assert not (here / "report/qa.html").exists()
+
+
 def test_an_unknown_pipeline_is_refused(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", "--pipeline", "toys"]) == 1
     assert "no pipeline toys; there are: qa, toy (the folders of pipelines/)" in (

@@ -206,11 +206,22 @@ def test_the_answers_of_another_system_stand_beside(
     assert [a.get("data-flip") for a in seen.all("details") if "id" in a] == ["lost", "won"]
 
 
+def test_a_predictions_file_is_shown_beside_the_last_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = run(tmp_path, monkeypatch)
+    (root / "theirs.json").write_text('{"a": "Ada", "b": "Sula"}', encoding="utf-8")
+    browser = blocks_of(gather(root, against="theirs.json"), "browser")[0]
+    assert browser.rival == "theirs"
+    rivals = {each.id: each.rival for each in browser.questions}
+    assert rivals["a"] == Rival(("Ada",), 100.0)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ({"against": "lstm", "names": ["toy"]}, "--against is about question answering: add qa to"),
-        ({"against": "params.yaml"}, "--against params.yaml: is a file; name an experiment or a"),
+        ({"against": "params.yaml"}, "data/qa/predictions/manifest.json: "),
         ({"against": "lstm"}, "lstm: no predictions file, experiment or commit of that name"),
     ],
 )

@@ -219,7 +219,7 @@ def report(
         str | None,
         Option(
             metavar="SYSTEM",
-            help="Also show the answers of this experiment or commit.",
+            help="Also show the answers of this experiment, commit or predictions file.",
         ),
     ] = None,
     as_json: Annotated[bool, Option("--json", help="Print the same content as JSON.")] = False,

@@ -18,7 +18,8 @@ from retune.tools.project.locks import Lock, outdated_stages, outs_of_all
 from retune.tools.report import figures, provenance, results, settings
 from retune.tools.report.content import IN_SHORT, Block, Part, Remark, Report, section
 from retune.tools.report.page import INDEX
-from retune.tools.report.sources import Reader
+from retune.tools.report.sources import Reader, read_json
+from retune.tools.report.task_sections._answers import PREDICTIONS, RAW
 
 MAIN = "qa"  # the pipeline at the project's top
 _WIDTH = 80
@@ -32,7 +33,9 @@ def run(arguments: Namespace, root: Path = Path(".")) -> int:
     if arguments.json:
         print(json.dumps(report.as_data(), indent=2, sort_keys=True))
         return 0
-    write(arguments.out, report)
+    # The index is of all pipelines, also if only some of their pages are written.
+    whole = _completed(root, report) if arguments.pipeline else report
+    write(arguments.out, whole, {each.name for each in report.parts})
     index = arguments.out / INDEX
     say(textwrap.fill(f"{index}: {_counted(report)}", _WIDTH, break_long_words=False))
     return 0
@@ -64,6 +67,13 @@ def gather(root: Path, names: Sequence[str] = (), against: str | None = None) ->
     return Report(provenance.of_project(root), parts)
 
 
+def _completed(root: Path, report: Report) -> Report:
+    """Add the parts on the pipelines that a report leaves out."""
+    there = {each.name: each for each in report.parts}
+    parts = (there.get(name) or part(root, name, at) for name, at in folders(root).items())
+    return Report(report.provenance, tuple(parts))
+
+
 def _rival(root: Path, name: str, chosen: Container[str]) -> System:
     """Return the system that is compared with the last run, question by question.
 
@@ -76,21 +86,28 @@ def _rival(root: Path, name: str, chosen: Container[str]) -> System:
     if MAIN not in chosen:
         raise RetuneError(f"--against is about question answering: add {MAIN} to --pipeline")
     if (root / name).is_file():
-        raise RetuneError(
-            f"--against {name}: is a file; name an experiment or a commit. `retune compare` "
-            "compares predictions files"
-        )
+        return Sources(_rules_of_the_last_run(root)).read(name)
     sources = Sources(Namespace(folder=root, data=None))
     rival = sources.read(name)
     require_comparable([sources.read(WORKSPACE), rival])
     return rival
 
 
-def write(folder: Path, report: Report) -> None:
-    """Write the pages into `folder`; other files in it stay."""
+def _rules_of_the_last_run(root: Path) -> Namespace:
+    """Return by which questions and rules a predictions file is scored as the last run was."""
+    manifest = read_json(root, f"{PREDICTIONS}/manifest.json")
+    (details, *_) = read_json(root, "metrics/qa.json")["qa"]["details"]
+    return Namespace(
+        folder=root, data=root / RAW, squad_v2=manifest["params"]["qa.squad_v2"],
+        normalizer=details["normalizer"], missing="zero",
+    )  # fmt: skip
+
+
+def write(folder: Path, report: Report, names: Container[str] | None = None) -> None:
+    """Write the index and the pages, or those in `names`, into `folder`; other files in it stay."""
     from retune.tools.report.page import pages
 
-    for name, text in pages(report).items():
+    for name, text in pages(report, names).items():
         with atomic_path(folder / name) as temporary:
             temporary.write_text(text, encoding="utf-8", newline="\n")
 

@@ -2,6 +2,7 @@
 
 import re
 from base64 import b64encode
+from collections.abc import Container
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -32,12 +33,12 @@ _SHADES = 10  # of tokens, by their probability
 _BREAKS = str.maketrans({"\n": "↵", "\t": "⇥", "\r": "␍"})
 
 
-def pages(report: Report) -> dict[str, str]:
-    """Return the pages by file name: the index, and one for each pipeline.
+def pages(report: Report, names: Container[str] | None = None) -> dict[str, str]:
+    """Return the pages by file name: the index, and one for each pipeline, or each in `names`.
 
     All text is escaped; equal reports give equal bytes.
     """
-    parts = {_file_of(part): part for part in report.parts}
+    parts = {_file_of(part): part for part in report.parts if names is None or part.name in names}
     return {name: _page(report, part) for name, part in {INDEX: None, **parts}.items()}
 
 
