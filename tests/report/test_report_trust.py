@@ -44,18 +44,18 @@ def test_reliability_and_risk_are_drawn(tmp_path: Path) -> None:
     assert risk.lines[0].points == ((50.0, 10.0), (100.0, 40.0))
     assert "n-best share is 10.1 points, that of the calibrated confidence 5.5. " in remarks
     assert "(AURC) is 0.392; it would be 0.574 if confidence said nothing, and 0.211" in remarks
-    assert "50 validation passages are too few to promise with a certainty of 95 %" in remarks
-    assert remarks.endswith("about 1,234 would do.")
+    assert "50 validation passages are too few to find a confidence from which on at least" in remarks
+    assert remarks.endswith("(certainty 95 %). About 1,234 would do.")
 
 
 @pytest.mark.parametrize(
     ("changes", "remark"),
     [
         ({"confidence": [SHARE]}, "Without a validation split, confidence is not calibrated."),
-        ({"promise": [PROMISE | {"needed_passages": None}]}, "show no confidence from which on"),
+        ({"promise": [PROMISE | {"needed_passages": None}]}, "The validation questions show no confidence from which on at"),
         ({"promise": [PROMISE | {"confidence": 0.8, "coverage": 30.0, "right": 93.3}]},
-         "From a confidence of 80.0% on, at least 90 % of the answers are right, with a certainty "
-         "of 95 %. Of the test answers 30.0 % are that sure, of which 93.3 % are right."),
+         "From a confidence of 80.0% on, at least 90 % of the answers are right (certainty 95 %). "
+         "Of the test answers, 30.0 % are that sure, of which 93.3 % are right."),
         ({"promise": [PROMISE | {"confidence": 0.8, "coverage": 0.0}]}, "0.0 % are that sure."),
         ({"null_threshold": [{"null_threshold": -1.5, "f1_with_null_threshold": 61.234}]},
          "qa.postprocess.null_threshold: -1.5 gives the best F1; with it, F1 on test is 61.23."),

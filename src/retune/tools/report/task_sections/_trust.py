@@ -59,19 +59,18 @@ def _errors(rows: Sequence[Mapping[str, Any]]) -> str:
 
 def _promise(row: Mapping[str, Any]) -> str:
     asked = f"at least {row['precision']:g} % of the answers are right"
-    certainty = f"with a certainty of {row['certainty']:g} %"
+    certainty = f"certainty {row['certainty']:g} %"
     if row["confidence"] is not None:
         came = "" if row["right"] is None else f", of which {row['right']:.1f} % are right"
         return (
-            f"From a confidence of {row['confidence']:.1%} on, {asked}, {certainty}. Of the test "
-            f"answers {row['coverage']:.1f} % are that sure{came}."
+            f"From a confidence of {row['confidence']:.1%} on, {asked} ({certainty}). Of the test "
+            f"answers, {row['coverage']:.1f} % are that sure{came}."
         )
-    passages = f"{row['validation_passages']:,} validation passages"
     if row["needed_passages"] is None:
-        return f"{passages} show no confidence from which on {asked}."
+        return f"The validation questions show no confidence from which on {asked} ({certainty})."
     return (
-        f"{passages} are too few to promise {certainty} from which confidence on {asked}; about "
-        f"{row['needed_passages']:,} would do."
+        f"{row['validation_passages']:,} validation passages are too few to find a confidence from "
+        f"which on {asked} ({certainty}). About {row['needed_passages']:,} would do."
     )
 
 
