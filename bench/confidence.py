@@ -16,8 +16,8 @@ import numpy as np
 from tqdm import tqdm
 
 from bench.measure import RESULTS, plain_parser
-from retune.core.files import read_json_lines
 from retune.core.numerics import Doubles
+from retune.stats.bootstrap import Ints
 from retune.stats.calibration import (
     Bools,
     chance_calibration_error,
@@ -28,8 +28,7 @@ from retune.stats.calibration import (
 from retune.stats.clusters import Clusters
 from retune.stats.risk_control import promised_threshold
 from retune.tasks.qa.confidence.calibration import uncalibrated
-from retune.tasks.qa.confidence.log_odds import log_odds
-from retune.tasks.qa.score.question_scores import read_question_scores
+from retune.tasks.qa.confidence.scored_answers import read_scored_answers
 
 DRAWS = 500
 #: How many passages are drawn, and what is promised.
@@ -46,7 +45,7 @@ class Answers(NamedTuple):
     right: Bools
     passages: Clusters
 
-    def of(self, passages: np.ndarray) -> "Answers":
+    def of(self, passages: Ints) -> "Answers":
         """The answers to all questions of these passages; one drawn twice counts as two."""
         places = [np.flatnonzero(self.passages.numbers == passage) for passage in passages]
         numbers = np.repeat(np.arange(len(places)), [len(each) for each in places])
@@ -56,11 +55,8 @@ class Answers(NamedTuple):
 
 def read(folder: Path) -> Answers:
     """Read the test answers in the data folder of a pipeline."""
-    scores = read_question_scores(folder / "scores/questions.jsonl")
-    lines = read_json_lines(folder / "predictions/nbest.jsonl")
-    values = [log_odds(line, s.answer) for line, s in zip(lines, scores, strict=True)]
-    passages = Clusters.named([score.passage for score in scores])
-    return Answers(np.array(values), np.array([s.exact_match for s in scores]), passages)
+    found = read_scored_answers(folder / "scores", folder / "predictions")
+    return Answers(found.log_odds, found.right, found.passages)
 
 
 def promises(pool: Answers, draws: int) -> Iterator[dict[str, Any]]:

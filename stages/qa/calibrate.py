@@ -4,13 +4,15 @@ from typing import Annotated
 
 from retune.core.signature import In, Out
 from retune.core.stage import run_stage
-from retune.tasks.qa.confidence.calibrate import ConfidenceParams, calibrate
+from retune.tasks.qa.confidence.calibrate import CalibrateParams, calibrate
+from retune.tasks.qa.postprocess.postprocess import PostprocessParams
 from retune.tasks.qa.score.score import ScoreParams
 
 
 def main(
     validation: In, n_best: In, calibration: Out, *,
-    params: Annotated[ConfidenceParams, "qa.confidence"],
+    params: Annotated[CalibrateParams, "qa.calibrate"],
+    reading: Annotated[PostprocessParams, "qa.postprocess"],
     scoring: Annotated[ScoreParams, "qa.score"],
     squad_v2: Annotated[bool, "qa.squad_v2"],
 ) -> str:  # fmt: skip
@@ -21,7 +23,10 @@ def main(
     Example: python -m stages.qa.calibrate data/qa/validation_scores data/qa/validation_n_best \
         data/qa/calibration
     """
-    return calibrate(validation, n_best, calibration, params, scoring, squad_v2=squad_v2)
+    return calibrate(
+        validation, n_best, calibration, params=params, reading=reading, scoring=scoring,
+        squad_v2=squad_v2,
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

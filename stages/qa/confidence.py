@@ -4,8 +4,7 @@ from typing import Annotated
 
 from retune.core.signature import In, Out, Report
 from retune.core.stage import run_stage
-from retune.tasks.qa.confidence.calibrate import ConfidenceParams
-from retune.tasks.qa.confidence.confidence import confidence
+from retune.tasks.qa.confidence.confidence import ConfidenceParams, confidence
 from retune.tasks.qa.score.score import ScoreParams
 
 
@@ -14,6 +13,7 @@ def main(
     coverage: Report, confidences: Out, *,
     params: Annotated[ConfidenceParams, "qa.confidence"],
     scoring: Annotated[ScoreParams, "qa.score"],
+    squad_v2: Annotated[bool, "qa.squad_v2"],
 ) -> str:  # fmt: skip
     r"""Measure how well the confidence of CALIBRATION holds on test; write METRICS.
 
@@ -25,8 +25,8 @@ def main(
         metrics/qa_risk_coverage.csv data/qa/confidences
     """
     return confidence(
-        scores, predictions, calibration, metrics, reliability, coverage, confidences, params,
-        scoring,
+        scores, predictions, calibration, metrics, reliability, coverage, confidences,
+        params=params, scoring=scoring, squad_v2=squad_v2,
     )  # fmt: skip
 
 

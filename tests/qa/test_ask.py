@@ -203,11 +203,13 @@ def calibrated(trained: Path, folder: Path, **changes: Any) -> Path:
     shutil.copytree(trained / "model", folder / "model")
     (folder / "calibration").mkdir()
     values: dict[str, Any] = {
-        "model": digest(folder / "model"), "questions": 50, "passages": 10, "slope": 0.5,
-        "intercept": 0.1, "precision": 0.9, "certainty": 0.95, "threshold": None, "needed": 60,
-        "null_threshold": None,
+        "model": digest(folder / "model"), "questions": 50, "passages": 10,
+        "reading": load_yaml(trained / "params.yaml")["qa"]["postprocess"],
+        "slope": 0.5, "intercept": 0.1, "precision": 0.9, "certainty": 0.95, "threshold": None,
+        "needed": 60, "null_threshold": None,
     }  # fmt: skip
     write_calibration(folder / "calibration", Calibration(**(values | changes)))
+    seal(folder / "calibration", {"inputs": {}, "params": {}})
     return folder / "model"
 
 
@@ -226,8 +228,8 @@ def test_a_calibrated_model_states_its_confidence_and_withholds_what_is_unsure(
     assert f"  {confidence:.1%}, characters " in capsys.readouterr().out
     least = f"{confidence + 0.01}"
     assert ask(trained, *context, "--min-confidence", least, question, model=model) == 0
-    told = f"(abstained)  {confidence:.1%} is below {float(least):.1%}\n"
-    assert capsys.readouterr().out == told
+    printed = f"(abstained)  confidence {confidence:.4g} is below {float(least):.4g}\n"
+    assert capsys.readouterr().out == printed
     assert ask(trained, *context, "--min-confidence", "0", question, model=model) == 0
     assert reply["answer"] in capsys.readouterr().out
 
@@ -246,7 +248,7 @@ def test_a_file_is_answered_with_confidence(
     low = {id_ for id_, confidence in confidences.items() if confidence < least}
     assert low == {id_ for id_, text in texts.items() if not text}
     assert set(read_json(tmp_path / "out/report.json")["withheld"]) == low
-    assert (f"{len(low)} answers withheld" in capsys.readouterr().out) == bool(low)
+    assert (f"{len(low)} more withheld" in capsys.readouterr().out) == bool(low)
 
 
 @pytest.mark.parametrize(
@@ -254,11 +256,12 @@ def test_a_file_is_answered_with_confidence(
     [
         ("2", {}, "--min-confidence: '2' is not a number from 0 to 1, nor 'promised'"),
         ("many", {}, "--min-confidence: 'many' is not a number from 0 to 1"),
-        ("promised", {}, "10 validation passages show no confidence from which on 90% of the "
-                         "answers are right; about 60 would be needed. Give a number"),
-        ("promised", {"needed": None}, "this model is too often wrong at any confidence"),
-        ("0.5", {"model": "other"}, "calibration has no calibration of this model; `dvc repro"),
-        ("0.5", {"slope": None, "intercept": None}, "has no calibration of this model"),
+        ("promised", {}, "10 validation passages are too few to show that 90 % of the answers are "
+                         "right; about 60 are needed. Give a number"),
+        ("promised", {"needed": None}, "no confidence of this model shows that 90 % of the"),
+        ("0.5", {"model": "other"}, "calibration.json: of another model; run `dvc repro cal"),
+        ("0.5", {"reading": {}}, "of other settings in qa.postprocess; run `dvc repro calibrate`"),
+        ("0.5", {"slope": None, "intercept": None}, "the data has no validation split"),
     ],
 )  # fmt: skip
 def test_a_confidence_that_cannot_be_asked_for_is_refused(
@@ -273,6 +276,9 @@ def test_a_confidence_that_cannot_be_asked_for_is_refused(
     context = ["--context", str(trained / "context.txt")]
     assert ask(trained, *context, "--min-confidence", least, "who?", model=model) == 1
     assert message in capsys.readouterr().err
+    shutil.rmtree(model.parent / "calibration")
+    assert ask(trained, *context, "--min-confidence", least, "who?", model=model) == 1
+    assert "calibration: no such folder; the stage `calibrate` of" in capsys.readouterr().err
     assert main(["ask", "--task", "sentiment", "--min-confidence", "0.5", "good"]) == 1
     assert "answers of --task sentiment have no confidence" in capsys.readouterr().err
 

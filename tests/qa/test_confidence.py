@@ -13,15 +13,17 @@ from hypothesis import strategies as st
 from retune.core.errors import RetuneError
 from retune.core.files import read_json, read_json_lines, write_json_lines
 from retune.core.manifests import seal
-from retune.tasks.qa.confidence.calibrate import ConfidenceParams, calibrate
+from retune.tasks.qa.confidence.calibrate import CalibrateParams, calibrate
 from retune.tasks.qa.confidence.calibration import read_calibration
-from retune.tasks.qa.confidence.confidence import confidence
+from retune.tasks.qa.confidence.confidence import ConfidenceParams, confidence
 from retune.tasks.qa.confidence.log_odds import HIGHEST, LOWEST, log_odds
 from retune.tasks.qa.confidence.null_threshold import fit_null_threshold, mean_f1
+from retune.tasks.qa.postprocess.postprocess import PostprocessParams
 from retune.tasks.qa.score.question_scores import QuestionScore, write_question_scores
 from retune.tasks.qa.score.score import ScoreParams
 
-PARAMS = ConfidenceParams(0.9, 0.95, 10)
+PARAMS = CalibrateParams(0.9, 0.95)
+READING = PostprocessParams(20, 30, 0.0)
 SCORING = ScoreParams("squad")
 
 
@@ -121,14 +123,17 @@ class Run:
 
     def calibrate(self, *, squad_v2: bool = False) -> str:
         place, out = self.folder / "validation", self.folder / "calibration"
-        return calibrate(place, place, out, PARAMS, SCORING, squad_v2=squad_v2)
+        return calibrate(
+            place, place, out, params=PARAMS, reading=READING, scoring=SCORING, squad_v2=squad_v2
+        )
 
-    def confidence(self) -> dict[str, Any]:
+    def confidence(self, *, squad_v2: bool = False) -> dict[str, Any]:
         f, names = self.folder, ("m.json", "reliability.csv", "coverage.csv", "confidences")
         test = f / "test"
         confidence(
-            test, test, f / "calibration", *(f / n for n in names), params=PARAMS, scoring=SCORING
-        )
+            test, test, f / "calibration", *(f / n for n in names), params=ConfidenceParams(10),
+            scoring=SCORING, squad_v2=squad_v2,
+        )  # fmt: skip
         found: dict[str, Any] = read_json(f / "m.json")["qa"]
         return found
 
@@ -167,7 +172,7 @@ def test_confidence_is_fitted_on_validation_and_measured_on_test(tmp_path: Path)
 
 def test_a_few_passages_give_no_promise_but_the_number_needed(tmp_path: Path) -> None:
     run = Run(tmp_path, drawn(20, 5, 1), drawn(20, 5, 2))
-    assert "20 validation passages are too few to find a confidence above which" in run.calibrate()
+    assert "20 validation passages are too few to find a confidence from which" in run.calibrate()
     (promise,) = run.confidence()["promise"]
     assert promise["confidence"] is promise["answers"] is None
     assert promise["needed_passages"] > 20
@@ -177,14 +182,15 @@ def test_a_weak_model_gets_no_promise(tmp_path: Path) -> None:
     wrong = [row._replace(right=number % 3 == 0) for number, row in enumerate(drawn(60, 5, 1))]
     run = Run(tmp_path, wrong, wrong)
     assert run.calibrate() == (
-        "no confidence above which 90% of the answers (certainty 95%) are right"
+        "there is no confidence from which on at least 90 % of the answers are right (certainty "
+        "95 %)"
     )
     assert run.confidence()["promise"][0]["needed_passages"] is None
 
 
 def test_without_validation_questions_the_share_is_stated_as_it_is(tmp_path: Path) -> None:
     run = Run(tmp_path, [], drawn(20, 5, 2))
-    assert run.calibrate() == "no validation split, so that confidence is not calibrated"
+    assert run.calibrate() == "no validation split, so confidence is not calibrated"
     (only,) = run.confidence()["confidence"]
     assert only["confidence"] == "n-best share"
 
@@ -192,11 +198,49 @@ def test_without_validation_questions_the_share_is_stated_as_it_is(tmp_path: Pat
 def test_a_null_threshold_is_fitted_on_validation_and_scored_on_test(tmp_path: Path) -> None:
     run = Run(tmp_path, drawn(20, 5, 1), drawn(20, 5, 2))
     run.calibrate(squad_v2=True)
-    (found,) = run.confidence()["null_threshold"]
+    (found,) = run.confidence(squad_v2=True)["null_threshold"]
     assert found["null_threshold"] == read_calibration(tmp_path / "calibration").null_threshold
     # Each question has an answer, so that each span is given.
     right = [row.right for row in drawn(20, 5, 2)]
     assert found["f1_with_null_threshold"] == pytest.approx(100 * np.mean(right))
+
+
+def test_equal_null_scores_give_no_null_threshold(tmp_path: Path) -> None:
+    equal = [row._replace(log_odds=4.0) for row in drawn(20, 5, 1)]
+    run = Run(tmp_path, equal, equal)
+    assert run.calibrate(squad_v2=True).endswith(
+        "; all null scores are equal, so there is no best null threshold"
+    )
+    assert run.confidence(squad_v2=True)["null_threshold"] == [
+        {"null_threshold": None, "f1_with_null_threshold": None}
+    ]
+
+
+def test_a_model_that_is_always_right_is_promised(tmp_path: Path) -> None:
+    right = [row._replace(right=True) for row in drawn(100, 5, 1)]
+    run = Run(tmp_path, right, right)
+    assert run.calibrate().startswith("from confidence ")
+    (promise,) = run.confidence()["promise"]
+    assert promise["right"] == 100
+    assert promise["coverage"] > 99
+
+
+def test_one_answer_far_out_does_not_decide_the_fit(tmp_path: Path) -> None:
+    rows = drawn(100, 5, 1)
+    (tmp_path / "plain").mkdir()
+    (tmp_path / "odd").mkdir()
+    slopes = []
+    for name, more in (("plain", []), ("odd", [Row(9000.0, False, "p0")])):
+        run = Run(tmp_path / name, [*rows, *more], rows)
+        run.calibrate()
+        slopes.append(read_calibration(tmp_path / name / "calibration").slope or 0.0)
+    assert slopes[1] == pytest.approx(slopes[0], rel=0.1)
+
+
+def test_a_damaged_calibration_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "calibration.json").write_text("{}")
+    with pytest.raises(RetuneError, match=r"calibration.json: damaged, or written by another ver"):
+        read_calibration(tmp_path)
 
 
 def test_answers_to_other_questions_are_refused(tmp_path: Path) -> None:
@@ -204,5 +248,10 @@ def test_answers_to_other_questions_are_refused(tmp_path: Path) -> None:
     run.calibrate()
     lines = [*read_json_lines(tmp_path / "test/nbest.jsonl")]
     write_json_lines(tmp_path / "test/nbest.jsonl", lines[1:])
-    with pytest.raises(RetuneError, match="scores and predictions are of different questions; run"):
+    with pytest.raises(RetuneError, match="test are of different questions; run `dvc repro`"):
         run.confidence()
+    with pytest.raises(RetuneError, match="test are of different questions; run `dvc repro`"):
+        calibrate(
+            tmp_path / "validation", tmp_path / "test", tmp_path / "out", params=PARAMS,
+            reading=READING, scoring=SCORING, squad_v2=False,
+        )  # fmt: skip

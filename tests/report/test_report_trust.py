@@ -43,9 +43,9 @@ def test_reliability_and_risk_are_drawn(tmp_path: Path) -> None:
     assert reliability.diagonal
     assert risk.lines[0].points == ((50.0, 10.0), (100.0, 40.0))
     assert "n-best share is 10.1 points, that of the calibrated confidence 5.5. " in remarks
-    assert "(AURC) is 0.392; it would be 0.574 if confidence said nothing, and 0.211" in remarks
+    assert "(AURC) is 0.392. It is 0.574 in random order, and 0.211 if" in remarks
     assert "50 validation passages are too few to find a confidence from which on at " in remarks
-    assert remarks.endswith("(certainty 95 %). About 1,234 would do.")
+    assert remarks.endswith("(certainty 95 %). About 1,234 like these are needed.")
 
 
 @pytest.mark.parametrize(
@@ -53,13 +53,16 @@ def test_reliability_and_risk_are_drawn(tmp_path: Path) -> None:
     [
         ({"confidence": [SHARE]}, "Without a validation split, confidence is not calibrated."),
         ({"promise": [PROMISE | {"needed_passages": None}]},
-         "The validation questions show no confidence from which on at least 90 %"),
+         "There is no confidence from which on at least 90 % of the answers are right"),
         ({"promise": [PROMISE | {"confidence": 0.8, "coverage": 30.0, "right": 93.3}]},
-         "From a confidence of 80.0% on, at least 90 % of the answers are right (certainty 95 %). "
-         "Of the test answers, 30.0 % are that sure, of which 93.3 % are right."),
-        ({"promise": [PROMISE | {"confidence": 0.8, "coverage": 0.0}]}, "0.0 % are that sure."),
+         "From confidence 0.800 on, at least 90 % of the answers are right (certainty 95 %). On "
+         "test, 30.0 % of the answers reach it; 93.3 % of these are right."),
+        ({"promise": [PROMISE | {"confidence": 0.8, "coverage": 0.0}]},
+         "On test, 0.0 % of the answers reach it."),
         ({"null_threshold": [{"null_threshold": -1.5, "f1_with_null_threshold": 61.234}]},
          "qa.postprocess.null_threshold: -1.5 gives the best F1; with it, F1 on test is 61.23."),
+        ({"null_threshold": [{"null_threshold": None, "f1_with_null_threshold": None}]},
+         "No null threshold is fitted: the null scores on validation are all equal."),
     ],
 )  # fmt: skip
 def test_what_is_promised_is_said(changes: dict[str, Any], remark: str, tmp_path: Path) -> None:

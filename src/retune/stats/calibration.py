@@ -16,6 +16,7 @@ _DIGITS = 9  # of fitted values; more would be noise
 _STEPS = 100  # of Newton's method, which needs about ten
 _SMALLEST_STEP = 1e-12
 _HALVINGS = 40
+_RIDGE = 1e-9
 
 
 class Bin(NamedTuple):
@@ -75,26 +76,38 @@ def fit_platt_scaling(log_odds: Doubles, right: Bools) -> PlattScaling:
 def _newton(log_odds: Doubles, targets: Doubles) -> tuple[float, float]:
     """Maximise the likelihood by Newton's method; a step that makes it worse is halved.
 
-    Sums are `math.fsum`'s and the exponential is our own, so that every machine finds the same.
+    Sums are `math.fsum`'s and the exponential is our own. Only the comparison of likelihoods uses a
+    logarithm of numpy, so that machines differ by no more than the rounding of the result hides.
     """
     scale = max(1.0, float(np.abs(log_odds).max(initial=0.0)))
-    columns = np.stack([log_odds / scale, np.ones_like(log_odds)])
-    weights = np.zeros(2)
+    values = log_odds / scale
+    slope, intercept = 0.0, 0.0
     for _ in range(_STEPS):
-        probability = _logistic(weights @ columns)
-        gradient = [math.fsum((targets - probability) * column) for column in columns]
-        spread = probability * (1.0 - probability)
-        curvature = [[math.fsum(spread * one * other) for one in columns] for other in columns]
-        step = np.linalg.solve(np.array(curvature) + 1e-9 * np.eye(2), np.array(gradient))
-        before = _log_likelihood(weights @ columns, targets)
+        probability = _logistic(slope * values + intercept)
+        rest, spread = targets - probability, probability * (1.0 - probability)
+        up, across = _newton_step(
+            (math.fsum(rest * values), math.fsum(rest)),
+            (math.fsum(spread * values * values), math.fsum(spread * values), math.fsum(spread)),
+        )
+        before = _log_likelihood(slope * values + intercept, targets)
         for _ in range(_HALVINGS):
-            if _log_likelihood((weights + step) @ columns, targets) >= before:
+            if _log_likelihood((slope + up) * values + intercept + across, targets) >= before:
                 break
-            step = step / 2
-        weights = weights + step
-        if float(np.abs(step).max()) < _SMALLEST_STEP:
+            up, across = up / 2, across / 2
+        slope, intercept = slope + up, intercept + across
+        if max(abs(up), abs(across)) < _SMALLEST_STEP:
             break
-    return float(weights[0]) / scale, float(weights[1])
+    return slope / scale, intercept
+
+
+def _newton_step(
+    gradient: tuple[float, float], curvature: tuple[float, float, float]
+) -> tuple[float, float]:
+    """Solve the two equations of a step; the ridge makes them solvable if all values are equal."""
+    (one, two), (high, mixed, low) = gradient, curvature
+    high, low = high + _RIDGE, low + _RIDGE
+    determinant = high * low - mixed * mixed
+    return (low * one - mixed * two) / determinant, (high * two - mixed * one) / determinant
 
 
 def _logistic(values: Doubles) -> Doubles:
@@ -136,8 +149,9 @@ def expected_calibration_error(curve: Sequence[Bin]) -> float:
 def chance_calibration_error(probability: Doubles, bins: int) -> float:
     """Return the expected calibration error that chance gives N right probabilities.
 
-    Independent items are assumed, and a normal distribution of the share in each bin, whose mean
-    distance is the square root of 2/pi times its standard deviation.
+    The share in each bin is taken to be normal; its mean distance is then the square root of 2/pi
+    times its standard deviation. Items are taken to be independent, so that the value is too low
+    for items that are right or wrong together.
     """
     places = np.minimum((probability * bins).astype(np.int64), bins - 1)
     variances = np.bincount(places, weights=probability * (1.0 - probability))

@@ -1,9 +1,10 @@
 """Learn then Test: a threshold of confidence with a promise (Angelopoulos et al. 2021).
 
 The promise: with the stated certainty, at least the stated share of the answers at or above the
-threshold is right. The certainty is over the passages that were drawn to choose the threshold. For
-each threshold of a fixed list, a p-value bounds the chance of seeing such passages if the promise
-were false. A procedure for several tests then finds the lowest threshold that may be used.
+threshold is right. The certainty is over the draw of passages, given how many questions each has,
+and it assumes that no passage has more questions than the largest one drawn. For each threshold of
+a fixed list, a p-value bounds the chance of seeing such answers if the promise were false. A
+procedure for several tests then finds the lowest threshold that may be used.
 """
 
 import math
@@ -17,13 +18,14 @@ from retune.stats.calibration import Bools
 from retune.stats.clusters import Clusters
 
 #: Log-odds that are tried, the strictest first. Fixed beforehand, so that they follow from no data.
-THRESHOLDS: tuple[float, ...] = tuple(10.0 - step / 4 for step in range(57))  # 10 to -4
+THRESHOLDS: tuple[float, ...] = tuple(8.0 - step / 4 for step in range(49))  # 8 to -4
 #: Where the sequences of tests begin. Each one costs certainty, and a single one at a strict
 #: threshold would end at once, because few answers reach it.
 STARTS = (8.0, 6.0, 4.0, 2.0, 0.0)
-#: What is bet, as shares of the most that cannot lose everything. If nearly all answers are right,
-#: the highest bet wins most; if the promise is barely kept, a low one does.
+#: Bets, as fractions of the largest bet that keeps the wealth positive. If nearly all answers are
+#: right, the highest bet wins most; if the promise is barely kept, a low one does.
 _BETS = np.array([0.99, 0.5, 0.25, 0.125])
+_MOST = 100  # how many times more clusters are thought of
 
 
 @dataclass(frozen=True)
@@ -33,8 +35,8 @@ class Promise:
     Attributes:
         threshold: the lowest log-odds that keep the promise; None if there are none.
         clusters: how many were seen.
-        needed: how many clusters like these would give a threshold; None if no number would,
-            because too few of the answers at any threshold are right.
+        needed: how many clusters like these would give a threshold; None if a hundred times as
+            many would not, or if there is one.
     """
 
     threshold: float | None
@@ -57,17 +59,14 @@ def promised_threshold(
     Returns:
         The threshold, or how many clusters it would take.
     """
-    allowed, level = 1.0 - precision, (1.0 - certainty) / len(STARTS)
-    growths = [
-        _log_wealth(_losses(log_odds >= threshold, right, clusters, allowed), clusters, precision)
-        for threshold in THRESHOLDS
-    ]
-    found = fallback([math.exp(-growth.mixture) for growth in growths], level)
+    level = (1.0 - certainty) / len(STARTS)
+    losses = (_losses(log_odds >= each, right, clusters, precision) for each in THRESHOLDS)
+    wealth = np.stack([_log_wealth(each, clusters, precision) for each in losses])
+    found = fallback(_p_values(wealth), level)
+    count = len(clusters)
     if found is not None:
-        return Promise(THRESHOLDS[found], len(clusters), len(clusters))
-    best = max(growth.best for growth in growths) / max(1, len(clusters))
-    needed = max(math.ceil(-math.log(level) / best), len(clusters) + 1) if best > 0 else None
-    return Promise(None, len(clusters), needed)
+        return Promise(THRESHOLDS[found], count, None)
+    return Promise(None, count, _needed(wealth, level, count))
 
 
 def fallback(p_values: Sequence[float], level: float) -> int | None:
@@ -87,35 +86,50 @@ def fallback(p_values: Sequence[float], level: float) -> int | None:
     return last
 
 
-def _losses(answered: Bools, right: Bools, clusters: Clusters, allowed: float) -> Doubles:
+def _losses(answered: Bools, right: Bools, clusters: Clusters, precision: float) -> Doubles:
     """The loss of each cluster (G,): its wrong answers, less the allowed share of its answers.
 
     The promise holds if the expected loss is below 0.
     """
-    each = np.where(answered, np.where(right, -allowed, 1.0 - allowed), 0.0)
+    each = np.where(answered, np.where(right, precision - 1.0, precision), 0.0)
     sums = np.bincount(clusters.numbers, weights=each, minlength=len(clusters))
     return np.asarray(sums, np.float64)
 
 
-@dataclass(frozen=True)
-class _Growth:
-    """The logarithm of what bets on the promise have won."""
-
-    mixture: float  # one unit of money spread over all bets
-    best: float  # all of it on the best bet, which only hindsight knows
-
-
-def _log_wealth(losses: Doubles, clusters: Clusters, precision: float) -> _Growth:
-    """Return the wealth of bets against the hypothesis that the expected loss is 0 or more.
+def _log_wealth(losses: Doubles, clusters: Clusters, precision: float) -> Doubles:
+    """Return the logarithm of what each bet against an expected loss of 0 or more has won.
 
     A bet b multiplies the wealth by 1 - b * loss for each cluster. No bet can lose everything,
-    because a loss is at most `precision` times the questions of the largest cluster. Under the
-    hypothesis no bet wins on average, nor does a mixture of bets, so the wealth exceeds 1 / p with
-    a probability of at most p (Markov; Waudby-Smith & Ramdas 2024). It does not depend on the
-    order of the clusters.
+    because a loss is at most `precision` times the questions of the largest cluster. If the
+    expected loss is 0 or more, no bet wins on average (Waudby-Smith & Ramdas 2024). The wealth does
+    not depend on the order of the clusters.
     """
     largest = precision * int(clusters.sizes.max(initial=1))
-    logs = np.log1p(-np.outer(_BETS / largest, losses)).sum(axis=1)
-    highest = float(logs.max())
-    mixture = highest + math.log(math.fsum(np.exp(logs - highest)) / len(_BETS))
-    return _Growth(mixture, highest)
+    logs: Doubles = np.log1p(-np.outer(_BETS / largest, losses)).sum(axis=1)
+    return logs
+
+
+def _p_values(wealth: Doubles) -> list[float]:
+    """Return 1 / wealth of money spread over all bets (T, bets), at most 1.
+
+    A mixture of bets does not win on average either, so its wealth exceeds 1 / p with a probability
+    of at most p (Markov).
+    """
+    highest = wealth.max(axis=1)
+    spread = np.exp(wealth - highest[:, np.newaxis]).sum(axis=1) / len(_BETS)
+    return [math.exp(min(0.0, -log)) for log in (highest + np.log(spread)).tolist()]
+
+
+def _needed(wealth: Doubles, level: float, count: int) -> int | None:
+    """Return how many clusters like the `count` seen would give a threshold."""
+
+    def is_enough(number: int) -> bool:
+        return fallback(_p_values(wealth * (number / count)), level) is not None
+
+    low, high = count, _MOST * count
+    if not (count and is_enough(high)):
+        return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if is_enough(middle) else (middle, high)
+    return high

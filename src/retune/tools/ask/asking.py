@@ -42,7 +42,7 @@ def replies(
     model: Path | None = None,
     params: Path | None = None,
     variant: str | None = None,
-    least: str | None = None,
+    min_confidence: str | None = None,
 ) -> Iterator[Reply]:
     """Return an iterator over the replies to the texts.
 
@@ -54,13 +54,13 @@ def replies(
         model: folder that a train stage wrote; by default the task's own.
         params: params file to ask the model with; by default the task's own.
         variant: which of the file's `variants` changes them.
-        least: the confidence below which answers are withheld, for the tasks that have one.
+        min_confidence: answers of less confidence are withheld, in the tasks that state one.
 
     Raises:
         RetuneError: a text is not UTF-8, the model was trained as another variant, or an argument
             does not fit the task.
     """
-    if least is not None and not asker.has_confidence:
+    if min_confidence is not None and not asker.has_confidence:
         raise RetuneError(
             f"--min-confidence: the answers of --task {asker.name} have no confidence"
         )
@@ -73,7 +73,7 @@ def replies(
     require_trained_as(variant, settings, folder)
     _asked.clear()
     module = importlib.import_module(asker.module)
-    options = {} if least is None else {"least": least}
+    options = {} if min_confidence is None else {"min_confidence": min_confidence}
     ask: Callable[[str], Reply] = module.asker(settings, folder, context, **options)
     require_unchanged(_asked)  # the model that was loaded is the one whose sums were compared
     return (ask(text) if text else BLANK for text in map(str.strip, _readable(texts)))

@@ -1,5 +1,6 @@
 """The confidence of answers, and answers that are withheld for too little of it."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,10 +11,23 @@ from retune.core.errors import RetuneError, excerpt
 from retune.tasks.qa.confidence.calibration import NAME, Calibration, read_calibration
 from retune.tasks.qa.confidence.log_odds import log_odds
 from retune.tasks.qa.postprocess.answers import RankedAnswer
+from retune.tasks.qa.postprocess.postprocess import PostprocessParams
 
 #: The value of `--min-confidence` that stands for the promised threshold.
 PROMISED = "promised"
 _FOLDER = "calibration"  # beside the model
+
+
+class Stated(NamedTuple):
+    """What is known of one answer.
+
+    Attributes:
+        confidence: from 0 to 1; None if the model is not calibrated.
+        is_withheld: whether it is less than what was asked for.
+    """
+
+    confidence: float | None
+    is_withheld: bool
 
 
 class Trust(NamedTuple):
@@ -21,51 +35,65 @@ class Trust(NamedTuple):
 
     Attributes:
         calibration: of the model; None if it has none.
-        least: answers of less confidence are withheld; None keeps all.
+        min_confidence: answers of less confidence are withheld; None keeps all.
+        min_log_odds: likewise, for the promised threshold, which confidence may round.
     """
 
-    calibration: Calibration | None
-    least: float | None
+    calibration: Calibration | None = None
+    min_confidence: float | None = None
+    min_log_odds: float | None = None
 
-    def confidence(self, answer: RankedAnswer) -> float | None:
-        """Return the calibrated confidence of an answer, if the model is calibrated."""
+    def state(self, answer: RankedAnswer) -> Stated:
+        """Return the confidence of an answer, and whether it is withheld."""
         if self.calibration is None:
-            return None
+            return Stated(None, False)
         value = log_odds(answer.line(), answer.text)
-        return float(self.calibration.confidence(np.array([value]))[0])
+        confidence = float(self.calibration.confidence(np.array([value]))[0])
+        if self.min_log_odds is not None:
+            return Stated(confidence, value < self.min_log_odds)
+        is_less = self.min_confidence is not None and confidence < self.min_confidence
+        return Stated(confidence, is_less)
 
-    def withholds(self, confidence: float | None) -> bool:
-        """Return whether an answer of this confidence is withheld."""
-        return self.least is not None and (confidence or 0.0) < self.least
 
-
-def trust_in(model: Path, least: str | None) -> Trust:
+def trust_in(model: Path, reading: PostprocessParams, min_confidence: str | None) -> Trust:
     """Read the calibration beside the folder `model`.
 
-    A calibration of another model counts as none, because a new training makes it outdated.
+    A calibration of another model, or of answers that were found by other settings, counts as none,
+    because a new training or setting makes it outdated.
 
     Args:
         model: folder that a train stage wrote.
-        least: the value of `--min-confidence`.
+        reading: by which answers are found.
+        min_confidence: the value of `--min-confidence`.
 
     Raises:
-        RetuneError: `least` is no confidence, or needs a calibration that is not there.
+        RetuneError: the calibration is damaged, or `min_confidence` is no confidence, or needs a
+            calibration that is not there.
     """
     folder = model.parent / _FOLDER
-    found = read_calibration(folder) if (folder / NAME).is_file() else None
-    if found and not (found.is_fitted and found.model == manifests.digest(model)):
-        found = None
-    return Trust(found, None if least is None else _least(least, found, folder))
+    if not folder.is_dir():
+        why = f"{folder}: no such folder; the stage `calibrate` of question answering makes it"
+        return _with(None, why, min_confidence)
+    manifests.read(folder)
+    found = read_calibration(folder)
+    if found.model != manifests.digest(model):
+        why = f"{folder / NAME}: of another model; run `dvc repro calibrate`"
+    elif found.reading != asdict(reading):
+        why = f"{folder / NAME}: of other settings in qa.postprocess; run `dvc repro calibrate`"
+    elif not found.is_fitted:
+        why = f"{folder / NAME}: not fitted, because the data has no validation split"
+    else:
+        return _with(found, "", min_confidence)
+    return _with(None, why, min_confidence)
 
 
-def _least(text: str, found: Calibration | None, folder: Path) -> float:
+def _with(found: Calibration | None, why: str, text: str | None) -> Trust:
+    if text is None:
+        return Trust(found)
     if found is None:
-        raise RetuneError(
-            f"--min-confidence: {folder} has no calibration of this model; `dvc repro calibrate` "
-            "makes it from the validation questions"
-        )
+        raise RetuneError(f"--min-confidence needs a calibrated model. {why}")
     if text == PROMISED:
-        return _promised(found)
+        return Trust(found, found.promised, _promised(found))
     try:
         least = float(text)
     except ValueError:
@@ -74,18 +102,18 @@ def _least(text: str, found: Calibration | None, folder: Path) -> float:
         raise RetuneError(
             f"--min-confidence: {excerpt(text)} is not a number from 0 to 1, nor {PROMISED!r}"
         )
-    return least
+    return Trust(found, least)
 
 
 def _promised(found: Calibration) -> float:
-    if found.promised is not None:
-        return found.promised
-    needed = (
-        "this model is too often wrong at any confidence"
-        if found.needed is None
-        else f"about {found.needed:,} would be needed"
-    )
-    raise RetuneError(
-        f"--min-confidence {PROMISED}: {found.passages:,} validation passages show no confidence "
-        f"from which on {found.precision:.0%} of the answers are right; {needed}. Give a number"
-    )
+    if found.threshold is not None:
+        return found.threshold
+    right = f"{100 * found.precision:g} % of the answers are right"
+    if found.needed is None:
+        reason = f"no confidence of this model shows that {right}"
+    else:
+        reason = (
+            f"{found.passages:,} validation passages are too few to show that {right}; about "
+            f"{found.needed:,} are needed"
+        )
+    raise RetuneError(f"--min-confidence {PROMISED}: {reason}. Give a number from 0 to 1")

@@ -37,17 +37,17 @@ class Reader(NamedTuple):
     trust: Trust
 
 
-def load_reader(settings: Params, folder: Path, least: str | None = None) -> Reader:
+def load_reader(settings: Params, folder: Path, min_confidence: str | None = None) -> Reader:
     """Load the model in `folder` and the settings of tokenize, predict and postprocess.
 
-    Answers whose confidence is below `least` are withheld; see `trust_in`.
+    Answers of less than `min_confidence` are withheld; see `trust_in`.
     """
     with settings as params:
         lengths = params.section("qa.tokenize", TokenizeParams)
         predicting = params.section("qa.predict", PredictParams)
         postprocessing = params.section("qa.postprocess", PostprocessParams)
     squad_v2, variant = trained_with(folder, {"qa.squad_v2": bool, "qa.model": str})
-    trust = trust_in(folder, least)
+    trust = trust_in(folder, postprocessing, min_confidence)
     model, tokenizer = load(variant, folder), load_tokenizer(folder)
     require_vocabulary(model.config.vocab_size, id_count(tokenizer), folder)
     windower = Windower(tokenizer, lengths)
@@ -56,18 +56,18 @@ def load_reader(settings: Params, folder: Path, least: str | None = None) -> Rea
 
 
 def asker(
-    settings: Params, folder: Path, context: str | None, least: str | None = None
+    settings: Params, folder: Path, context: str | None, min_confidence: str | None = None
 ) -> Callable[[str], Reply]:
     """Return a function that answers a question about `context`.
 
     It does what the stages tokenize, predict and postprocess do with a question of the
-    validation split. Answers whose confidence is below `least` are withheld.
+    validation split. Answers of less than `min_confidence` are withheld.
     """
     if context is None:
         raise RetuneError("a question is about a text: give --context FILE, a file that has one")
     if not context.strip():
         raise RetuneError("--context: the file is empty; name one with the text to be read")
-    reader = load_reader(settings, folder, least)
+    reader = load_reader(settings, folder, min_confidence)
 
     def answer(question: str) -> Reply:
         example = Example("", "", context, question, ())
@@ -94,16 +94,17 @@ def _reply(question: str, found: RankedAnswer, kept: str | None, trust: Trust) -
         score, start, end = None, None, None
     else:
         score, start, end = found.probability[place], found.start[place], found.end[place]
-    confidence = trust.confidence(found)
+    confidence, is_withheld = trust.state(found)
     fields = {
         "question": question, "answer": found.text, "confidence": confidence, "score": score,
-        "start": start, "end": end, "abstained": False,
+        "start": start, "end": end, "abstained": is_withheld,
         "question_cut_at": None if kept is None else len(kept),
     }  # fmt: skip
     doubt = "" if kept is None else f"  (the question was cut after {excerpt(kept[-40:])})"
-    if trust.withholds(confidence):
-        fields |= {"answer": None, "start": None, "end": None, "abstained": True}
-        return Reply(f"(abstained)  {confidence:.1%} is below {trust.least:.1%}{doubt}", fields)
+    if is_withheld:
+        fields |= {"answer": None, "start": None, "end": None}
+        least = f"{trust.min_confidence:.4g}"
+        return Reply(f"(abstained)  confidence {confidence:.4g} is below {least}{doubt}", fields)
     sure = f"{score:.1%} (not calibrated)" if confidence is None else f"{confidence:.1%}"
     if start is None:
         sentence = "(no answer)" if score is None else f"(no answer)  {sure}"

@@ -2,7 +2,7 @@
 
 import argparse
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from retune.core.params import Params
 from retune.models.outputs import on_best_device
 from retune.tasks.qa.download.checking import Rules
 from retune.tasks.qa.download.single_file import read_checked
-from retune.tasks.qa.postprocess.answers import Counts
+from retune.tasks.qa.postprocess.answers import Counts, RankedAnswer
 from retune.tasks.qa.postprocess.postprocess import N_BEST, ranked_in_parts
 from retune.tasks.qa.postprocess.spans import Floats, chunks
 from retune.tasks.qa.predict.predict import predict_part
@@ -24,6 +24,7 @@ from retune.tasks.qa.task import ASKER
 from retune.tasks.qa.tokenize.tokenize import batches
 from retune.tasks.qa.windows.windows import Windows
 from retune.tools.ask.asking import require_trained_as
+from retune.tools.ask.confidence import Trust
 from retune.tools.ask.qa import Reader, load_reader
 
 #: The files in the output folder.
@@ -46,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
     out = arguments.out or Path(f"{data.stem}-answers")
     settings = {name: getattr(arguments, name) for name in ("model", "params", "variant")}
-    settings["least"] = arguments.min_confidence
+    settings["min_confidence"] = arguments.min_confidence
     counts = ask_file(data, out, **settings)
     sentence = f"{out / FILES[0]}: {counts['sentence']}"
     print(json.dumps(counts, ensure_ascii=False) if arguments.json else sentence)
@@ -60,7 +61,7 @@ def ask_file(
     model: Path | None = None,
     params: Path | None = None,
     variant: str | None = None,
-    least: str | None = None,
+    min_confidence: str | None = None,
 ) -> dict[str, Any]:
     """Answer each question of the file `data`, and write the stages' files to the folder `out`.
 
@@ -74,7 +75,7 @@ def ask_file(
         model: folder that a train stage wrote; by default the pipeline's own.
         params: params file to ask the model with; by default the pipeline's own.
         variant: which of the file's `variants` changes them.
-        least: the confidence below which the answer is "", as if there were none.
+        min_confidence: answers of less confidence are withheld: their text is "".
 
     Returns:
         Where the answers are, their counts, and the closing `sentence`.
@@ -87,34 +88,44 @@ def ask_file(
     settings, folder = Params(params or ASKER.params, variant), model or Path(ASKER.model)
     require_trained_as(variant, settings, folder)
     examples = read_questions(data)
-    reader = load_reader(settings, folder, least)
-    counts, cut, withheld = Counts(), list[str](), list[str]()
-    confidences = dict[str, float]()
+    reader = load_reader(settings, folder, min_confidence)
+    counts, cut = Counts(), list[str]()
     ranked = ranked_in_parts(
         examples, _parts(reader, examples, cut), reader.postprocessing, reader.squad_v2
     )
-    with atomic_path(out) as folder, json_lines_writer(folder / N_BEST) as write:
+    with atomic_path(out) as folder:
+        folder.mkdir()
+        withheld = _write(folder, ranked, reader.trust, counts)
+        report = counts.report() | {"question_cut": cut, "withheld": withheld}
+        write_json(folder / "report.json", report)
+    sentence = counts.sentence()
+    if cut:
+        sentence += f"; {len(cut):,} questions cut to max_question_length: {listed(cut)}"
+    if withheld:
+        sentence += f"; {len(withheld):,} more withheld, for too little confidence"
+    return {"out": str(out), "sentence": sentence} | report
+
+
+def _write(folder: Path, ranked: Iterable[RankedAnswer], trust: Trust, counts: Counts) -> list[str]:
+    """Write the answers with their n-best lists; return the ids of those that are withheld."""
+    withheld, confidences = list[str](), dict[str, float]()
+    with json_lines_writer(folder / N_BEST) as write:
 
         def texts() -> Iterator[tuple[str, str]]:
             for answer in ranked:
                 write(answer.line())
                 counts.add(answer)
-                confidence = reader.trust.confidence(answer)
+                confidence, is_withheld = trust.state(answer)
                 if confidence is not None:
                     confidences[answer.id] = confidence
-                if reader.trust.withholds(confidence):
+                if is_withheld:
                     withheld.append(answer.id)
-                yield answer.id, "" if withheld[-1:] == [answer.id] else answer.text
+                yield answer.id, "" if is_withheld else answer.text
 
-        write_json_texts(folder / "predictions.json", texts())
-        if confidences:
-            write_json(folder / "confidences.json", confidences)
-        report = counts.report() | {"question_cut": cut, "withheld": withheld}
-        write_json(folder / "report.json", report)
-    lost = f"; {len(cut):,} questions cut to max_question_length: {listed(cut)}" if cut else ""
-    if withheld:
-        lost += f"; {len(withheld):,} answers withheld for too little confidence"
-    return {"out": str(out), "sentence": counts.sentence() + lost} | report
+        write_json_texts(folder / FILES[0], texts())
+    if confidences:
+        write_json(folder / "confidences.json", confidences)
+    return withheld
 
 
 def read_questions(data: Path) -> list[Example]:

@@ -251,8 +251,9 @@ def _print_replies(arguments: Namespace) -> int:
     context = _context(arguments.context, arguments.texts)
     texts = arguments.texts or sys.stdin
     settings = {name: getattr(arguments, name) for name in ("model", "params", "variant")}
-    asker, least, failed = ASKERS[arguments.task], arguments.min_confidence, False
-    for reply in replies(asker, texts, context=context, least=least, **settings):
+    settings["min_confidence"] = arguments.min_confidence
+    failed = False
+    for reply in replies(ASKERS[arguments.task], texts, context=context, **settings):
         wrong = "error" in reply.fields
         failed |= wrong
         sentence = reply.sentence if reply.coloured else escaped(reply.sentence)

@@ -85,7 +85,8 @@ def _rival(root: Path, name: str, chosen: Container[str]) -> System:
 
     if MAIN not in chosen:
         raise RetuneError(f"--against is about question answering: add {MAIN} to --pipeline")
-    if (root / name).is_file():
+    files = name if (root / name).is_file() else name.rpartition("=")[2]
+    if all((root / each).is_file() for each in files.split(",")):
         return Sources(_rules_of_the_last_run(root)).read(name)
     sources = Sources(Namespace(folder=root, data=None))
     rival = sources.read(name)

@@ -2,9 +2,11 @@
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from retune.core.errors import RetuneError
 from retune.core.files import read_json, write_json
 from retune.core.numerics import Doubles
 from retune.stats.calibration import PlattScaling
@@ -22,19 +24,22 @@ class Calibration:
         model: SHA-256 of the manifest of the model whose answers were used.
         questions: how many validation questions were used.
         passages: how many passages they have.
+        reading: the settings by which their answers were found.
         slope: of the logistic function; None without validation questions.
         intercept: likewise.
         precision: the share of the answers above the threshold that shall be right.
         certainty: how probable it shall be that this share is reached.
         threshold: lowest log-odds of promised answers; None if none can be promised.
-        needed: how many passages would be needed for a threshold; None if no number would do.
+        needed: how many passages like these would give a threshold; None if there is one, or if a
+            hundred times as many would not.
         null_threshold: the value of `qa.postprocess.null_threshold` that is best on validation;
-            None without unanswerable questions.
+            None in a SQuAD 1.1 run, or if the null scores do not tell questions apart.
     """
 
     model: str
     questions: int
     passages: int
+    reading: dict[str, Any]
     slope: float | None
     intercept: float | None
     precision: float
@@ -50,8 +55,8 @@ class Calibration:
 
     @property
     def promised(self) -> float | None:
-        """The lowest confidence of promised answers."""
-        if self.threshold is None or not self.slope:  # with slope 0 all answers are alike
+        """The confidence at the threshold, from which on answers are promised."""
+        if self.threshold is None:
             return None
         return float(self.confidence(np.array([self.threshold]))[0])
 
@@ -73,5 +78,14 @@ def write_calibration(folder: Path, calibration: Calibration) -> None:
 
 
 def read_calibration(folder: Path) -> Calibration:
-    """Read what `write_calibration` wrote."""
-    return Calibration(**read_json(folder / NAME))
+    """Read what `write_calibration` wrote.
+
+    Raises:
+        RetuneError: the file is of another form.
+    """
+    try:
+        return Calibration(**read_json(folder / NAME))
+    except TypeError:
+        raise RetuneError(
+            f"{folder / NAME}: damaged, or written by another version; run `dvc repro calibrate`"
+        ) from None

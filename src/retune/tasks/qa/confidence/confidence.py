@@ -2,15 +2,15 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic.dataclasses import dataclass
 
-from retune.core.errors import RetuneError
-from retune.core.files import atomic_path, read_json_lines, write_csv, write_json, write_json_lines
+from retune.core.files import atomic_path, write_csv, write_json, write_json_lines
 from retune.core.numerics import Doubles
+from retune.core.params import STRICT, Positive
 from retune.stats.calibration import (
     Bools,
     area_under_risk_coverage,
@@ -22,32 +22,20 @@ from retune.stats.calibration import (
 )
 from retune.stats.clusters import Clusters
 from retune.stats.paired import mean_scores
-from retune.tasks.qa.confidence.calibrate import ConfidenceParams
 from retune.tasks.qa.confidence.calibration import Calibration, read_calibration, uncalibrated
-from retune.tasks.qa.confidence.log_odds import log_odds
 from retune.tasks.qa.confidence.null_threshold import best_spans, mean_f1, span_f1s
-from retune.tasks.qa.postprocess.postprocess import N_BEST
-from retune.tasks.qa.score.question_scores import QuestionScore, read_question_scores
+from retune.tasks.qa.confidence.scored_answers import ScoredAnswers, read_scored_answers
 from retune.tasks.qa.score.score import QUESTIONS, ScoreParams
 
 _RELIABILITY = ("low", "high", "confidence", "right", "answers")
 _COVERAGE = ("coverage", "wrong", "confidence")
-_POINTS = 100  # of the curve of risk and coverage, at most
 
 
-@dataclass(frozen=True)
-class _Answers:
-    """The answers to N test questions.
+@dataclass(frozen=True, config=STRICT)
+class ConfidenceParams:
+    """Section `qa.confidence`: the reliability curve has `bins` of equal width."""
 
-    Attributes:
-        scores: of the answers.
-        log_odds: shape (N,).
-        right: shape (N,), whether the answer equals a gold answer.
-    """
-
-    scores: list[QuestionScore]
-    log_odds: Doubles
-    right: Bools
+    bins: Positive
 
 
 def confidence(
@@ -58,8 +46,10 @@ def confidence(
     reliability: Path,
     coverage: Path,
     confidences: Path,
+    *,
     params: ConfidenceParams,
     scoring: ScoreParams,
+    squad_v2: bool,
 ) -> str:
     """Measure confidence on the test questions.
 
@@ -73,30 +63,19 @@ def confidence(
         confidences: folder to write, with the confidence of each answer.
         params: of the curves.
         scoring: how answers are scored.
+        squad_v2: whether questions may have no answer.
+
+    Raises:
+        RetuneError: scores and predictions are of different questions.
     """
-    lines = [*read_json_lines(predictions / N_BEST)]
-    answers = _read(read_question_scores(scores / QUESTIONS), lines)
-    found = read_calibration(calibration)
+    answers, found = read_scored_answers(scores, predictions), read_calibration(calibration)
     values = found.confidence(answers.log_odds)
-    versions = {"n-best share": uncalibrated(answers.log_odds)}
-    versions |= {"calibrated": values} if found.is_fitted else {}
-    figures = {
-        "confidence": [
-            _errors(name, answers.right, each, params.bins) for name, each in versions.items()
-        ],
-        "selection": [_selection(answers.right, values)],
-        "promise": [_promise(found, answers, values)],
-        "reliability": [
-            {"of": name} | row
-            for name, each in versions.items()
-            for row in _curve(answers.right, each, params.bins)
-        ],
-        "null_threshold": [*_null_threshold(found, answers.scores, lines, scoring)],
-    }  # fmt: skip
     with atomic_path(confidences) as folder:
         folder.mkdir()
         rows = zip(answers.scores, values.tolist(), strict=True)
         write_json_lines(folder / QUESTIONS, ({"id": s.id, "confidence": c} for s, c in rows))
+    figures = _figures(answers, found, params.bins)
+    figures["null_threshold"] = [_null_threshold(found, answers, scoring)] if squad_v2 else []
     write_json(metrics, {"qa": figures})
     curve = _curve(answers.right, values, params.bins)
     write_csv(reliability, _RELIABILITY, [[row[key] for key in _RELIABILITY] for row in curve])
@@ -104,14 +83,20 @@ def confidence(
     return _sentence(figures["confidence"])
 
 
-def _read(scores: list[QuestionScore], lines: list[dict[str, Any]]) -> _Answers:
-    if [score.id for score in scores] != [line["id"] for line in lines]:
-        raise RetuneError(
-            "scores and predictions are of different questions; run `dvc repro`, which makes both "
-            "from one run"
-        )
-    values = [log_odds(line, s.answer) for line, s in zip(lines, scores, strict=True)]
-    return _Answers(scores, np.array(values), np.array([score.exact_match for score in scores]))
+def _figures(answers: ScoredAnswers, found: Calibration, bins: int) -> dict[str, Any]:
+    right, values = answers.right, found.confidence(answers.log_odds)
+    versions = {"n-best share": uncalibrated(answers.log_odds)}
+    versions |= {"calibrated": values} if found.is_fitted else {}
+    return {
+        "confidence": [_errors(name, right, each, bins) for name, each in versions.items()],
+        "selection": [_selection(right, values)],
+        "promise": [_promise(found, answers)],
+        "reliability": [
+            {"of": name} | row
+            for name, each in versions.items()
+            for row in _curve(right, each, bins)
+        ],
+    }
 
 
 def _errors(name: str, right: Bools, values: Doubles, bins: int) -> dict[str, Any]:
@@ -135,7 +120,7 @@ def _selection(right: Bools, values: Doubles) -> dict[str, float]:
     }
 
 
-def _promise(found: Calibration, answers: _Answers, values: Doubles) -> dict[str, Any]:
+def _promise(found: Calibration, answers: ScoredAnswers) -> dict[str, Any]:
     """What was promised, and what came of it on the test questions."""
     row: dict[str, Any] = {
         "precision": 100.0 * found.precision,
@@ -145,14 +130,14 @@ def _promise(found: Calibration, answers: _Answers, values: Doubles) -> dict[str
         "confidence": found.promised,
         "answers": None, "coverage": None, "right": None, "right_low": None, "right_high": None,
     }  # fmt: skip
-    if found.promised is None:
+    if found.threshold is None:
         return row
-    kept = values >= found.promised
+    kept = answers.log_odds >= found.threshold
     row |= {"answers": int(kept.sum()), "coverage": 100.0 * int(kept.sum()) / len(kept)}
     if kept.any():
-        inside = [s.passage for s, keep in zip(answers.scores, kept.tolist(), strict=True) if keep]
         scores = {"right": np.where(answers.right[kept], 100.0, 0.0)}
-        mean = mean_scores(scores, Clusters.named(inside))["right"]
+        passages = Clusters.named(answers.passages.numbers[kept].tolist())
+        mean = mean_scores(scores, passages)["right"]
         row |= {"right": mean.value, "right_low": mean.low, "right_high": mean.high}
     return row
 
@@ -164,32 +149,28 @@ def _curve(right: Bools, values: Doubles, bins: int) -> Iterator[dict[str, Any]]
 
 
 def _null_threshold(
-    found: Calibration,
-    scores: list[QuestionScore],
-    lines: Sequence[Mapping[str, Any]],
-    scoring: ScoreParams,
-) -> Iterator[dict[str, float]]:
-    """Yield F1 on test with the null threshold that is best on validation, if there is one."""
-    if found.null_threshold is None:
-        return
-    spans = best_spans(lines)
-    f1s = span_f1s(scores, spans, scoring.normalizer)
-    margins = np.array([span.margin for span in spans])
-    fitted = mean_f1(*f1s, margins, found.null_threshold)
-    yield {"null_threshold": found.null_threshold, "f1_with_null_threshold": fitted}
+    found: Calibration, answers: ScoredAnswers, scoring: ScoreParams
+) -> dict[str, float | None]:
+    """F1 on test with the null threshold that is best on validation, if there is one."""
+    threshold, fitted = found.null_threshold, None
+    if threshold is not None:
+        spans = best_spans(answers.lines)
+        margins = np.array([span.margin for span in spans])
+        f1s = span_f1s(answers.scores, spans, scoring.normalizer)
+        fitted = mean_f1(*f1s, margins, threshold)
+    return {"null_threshold": threshold, "f1_with_null_threshold": fitted}
 
 
 def _thinned(right: Bools, values: Doubles) -> list[tuple[float, float, float]]:
-    """The curve of risk and coverage in percent, with a point for each percent of coverage."""
+    """The curve of risk and coverage in percent, with at most one point for a whole percent."""
     points = {
-        int(_POINTS * each.coverage): (100.0 * each.coverage, 100.0 * each.risk, each.confidence)
+        int(100 * each.coverage): (100.0 * each.coverage, 100.0 * each.risk, each.confidence)
         for each in risk_coverage(right, values)
     }
     return [*points.values()]
 
 
-def _sentence(rows: list[dict[str, Any]]) -> str:
-    errors = ", ".join(
-        f"{row['confidence']} {row['expected_calibration_error']:.1f}" for row in rows
-    )
-    return f"expected calibration error in points: {errors}"
+def _sentence(rows: Sequence[Mapping[str, Any]]) -> str:
+    errors = {row["confidence"]: row["expected_calibration_error"] for row in rows}
+    text = ", ".join(f"{name} {error:.1f}" for name, error in errors.items())
+    return f"expected calibration error in points: {text}"

@@ -8,9 +8,9 @@ import numpy as np
 
 from retune.core.numerics import exp
 
-#: The log-odds of an answer that is no candidate. That of a candidate is further inside, because a
-#: list may have no other.
-LOWEST, HIGHEST = -50.0, 50.0
+#: Log-odds further out say no more about an answer, and would decide the fit of all others. An
+#: answer that is no candidate has the lowest, and one without any other candidate the highest.
+LOWEST, HIGHEST = -10.0, 10.0
 _DIGITS = 6  # logits are float32; more digits would differ from machine to machine
 
 

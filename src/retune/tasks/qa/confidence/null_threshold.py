@@ -30,7 +30,7 @@ def _best_span(line: Mapping[str, Any]) -> BestSpan:
     if not spans:
         return BestSpan("", math.inf)
     best = spans[0]
-    return BestSpan(best["text"], line["null_score"] - best["start_logit"] - best["end_logit"])
+    return BestSpan(best["text"], line["null_score"] - (best["start_logit"] + best["end_logit"]))
 
 
 def span_f1s(
@@ -49,7 +49,7 @@ def span_f1s(
 
 
 def fit_null_threshold(spans: Doubles, nulls: Doubles, margins: Doubles) -> float | None:
-    """Return the threshold with the best mean F1; the one nearest to 0 of equally good ones.
+    """Return the threshold with the best mean F1; of equally good ones, the one nearest to 0.
 
     Args:
         spans: F1 of the best span of each of N questions.
@@ -64,7 +64,8 @@ def fit_null_threshold(spans: Doubles, nulls: Doubles, margins: Doubles) -> floa
     if len(finite) < 2:
         return None
     between = (finite[1:] + finite[:-1]) / 2
-    thresholds = np.concatenate([[finite[0] - 1.0], between, [finite[-1] + 1.0]]).round(_DIGITS)
+    thresholds = np.concatenate([[finite[0] - 1.0], between, [finite[-1] + 1.0, 0.0]])
+    thresholds = thresholds.round(_DIGITS)
     order = np.argsort(margins, kind="stable")
     gained = np.concatenate([[0.0], np.cumsum((spans - nulls)[order])]).round(_DIGITS)
     totals = gained[np.searchsorted(margins[order], thresholds, side="right")]

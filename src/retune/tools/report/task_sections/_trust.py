@@ -1,4 +1,4 @@
-"""How far answers can be trusted: the figures of the stage `confidence` as charts."""
+"""Confidence: the figures of the stage `confidence` as charts."""
 
 import csv
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,14 +29,14 @@ def trust(figures: Mapping[str, Any], coverage: Path) -> Iterator[Block]:
     with coverage.open(encoding="utf-8", newline="") as file:
         points = tuple((float(r["coverage"]), float(r["wrong"])) for r in csv.DictReader(file))
     yield Lines(
-        "Wrong answers if only the surest are given", "answers given, in percent of the questions",
+        "Risk against coverage", "answers given, in percent of the questions",
         "wrong answers, in percent of those given", (Line("surest answers first", points),),
     )  # fmt: skip
     (areas,) = figures["selection"]
     yield Remark(
-        f"The area below this curve (AURC) is {areas['area_under_risk_coverage']:.3f}; it would be "
-        f"{areas['of_equal_confidence']:.3f} if confidence said nothing, and "
-        f"{areas['of_perfect_order']:.3f} if all right answers were surer than all wrong ones."
+        f"The area below this curve (AURC) is {areas['area_under_risk_coverage']:.3f}. It is "
+        f"{areas['of_equal_confidence']:.3f} in random order, and {areas['of_perfect_order']:.3f} "
+        "if all right answers come before all wrong ones."
     )
     yield Remark(_promise(figures["promise"][0]))
     yield from (Remark(_null_threshold(row)) for row in figures["null_threshold"])
@@ -53,7 +53,8 @@ def _errors(rows: Sequence[Mapping[str, Any]]) -> str:
     (row,) = calibrated
     return (
         f"{stated}, that of the calibrated confidence {row['expected_calibration_error']:.1f}. "
-        f"Right confidences would have {row['by_chance']:.1f}, because bins have few answers."
+        f"Perfect confidence would have {row['by_chance']:.1f} by chance, because bins have few "
+        "answers, and more if answers about one passage are right together."
     )
 
 
@@ -61,20 +62,22 @@ def _promise(row: Mapping[str, Any]) -> str:
     asked = f"at least {row['precision']:g} % of the answers are right"
     certainty = f"certainty {row['certainty']:g} %"
     if row["confidence"] is not None:
-        came = "" if row["right"] is None else f", of which {row['right']:.1f} % are right"
+        came = "" if row["right"] is None else f"; {row['right']:.1f} % of these are right"
         return (
-            f"From a confidence of {row['confidence']:.1%} on, {asked} ({certainty}). Of the test "
-            f"answers, {row['coverage']:.1f} % are that sure{came}."
+            f"From confidence {row['confidence']:.3f} on, {asked} ({certainty}). On test, "
+            f"{row['coverage']:.1f} % of the answers reach it{came}."
         )
     if row["needed_passages"] is None:
-        return f"The validation questions show no confidence from which on {asked} ({certainty})."
+        return f"There is no confidence from which on {asked} ({certainty})."
     return (
         f"{row['validation_passages']:,} validation passages are too few to find a confidence from "
-        f"which on {asked} ({certainty}). About {row['needed_passages']:,} would do."
+        f"which on {asked} ({certainty}). About {row['needed_passages']:,} like these are needed."
     )
 
 
 def _null_threshold(row: Mapping[str, Any]) -> str:
+    if row["null_threshold"] is None:
+        return "No null threshold is fitted: the null scores on validation are all equal."
     return (
         f"On validation, qa.postprocess.null_threshold: {row['null_threshold']:g} gives the best "
         f"F1; with it, F1 on test is {row['f1_with_null_threshold']:.2f}."

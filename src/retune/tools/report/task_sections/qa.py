@@ -55,7 +55,7 @@ def add(reader: Reader, found: Sequence[Metrics]) -> list[Section]:
         *section("All models", models),
         *section("Test and validation", splits),
         *section("Where it fails", failed),
-        *section("How far to trust it", trusted),
+        *section("Confidence", trusted),
         *_of_answers(reader, found),
     ]
 

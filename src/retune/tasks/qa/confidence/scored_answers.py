@@ -1,0 +1,64 @@
+"""Answers with their log-odds and scores, as both stages read them."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from retune.core.errors import RetuneError
+from retune.core.files import read_json_lines
+from retune.core.numerics import Doubles
+from retune.stats.calibration import Bools
+from retune.stats.clusters import Clusters
+from retune.tasks.qa.confidence.log_odds import log_odds
+from retune.tasks.qa.postprocess.postprocess import N_BEST
+from retune.tasks.qa.score.question_scores import QuestionScore, read_question_scores
+from retune.tasks.qa.score.score import QUESTIONS
+
+
+@dataclass(frozen=True)
+class ScoredAnswers:
+    """The answers to N questions.
+
+    Attributes:
+        scores: of the answers.
+        lines: of nbest.jsonl, in the same order.
+    """
+
+    scores: list[QuestionScore]
+    lines: list[dict[str, Any]]
+
+    @cached_property
+    def log_odds(self) -> Doubles:
+        """The log-odds of each answer, shape (N,)."""
+        pairs = zip(self.lines, self.scores, strict=True)
+        return np.array([log_odds(line, score.answer) for line, score in pairs], np.float64)
+
+    @cached_property
+    def right(self) -> Bools:
+        """Whether each answer equals a gold answer, shape (N,)."""
+        return np.array([score.exact_match for score in self.scores], np.bool_)
+
+    @cached_property
+    def passages(self) -> Clusters:
+        """The passage of each question."""
+        return Clusters.named([score.passage for score in self.scores])
+
+
+def read_scored_answers(scores: Path, n_best: Path) -> ScoredAnswers:
+    """Read the scores in one folder and the n-best lists in another.
+
+    Raises:
+        RetuneError: they are of different questions.
+    """
+    found = ScoredAnswers(
+        read_question_scores(scores / QUESTIONS), [*read_json_lines(n_best / N_BEST)]
+    )
+    if [score.id for score in found.scores] != [line["id"] for line in found.lines]:
+        raise RetuneError(
+            f"{scores} and {n_best} are of different questions; run `dvc repro`, which makes both "
+            "from one run"
+        )
+    return found
