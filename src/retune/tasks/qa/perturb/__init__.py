@@ -1,4 +1,4 @@
-"""Stage `perturb`: does the reader keep its answer when question or passage change a little?
+"""Stage `perturb`: whether the answer stays when question or passage change a little.
 
 This room imports `core`, `models`, `stats`, and the rooms of the stages tokenize, predict,
 postprocess, score and analyse.

@@ -33,6 +33,7 @@ IRREGULAR = {
         line.split()
         for line in """\
 arise arose arisen
+bear bore born
 become became become
 begin began begun
 bring brought brought

@@ -27,14 +27,15 @@ def expected_form(question: str) -> Form:
     return "words" if word in ("why", "how") else "name"
 
 
-def first_candidate(question: str, passage: str) -> str:
-    """Return the first text of the expected form in a passage.
+def first_candidate(question: str, passage: str) -> tuple[int, int]:
+    """Return the first span of the expected form in a passage.
 
     If there is none, return the first name. If there is no name, or words are expected, return the
     first three words.
     """
     form = expected_form(question)
     for looks in (form, "name") if form != "words" else ():
-        for low, high in candidates(passage, looks):
-            return passage[low:high]
-    return " ".join(passage.split()[:_WORDS])
+        for span in candidates(passage, looks):
+            return span
+    words = [match.span() for match in re.finditer(r"\S+", passage)][:_WORDS]
+    return (words[0][0], words[-1][1]) if words else (0, 0)

@@ -22,12 +22,14 @@ class Kind(NamedTuple):
         meaning: what it does, in one line.
         perturb: perturbs a question.
         keeps_gold: whether the gold answer stays right, so that F1 can be compared.
+        keeps_words: whether the words of the passage are spelled in another way, in their order.
     """
 
     name: str
     meaning: str
     perturb: Perturbation
     keeps_gold: bool = True
+    keeps_words: bool = False
 
 
 def kinds(others: Sequence[Example]) -> list[Kind]:
@@ -37,8 +39,18 @@ def kinds(others: Sequence[Example]) -> list[Kind]:
         others: a question on each passage that may be joined with another one.
     """
     return [
-        Kind("upper case", "QUESTION AND PASSAGE IN CAPITALS", both_texts.in_upper_case),
-        Kind("lower case", "question and passage in small letters", both_texts.in_lower_case),
+        Kind(
+            "upper case",
+            "QUESTION AND PASSAGE IN CAPITALS",
+            both_texts.in_upper_case,
+            keeps_words=True,
+        ),
+        Kind(
+            "lower case",
+            "question and passage in small letters",
+            both_texts.in_lower_case,
+            keeps_words=True,
+        ),
         Kind(
             "mixed case", "eaCh lEtTeR is A capItal wiTh A cHance oF hALf", both_texts.in_mixed_case
         ),
@@ -57,6 +69,7 @@ def kinds(others: Sequence[Example]) -> list[Kind]:
             "passage typos",
             "a typing error in one of ten words of the passage, none in a gold answer",
             passages.with_typos,
+            keeps_words=True,
         ),
         Kind(
             "moved clause",

@@ -1,6 +1,7 @@
 """Perturbations of the passage; the question stays."""
 
 import random
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -10,6 +11,7 @@ from retune.tasks.qa.perturb.letters import mistyped, typed_words
 from retune.tasks.qa.questions.examples import Example
 
 _TYPO_SHARE = 0.1  # of the words
+_WORD = re.compile(r"\S+")
 _BETWEEN = "\n"  # joined passages
 
 
@@ -81,3 +83,22 @@ def joined(others: Sequence[Example], example: Example, draw: random.Random) -> 
     before = other + _BETWEEN
     answers = moved(example, lambda start: start + len(before))
     return replace(example, context=before + example.context, answers=answers)
+
+
+def in_original(original: str, perturbed: str, span: tuple[int, int]) -> str:
+    """Return the text of the original passage where the perturbed one has `span`.
+
+    The n-th word of one is the n-th word of the other, at whatever place. A typing error in an
+    answer then does not count as another answer.
+    """
+    low, high = span
+    here, there = (
+        [match.span() for match in _WORD.finditer(text)] for text in (original, perturbed)
+    )
+    inside = [place for place, (start, end) in enumerate(there) if start < high and low < end]
+    if not inside:
+        return ""
+    first, last = inside[0], inside[-1]
+    start = here[first][0] + max(0, low - there[first][0])
+    end = here[last][1] - max(0, there[last][1] - high)
+    return original[start:end]

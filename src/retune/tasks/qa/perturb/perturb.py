@@ -15,9 +15,17 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic.dataclasses import dataclass
 
-from retune.core.files import atomic_path, read_json, write_csv, write_json, write_json_lines
+from retune.core.files import (
+    atomic_path,
+    read_json,
+    read_json_lines,
+    write_csv,
+    write_json,
+    write_json_lines,
+)
 from retune.core.params import STRICT, NotNegative, Seed
 from retune.models.pretrained_files import load_tokenizer
+from retune.tasks.qa.analyse.errors import Prediction, predicted
 from retune.tasks.qa.perturb.figures import (
     BASELINE,
     MODEL,
@@ -29,7 +37,8 @@ from retune.tasks.qa.perturb.figures import (
 )
 from retune.tasks.qa.perturb.first_candidate import first_candidate
 from retune.tasks.qa.perturb.kinds import kinds
-from retune.tasks.qa.postprocess.postprocess import PostprocessParams, postprocess
+from retune.tasks.qa.perturb.passages import in_original
+from retune.tasks.qa.postprocess.postprocess import N_BEST, PostprocessParams, postprocess
 from retune.tasks.qa.predict.predict import PredictParams, predict
 from retune.tasks.qa.questions.examples import Example, read_examples, write_examples
 from retune.tasks.qa.questions.splits import SCORED
@@ -107,21 +116,20 @@ def perturb(
     pairs = perturbed(drawn, examples, params.seed)
     with atomic_path(questions) as folder:
         folder.mkdir()
-        texts = _answers(pairs, folder / "work", answering, scoring) if pairs else {}
-        known = read_json(predictions / "predictions.json") if pairs else {}
-        before = {e.id: known[e.id] for e in drawn if e.id in known}
-        firsts = {e.id: first_candidate(e.question, e.context) for e in drawn}
-        later = {_id(p): first_candidate(p.after.question, p.after.context) for p in pairs}
+        before = _known(drawn, predictions, scoring, answering.squad_v2) if pairs else {}
+        later = _answers(pairs, folder / "work", answering, scoring) if pairs else {}
+        firsts = {e.id: _first(e).text for e in drawn}
+        firsts_later = {_id(pair): _first(pair.after) for pair in pairs}
         found = {
-            MODEL: _answered(drawn, pairs, before, texts, scoring, answering.squad_v2),
-            BASELINE: _answered(drawn, pairs, firsts, later, scoring, answering.squad_v2),
+            MODEL: _answered(drawn, pairs, before, later, scoring, answering.squad_v2),
+            BASELINE: _answered(drawn, pairs, firsts, firsts_later, scoring, answering.squad_v2),
         }
         rows = (_row(p, each) for p, each in zip(pairs, found[MODEL], strict=True))
         write_json_lines(folder / QUESTIONS, rows)
     rates = [*figures(pairs, found)]
     passages = len({example.context for example in drawn})
     about = {"questions": len(drawn), "passages": passages, "seed": params.seed}
-    write_json(metrics, {"qa": {"perturbations": rates, "drawn": [about]}})
+    write_json(metrics, {"qa": {"perturbations": rates, "perturbed": [about]}})
     write_csv(table, TABLE, [*table_rows(rates)])
     return _sentence(rates, about)
 
@@ -162,9 +170,25 @@ def _id(pair: Pair) -> str:
     return f"{pair.kind.name}:{pair.before.id}"
 
 
+def _known(
+    drawn: Sequence[Example], predictions: Path, scoring: ScoreParams, squad_v2: bool
+) -> dict[str, str]:
+    """Return the stored answers to the drawn questions; refuse those of other questions."""
+    texts = read_json(predictions / "predictions.json")
+    found = {example.id: texts[example.id] for example in drawn if example.id in texts}
+    _f1s({example.id: example for example in drawn}, found, scoring, squad_v2)
+    return found
+
+
+def _first(example: Example) -> Prediction:
+    """Return the answer of the baseline."""
+    low, high = first_candidate(example.question, example.context)
+    return Prediction(example.context[low:high], (low, high))
+
+
 def _answers(
     pairs: Sequence[Pair], work: Path, answering: Answering, scoring: ScoreParams
-) -> dict[str, str]:
+) -> dict[str, Prediction]:
     """Return the model's answers to the perturbed questions. `work` is removed."""
     raw, features, logits, predictions = (
         work / name for name in ("raw", "features", "logits", "predictions")
@@ -182,15 +206,16 @@ def _answers(
     predict(features, answering.load(), logits, answering.prediction)
     postprocess(raw, features, logits, predictions, answering.reading, squad_v2=squad_v2)
     texts: dict[str, str] = read_json(predictions / "predictions.json")
+    ranked = {row["id"]: row["candidates"] for row in read_json_lines(predictions / N_BEST)}
     shutil.rmtree(work)
-    return texts
+    return {id_: predicted(text, ranked[id_]) for id_, text in texts.items()}
 
 
 def _answered(
     drawn: Sequence[Example],
     pairs: Sequence[Pair],
     before: Mapping[str, str],
-    after: Mapping[str, str],
+    after: Mapping[str, Prediction],
     scoring: ScoreParams,
     squad_v2: bool,
 ) -> list[Answered]:
@@ -199,13 +224,21 @@ def _answered(
         return []
     tokens = NORMALIZERS[scoring.normalizer]
     first = _f1s({example.id: example for example in drawn}, before, scoring, squad_v2)
-    second = _f1s({_id(pair): pair.after for pair in pairs}, after, scoring, squad_v2)
+    texts = {id_: prediction.text for id_, prediction in after.items()}
+    second = _f1s({_id(pair): pair.after for pair in pairs}, texts, scoring, squad_v2)
     found = []
     for pair in pairs:
-        texts = before[pair.before.id], after[_id(pair)]
-        is_same = tokens(texts[0]) == tokens(texts[1])
-        found.append(Answered(*texts, is_same, first[pair.before.id], second[_id(pair)]))
+        id_, later = pair.before.id, after[_id(pair)]
+        is_same = tokens(before[id_]) == tokens(_as_original(pair, later))
+        found.append(Answered(before[id_], later.text, is_same, first[id_], second[_id(pair)]))
     return found
+
+
+def _as_original(pair: Pair, given: Prediction) -> str:
+    """Return an answer in the spelling of the original passage."""
+    if given.span is None or not pair.kind.keeps_words:
+        return given.text
+    return in_original(pair.before.context, pair.after.context, given.span)
 
 
 def _f1s(

@@ -28,6 +28,8 @@ _OF_ALL = words_of("in at during before after until since")
 _TIMES = _OF_ALL - {"in", "at"}
 #: These can stand at the end without their noun: "Which city did he live in?"
 _STRANDED = words_of("in on at from with of to for by under through")
+#: Nouns of time, whose preposition stays: "in which year".
+_OF_TIME = words_of("age birthday century date day decade month period season time week year")
 #: Behind these a preposition belongs to them: "early in March".
 _BOUND = words_of("early late deep far close only interested born situated involved")
 
@@ -90,9 +92,9 @@ def with_moved_clause(example: Example, draw: random.Random) -> Example | None:
     - a preposition before the question word comes to the end: Which city did he live in?
     """
     text = example.question.strip()
-    if not text.endswith("?"):
-        return None
     words = text.rstrip("? ").split()
+    if not words or not text.endswith("?"):
+        return None
     for move in (_phrase_behind, _clause_to_front, _phrase_to_front, _preposition_to_end):
         if changed := move(words):
             return replace(example, question=f"{changed[0].upper()}{changed[1:]}?")
@@ -126,7 +128,7 @@ def _phrase_to_front(words: list[str]) -> str | None:
     start = _question_word_at(bare)
     if start is None or any("," in word for word in words):
         return None
-    place = max((i for i in range(start + 3, len(bare)) if bare[i] in _OF_ALL), default=0)
+    place = max((i for i in range(start + 2, len(bare)) if bare[i] in _OF_ALL), default=0)
     if not _is_of_all(bare, start, place):
         return None
     return f"{' '.join(words[place:])}, {' '.join([_small(words[0]), *words[1:place]])}"
@@ -144,7 +146,7 @@ def _is_of_all(bare: list[str], start: int, place: int) -> bool:
     if is_participle(phrase[0]) or is_participle(phrase[-1]):
         return False
     # "the area lost in the flood": without an auxiliary, a participle begins a part of a phrase.
-    is_reduced = is_participle(middle[-1]) and _auxiliary(bare, start) is None
+    is_reduced = len(middle) > 1 and is_participle(middle[-1]) and _auxiliary(bare, start) is None
     return not is_reduced and middle[-1] not in AUXILIARIES | _BOUND | PREPOSITIONS
 
 
@@ -154,7 +156,9 @@ def _preposition_to_end(words: list[str]) -> str | None:
         return None
     if _auxiliary(bare, 1) is None or not SUBORDINATORS.isdisjoint(bare[2:]):
         return None
-    if not PREPOSITIONS.isdisjoint(set(bare[-3:]) - {"of"}):
+    # "Which year did he die in?" is what nobody says.
+    is_time = not _OF_TIME.isdisjoint(bare[2:6]) and bare[0] in ("in", "at", "on", "from")
+    if is_time or not PREPOSITIONS.isdisjoint(set(bare[-3:]) - {"of"}):
         return None
     return " ".join([*words[1:], _small(words[0])])
 

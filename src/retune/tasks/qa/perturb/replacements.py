@@ -5,7 +5,7 @@ import re
 from typing import Literal
 
 from retune.tasks.qa.analyse.answer_types import answer_type, candidates
-from retune.tasks.qa.perturb.english import words_of
+from retune.tasks.qa.perturb.english import AUXILIARIES, words_of
 
 Of = Literal["man", "woman", "place", "thing"]
 
@@ -65,7 +65,7 @@ _MARKED = re.compile(
     rf"\d+|\b(?:{'|'.join(_MONTHS)})\b"
     rf"|(?i:\b(?:(?:{'|'.join(_TENS)})-)?(?:one|{'|'.join([*_UNITS, *_TENS])})\b)"
 )
-_ACTING = re.compile(r"(?<=\b(?:is|as|id|es|an|ld|st|ll) )(?:he|she)\b")
+_ACTING = re.compile(rf"\b({'|'.join(sorted(AUXILIARIES))}) (he|she)\b")
 _TO_PLACE = words_of("in at to from near into across through outside around")
 
 
@@ -98,7 +98,9 @@ def changed(question: str, draw: random.Random, avoided: str) -> str | None:
     if re.search(r" (?:The|A|An) ", text):  # begins a title, whose end is not known
         return None
     text = _ACTING.sub(
-        lambda match: fake_name(draw, "man" if match[0] == "he" else "woman", avoided),
+        lambda match: (
+            f"{match[1]} {fake_name(draw, 'man' if match[2] == 'he' else 'woman', avoided)}"
+        ),
         renumbered(_renamed(text, draw, avoided), draw),
     )
     if text[1:] == question[1:]:

@@ -166,7 +166,8 @@ def _clause(verb: str, rest: list[str]) -> list[str] | None:
 def _behind_subject(verb: str, rest: list[str]) -> int | None:
     """Return where the subject ends; None if the rules do not find its verb."""
     if rest[0].lower() in PRONOUNS:
-        places = [1] if len(rest) > 1 else []
+        places = [2 if rest[1:2] and rest[1] in _ADVERBS else 1]
+        places = [place for place in places if place < len(rest)]
     else:
         places = list(range(1, len(rest)))
     for place in places:
