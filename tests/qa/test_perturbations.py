@@ -301,6 +301,16 @@ def test_a_distractor_resembles_the_question_and_has_no_gold_answer() -> None:
         ("Who met Ada?", "London", r"[A-Z]\w+ \w+ met \w+\."),
         ("Where was Ada born?", "London", r"It was in \w+ that \w+ was born\."),
         ("Which writer met Ada?", "London", r"The writer \w+ \w+ met \w+\."),
+        (
+            "Which woman met Ada?",
+            "London",
+            r"The woman (Clara|Ingrid|Leonor|Ruth|Amina) \w+ met \w+\.",
+        ),
+        (
+            "Which king met Ada?",
+            "London",
+            r"The king (Tobias|Marcus|Edgar|Pavel|Simon) \w+ met \w+\.",
+        ),
         ("Which works did Ada write?", "Royal Institution", r"It was the \w+ \w+ that \w+ wrote\."),
         ("What did Ada write?", "notes", r"It was [a-z ]+ that \w+ wrote\."),
         ("What were the first two?", "notes", r"[A-Z]\w+ \w+ were the first \w+\."),

@@ -28,6 +28,8 @@ _PERSON = re.compile(
     r"|queen|ruler|singer|student|suitor|Swede|teacher|woman|worker|writer|\w+(?:ist|man))\b",
     re.IGNORECASE,
 )
+#: The first group are nouns for women, the others nouns for men.
+_GENDER = re.compile(r"(actress|lady|princess|queen|woman)|(?:emperor|king|pope|prince|\w*man)$")
 
 
 def with_distractor(example: Example, draw: random.Random) -> Example | None:
@@ -83,8 +85,12 @@ def _made_up(example: Example, draw: random.Random, known: str) -> str | None:
 
 
 def _name(question: str, of: AnswerType, draw: random.Random, known: str) -> str:
-    if of == "person" or _PERSON.search(question):
-        return fake_name(draw, "man" if draw.random() < 0.5 else "woman", known)
+    asked = _PERSON.search(question)
+    if of == "person" or asked:
+        is_woman = draw.random() < 0.5
+        if asked and (gender := _GENDER.search(asked[0])):
+            is_woman = gender[1] is not None
+        return fake_name(draw, "woman" if is_woman else "man", known)
     if of == "place":
         return fake_name(draw, "place", known)
     return f"the {fake_name(draw, 'thing', known)}"
