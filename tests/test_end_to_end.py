@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 #: The stages in their order.
 ALL = [
     *("download", "tokenize", "tokenize_test", "train"),
-    *("predict", "postprocess", "score", "analyse", "validate"),
+    *("predict", "postprocess", "score", "analyse", "perturb", "validate"),
     *("calibrate", "confidence"),
 ]
 
@@ -43,6 +43,7 @@ def test_no_size_is_for_a_model_that_is_gone() -> None:
 def test_a_variant_runs_from_raw_data_to_a_score(model: str, project: Project) -> None:
     with project.params() as qa:
         qa["model"] = model
+        qa["perturb"]["questions"] = 4 if model == "bert" else 0
     ran = project.repro()
     shared = ["download", "tokenize", "tokenize_test"] if model == "bert" else []
     assert ran == [*shared, *ALL[ALL.index("train") :]]
@@ -53,6 +54,8 @@ def test_a_variant_runs_from_raw_data_to_a_score(model: str, project: Project) -
     assert all(project.predictions().values())
     wrong = 4 - scores["details"][0]["exact_matches"]
     assert sum(row["questions"] for row in project.metrics("qa_analysis.json")["errors"]) == wrong
+    perturbed = project.metrics("qa_perturbations.json")["perturbations"]
+    assert {row["questions"] for row in perturbed[:2]} == ({4} if model == "bert" else set())
     assert project.metrics("qa_costs.json")["details"][0]["parameters"] > 1000
     assert "up to date" in project.run("dvc", "repro")
     assert asked(project) == {id_: project.predictions()[id_] for id_ in ("q4-0", "q4-1")}
@@ -143,7 +146,7 @@ def flat(tree: dict[str, Any], prefix: str = "") -> set[str]:
 def test_changing_n_best_answers_and_scores_again_only(project: Project) -> None:
     with project.params() as qa:
         qa["postprocess"]["n_best"] = 3
-    score = ["score", "analyse", "validate", "calibrate", "confidence"]
+    score = ["score", "analyse", "perturb", "validate", "calibrate", "confidence"]
     nbest = [stage for stage in score if stage not in ("score", "analyse")]
     assert project.repro() in (["postprocess", *nbest], ["postprocess", *score])  # by answers
     with project.params() as qa:
@@ -166,7 +169,7 @@ def test_editing_another_model_runs_nothing_and_editing_this_one_trains(project:
     with (models / "bert.py").open("a", encoding="utf-8") as file:
         file.write("# edited\n")
     # The same weights come out, so that what follows has nothing to do but predict.
-    assert project.repro() == ["train", "predict", "validate"]
+    assert project.repro() == ["train", "predict", "perturb", "validate"]
     project.run("git", "checkout", "src")
 
 

@@ -22,7 +22,7 @@ from retune.core.files import sha256
 
 pytestmark = pytest.mark.slow
 
-# tokenize_test runs what tokenize runs.
+# tokenize_test runs what tokenize runs, and perturb what validate runs.
 STAGES = [
     *("download", "tokenize", "train", "predict", "postprocess", "score", "analyse", "validate"),
     *("calibrate", "confidence"),

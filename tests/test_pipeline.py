@@ -19,7 +19,7 @@ FOLDERS = [ROOT, *sorted(path.parent for path in ROOT.glob("pipelines/*/dvc.yaml
 STAGES: dict[str, dict[str, Any]] = PIPELINE["stages"]
 ALL = [
     *("check", "download", "tokenize", "tokenize_test", "train"),
-    *("predict", "postprocess", "score", "analyse", "validate"),
+    *("predict", "postprocess", "score", "analyse", "perturb", "validate"),
     *("calibrate", "confidence"),
 ]
 #: What `check` writes: nothing reads it, so that it stands for the order alone.
@@ -138,7 +138,7 @@ def test_editing_the_lstm_does_not_retrain_bert() -> None:
 
 def test_changing_n_best_answers_and_scores_again_only() -> None:
     readers = [name for name, stage in STAGES.items() if "qa.postprocess" in stage["params"]]
-    assert readers == ["postprocess", "validate"]
+    assert readers == ["postprocess", "perturb", "validate"]
     assert "data/qa/predictions" in paths(STAGES["score"], "deps")
 
 

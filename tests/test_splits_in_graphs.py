@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 GRAPHS = {ROOT: "data/qa", ROOT / "pipelines/adapters": "data"}
 READERS = {"tokenize_test", "predict", "postprocess", "score"}
 #: Those of the main graph alone.
-EXPLAINING = {"analyse", "confidence"}
+EXPLAINING = {"analyse", "confidence", "perturb"}
 #: Those that read only what is made of the test questions.
 INDIRECT = {"confidence"}
 OUTPUTS = ("outs", "metrics", "plots")

@@ -28,6 +28,7 @@ from retune.tools.report.task_sections import (
     _answers,
     _failures,
     _optimism,
+    _perturbations,
     _questions,
     _summary,
     _trust,
@@ -36,26 +37,30 @@ from retune.tools.report.task_sections import (
 CLAIMED = (
     *(*_failures.CLAIMED, "qa_groups.csv", "qa_errors.csv"),
     *(*_trust.CLAIMED, "qa_reliability.csv", "qa_risk_coverage.csv"),
+    *(*_perturbations.CLAIMED, "qa_perturbations.csv"),
 )
 _VARIANTS = "metrics/qa_variants.json"
 _ANALYSIS = "metrics/qa_analysis.json"
+_PERTURBED = "metrics/qa_perturbations.json"
 _WITHIN = Column("95 %", "score")
 
 
 def add(reader: Reader, found: Sequence[Metrics]) -> list[Section]:
-    """Return the last run in short, the models of `make variants`, and where the last run fails."""
+    """Return the last run in short, the models of `make variants`, and where the run fails."""
     looked = reader.guarded(lambda: len(looks(reader.root))) or 0
     short = reader.guarded(lambda: _in_short(reader, found, looked)) or []
     models = reader.shaped(_VARIANTS, lambda: _models(reader, found)) or []
     splits = reader.shaped(_optimism.TEST, lambda: _of_splits(reader, found, looked)) or []
     failed = reader.shaped(_ANALYSIS, lambda: _failed(found)) or []
     trusted = reader.shaped(_trust.METRICS, lambda: _trusted(reader, found)) or []
+    perturbed = reader.shaped(_PERTURBED, lambda: _perturbed(found)) or []
     return [
         *section(IN_SHORT, short),
         *section("All models", models),
         *section("Test and validation", splits),
         *section("Where it fails", failed),
         *section("Confidence", trusted),
+        *section("Perturbed questions", perturbed),
         *_of_answers(reader, found),
     ]
 
@@ -78,17 +83,23 @@ def _compared(reader: Reader) -> saved.Saved | None:
 
 
 def _failed(found: Sequence[Metrics]) -> list[Block]:
-    analysis = _in_file(found, _ANALYSIS)
+    analysis = _of_file(found, _ANALYSIS)
     return [*_failures.failures(analysis)] if analysis else []
 
 
 def _trusted(reader: Reader, found: Sequence[Metrics]) -> list[Block]:
-    figures = _in_file(found, _trust.METRICS)
+    figures = _of_file(found, _trust.METRICS)
     is_there = figures and reader.there(_trust.COVERAGE)
     return [*_trust.trust(figures, reader.root / _trust.COVERAGE)] if is_there else []
 
 
-def _in_file(found: Sequence[Metrics], path: str) -> Any:
+def _perturbed(found: Sequence[Metrics]) -> list[Block]:
+    metrics = _of_file(found, _PERTURBED)
+    return [*_perturbations.perturbations(metrics)] if metrics else []
+
+
+def _of_file(found: Sequence[Metrics], path: str) -> Any:
+    """Return the figures of a metrics file; None if it is not there."""
     return next((m.value["qa"] for m in found if m.output.path == path), None)
 
 
