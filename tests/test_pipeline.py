@@ -138,7 +138,7 @@ def test_editing_the_lstm_does_not_retrain_bert() -> None:
 
 def test_changing_n_best_answers_and_scores_again_only() -> None:
     readers = [name for name, stage in STAGES.items() if "qa.postprocess" in stage["params"]]
-    assert readers == ["postprocess", "perturb", "validate"]
+    assert readers == ["postprocess", "perturb", "validate", "calibrate"]
     assert "data/qa/predictions" in paths(STAGES["score"], "deps")
 
 

@@ -18,8 +18,7 @@ from retune.tools.project.locks import Lock, outdated_stages, outs_of_all
 from retune.tools.report import figures, provenance, results, settings
 from retune.tools.report.content import IN_SHORT, Block, Part, Remark, Report, section
 from retune.tools.report.page import INDEX
-from retune.tools.report.sources import Reader, read_json
-from retune.tools.report.task_sections._answers import PREDICTIONS, RAW
+from retune.tools.report.sources import PREDICTIONS, TEST, Reader, read_json
 
 MAIN = "qa"  # the pipeline at the project's top
 _WIDTH = 80
@@ -99,7 +98,7 @@ def _rules_of_the_last_run(root: Path) -> Namespace:
     manifest = read_json(root, f"{PREDICTIONS}/manifest.json")
     (details, *_) = read_json(root, "metrics/qa.json")["qa"]["details"]
     return Namespace(
-        folder=root, data=root / RAW, squad_v2=manifest["params"]["qa.squad_v2"],
+        folder=root, data=root / TEST, squad_v2=manifest["params"]["qa.squad_v2"],
         normalizer=details["normalizer"], missing="zero",
     )  # fmt: skip
 

@@ -18,6 +18,8 @@ from retune.tools.report.content import Remark
 
 T = TypeVar("T")
 Row = dict[str, str]
+#: The test questions, and the folder of the answers to them.
+TEST, PREDICTIONS = "data/qa/test/test.jsonl", "data/qa/predictions"
 #: A carriage return within a line, and a character that UTF-8 text cannot contain.
 _RETURN, _STAND_IN = re.compile("\r(?!\n)"), "\udc0d"
 

@@ -13,10 +13,8 @@ from retune.tasks.qa.postprocess.postprocess import N_BEST
 from retune.tasks.qa.questions.examples import Example, read_examples
 from retune.tasks.qa.score.score import best_scores
 from retune.tools.report.content import Block, Column, Table
-from retune.tools.report.sources import read_json
+from retune.tools.report.sources import PREDICTIONS, TEST, read_json
 
-RAW = "data/qa/test/test.jsonl"
-PREDICTIONS = "data/qa/predictions"
 _EXAMPLES = 5
 _NO_ANSWER = "none"
 
@@ -34,7 +32,7 @@ class Answered(NamedTuple):
 
 def there(root: Path) -> bool:
     """Return whether the data folders exist."""
-    return (root / RAW).is_file() and (root / PREDICTIONS / N_BEST).is_file()
+    return (root / TEST).is_file() and (root / PREDICTIONS / N_BEST).is_file()
 
 
 def read(root: Path, normalizer: str) -> list[Answered]:
@@ -51,7 +49,7 @@ def read(root: Path, normalizer: str) -> list[Answered]:
         row["id"]: row["candidates"] for row in read_json_lines(root / PREDICTIONS / N_BEST)
     }
     found = []
-    for example in read_examples(root / RAW):
+    for example in read_examples(root / TEST):
         answer, texts = answers[example.id], [each.text for each in example.answers]
         exact, f1_ = best_scores(answer, texts, squad_v2=squad_v2, normalizer=normalizer)
         best = candidates[example.id]

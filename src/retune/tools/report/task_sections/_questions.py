@@ -14,7 +14,8 @@ from retune.tasks.qa.score.normalizers import NORMALIZERS
 from retune.tools.compare.flips import answers_of
 from retune.tools.compare.systems import System
 from retune.tools.report.questions import Browser, Candidate, Rival, Shown, pieces, within
-from retune.tools.report.task_sections._answers import PREDICTIONS, Answered
+from retune.tools.report.sources import PREDICTIONS
+from retune.tools.report.task_sections._answers import Answered
 
 ANALYSIS = "data/qa/analysis/questions.jsonl"
 FEATURES = "data/qa/test_features/test.arrow"

@@ -23,7 +23,7 @@ from retune.tools.report.content import (
     section,
 )
 from retune.tools.report.results import Metrics, figures_in
-from retune.tools.report.sources import Reader, read_json
+from retune.tools.report.sources import PREDICTIONS, TEST, Reader, read_json
 from retune.tools.report.task_sections import (
     _answers,
     _failures,
@@ -169,11 +169,11 @@ def _of_answers(reader: Reader, found: Sequence[Metrics]) -> list[Section]:
     scores = _scores(found)
     if not scores or not _answers.there(reader.root):
         text = (
-            f"The answers need {_answers.PREDICTIONS} and {_answers.RAW}, which are missing or not "
+            f"The answers need {PREDICTIONS} and {TEST}, which are missing or not "
             "of the last run: `dvc repro` creates them."
         )
         return section("Questions", [Remark(text, "missing")])
-    answered = reader.shaped(_answers.PREDICTIONS, lambda: _answered(reader, scores)) or []
+    answered = reader.shaped(PREDICTIONS, lambda: _answered(reader, scores)) or []
     if not answered:
         return []
     listed = reader.shaped(_questions.ANALYSIS, lambda: _browsed(reader, answered, scores)) or []
@@ -184,7 +184,7 @@ def _answered(reader: Reader, scores: Any) -> list[_answers.Answered]:
     answered = _answers.read(reader.root, _normalizer(scores))
     if _answers.f1(answered) != figures_in(scores).scalars.get("f1"):
         raise RetuneError(
-            f"{_answers.PREDICTIONS}: of another run than the scores in the metrics; `dvc repro` "
+            f"{PREDICTIONS}: of another run than the scores in the metrics; `dvc repro` "
             "makes both from one run"
         )
     return answered
