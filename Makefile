@@ -7,7 +7,7 @@ PYTHON ?=
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test quick near unit lint portable fuzz newest variants readme report clean environment
+.PHONY: help repro test tests quick near unit lint portable fuzz newest variants readme report clean environment
 
 help: ## List these targets
 	@echo "usage: make TARGET    (make PYTHON=/path/to/python3 TARGET chooses the Python)"
@@ -17,8 +17,12 @@ repro: environment ## Reproduce the default run, print EM and F1
 	dvc repro
 	retune table
 
-test: environment lint ## Run the whole check: ruff, mypy and all tests
-	pytest -n 2 --dist loadfile --no-loadscope-reorder
+test: environment ## Run the whole check: ruff, mypy and all tests
+	$(MAKE) --jobs=2 lint tests
+
+# Many tests wait for processes that they start, so three at a time keep two cores busy.
+tests: environment
+	pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 quick: environment ## Run the tests that import no torch, in less than a minute
 	pytest -n 2 --dist loadfile -m quick --hypothesis-profile=quick
