@@ -20,9 +20,9 @@ repro: environment ## Reproduce the default run, print EM and F1
 test: environment ## Run the whole check: ruff, mypy and all tests
 	$(MAKE) --jobs=2 lint tests
 
-# Many tests wait for processes that they start, so three at a time keep two cores busy.
-tests: environment
-	pytest -n 3 --dist loadfile --no-loadscope-reorder
+# `make test` runs this beside `lint`.
+tests: environment ## Run all tests
+	pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 quick: environment ## Run the tests that import no torch, in less than a minute
 	pytest -n 2 --dist loadfile -m quick --hypothesis-profile=quick

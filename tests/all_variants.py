@@ -12,6 +12,7 @@ import json
 import shlex
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import yaml
@@ -48,8 +49,16 @@ def main() -> None:
 def run(command: str) -> None:
     """Run the stage with the paths of its command."""
     gc.freeze()  # each training asks for full garbage collections: what is loaded stays
-    _, _, module, *paths = shlex.split(command.removeprefix("exec "))
-    print(call(importlib.import_module(module).main, *map(Path, paths)), file=sys.stderr)
+    _, _, module, *words = shlex.split(command.removeprefix("exec "))
+    stage = importlib.import_module(module).main
+    pairs = [*pairwise(["", *words])]
+    options = {
+        before.removeprefix("--").replace("-", "_"): Path(word)
+        for before, word in pairs
+        if before.startswith("--")
+    }
+    paths = [Path(word) for before, word in pairs if not f"{before} {word}".count("--")]
+    print(call(stage, *paths, **options), file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -24,8 +24,7 @@ pytestmark = pytest.mark.slow
 #: The stages in their order.
 ALL = [
     *("download", "tokenize", "tokenize_test", "train"),
-    *("predict", "postprocess", "score", "analyse", "perturb", "validate"),
-    *("calibrate", "confidence"),
+    *("predict", "postprocess", "score", "analyse", "validate"),
 ]
 
 
@@ -43,7 +42,6 @@ def test_no_size_is_for_a_model_that_is_gone() -> None:
 def test_a_variant_runs_from_raw_data_to_a_score(model: str, project: Project) -> None:
     with project.params() as qa:
         qa["model"] = model
-        qa["perturb"]["questions"] = 4 if model == "bert" else 0
     ran = project.repro()
     shared = ["download", "tokenize", "tokenize_test"] if model == "bert" else []
     assert ran == [*shared, *ALL[ALL.index("train") :]]
@@ -54,8 +52,6 @@ def test_a_variant_runs_from_raw_data_to_a_score(model: str, project: Project) -
     assert all(project.predictions().values())
     wrong = 4 - scores["details"][0]["exact_matches"]
     assert sum(row["questions"] for row in project.metrics("qa_analysis.json")["errors"]) == wrong
-    perturbed = project.metrics("qa_perturbations.json")["perturbations"]
-    assert {row["questions"] for row in perturbed[:2]} == ({4} if model == "bert" else set())
     assert project.metrics("qa_costs.json")["details"][0]["parameters"] > 1000
     assert "up to date" in project.run("dvc", "repro")
     assert asked(project) == {id_: project.predictions()[id_] for id_ in ("q4-0", "q4-1")}
@@ -136,6 +132,23 @@ def test_at_the_top_dvc_is_about_question_answering_alone(project: Project, comm
     assert len(printed.splitlines()) <= 50
 
 
+def test_the_stages_that_explain_a_run_end_the_whole_graph(tmp_path: Path) -> None:
+    project = Project(tmp_path, forked=True, whole=True)
+    with project.params() as qa:
+        qa["perturb"]["questions"] = 4
+    explaining = ["perturb", "validate", "calibrate", "confidence"]
+    assert project.repro() == [*ALL[:-1], *explaining]
+    perturbed = project.metrics("qa_perturbations.json")["perturbations"]
+    assert {row["questions"] for row in perturbed[:2]} == {4}
+    (promise,) = project.metrics("qa_confidence.json")["promise"]
+    assert promise["validation_passages"] == 2
+    with project.params() as qa:
+        qa["postprocess"]["n_best"] = 3
+    ran = project.repro()
+    assert ran in (["postprocess", *explaining], ["postprocess", "score", "analyse", *explaining])
+    assert "up to date" in project.run("dvc", "repro")
+
+
 def flat(tree: dict[str, Any], prefix: str = "") -> set[str]:
     names: set[str] = set()
     for key, value in tree.items():
@@ -146,9 +159,8 @@ def flat(tree: dict[str, Any], prefix: str = "") -> set[str]:
 def test_changing_n_best_answers_and_scores_again_only(project: Project) -> None:
     with project.params() as qa:
         qa["postprocess"]["n_best"] = 3
-    score = ["score", "analyse", "perturb", "validate", "calibrate", "confidence"]
-    nbest = [stage for stage in score if stage not in ("score", "analyse")]
-    assert project.repro() in (["postprocess", *nbest], ["postprocess", *score])  # by answers
+    score = ["score", "analyse", "validate"]
+    assert project.repro() in (["postprocess", "validate"], ["postprocess", *score])  # by answers
     with project.params() as qa:
         qa["postprocess"]["max_answer_length"] = 1
     assert project.repro() == ["postprocess", *score]
@@ -169,7 +181,7 @@ def test_editing_another_model_runs_nothing_and_editing_this_one_trains(project:
     with (models / "bert.py").open("a", encoding="utf-8") as file:
         file.write("# edited\n")
     # The same weights come out, so that what follows has nothing to do but predict.
-    assert project.repro() == ["train", "predict", "perturb", "validate"]
+    assert project.repro() == ["train", "predict", "validate"]
     project.run("git", "checkout", "src")
 
 

@@ -22,10 +22,10 @@ from retune.core.files import sha256
 
 pytestmark = pytest.mark.slow
 
-# tokenize_test runs what tokenize runs, and perturb what validate runs.
+# tokenize_test runs what tokenize runs, and perturb what validate runs; calibrate and confidence
+# write as analyse does.
 STAGES = [
     *("download", "tokenize", "train", "predict", "postprocess", "score", "analyse", "validate"),
-    *("calibrate", "confidence"),
 ]
 KILLS = 5  # of each stage
 TRIES = 10  # to kill or interrupt a stage before it is over

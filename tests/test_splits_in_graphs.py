@@ -13,8 +13,6 @@ GRAPHS = {ROOT: "data/qa", ROOT / "pipelines/adapters": "data"}
 READERS = {"tokenize_test", "predict", "postprocess", "score"}
 #: Those of the main graph alone.
 EXPLAINING = {"analyse", "confidence", "perturb"}
-#: Those that read only what is made of the test questions.
-INDIRECT = {"confidence"}
 OUTPUTS = ("outs", "metrics", "plots")
 
 
@@ -51,7 +49,7 @@ def test_every_command_that_names_them_declares_them(folder: Path) -> None:
     for name, stage in stages(folder).items():
         words = stage["cmd"].split()
         named = {word for word in words if word.startswith(f"{GRAPHS[folder]}/test")}
-        assert bool(named) == (name in {*readers_of(folder), "download"} - INDIRECT)
+        assert bool(named) == (name in {*readers_of(folder), "download"})
         assert named <= {*paths(stage, "deps"), *written(stage)}
 
 

@@ -9,7 +9,7 @@ from retune.tasks.qa.score.score import ScoreParams
 
 
 def main(
-    scores: In, predictions: In, calibration: In, metrics: Report, reliability: Report,
+    test: In, predictions: In, calibration: In, metrics: Report, reliability: Report,
     coverage: Report, confidences: Out, *,
     params: Annotated[ConfidenceParams, "qa.confidence"],
     scoring: Annotated[ScoreParams, "qa.score"],
@@ -20,12 +20,12 @@ def main(
     RELIABILITY and COVERAGE get curves for plots, and the folder CONFIDENCES the confidence of each
     answer.
 
-    Example: python -m stages.qa.confidence data/qa/scores data/qa/predictions \
+    Example: python -m stages.qa.confidence data/qa/test data/qa/predictions \
         data/qa/calibration metrics/qa_confidence.json metrics/qa_reliability.csv \
         metrics/qa_risk_coverage.csv data/qa/confidences
     """
     return confidence(
-        scores, predictions, calibration, metrics, reliability, coverage, confidences,
+        test, predictions, calibration, metrics, reliability, coverage, confidences,
         params=params, scoring=scoring, squad_v2=squad_v2,
     )  # fmt: skip
 

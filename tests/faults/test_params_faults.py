@@ -214,7 +214,7 @@ def test_a_bad_file_is_refused(
     ("text", "message"),
     [
         pytest.param(
-            TEXT.replace("  seed:", "  sede: 1\n  seed:"),
+            TEXT.replace("\n  seed:", "\n  sede: 1\n  seed:"),
             "qa.sede: unknown key, did you mean `seed`?",
             id="P04 unknown section",
         ),

@@ -188,7 +188,7 @@ def test_p36_all_problems_of_all_stages_come_before_any_runs(
     )
     (tmp_path / "src/retune/corpora/encyclopaedia").mkdir(parents=True)
     assert main(["check"]) == 0
-    assert "params.yaml: valid (9 combinations of stage" in capsys.readouterr().out
+    assert "params.yaml: valid (12 combinations of stage" in capsys.readouterr().out
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:dvc.*")

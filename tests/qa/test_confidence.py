@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retune.core.errors import RetuneError
-from retune.core.files import read_json, read_json_lines, write_json_lines
+from retune.core.files import read_json, read_json_lines, write_json, write_json_lines
 from retune.core.manifests import seal
 from retune.tasks.qa.confidence.calibrate import CalibrateParams, calibrate
 from retune.tasks.qa.confidence.calibration import read_calibration
@@ -19,6 +19,7 @@ from retune.tasks.qa.confidence.confidence import ConfidenceParams, confidence
 from retune.tasks.qa.confidence.log_odds import HIGHEST, LOWEST, log_odds
 from retune.tasks.qa.confidence.null_threshold import fit_null_threshold, mean_f1
 from retune.tasks.qa.postprocess.postprocess import PostprocessParams
+from retune.tasks.qa.questions.examples import Answer, Example, write_examples
 from retune.tasks.qa.score.question_scores import QuestionScore, write_question_scores
 from retune.tasks.qa.score.score import ScoreParams
 
@@ -108,12 +109,23 @@ class Run:
             place.mkdir()
             write_question_scores(place / "questions.jsonl", map(self.score, range(99999), rows))
             write_json_lines(place / "nbest.jsonl", map(self.line, range(99999), rows))
+            write_examples(place / "test.jsonl", map(self.example, range(99999), rows))
+            texts = {f"q{number}": self.given(row) for number, row in enumerate(rows)}
+            write_json(place / "predictions.json", texts)
             seal(place, {"inputs": {"model": "m1"}, "params": {}})
 
     @staticmethod
-    def score(number: int, row: Row) -> QuestionScore:
+    def given(row: Row) -> str:
+        return "x" if row.right else "y"
+
+    @staticmethod
+    def example(number: int, row: Row) -> Example:
+        context = f"x y {row.passage}"
+        return Example(f"q{number}", row.passage, context, "Who?", (Answer("x", 0),))
+
+    def score(self, number: int, row: Row) -> QuestionScore:
         place = f"q{number}", row.passage, row.passage, "Who?"
-        return QuestionScore(*place, ("x",), row.right, float(row.right), "x" if row.right else "y")
+        return QuestionScore(*place, ("x",), row.right, float(row.right), self.given(row))
 
     @staticmethod
     def line(number: int, row: Row) -> dict[str, Any]:

@@ -108,7 +108,7 @@ def test_the_params_alone_show_that_there_is_nothing_to_choose_by(
 def validated(data: Path, model: Path, folder: Path) -> tuple[str, Any]:
     said = validate(
         data / "raw", data / "features", lambda: load("bert", model), folder / "validation.json",
-        folder / "scores", prediction=PredictParams(4, "fp32"),
+        folder / "scores", None, prediction=PredictParams(4, "fp32"),
         reading=PostprocessParams(5, 10, 0.0), scoring=ScoreParams("squad"), squad_v2=False,
     )  # fmt: skip
     (figures,) = read_json(folder / "validation.json")["qa"]["details"]

@@ -132,7 +132,7 @@ def test_the_graph_scores_each_split_as_the_runs_are_read(split: str) -> None:
     of = SPLITS[split]
     stage = load_yaml(ROOT / "dvc.yaml")["stages"][of.stage]
     assert of.questions in stage["deps"]
-    assert stage["outs"] == [of.scores.parent.as_posix()]
+    assert of.scores.parent.as_posix() in stage["outs"]
 
 
 def test_a_failed_run_names_its_log(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,7 @@ from retune.stats.clusters import Clusters
 from retune.stats.paired import mean_scores
 from retune.tasks.qa.confidence.calibration import Calibration, read_calibration, uncalibrated
 from retune.tasks.qa.confidence.null_threshold import best_spans, mean_f1, span_f1s
-from retune.tasks.qa.confidence.scored_answers import ScoredAnswers, read_scored_answers
+from retune.tasks.qa.confidence.scored_answers import ScoredAnswers, score_test_answers
 from retune.tasks.qa.score.score import QUESTIONS, ScoreParams
 
 _RELIABILITY = ("low", "high", "confidence", "right", "answers")
@@ -39,7 +39,7 @@ class ConfidenceParams:
 
 
 def confidence(
-    scores: Path,
+    test: Path,
     predictions: Path,
     calibration: Path,
     metrics: Path,
@@ -54,8 +54,8 @@ def confidence(
     """Measure confidence on the test questions.
 
     Args:
-        scores: folder with the score of each answer.
-        predictions: folder with the n-best lists.
+        test: folder with the test questions.
+        predictions: folder with the answers and their n-best lists.
         calibration: folder that the stage `calibrate` wrote.
         metrics: file to write, with the figures.
         reliability: file to write, with the reliability curve as CSV for a plot.
@@ -66,9 +66,10 @@ def confidence(
         squad_v2: whether questions may have no answer.
 
     Raises:
-        RetuneError: scores and predictions are of different questions.
+        RetuneError: questions and answers do not belong together.
     """
-    answers, found = read_scored_answers(scores, predictions), read_calibration(calibration)
+    answers = score_test_answers(test, predictions, scoring, squad_v2=squad_v2)
+    found = read_calibration(calibration)
     values = found.confidence(answers.log_odds)
     with atomic_path(confidences) as folder:
         folder.mkdir()

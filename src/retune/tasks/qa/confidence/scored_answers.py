@@ -8,14 +8,20 @@ from typing import Any
 import numpy as np
 
 from retune.core.errors import RetuneError
-from retune.core.files import read_json_lines
+from retune.core.files import read_json, read_json_lines
 from retune.core.numerics import Doubles
 from retune.stats.calibration import Bools
 from retune.stats.clusters import Clusters
 from retune.tasks.qa.confidence.log_odds import log_odds
 from retune.tasks.qa.postprocess.postprocess import N_BEST
-from retune.tasks.qa.score.question_scores import QuestionScore, read_question_scores
-from retune.tasks.qa.score.score import QUESTIONS
+from retune.tasks.qa.questions.examples import read_examples
+from retune.tasks.qa.questions.splits import SCORED
+from retune.tasks.qa.score.question_scores import (
+    QuestionScore,
+    question_scores,
+    read_question_scores,
+)
+from retune.tasks.qa.score.score import QUESTIONS, ScoreParams, evaluate_answers
 
 
 @dataclass(frozen=True)
@@ -53,12 +59,29 @@ def read_scored_answers(scores: Path, n_best: Path) -> ScoredAnswers:
     Raises:
         RetuneError: they are of different questions.
     """
-    found = ScoredAnswers(
-        read_question_scores(scores / QUESTIONS), [*read_json_lines(n_best / N_BEST)]
-    )
+    return _matched(read_question_scores(scores / QUESTIONS), scores, n_best)
+
+
+def score_test_answers(
+    test: Path, predictions: Path, scoring: ScoreParams, *, squad_v2: bool
+) -> ScoredAnswers:
+    """Score the test answers as the score stage does, which stays at the end of the graph so.
+
+    Raises:
+        RetuneError: questions and answers do not belong together.
+    """
+    examples = [*read_examples(test / f"{SCORED}.jsonl")]
+    texts = read_json(predictions / "predictions.json")
+    gold = [(example.id, [answer.text for answer in example.answers]) for example in examples]
+    scores = evaluate_answers(gold, texts, squad_v2=squad_v2, normalizer=scoring.normalizer)
+    return _matched(question_scores(examples, scores, texts), test, predictions)
+
+
+def _matched(scores: list[QuestionScore], place: Path, n_best: Path) -> ScoredAnswers:
+    found = ScoredAnswers(scores, [*read_json_lines(n_best / N_BEST)])
     if [score.id for score in found.scores] != [line["id"] for line in found.lines]:
         raise RetuneError(
-            f"{scores} and {n_best} are of different questions; run `dvc repro`, which makes both "
+            f"{place} and {n_best} are of different questions; run `dvc repro`, which makes both "
             "from one run"
         )
     return found
