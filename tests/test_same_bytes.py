@@ -74,7 +74,7 @@ def run(origin: Project, around: Surroundings, top: Path) -> tuple[Path, Sums]:
 
 @pytest.fixture(scope="module")
 def clones(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Sums]]:
-    origin = Project(tmp_path_factory.mktemp("origin"))
+    origin = Project(tmp_path_factory.mktemp("origin"), whole=True)
     top = tmp_path_factory.mktemp("clones")
     return {name: run(origin, around, top) for name, around in
             [("plain", PLAIN), ("odd", ODD)]}  # fmt: skip
