@@ -12,10 +12,10 @@ import json
 import shlex
 import sys
 import time
-from itertools import pairwise
 from pathlib import Path
 
 import yaml
+from stage_commands import paths_of
 
 from retune.core.stage import call
 
@@ -50,15 +50,10 @@ def run(command: str) -> None:
     """Run the stage with the paths of its command."""
     gc.freeze()  # each training asks for full garbage collections: what is loaded stays
     _, _, module, *words = shlex.split(command.removeprefix("exec "))
+    arguments, options = paths_of(words)
+    named = {name: Path(path) for name, path in options.items()}
     stage = importlib.import_module(module).main
-    pairs = [*pairwise(["", *words])]
-    options = {
-        before.removeprefix("--").replace("-", "_"): Path(word)
-        for before, word in pairs
-        if before.startswith("--")
-    }
-    paths = [Path(word) for before, word in pairs if not f"{before} {word}".count("--")]
-    print(call(stage, *paths, **options), file=sys.stderr)
+    print(call(stage, *map(Path, arguments), **named), file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -3,12 +3,12 @@
 import ast
 import functools
 from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import yaml
 from closure import ROOT, Project, imports, parsed
+from stage_commands import paths_of
 
 from retune.tasks.task import tasks
 
@@ -148,13 +148,7 @@ def misplaced(script: Path, words: list[str], body: dict[str, Any]) -> Iterator[
         words: of its command, behind the name of the script.
         body: of the stage.
     """
-    options = {
-        word.removeprefix("--").replace("-", "_"): path
-        for word, path in pairwise(words)
-        if word.startswith("--") and word not in ("--params", "--seed", "--variant")
-    }
-    arguments = [path for option, path in pairwise(["", *words])
-                 if not option.startswith("--") and not path.startswith("--")]  # fmt: skip
+    arguments, options = paths_of(words)
     found = roles(script)
     names = [name for name, role in found.items() if not role.endswith("?")]
     if len(names) != len(arguments) or not options.keys() <= found.keys() - set(names):
