@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from retune.tasks.qa.labels.runs import FOLDERS
 from retune.tasks.qa.score.question_scores import QuestionScore, write_question_scores
 from retune.tasks.task import costs
 from retune.tools.compare.sources import SCORES
@@ -57,8 +58,9 @@ class Runs:
         self.git("init", "-q", "-b", "main")
         (folder / ".dvc").mkdir()
         (folder / ".dvc" / "config").write_text("", encoding="utf-8")
-        stage = {"cmd": "true", "outs": [SCORES.parent.as_posix()]}
-        self.write("dvc.yaml", {"stages": {"score": stage}})
+        score = {"cmd": "true", "outs": [SCORES.parent.as_posix()]}
+        predict = {"cmd": "true", "outs": [f"data/qa/{name}" for name in FOLDERS]}
+        self.write("dvc.yaml", {"stages": {"score": score, "predict": predict}})
         (folder / ".gitignore").write_text("/.dvc/cache\n/.dvc/tmp\n/data\n", encoding="utf-8")
 
     def git(self, *arguments: str) -> str:
@@ -75,19 +77,27 @@ class Runs:
         path.write_text(yaml.safe_dump(value), encoding="utf-8")
 
     def run(
-        self, right: int, *, seed: int = 1, test: str = "t", stopped: bool = False, **settings: Any
+        self,
+        right: int,
+        *,
+        seed: int = 1,
+        test: str = "t",
+        stopped: bool = False,
+        stored: bool = False,
+        **settings: Any,
     ) -> str:
         """Commit a run that answers `right` questions of each passage; return the commit.
 
-        One that is `stopped` made new predictions, which are not scored.
+        One that is `stopped` made new predictions, which are not scored. With `stored`, what is in
+        data/qa belongs to the run.
         """
         scores = self.folder / SCORES
         write_question_scores(scores, rows(right))
-        folder = self.cached_folder(scores)
-        deps = [
-            {"path": "data/qa/test", "md5": f"{test * 8}.dir"},
-            {"path": "data/qa/predictions", "md5": f"{right}{seed}" * 8},
-        ]
+        folder = self.cached_folder(scores.parent)
+        made = {"test": f"{test * 8}.dir", "predictions": f"{right}{seed}" * 8}
+        if stored:
+            made = {name: self.cached_folder(self.folder / "data/qa" / name) for name in FOLDERS}
+        deps = [{"path": f"data/qa/{name}", "md5": made[name]} for name in ("test", "predictions")]
         outs = [
             {"path": SCORES.parent.as_posix(), "hash": "md5", "md5": folder},
             {"path": "metrics/qa.json", "hash": "md5", "md5": "a" * 32},
@@ -100,6 +110,9 @@ class Runs:
             "score": {"cmd": "true", "deps": deps, "outs": outs},
             "train": {"cmd": "true", "outs": costs_},
         }
+        if stored:
+            outs = [{"path": f"data/qa/{name}", "hash": "md5", "md5": made[name]} for name in made]
+            stages["predict"] = {"cmd": "true", "outs": outs}
         if stopped:
             new = {"path": "data/qa/predictions", "md5": "new"}
             stages["postprocess"] = {"cmd": "true", "outs": [new]}
@@ -126,10 +139,13 @@ class Runs:
         path.write_text(json.dumps({"qa": figures}), encoding="utf-8")
 
     def cached_folder(self, path: Path) -> str:
-        """Put a file, the only one of its folder, into the cache; return the folder's MD5."""
-        content = path.read_bytes()
-        self._store(md5(content), content)
-        folder = json.dumps([{"md5": md5(content), "relpath": path.name}]).encode()
+        """Put the files of a folder into the cache; return the folder's MD5."""
+        listing = []
+        for file in sorted(path.iterdir()):
+            content = file.read_bytes()
+            self._store(md5(content), content)
+            listing.append({"md5": md5(content), "relpath": file.name})
+        folder = json.dumps(listing).encode()
         self._store(f"{md5(folder)}.dir", folder)
         return f"{md5(folder)}.dir"
 

@@ -88,7 +88,8 @@ def test_the_json_has_stable_keys(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert run(path, "--json", "--fix", out) == 0
     text = capsys.readouterr().out
     assert json.loads(text) == {
-        "checks": {"leaks": False, "windows": False},
+        "checks": {"labels": False, "leaks": False, "windows": False},
+        "labels": None,
         "exit_code": 0,
         "files": [{"file": str(path), "readable": True, "questions": 1}],
         "findings": [

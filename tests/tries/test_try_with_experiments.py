@@ -83,7 +83,7 @@ class Project(Runs):
         path = self.folder / out / "questions.jsonl"
         write_question_scores(path, scores(out, key, skill))
         sums = [{"path": f"data/qa/{name}", "md5": md5(of.encode())} for name, of in deps.items()]
-        outs = [{"path": out, "hash": "md5", "md5": self.cached_folder(path)}]
+        outs = [{"path": out, "hash": "md5", "md5": self.cached_folder(path.parent)}]
         return {"cmd": "true", "deps": sums, "outs": outs}
 
     def _remember(self, stages: dict[str, Any]) -> None:

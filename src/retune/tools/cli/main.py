@@ -139,6 +139,14 @@ def doctor(
     windows: Annotated[
         bool, Option("--windows", help="Find answers in no window; reads params.yaml.")
     ] = False,
+    model: Annotated[
+        str | None,
+        Option(
+            metavar="NAME",
+            help="Rank labels by how probably they are wrong, with the runs of this experiment "
+            "(best: in folds) or with those of `workspace`.",
+        ),
+    ] = None,
     fix: Annotated[
         Path | None, Option(metavar="OUT", help="Write a corrected copy and a log of changes.")
     ] = None,
@@ -163,16 +171,16 @@ def doctor(
 
     arguments = Namespace(
         files=files or [], validation=validation or [], test=test or [], squad_v2=squad_v2,
-        windows=windows, fix=fix, drop=drop, strict=strict, all=everything, json=as_json,
-        kinds=kinds,
+        windows=windows, model=model, fix=fix, drop=drop, strict=strict, all=everything,
+        json=as_json, kinds=kinds,
     )  # fmt: skip
     if env:
         return _doctor_environment(arguments)
-    if not windows:
+    if not (windows or model):
         return run(arguments)
     with inside_project(
         arguments, ("files", "validation", "test", "fix")
-    ):  # --windows reads its params
+    ):  # --windows reads its params, --model its experiments
         return run(arguments)
 
 

@@ -93,12 +93,16 @@ class Sources:
             return [self._from_file(path)]
         self.tested = True
         if name == WORKSPACE:
-            return [_system(name, read_question_scores(SCORES), _scored_row(Ref(name, "", "")))]
-        refs = self._named(name)
-        return [_system(ref.name, scores_of(ref), _scored_row(ref)) for ref in refs]
+            return [_system(name, read_question_scores(SCORES), scored_row(Ref(name, "", "")))]
+        refs = self.refs(name)
+        return [_system(ref.name, scores_of(ref), scored_row(ref)) for ref in refs]
 
-    def _named(self, name: str) -> list[Ref]:
-        """Return an experiment, or those that differ by seed or fold, or else a commit."""
+    def refs(self, name: str) -> list[Ref]:
+        """Return an experiment, or those that differ by seed or fold, or else a commit.
+
+        Raises:
+            RetuneError: there is nothing of that name.
+        """
         of_a_run = runs_of(name)
         every = [*self._refs.values()]
         for refs in ([*filter(self._here, every)], every):
@@ -128,7 +132,7 @@ class Sources:
         return System(path.stem, [scored.questions], rules=rules)
 
 
-def _scored_row(ref: Ref) -> dict[str, Any]:
+def scored_row(ref: Ref) -> dict[str, Any]:
     """Read params and figures of a run.
 
     Raises:
@@ -202,3 +206,30 @@ def scores_of(ref: Ref, path: Path = SCORES) -> list[QuestionScore]:
             f"experiment again, or `dvc pull` ({' '.join(str(error).split())[:200]})"
         ) from None
     return [as_question_score(orjson.loads(line)) for line in text.splitlines()]
+
+
+def fetch_folders(ref: Ref, folders: Sequence[Path], out: Path) -> None:
+    """Copy folders of a commit's run from DVC's cache, or from its remote storage.
+
+    Args:
+        ref: the commit.
+        folders: in the project.
+        out: a new folder that gets them by their names.
+
+    Raises:
+        RetuneError: they are in neither.
+    """
+    from dvc.api import DVCFileSystem
+    from dvc.exceptions import DvcException
+    from dvc_data.index.index import DataIndexDirError
+
+    files = DVCFileSystem(rev=ref.commit)
+    out.mkdir(parents=True)
+    for folder in folders:
+        try:
+            files.get(folder.as_posix(), str(out / folder.name), recursive=True)
+        except (DvcException, DataIndexDirError, OSError) as error:
+            raise RetuneError(
+                f"{ref.name}: {folder} of this run is not in DVC's cache; run the experiment "
+                f"again, or `dvc pull` ({' '.join(str(error).split())[:200]})"
+            ) from None

@@ -17,7 +17,7 @@ _SINGLE = {
     *("shared_id", "shared_context", "near_context", "similar_context", "trailing_comma"),
     *("answer_in_no_window", "label_widened", "question_cut", "question_trimmed"),
     *("context_without_tokens", "several_answers", "control_characters", "mojibake"),
-    *("invisible_characters", "replacement_character"),
+    *("invisible_characters", "replacement_character", "implausible_label"),
 }
 _VALUE = re.compile(r"'(?:[^'\\]|\\.)*'?|\"(?:[^\"\\]|\\.)*\"?|\d[\d,.]*")
 

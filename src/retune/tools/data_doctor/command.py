@@ -5,7 +5,7 @@ import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from retune.core.errors import RetuneError
 from retune.core.terminal_text import say
@@ -13,6 +13,9 @@ from retune.tools.data_doctor.causes import unfolded
 from retune.tools.data_doctor.doctor import Examined, Options, diagnose, fix, log_path
 from retune.tools.data_doctor.output import as_json, as_text, counted, kinds_table
 from retune.tools.data_doctor.sorting import in_order
+
+if TYPE_CHECKING:
+    from retune.tools.data_doctor.label_review import LabelReview
 
 _UNREADABLE = 2
 
@@ -35,7 +38,8 @@ def run(arguments: argparse.Namespace) -> int:
     out = arguments.fix
     _check([*files, *others["validation"], *others["test"]], len(files), out, arguments.drop)
     options = Options(arguments.squad_v2, arguments.drop, arguments.windows)
-    examined = diagnose(files, options=options, **others)
+    labels = _label_review(arguments.model)
+    examined = diagnose(files, others["validation"], options, others["test"], labels)
     code, fixed, problem = exit_code(examined, arguments.strict), None, None
     if out:
         try:
@@ -47,10 +51,11 @@ def run(arguments: argparse.Namespace) -> int:
             one.findings = in_order(unfolded(one.findings))
     if arguments.json:
         checks = {"leaks": any(others.values()), "windows": options.windows}
-        print(as_json(examined, code, checks, fixed))
+        checks["labels"] = labels is not None
+        print(as_json(examined, code, checks, fixed, labels and labels.rows()))
     else:
         say(as_text(examined, everything=arguments.all))
-        for line in _closing(any(others.values()), options, fixed):
+        for line in _closing(any(others.values()), options, labels, fixed):
             say(line)
     if problem:
         raise problem
@@ -92,18 +97,29 @@ def _fix(
     strict: bool,
 ) -> tuple[int, dict[str, Any]]:
     changes = fix(examined[0], out)
-    again = diagnose([out], options=options, **others)
+    again = diagnose([out], others["validation"], options, others["test"])
     left = sum(len(one.findings) for one in again)
     fixed = {"changes": changes, "left": left, "log": str(log_path(out)), "out": str(out)}
     return exit_code(again, strict), fixed
 
 
-def _closing(compared: bool, options: Options, fixed: dict[str, Any] | None) -> list[str]:
+def _label_review(model: str | None) -> "LabelReview | None":
+    if model is None:
+        return None
+    from retune.tools.data_doctor.label_review import LabelReview  # takes as long as torch
+
+    return LabelReview(model)
+
+
+def _closing(
+    compared: bool, options: Options, labels: "LabelReview | None", fixed: dict[str, Any] | None
+) -> list[str]:
     lines = []
     if not compared:
         lines.append("not checked: what splits share (--validation FILE..., --test FILE...)")
     if not options.windows:
         lines.append("not checked: answers that no window holds (--windows)")
+    lines += labels.sentences() if labels else ["not checked: labels (--model NAME)"]
     if fixed:
         lines.append(
             f"wrote {fixed['out']} and {fixed['log']}: {counted(fixed['changes'], 'change')}, "

@@ -1,6 +1,6 @@
 """Examine files, compare splits, and write a corrected copy."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
@@ -24,6 +24,9 @@ from retune.tools.data_doctor.near_duplicates import near_findings, similar_find
 from retune.tools.data_doctor.sorting import in_order
 from retune.tools.data_doctor.tolerant_reader import tolerant_records
 from retune.tools.data_doctor.writing import write_log, write_mended
+
+#: Finds more in the questions of all splits.
+Check = Callable[[Sequence[Checker]], list[Finding]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +62,16 @@ def diagnose(
     validation: Sequence[Path],
     options: Options,
     test: Sequence[Path] = (),
+    also: Check | None = None,
 ) -> list[Examined]:
     """Examine the files of one split, and those of its validation and test splits.
+
+    Args:
+        files: of the split.
+        validation: files of its validation split.
+        options: see `Options`.
+        test: files of its test split.
+        also: one more check, of the sound questions of all splits.
 
     Raises:
         RetuneError: `windows` is set, but params.yaml allows no windows.
@@ -81,6 +92,8 @@ def diagnose(
 
         for split in splits.values():
             found += window_findings(split.checker, split.squad_v2)
+    if also:
+        found += also([split.checker for split in splits.values()])
     for each in examined:
         extra = [finding for finding in found if finding.file == each.file]
         each.findings = in_order(folded(in_order([*each.findings, *extra])))

@@ -16,6 +16,8 @@ from retune.tools.data_doctor.doctor import Examined
 WIDTH = 80
 #: How many findings of a kind are listed for each file, unless all are requested.
 SHOWN = 3
+#: Kinds of which every finding is to be read.
+_ALL_SHOWN = {"implausible_label"}
 
 
 def as_text(examined: Sequence[Examined], *, everything: bool) -> str:
@@ -27,7 +29,9 @@ def as_text(examined: Sequence[Examined], *, everything: bool) -> str:
     return "\n".join(lines)
 
 
-def as_json(examined: Sequence[Examined], code: int, checks: dict[str, bool], fixed: Any) -> str:
+def as_json(
+    examined: Sequence[Examined], code: int, checks: dict[str, bool], fixed: Any, labels: Any
+) -> str:
     """One JSON object with sorted keys, always in ASCII."""
     findings = [finding for one in examined for finding in one.findings]
     report = {
@@ -39,6 +43,7 @@ def as_json(examined: Sequence[Examined], code: int, checks: dict[str, bool], fi
         ],
         "findings": [_row(finding) for finding in findings],
         "fix": fixed,
+        "labels": labels,
         "kinds": {
             kind: {"found": found, "mended": mended}
             for kind, (found, mended) in sorted(_counts(findings).items())
@@ -64,14 +69,14 @@ def _file(one: Examined, everything: bool) -> Iterator[str]:
         listed = []
         for finding in members:
             shown[finding.kind] += 1
-            if everything or shown[finding.kind] <= SHOWN:
+            if everything or finding.kind in _ALL_SHOWN or shown[finding.kind] <= SHOWN:
                 listed.append(finding)
         if listed:
             question = f" (question {excerpt(name, 40)})" if name else ""
             yield f"  {where or 'the whole file'}{question}"
         for finding in listed:
             yield from _finding(finding)
-    rest = sum(max(count - SHOWN, 0) for count in shown.values())
+    rest = sum(max(count - SHOWN, 0) for kind, count in shown.items() if kind not in _ALL_SHOWN)
     if rest and not everything:
         yield f"  and {rest:,} more like these; --all lists them"
 

@@ -171,6 +171,10 @@ KINDS = {
     "similar_context": Kind(
         "note", "almost the same context twice in one split", "nothing, or keep one"
     ),
+    # A model that has not seen the question (--model).
+    "implausible_label": Kind(
+        "note", "a label that is probably wrong", "read the passage; correct the label if so"
+    ),
     # Windows of a tokenizer (--windows).
     "answer_in_no_window": Kind(
         "note", "an answer that no window holds whole", "raise max_length or doc_stride"
