@@ -6,6 +6,7 @@ from typing import Any
 from report_projects import blocks_of, write
 
 from retune.tools.report.command import gather
+from retune.tools.report.svg import bars
 
 GRAPH = """\
 # Questions.
@@ -48,6 +49,8 @@ def test_the_baseline_is_beside_the_model(tmp_path: Path) -> None:
         ("typos (9)", 50.0), ("first candidate", 90.0), ("negated question (9)", 70.0),
     ]  # fmt: skip
     assert [(bar.value, bar.low, bar.high) for bar in drop.bars] == [(8, 7, 9), (-2, -3, -1)]
+    assert [bar.baseline for bar in drop.bars] == [False, True]
+    assert bars(drop).count('class="bar baseline"') == 1
     told = [block.text for block in blocks_of(report, "remark")]
     assert any(text.startswith("9 questions on 2 passages are perturbed.") for text in told)
 

@@ -89,12 +89,16 @@ class Lines:
 
 @dataclass(frozen=True)
 class Bar:
-    """A named value and its 95 % interval, if it has one."""
+    """A named value and its 95 % interval, if it has one.
+
+    `baseline` draws it as an outline: it is there to be compared with.
+    """
 
     name: str
     value: float
     low: float | None = None
     high: float | None = None
+    baseline: bool = False
 
 
 @dataclass(frozen=True)

@@ -83,7 +83,8 @@ def bars(chart: Bars) -> str:
         middle = y + (_BAR - 12) / 2
         if not chart.dots:
             begin, end = sorted((x.at(0.0), x.at(bar.value)))
-            _add(top, "rect", "bar", x=begin, y=y, width=end - begin, height=_BAR - 12)
+            look = "bar baseline" if bar.baseline else "bar"
+            _add(top, "rect", look, x=begin, y=y, width=end - begin, height=_BAR - 12)
         if bar.low is not None and bar.high is not None:
             _add(top, "line", "interval", x1=x.at(bar.low), x2=x.at(bar.high), y1=middle, y2=middle)
         if chart.dots:

@@ -24,7 +24,7 @@ def perturbations(metrics: Mapping[str, Any]) -> Iterator[Block]:
     (about,) = metrics["perturbed"]
     yield Remark(
         f"{about['questions']:,} questions on {about['passages']:,} passages are perturbed. The "
-        "second bar of each kind is a baseline: a reader that always gives the first candidate of "
+        "hollow bar of each kind is a baseline: a reader that always gives the first candidate of "
         "the expected type. Where it keeps more answers than the model, unchanged answers show no "
         "understanding."
     )
@@ -38,4 +38,5 @@ def _bars(rows: Sequence[Mapping[str, Any]], name: str) -> Iterator[Bar]:
     for row in rows:
         is_model = row["reader"] == _MODEL
         shown = f"{row['perturbation']} ({row['questions']:,})" if is_model else row["reader"]
-        yield Bar(shown, row[name], row[f"{name}_low"], row[f"{name}_high"])
+        interval = row[f"{name}_low"], row[f"{name}_high"]
+        yield Bar(shown, row[name], *interval, baseline=not is_model)
