@@ -27,8 +27,8 @@ from retune.tasks.qa.analyse.groups import Grouping, Item, groupings
 from retune.tasks.qa.questions.examples import Example, read_examples
 from retune.tasks.qa.questions.splits import SCORED
 from retune.tasks.qa.score.normalizers import NORMALIZERS
-from retune.tasks.qa.score.question_scores import QuestionScore, question_scores
-from retune.tasks.qa.score.score import QUESTIONS, ScoreParams, evaluate_answers
+from retune.tasks.qa.score.question_scores import QuestionScore
+from retune.tasks.qa.score.score import QUESTIONS, ScoreParams, score_predictions
 from retune.tasks.qa.windows.features import read_windows
 
 #: The headings of the two tables.
@@ -82,7 +82,7 @@ def analyse(
     tokens = NORMALIZERS[params.normalizer]
     ways = groupings(tokens)
     examples = [*read_examples(raw / f"{SCORED}.jsonl")]
-    scores = _scored(examples, predictions, params, squad_v2=squad_v2)
+    _, scores = score_predictions(examples, predictions, params, squad_v2=squad_v2)
     found = [*_analysed(examples, scores, features, predictions, ways)]
     groups = [row for way in ways for row in _rows(way, found)]
     wrong = Counter(each.error for each in found if each.error)
@@ -98,16 +98,6 @@ def analyse(
     write_json(metrics, {"qa": {"groups": groups, "errors": errors}})
     _write_tables(by_group, by_error, groups, errors)
     return _sentence(errors, len(found))
-
-
-def _scored(
-    examples: Sequence[Example], predictions: Path, params: ScoreParams, *, squad_v2: bool
-) -> list[QuestionScore]:
-    """Score the answers as the score stage does."""
-    gold = [(example.id, [answer.text for answer in example.answers]) for example in examples]
-    texts = read_json(predictions / "predictions.json")
-    scores = evaluate_answers(gold, texts, squad_v2=squad_v2, normalizer=params.normalizer)
-    return question_scores(examples, scores, texts)
 
 
 def _analysed(

@@ -75,7 +75,7 @@ def confidence(
         folder.mkdir()
         rows = zip(answers.scores, values.tolist(), strict=True)
         write_json_lines(folder / QUESTIONS, ({"id": s.id, "confidence": c} for s, c in rows))
-    figures = _figures(answers, found, params.bins)
+    figures = _figures(answers, found, values, params.bins)
     figures["null_threshold"] = [_null_threshold(found, answers, scoring)] if squad_v2 else []
     write_json(metrics, {"qa": figures})
     curve = _curve(answers.right, values, params.bins)
@@ -84,8 +84,10 @@ def confidence(
     return _sentence(figures["confidence"])
 
 
-def _figures(answers: ScoredAnswers, found: Calibration, bins: int) -> dict[str, Any]:
-    right, values = answers.right, found.confidence(answers.log_odds)
+def _figures(
+    answers: ScoredAnswers, found: Calibration, values: Doubles, bins: int
+) -> dict[str, Any]:
+    right = answers.right
     versions = {"n-best share": uncalibrated(answers.log_odds)}
     versions |= {"calibrated": values} if found.is_fitted else {}
     return {

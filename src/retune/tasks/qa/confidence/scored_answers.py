@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from retune.core.errors import RetuneError
-from retune.core.files import read_json, read_json_lines
+from retune.core.files import read_json_lines
 from retune.core.numerics import Doubles
 from retune.stats.calibration import Bools
 from retune.stats.clusters import Clusters
@@ -18,10 +18,9 @@ from retune.tasks.qa.questions.examples import read_examples
 from retune.tasks.qa.questions.splits import SCORED
 from retune.tasks.qa.score.question_scores import (
     QuestionScore,
-    question_scores,
     read_question_scores,
 )
-from retune.tasks.qa.score.score import QUESTIONS, ScoreParams, evaluate_answers
+from retune.tasks.qa.score.score import QUESTIONS, ScoreParams, score_predictions
 
 
 @dataclass(frozen=True)
@@ -65,16 +64,14 @@ def read_scored_answers(scores: Path, n_best: Path) -> ScoredAnswers:
 def score_test_answers(
     test: Path, predictions: Path, scoring: ScoreParams, *, squad_v2: bool
 ) -> ScoredAnswers:
-    """Score the test answers as the score stage does, which stays at the end of the graph so.
+    """Score the test answers.
 
     Raises:
         RetuneError: questions and answers do not belong together.
     """
     examples = [*read_examples(test / f"{SCORED}.jsonl")]
-    texts = read_json(predictions / "predictions.json")
-    gold = [(example.id, [answer.text for answer in example.answers]) for example in examples]
-    scores = evaluate_answers(gold, texts, squad_v2=squad_v2, normalizer=scoring.normalizer)
-    return _matched(question_scores(examples, scores, texts), test, predictions)
+    _, scores = score_predictions(examples, predictions, scoring, squad_v2=squad_v2)
+    return _matched(scores, test, predictions)
 
 
 def _matched(scores: list[QuestionScore], place: Path, n_best: Path) -> ScoredAnswers:

@@ -21,10 +21,14 @@ from pydantic.dataclasses import dataclass as params_dataclass
 from retune.core.errors import RetuneError, excerpt, listed
 from retune.core.files import atomic_path, read_json, write_json
 from retune.core.params import STRICT
-from retune.tasks.qa.questions.examples import read_examples
+from retune.tasks.qa.questions.examples import Example, read_examples
 from retune.tasks.qa.questions.splits import SCORED, Keep
 from retune.tasks.qa.score.normalizers import NORMALIZERS
-from retune.tasks.qa.score.question_scores import question_scores, write_question_scores
+from retune.tasks.qa.score.question_scores import (
+    QuestionScore,
+    question_scores,
+    write_question_scores,
+)
 
 Normalizer = Literal["squad", "plain", "characters"]
 Gold = Sequence[tuple[str, Sequence[str]]]
@@ -121,11 +125,23 @@ def scored(
 ) -> Scores:
     """Score the answers to the questions of `split`; write the file `questions`."""
     examples = list(read_examples(raw / f"{split}.jsonl"))
+    scores, rows = score_predictions(examples, predictions, params, squad_v2=squad_v2)
+    write_question_scores(questions, rows)
+    return scores
+
+
+def score_predictions(
+    examples: Sequence[Example], predictions: Path, params: ScoreParams, *, squad_v2: bool
+) -> tuple[Scores, list[QuestionScore]]:
+    """Score the answers in a folder of the postprocess stage, in the order of the questions.
+
+    Raises:
+        RetuneError: a question has no answer, or an answer has no question.
+    """
     gold = [(example.id, [answer.text for answer in example.answers]) for example in examples]
     texts = _read_predictions(predictions / "predictions.json")
     scores = evaluate_answers(gold, texts, squad_v2=squad_v2, normalizer=params.normalizer)
-    write_question_scores(questions, question_scores(examples, scores, texts))
-    return scores
+    return scores, question_scores(examples, scores, texts)
 
 
 def _read_predictions(path: Path) -> dict[str, str]:
