@@ -2,7 +2,8 @@
 
     python all_variants.py SECONDS MODEL...   # in the project; the clock is SECONDS ahead
 
-The output is JSON: by model and path. Times are left out.
+The output is JSON: by model and path. Times are left out. `retune.Reader` must give each model's
+scored answers.
 """
 
 import gc
@@ -17,6 +18,8 @@ from pathlib import Path
 import yaml
 from stage_commands import paths_of
 
+import retune
+from retune.core.files import read_json_lines
 from retune.core.stage import call
 
 _now, _now_ns = time.time, time.time_ns
@@ -37,6 +40,7 @@ def main() -> None:
         names = list(stages)
         for name in names if number == 0 else names[names.index("train") :]:
             run(stages[name]["cmd"])
+        require_same_answers()
         sums[model] = {
             path.as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
             for top in ("data/qa", "metrics")
@@ -44,6 +48,16 @@ def main() -> None:
             if path.is_file() and "logs" not in path.parts and path.name != "qa_times.json"
         }
     print(json.dumps(sums))
+
+
+def require_same_answers() -> None:
+    """Refuse a model to which `Reader` gives other answers than those that were scored."""
+    rows = [*read_json_lines(Path("data/qa/test/test.jsonl"))]
+    texts = [[row[name] for row in rows] for name in ("question", "context")]
+    answers = [found["answer"] for found in retune.Reader("data/qa/model")(*texts)]
+    scored = json.loads(Path("data/qa/predictions/predictions.json").read_text("utf-8"))
+    if answers != [scored[row["id"]] for row in rows]:
+        raise SystemExit("retune.Reader gives other answers than those that were scored")
 
 
 def run(command: str) -> None:

@@ -213,6 +213,7 @@ def _script_files(tree: ast.Module) -> Iterator[str]:
 
 @functools.cache
 def has_code(path: Path) -> bool:
-    body = parsed(path).body
-    plain = [node for node in body if not isinstance(node, ast.Expr)]
-    return any("__version__" not in ast.unparse(node) for node in plain)
+    """Whether a module has code that a stage may run; the top one only names what users import."""
+    if path == ROOT / "src/retune/__init__.py":
+        return False
+    return any(not isinstance(node, ast.Expr) for node in parsed(path).body)

@@ -13,7 +13,7 @@ SOURCE = ROOT / "src" / "retune"
 #: Rooms from the lowest to the highest floor; `corpora` holds data and no code.
 FLOORS = (
     *("core", "stats", "tables", "fetch", "ingest", "models", "adapters", "training", "tasks"),
-    *("preflight", "tools"),
+    *("preflight", "inference", "tools"),
 )
 #: Rooms of a task that import another task's room, and why.
 ACROSS = {

@@ -7,9 +7,9 @@ import pytest
 
 from retune.core.errors import RetuneError
 from retune.core.manifests import digest, seal
+from retune.inference.confidence import PROMISED, trust_in
 from retune.tasks.qa.confidence.calibration import Calibration, write_calibration
 from retune.tasks.qa.postprocess.postprocess import PostprocessParams
-from retune.tools.ask.confidence import PROMISED, trust_in
 
 READING = PostprocessParams(20, 30, 0.0)
 
@@ -45,7 +45,7 @@ def test_a_calibration_that_does_not_fit_counts_as_none(
 ) -> None:
     model = calibrated(tmp_path, **changes)
     assert trust_in(model, READING, None).calibration is None
-    with pytest.raises(RetuneError, match=f"--min-confidence needs a calibrated .*{message}"):
+    with pytest.raises(RetuneError, match=f"min_confidence needs a calibrated .*{message}"):
         trust_in(model, READING, "0.5")
 
 

@@ -254,8 +254,8 @@ def test_a_file_is_answered_with_confidence(
 @pytest.mark.parametrize(
     ("least", "changes", "message"),
     [
-        ("2", {}, "--min-confidence: '2' is not a number from 0 to 1, nor 'promised'"),
-        ("many", {}, "--min-confidence: 'many' is not a number from 0 to 1"),
+        ("2", {}, "min_confidence: '2' is not a number from 0 to 1, nor 'promised'"),
+        ("many", {}, "min_confidence: 'many' is not a number from 0 to 1"),
         ("promised", {}, "10 validation passages are too few to show that 90 % of the answers are "
                          "right; about 60 are needed. Give a number"),
         ("promised", {"needed": None}, "no confidence of this model shows that 90 % of the"),

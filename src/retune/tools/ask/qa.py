@@ -2,57 +2,29 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
-
-from tqdm import tqdm
 
 from retune.core.errors import RetuneError, excerpt
 from retune.core.params import Params
-from retune.models.precision import resolved_precision
-from retune.models.pretrained_files import load_tokenizer
-from retune.models.tokenizer_checks import id_count, require_vocabulary
+from retune.inference.answering import AnsweringModel
+from retune.inference.confidence import Trust
+from retune.inference.settings import TrainedModel, read_settings
 from retune.tasks.qa.postprocess.answers import RankedAnswer
-from retune.tasks.qa.postprocess.postprocess import PostprocessParams, ranked_answers
-from retune.tasks.qa.predict.batches import Collator
-from retune.tasks.qa.predict.predict import PredictParams, predict_part
-from retune.tasks.qa.predict.reader import load
 from retune.tasks.qa.questions.examples import Example
-from retune.tasks.qa.tokenize.tokenize import TokenizeParams, Windower
 from retune.tools.ask.asking import Reply, trained_with
-from retune.tools.ask.confidence import Trust, trust_in
 
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel
+_DELAY = 2.0  # seconds before a progress bar appears
 
 
-class Reader(NamedTuple):
-    """A trained model with what the stages tokenize, predict and postprocess need."""
-
-    model: "PreTrainedModel"
-    windower: Windower
-    collator: Collator
-    predicting: PredictParams
-    postprocessing: PostprocessParams
-    squad_v2: bool
-    trust: Trust
-
-
-def load_reader(settings: Params, folder: Path, min_confidence: str | None = None) -> Reader:
+def load_reader(
+    settings: Params, folder: Path, min_confidence: str | None = None
+) -> AnsweringModel:
     """Load the model in `folder` and the settings of tokenize, predict and postprocess.
 
     Answers of less than `min_confidence` are withheld; see `trust_in`.
     """
-    with settings as params:
-        lengths = params.section("qa.tokenize", TokenizeParams)
-        predicting = params.section("qa.predict", PredictParams)
-        postprocessing = params.section("qa.postprocess", PostprocessParams)
+    reading = read_settings(settings)
     squad_v2, variant = trained_with(folder, {"qa.squad_v2": bool, "qa.model": str})
-    trust = trust_in(folder, postprocessing, min_confidence)
-    model, tokenizer = load(variant, folder), load_tokenizer(folder)
-    require_vocabulary(model.config.vocab_size, id_count(tokenizer), folder)
-    windower = Windower(tokenizer, lengths)
-    collator = Collator.for_model(model, tokenizer, resolved_precision(predicting.precision))
-    return Reader(model, windower, collator, predicting, postprocessing, squad_v2, trust)
+    return AnsweringModel(TrainedModel(folder, variant, squad_v2), reading, min_confidence)
 
 
 def asker(
@@ -70,16 +42,8 @@ def asker(
     reader = load_reader(settings, folder, min_confidence)
 
     def answer(question: str) -> Reply:
-        example = Example("", "", context, question, ())
-        cut = reader.windower.cut([example], first_row=0)
-        part = cut.windows
-        bar = tqdm(total=len(part), desc="ask", unit=" windows", leave=False, delay=2)
-        with bar:
-            logits = predict_part(reader.model, part, reader.collator, reader.predicting, bar)
-        options = reader.postprocessing, reader.squad_v2
-        (found,) = ranked_answers([example], part, logits, *options)
-        kept = reader.windower.kept_of(question) if cut.question_cut[0] else None
-        return _reply(question, found, kept, reader.trust)
+        (found,) = reader.ranked([Example("", "", context, question, ())], delay=_DELAY)
+        return _reply(question, found, reader.kept_of(question), reader.trust)
 
     return answer
 

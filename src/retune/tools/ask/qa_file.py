@@ -2,30 +2,23 @@
 
 import argparse
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
-
-from tqdm import tqdm
 
 from retune.core.errors import RetuneError, listed
 from retune.core.files import atomic_path, json_lines_writer, write_json, write_json_texts
 from retune.core.memory import keep_freed_memory
 from retune.core.params import Params
-from retune.models.outputs import on_best_device
+from retune.inference.confidence import Trust
 from retune.tasks.qa.download.checking import Rules
 from retune.tasks.qa.download.single_file import read_checked
 from retune.tasks.qa.postprocess.answers import Counts, RankedAnswer
-from retune.tasks.qa.postprocess.postprocess import N_BEST, ranked_in_parts
-from retune.tasks.qa.postprocess.spans import Floats, chunks
-from retune.tasks.qa.predict.predict import predict_part
+from retune.tasks.qa.postprocess.postprocess import N_BEST
 from retune.tasks.qa.questions.examples import Example
 from retune.tasks.qa.task import ASKER
-from retune.tasks.qa.tokenize.tokenize import batches
-from retune.tasks.qa.windows.windows import Windows
 from retune.tools.ask.asking import require_trained_as
-from retune.tools.ask.confidence import Trust
-from retune.tools.ask.qa import Reader, load_reader
+from retune.tools.ask.qa import load_reader
 
 #: The files in the output folder.
 FILES = ("predictions.json", "confidences.json", N_BEST, "report.json")
@@ -89,10 +82,9 @@ def ask_file(
     require_trained_as(variant, settings, folder)
     examples = read_questions(data)
     reader = load_reader(settings, folder, min_confidence)
-    counts, cut = Counts(), list[str]()
-    ranked = ranked_in_parts(
-        examples, _parts(reader, examples, cut), reader.postprocessing, reader.squad_v2
-    )
+    keep_freed_memory()
+    ranked, counts = reader.ranked(examples), Counts()
+    cut = [example.id for example in examples if reader.kept_of(example.question) is not None]
     with atomic_path(out) as folder:
         folder.mkdir()
         withheld = _write(folder, ranked, reader.trust, counts)
@@ -136,24 +128,6 @@ def read_questions(data: Path) -> list[Example]:
     """
     rules = Rules(squad_v2=True, realign=False, drop_unanswerable=False)
     return read_checked(data, rules, answers=False)
-
-
-def _parts(
-    reader: Reader, examples: Sequence[Example], cut: list[str]
-) -> Iterator[tuple[Windows, Floats]]:
-    """Yield the windows of all questions with their logits; add ids of cut questions to `cut`."""
-    on_best_device(reader.model)
-    keep_freed_memory()
-    row = 0
-    with tqdm(desc="ask", unit=" windows") as bar:
-        for batch in batches(examples):
-            found = reader.windower.cut(batch, first_row=row)
-            cut += [batch[number].id for number in found.question_cut.nonzero()[0]]
-            row += len(batch)
-            part = found.windows
-            bar.total = round((bar.n + len(part)) * len(examples) / row)  # exact in the end
-            logits = predict_part(reader.model, part, reader.collator, reader.predicting, bar)
-            yield from chunks(part, logits)
 
 
 def _require_replaceable(out: Path) -> None:

@@ -23,6 +23,15 @@ def is_whole(context: str, start: int, end: int) -> bool:
     return not _joined(context, end) or bool(end and _HANGUL.match(context, end - 1))
 
 
+def whole_span(context: str, start: int, end: int) -> tuple[int, int]:
+    """Return the bounds of a span, widened to the words at its ends."""
+    while _joined(context, start):
+        start -= 1
+    while _joined(context, end):
+        end += 1
+    return start, end
+
+
 def whole_words(context: str, start: int, end: int) -> int:
     """Count the whole words, separated by blanks, in `context[start:end]`."""
     cut = _joined(context, start) + _joined(context, end)

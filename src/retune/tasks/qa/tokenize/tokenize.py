@@ -185,7 +185,7 @@ class Windower:
         """Cut each example; the first has row `first_row` in its split."""
         place: dict[str, int] = {}
         context = np.array([place.setdefault(e.context, len(place)) for e in examples], np.int64)
-        contexts = self._tokens(list(place))
+        contexts = self.context_tokens(list(place))
         questions = self._ids([example.question.strip() for example in examples])
         answers = [
             (answer.start, answer.end) if answer else (-1, -1)
@@ -231,7 +231,8 @@ class Windower:
         ids, bounds = _flat_ids(encodings)
         return Tokens(ids, np.zeros_like(ids), np.zeros_like(ids), bounds)
 
-    def _tokens(self, texts: list[str]) -> Tokens:
+    def context_tokens(self, texts: list[str]) -> Tokens:
+        """Return the tokens of contexts with their characters."""
         encodings = self._backend.encode_batch(texts, add_special_tokens=False)
         ids, bounds = _flat_ids(encodings)
         pairs = itertools.chain.from_iterable(encoding.offsets for encoding in encodings)

@@ -91,7 +91,7 @@ def _with(found: Calibration | None, why: str, text: str | None) -> Trust:
     if text is None:
         return Trust(found)
     if found is None:
-        raise RetuneError(f"--min-confidence needs a calibrated model. {why}")
+        raise RetuneError(f"min_confidence needs a calibrated model. {why}")
     if text == PROMISED:
         return Trust(found, found.promised, _promised(found))
     try:
@@ -100,7 +100,7 @@ def _with(found: Calibration | None, why: str, text: str | None) -> Trust:
         least = -1.0
     if not 0 <= least <= 1:
         raise RetuneError(
-            f"--min-confidence: {excerpt(text)} is not a number from 0 to 1, nor {PROMISED!r}"
+            f"min_confidence: {excerpt(text)} is not a number from 0 to 1, nor {PROMISED!r}"
         )
     return Trust(found, least)
 
@@ -116,4 +116,4 @@ def _promised(found: Calibration) -> float:
             f"{found.passages:,} validation passages are too few to show that {right}; about "
             f"{found.needed:,} are needed"
         )
-    raise RetuneError(f"--min-confidence {PROMISED}: {reason}. Give a number from 0 to 1")
+    raise RetuneError(f"min_confidence {PROMISED}: {reason}. Give a number from 0 to 1")

@@ -1,0 +1,3 @@
+from retune.inference.reader import Reader as Reader
+
+__version__: str

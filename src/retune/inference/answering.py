@@ -1,0 +1,117 @@
+"""A trained reader with all that the stages tokenize, predict and postprocess do with questions."""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from tqdm import tqdm
+
+from retune.core.params import import_known, module_names
+from retune.inference.confidence import trust_in
+from retune.inference.contexts import RememberingWindower
+from retune.inference.settings import ReaderSettings, TrainedModel
+from retune.models.outputs import on_best_device
+from retune.models.precision import resolved_precision
+from retune.models.pretrained_files import load_tokenizer
+from retune.models.tokenizer_checks import id_count, require_vocabulary
+from retune.tasks.qa.postprocess.answers import RankedAnswer
+from retune.tasks.qa.postprocess.postprocess import PostprocessParams, ranked_in_parts
+from retune.tasks.qa.postprocess.spans import Floats, chunks
+from retune.tasks.qa.predict.batches import Collator
+from retune.tasks.qa.predict.predict import predict_part
+from retune.tasks.qa.predict.reader import load
+from retune.tasks.qa.questions.examples import Example
+from retune.tasks.qa.tokenize.tokenize import TokenizeParams
+from retune.tasks.qa.windows.windows import Windows
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+_VARIANTS = "retune.tasks.qa.models"
+
+
+class AnsweringModel:
+    """Answers questions as the stages do: equal questions have equal answers.
+
+    Attributes:
+        settings: of the three stages.
+        squad_v2: whether it was trained on unanswerable questions, too.
+        trust: how the confidence of its answers is found.
+
+    Raises:
+        RetuneError: the model is incomplete or damaged, or its lengths leave no room for a context.
+    """
+
+    def __init__(
+        self, trained: TrainedModel, settings: ReaderSettings, min_confidence: str | None = None
+    ) -> None:
+        folder = trained.folder
+        self.settings, self.squad_v2 = settings, trained.squad_v2
+        self.trust = trust_in(folder, settings.postprocess, min_confidence)
+        self._model = on_best_device(_load(trained))
+        self._tokenizer = load_tokenizer(folder)
+        require_vocabulary(self._model.config.vocab_size, id_count(self._tokenizer), folder)
+        precision = resolved_precision(settings.predict.precision)
+        self._collator = Collator.for_model(self._model, self._tokenizer, precision)
+        self._windowers: dict[TokenizeParams, RememberingWindower] = {}
+
+    def ranked(
+        self,
+        examples: Sequence[Example],
+        *,
+        tokenize: TokenizeParams | None = None,
+        postprocess: PostprocessParams | None = None,
+        squad_v2: bool | None = None,
+        delay: float = 0.0,
+    ) -> Iterator[RankedAnswer]:
+        """Yield the answer and the n-best list of each question, in their order.
+
+        Only the windows of some questions are in memory at a time. A progress bar counts windows.
+
+        Args:
+            examples: the questions; gold answers are not used.
+            tokenize: instead of the model's own settings.
+            postprocess: likewise.
+            squad_v2: whether a question may have no answer; by default as the model was trained.
+            delay: seconds before the bar appears.
+
+        Raises:
+            RetuneError: the lengths leave no room for a context, or a logit is not finite.
+        """
+        windower = self._windower(tokenize or self.settings.tokenize)
+        with tqdm(desc="ask", unit=" windows", leave=not delay, delay=delay) as bar:
+            yield from ranked_in_parts(
+                examples,
+                self._parts(windower, examples, bar),
+                postprocess or self.settings.postprocess,
+                self.squad_v2 if squad_v2 is None else squad_v2,
+            )
+
+    def kept_of(self, question: str) -> str | None:
+        """Return what is read of a question that is too long; None if all of it is read."""
+        return self._windower(self.settings.tokenize).kept_of_long(question)
+
+    def _windower(self, params: TokenizeParams) -> RememberingWindower:
+        if params not in self._windowers:
+            self._windowers.clear()  # a change of lengths is rare, and contexts are large
+            self._windowers[params] = RememberingWindower(self._tokenizer, params)
+        return self._windowers[params]
+
+    def _parts(
+        self, windower: RememberingWindower, examples: Sequence[Example], bar: "tqdm[Any]"
+    ) -> Iterator[tuple[Windows, Floats]]:
+        row = 0
+        for group in windower.groups(examples):
+            part = windower.cut(group, first_row=row).windows
+            row += len(group)
+            bar.total = round((bar.n + len(part)) * len(examples) / row)  # exact in the end
+            logits = predict_part(self._model, part, self._collator, self.settings.predict, bar)
+            yield from chunks(part, logits)
+
+
+def _load(trained: TrainedModel) -> "PreTrainedModel":
+    """Load a model that retune trained, or any that transformers knows for this task."""
+    if trained.variant is not None:
+        return load(trained.variant, trained.folder)
+    for name in module_names(_VARIANTS):  # the configuration may name any of them
+        import_known(name, _VARIANTS, trained.folder)
+    return load("bert", trained.folder)

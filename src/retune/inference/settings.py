@@ -1,0 +1,105 @@
+"""Where a trained model is, how it was trained, and the settings by which it is used."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from retune.core import manifests
+from retune.core.errors import RetuneError, excerpt
+from retune.core.params import Params
+from retune.core.yaml_files import load_yaml
+from retune.models.pretrained_files import PretrainedParams, resolve
+from retune.tasks.qa.postprocess.postprocess import PostprocessParams
+from retune.tasks.qa.predict.predict import PredictParams
+from retune.tasks.qa.tokenize.tokenize import TokenizeParams
+
+_PARAMS = "params.yaml"
+_SECTION = "qa"
+
+
+@dataclass(frozen=True)
+class ReaderSettings:
+    """How questions are answered: the sections of three stages.
+
+    The values without a params file are those that the project ships.
+    """
+
+    tokenize: TokenizeParams = TokenizeParams(384, 128, 64, "all", 1.0, 1.0)  # noqa: RUF009
+    predict: PredictParams = PredictParams(32, "auto")  # noqa: RUF009
+    postprocess: PostprocessParams = PostprocessParams(20, 30, 0.0)  # noqa: RUF009
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A folder with a trained model.
+
+    Attributes:
+        folder: with weights, configuration and tokenizer.
+        variant: the module of `retune.tasks.qa.models` that it was trained as; None if retune did
+            not train it.
+        squad_v2: whether it was trained on unanswerable questions, too.
+    """
+
+    folder: Path
+    variant: str | None
+    squad_v2: bool
+
+
+def read_settings(params: Params) -> ReaderSettings:
+    """Read the settings in a params file.
+
+    Raises:
+        RetuneError: a section is missing or wrong.
+    """
+    with params:
+        lengths = params.section("qa.tokenize", TokenizeParams)
+        predicting = params.section("qa.predict", PredictParams)
+        postprocessing = params.section("qa.postprocess", PostprocessParams)
+    return ReaderSettings(lengths, predicting, postprocessing)
+
+
+def settings_for(folder: Path, params: Path | None) -> ReaderSettings:
+    """Return the settings in a file, or in that of the project around a folder, or the defaults.
+
+    Raises:
+        RetuneError: the file is missing or wrong.
+    """
+    if params is not None:
+        return read_settings(Params(params))
+    for around in folder.absolute().parents:
+        path = around / _PARAMS
+        if path.is_file() and _SECTION in load_yaml(path):
+            return read_settings(Params(path))
+    return ReaderSettings()
+
+
+def find_model(model: str | Path, revision: str | None) -> TrainedModel:
+    """Find a model: a folder, or with a `revision` also an id of the Hugging Face hub.
+
+    Raises:
+        RetuneError: there is no such folder or id, or it is damaged.
+    """
+    folder = Path(model)
+    if revision is not None:
+        folder = resolve(PretrainedParams(str(model), revision), "model")
+    elif not folder.is_dir():
+        raise RetuneError(
+            f"{model}: no such folder; for a model of the Hugging Face hub also give revision, the "
+            "40 digits of a commit"
+        )
+    if not (folder / manifests.NAME).is_file():
+        return TrainedModel(folder, None, False)
+    found = manifests.read(folder).get("params", {})
+    variant, squad_v2 = (_param(found, name, folder) for name in ("qa.model", "qa.squad_v2"))
+    if not (isinstance(variant, str) and isinstance(squad_v2, bool)):
+        raise RetuneError(
+            f"{folder / manifests.NAME}: damaged; its qa.model is {excerpt(variant)} and its "
+            f"qa.squad_v2 is {excerpt(squad_v2)}"
+        )
+    return TrainedModel(folder, variant, squad_v2)
+
+
+def _param(found: dict[str, Any], name: str, folder: Path) -> Any:
+    if name not in found:
+        raise RetuneError(f"{folder}: trained without {name}, so it does not answer questions")
+    return found[name]
