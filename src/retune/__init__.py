@@ -7,7 +7,11 @@ __version__ = "0.1.0"
 
 #: What can be imported from here, by the module that has it. It is imported when it is first used,
 #: because torch takes seconds. `__init__.pyi` has its types.
-_MODULES = {"Reader": "retune.inference.reader"}
+_MODULES = {
+    "Classifier": "retune.inference.classifier",
+    "Reader": "retune.inference.reader",
+    "TextGenerator": "retune.inference.text_generator",
+}
 __all__ = [*_MODULES]  # noqa: PLE0604 (its names are strings)
 
 

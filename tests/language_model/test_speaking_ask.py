@@ -9,8 +9,11 @@ import speaking_runs
 import yaml
 from speaking_runs import END, PAIRS, voice_of
 
+from retune import TextGenerator
+from retune.core.errors import RetuneError
 from retune.core.manifests import seal
-from retune.core.params import Params
+from retune.core.params import Params, Seed
+from retune.inference.text_generator import SEARCH, SEED
 from retune.tasks.language_model.generate.generation import GenerationParams, best_continuations
 from retune.tasks.language_model.plots.coloured import LEVELS
 from retune.tools.cli.main import main
@@ -154,3 +157,38 @@ def test_a_model_of_another_task_is_refused(
     assert "other: trained without language_model.model, so for anot" in capsys.readouterr().err
     assert ask(trained, "Once", model="none") == 1
     assert "none: no such folder; `dvc repro` trains the model" in capsys.readouterr().err
+
+
+def test_the_text_generator_continues_as_the_command_does(
+    trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prompts = [first for first, _ in PAIRS[:2]]
+    assert ask(trained, "--json", *prompts) == 0
+    replies = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    generate = TextGenerator(trained / "after")  # by the params.yaml beside it
+    for found, reply in zip(generate(prompts), replies, strict=True):
+        assert found["continuation"] == reply["continuation"]
+        assert found["generated_text"] == reply["prompt"] + reply["continuation"]
+        assert found["log_probability"] == pytest.approx(reply["log_probability"])
+        assert found["ended"] == reply["ended"]
+    short = generate(prompts[0], max_new_tokens=2)
+    assert len(short["tokens"]) <= 2
+    assert generate([]) == []
+
+
+def test_what_is_no_text_or_no_language_model_is_refused(trained: Path, tmp_path: Path) -> None:
+    generate = TextGenerator(trained / "after")
+    with pytest.raises(RetuneError, match="text 0 is 7; give a text"):
+        generate([7])  # type: ignore[list-item]
+    with pytest.raises(RetuneError, match="max_new_tokens is 0; give 1 or more"):
+        generate("a", max_new_tokens=0)
+    with pytest.raises(RetuneError, match="not a folder that a stage of the language model wrote"):
+        TextGenerator(tmp_path)
+
+
+def test_the_search_that_retune_ships_is_that_of_the_pipeline() -> None:
+    top = Path(__file__).parents[2] / "pipelines/language_model/params.yaml"
+    with Params(top) as params:
+        search = params.section("language_model.generate", GenerationParams)
+        seed = params.section("language_model.seed", Seed)
+    assert (search, seed) == (SEARCH, SEED)

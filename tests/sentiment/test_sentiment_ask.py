@@ -10,9 +10,12 @@ import pytest
 import sentiment_runs
 import yaml
 
+from retune import Classifier
+from retune.core.errors import RetuneError
 from retune.core.manifests import seal
 from retune.tasks.sentiment.models import load
 from retune.tasks.sentiment.predict.predict import PredictParams, predict
+from retune.tasks.sentiment.texts.examples import LABELS
 from retune.tools.cli.main import main
 
 
@@ -112,3 +115,37 @@ def test_a_process_reads_and_prints_utf8_whatever_the_locale(trained: Path, loca
     )  # fmt: skip
     texts = [json.loads(line)["text"] for line in done.stdout.splitlines()]
     assert texts == ["ships é", "boats"]
+
+
+def test_the_classifier_says_what_the_predict_stage_says(trained: Path) -> None:
+    texts = [row["text"] for row in lines(trained / "raw/validation.jsonl")]
+    expected = [row["positive"] for row in lines(trained / "predictions/predictions.jsonl")]
+    classify = Classifier(trained / "model")  # by the params.yaml beside it
+    found = classify(texts)
+    assert [each["positive"] for each in found] == pytest.approx(expected, abs=1e-6)
+    assert [each["label"] for each in found] == [LABELS[value > 0.5] for value in expected]
+    shares = [max(value, 1 - value) for value in expected]
+    assert [each["score"] for each in found] == pytest.approx(shares, abs=1e-6)
+    one = classify(texts[0])
+    assert one["positive"] == pytest.approx(expected[0], abs=1e-6)
+    assert not one["cut"]
+    assert classify(f"{texts[0]} " * 20)["cut"]
+    assert classify([]) == []
+
+
+def test_the_classifier_gives_no_label_to_nothing(trained: Path) -> None:
+    found = Classifier(trained / "model")(["\u200b", "good"])
+    assert found[0] == {"label": None, "score": None, "positive": None, "cut": False}
+    assert found[1]["label"] in LABELS
+
+
+def test_what_is_no_text_or_no_classifier_is_refused(trained: Path, tmp_path: Path) -> None:
+    with pytest.raises(RetuneError, match="text 1 is None; give a text"):
+        Classifier(trained / "model")(["good", None])  # type: ignore[list-item]
+    with pytest.raises(RetuneError, match="no such folder"):
+        Classifier(tmp_path / "none")
+    with pytest.raises(RetuneError, match="not a folder that a train stage of sentiment wrote"):
+        Classifier(tmp_path)
+    seal(tmp_path, {"inputs": {}, "params": {"qa.model": "bert"}})
+    with pytest.raises(RetuneError, match=r"trained without sentiment\.model, so for another task"):
+        Classifier(tmp_path)

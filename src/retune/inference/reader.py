@@ -95,7 +95,7 @@ class Reader:
         min_confidence: float | str | None = None,
     ) -> None:
         trained = find_model(model, revision)
-        settings = settings_for(trained.folder, None if params is None else Path(params))
+        settings = settings_for(trained.folder, params)
         least = None if min_confidence is None else str(min_confidence)
         self._model = AnsweringModel(trained, settings, least)
 

@@ -2,19 +2,14 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from retune.core import manifests
-from retune.core.errors import RetuneError, excerpt
+from retune.core.errors import RetuneError
 from retune.core.params import Params
-from retune.core.yaml_files import load_yaml
+from retune.inference.projects import params_for, trained_params
 from retune.models.pretrained_files import PretrainedParams, resolve
 from retune.tasks.qa.postprocess.postprocess import PostprocessParams
 from retune.tasks.qa.predict.predict import PredictParams
 from retune.tasks.qa.tokenize.tokenize import TokenizeParams
-
-_PARAMS = "params.yaml"
-_SECTION = "qa"
 
 
 @dataclass(frozen=True)
@@ -58,19 +53,14 @@ def read_settings(params: Params) -> ReaderSettings:
     return ReaderSettings(lengths, predicting, postprocessing)
 
 
-def settings_for(folder: Path, params: Path | None) -> ReaderSettings:
+def settings_for(folder: Path, params: str | Path | None) -> ReaderSettings:
     """Return the settings in a file, or in that of the project around a folder, or the defaults.
 
     Raises:
         RetuneError: the file is missing or wrong.
     """
-    if params is not None:
-        return read_settings(Params(params))
-    for around in folder.absolute().parents:
-        path = around / _PARAMS
-        if path.is_file() and _SECTION in load_yaml(path):
-            return read_settings(Params(path))
-    return ReaderSettings()
+    found = params_for(folder, params, "qa")
+    return ReaderSettings() if found is None else read_settings(found)
 
 
 def find_model(model: str | Path, revision: str | None) -> TrainedModel:
@@ -87,19 +77,7 @@ def find_model(model: str | Path, revision: str | None) -> TrainedModel:
             f"{model}: no such folder; for a model of the Hugging Face hub also give revision, the "
             "40 digits of a commit"
         )
-    if not (folder / manifests.NAME).is_file():
+    found = trained_params(folder, {"qa.model": str, "qa.squad_v2": bool})
+    if found is None:
         return TrainedModel(folder, None, False)
-    found = manifests.read(folder).get("params", {})
-    variant, squad_v2 = (_param(found, name, folder) for name in ("qa.model", "qa.squad_v2"))
-    if not (isinstance(variant, str) and isinstance(squad_v2, bool)):
-        raise RetuneError(
-            f"{folder / manifests.NAME}: damaged; its qa.model is {excerpt(variant)} and its "
-            f"qa.squad_v2 is {excerpt(squad_v2)}"
-        )
-    return TrainedModel(folder, variant, squad_v2)
-
-
-def _param(found: dict[str, Any], name: str, folder: Path) -> Any:
-    if name not in found:
-        raise RetuneError(f"{folder}: trained without {name}, so it does not answer questions")
-    return found[name]
+    return TrainedModel(folder, str(found["qa.model"]), found["qa.squad_v2"] is True)

@@ -4,7 +4,6 @@ A task takes part by an `Asker` in its `task.py`.
 """
 
 import importlib
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +12,7 @@ from retune.core import manifests
 from retune.core.errors import RetuneError, excerpt
 from retune.core.params import Params
 from retune.core.plain_files import State, require_unchanged
+from retune.inference.projects import variant_of
 from retune.tasks.task import Asker
 
 #: States of the files of the model being loaded, from when their hashes were checked.
@@ -100,8 +100,8 @@ def _training_of(folder: Path) -> str:
 def require_trained_as(variant: str | None, settings: Params, folder: Path) -> None:
     """Raise an error if the model was trained as another variant than `variant`.
 
-    A pipeline keeps the results of a variant in `data/<variant>`. For a model that was copied
-    elsewhere, only the params in its manifest are known, but not the training's.
+    For a model that was copied elsewhere, only the params in its manifest are known, but not the
+    training's.
 
     Raises:
         RetuneError: the folder is another variant's, or one of the params that it records differs.
@@ -110,7 +110,7 @@ def require_trained_as(variant: str | None, settings: Params, folder: Path) -> N
         return
     with settings:  # an unknown variant is refused first
         pass
-    owner = _owner(folder, settings)
+    owner = variant_of(folder, settings)
     if owner not in (None, variant):
         raise RetuneError(
             f"--variant {variant}: the model in {folder} was trained as {owner}; name that "
@@ -123,14 +123,6 @@ def require_trained_as(variant: str | None, settings: Params, folder: Path) -> N
                 f"--variant {variant}: its {name} is {excerpt(told)}, but the model in {folder} "
                 f"was trained with {excerpt(value)}; name that variant's model with --model"
             )
-
-
-def _owner(folder: Path, settings: Params) -> str | None:
-    """Return the variant whose results `folder` belongs to, if any."""
-    data = Path(os.path.abspath(settings.path.parent), "data")
-    place = Path(os.path.abspath(folder))
-    name = place.relative_to(data).parts[:1] if place.is_relative_to(data) else ()
-    return next((variant for variant in settings.values["variants"] if (variant,) == name), None)
 
 
 def trained_with(folder: Path, kinds: Mapping[str, type]) -> list[Any]:

@@ -6,10 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from retune.core.errors import RetuneError, excerpt
-from retune.core.params import Params, Seed
-from retune.tasks.language_model.generate.generation import GenerationParams, best_continuations
-from retune.tasks.language_model.generate.text_generator import load_text_generator
-from retune.tasks.language_model.models import load
+from retune.core.params import Params
+from retune.inference.text_generator import TextGenerator
 from retune.tasks.language_model.plots.coloured import terminal, terminal_legend
 from retune.tools.ask.asking import Reply, trained_with
 
@@ -21,34 +19,28 @@ def asker(settings: Params, folder: Path, context: str | None) -> Callable[[str]
     """Return a function that continues a text as the generate stage does."""
     if context is not None:
         raise RetuneError("--context is for questions; a text is continued as it stands")
-    with settings as params:
-        search = params.section("language_model.generate", GenerationParams)
-        seed = params.section("language_model.seed", Seed)
     trained_with(folder, {"language_model.model": str})
-    generator, legend = load_text_generator(load(folder), folder), _legend()
+    generator, legend = TextGenerator(folder, params=settings), _legend()
 
     def continued(prompt: str) -> Reply:
-        tokens = generator.read(prompt)
         try:
-            (found,) = best_continuations(generator, [tokens], search, seed)
+            found = generator(prompt)
         except RetuneError as error:
             if "prompt 0" not in str(error):
                 raise
             return _not_continued(prompt, str(error).replace("prompt 0", "this text"))
-        pieces, ended = generator.pieces(tokens, found), generator.has_ended(found)
-        # Piece by piece: a tokenizer that marks spaces would drop the first one of a text.
-        text = "".join(piece.text for piece in (pieces[:-1] if ended else pieces))
+        pieces = found["tokens"]
         fields = {
-            "prompt": prompt, "continuation": text,
+            "prompt": prompt, "continuation": found["continuation"],
             "tokens": [{"text": p.text, "probability": p.probability} for p in pieces],
-            "log_probability": found.log_probability,
-            "mean_log_probability": found.mean_log_probability, "ended": ended,
+            "log_probability": found["log_probability"],
+            "mean_log_probability": found["mean_log_probability"], "ended": found["ended"],
         }  # fmt: skip
         if sys.stdout.isatty():
             return Reply(
                 next(legend) + _in_colours(terminal(prompt, pieces)), fields, coloured=True
             )
-        return Reply(f"{prompt}{text}", fields)
+        return Reply(found["generated_text"], fields)
 
     return continued
 
