@@ -15,6 +15,10 @@ _MODULES = {
 __all__ = [*_MODULES]  # noqa: PLE0604 (its names are strings)
 
 
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_MODULES])
+
+
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used."""
     if name not in _MODULES:

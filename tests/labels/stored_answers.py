@@ -39,7 +39,13 @@ def questions(passages: int, seed: int = 0) -> list[Example]:
             start = len(" ".join(words[:first])) + 1
             title = f"article {passage // 2}"
             found.append(
-                Example(f"p{passage}q{number}", title, context, "Who?", (Answer(text, start),))
+                Example(
+                    f"p{passage}q{number}",
+                    title,
+                    context,
+                    f"Who is {number}?",
+                    (Answer(text, start),),
+                )
             )
     return found
 
@@ -93,8 +99,8 @@ def labelled(examples: Sequence[Example], seed: int = 0) -> list[Labelled]:
         place = example.spans[0]
         found.append(
             Labelled(
-                example.id, example.title, example.context, example.question, place, expected,
-                readings,
+                row, example.id, example.title, example.context, example.question, place,
+                expected, readings,
             )
         )  # fmt: skip
     return found

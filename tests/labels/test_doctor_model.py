@@ -1,6 +1,7 @@
 """`retune doctor --model`: labels of files, ranked by the stored answers of experiments."""
 
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -77,7 +78,7 @@ def test_a_wrong_label_is_found_with_the_span_that_is_expected(
     values = [row["probability"] for row in report["labels"]]
     assert values == sorted(values, reverse=True)
     place = next(row for row in first if row["id"] == EXAMPLES[0].id)
-    assert place["where"] == "/data/0/paragraphs/0/qas/0/answers"
+    assert place["where"] == "/data/0/paragraphs/0/qas/0/answers/0"
     answer = changed[0].answers[0]
     assert place["label"] == {"text": answer.text, "answer_start": answer.start}
     start, text = place["expected"]["answer_start"], place["expected"]["text"]
@@ -94,9 +95,10 @@ def test_text_says_what_was_ranked_and_fix_leaves_the_labels(
     monkeypatch.setattr("retune.tasks.qa.labels.ranking.FLAGGED", 0.0)
     path, out = write(tmp_path / "data.json", EXAMPLES), tmp_path / "out.json"
     text = doctor(capsys, path, "--model", "bert", "--fix", str(out))
-    assert "note implausible_label: " in text
-    assert "(rank 1 of 96)" in " ".join(text.split())
-    assert "labels ranked by bert (2 runs): 96, of which 96 are probably wrong" in text
+    listed = text[text.index("Labels that are probably wrong, the most probable first") :]
+    ranks = re.findall(r"\(rank (\d+) of 96\)", " ".join(listed.split()))
+    assert ranks == [str(rank) for rank in range(1, 97)]
+    assert "labels ranked by bert (2 runs): 96; probably wrong: 96" in text
     assert all(len(line) <= 80 for line in text.splitlines() if str(tmp_path) not in line)
     kept = json.loads(out.read_text("utf-8"))["data"]
     assert kept == json.loads(Path(path).read_text("utf-8"))["data"]
@@ -119,9 +121,9 @@ def test_questions_that_the_model_may_have_seen_are_not_ranked(
 ) -> None:
     path = write(tmp_path / "data.json", EXAMPLES)
     text = doctor(capsys, path, "--model", "alone")
-    assert "labels ranked by alone (1 run): 48, of which" in text
-    assert "not checked: labels of 48 questions that are in no test split of" in text
-    assert "after `retune sweep ... --folds 5` all are" in text
+    assert "labels ranked by alone (1 run): 48; probably wrong: " in text
+    assert "not ranked: 48 questions with other texts in these runs, or in no test split" in text
+    assert "`retune sweep ... --folds 5` has each question in a test split" in text
 
 
 def test_unanswerable_questions_are_not_ranked_and_said(tmp_path: Path, capsys: Capture) -> None:
@@ -129,7 +131,7 @@ def test_unanswerable_questions_are_not_ranked_and_said(tmp_path: Path, capsys: 
     path = write(tmp_path / "data.json", examples)
     text = doctor(capsys, path, "--squad-v2", "--model", "bert", code=1)  # no is_impossible
     assert "labels ranked by bert (2 runs): 95" in text
-    assert "not checked: 1 question without an answer: whether there is one" in text
+    assert "not ranked: 1 question without a label that has a place" in text
 
 
 def test_each_place_that_annotators_marked_is_a_label(tmp_path: Path, capsys: Capture) -> None:
@@ -157,6 +159,39 @@ def test_a_model_without_answers_to_these_questions_is_refused(
 ) -> None:
     path = write(tmp_path / "data.json", EXAMPLES[:QUESTIONS])
     assert message in " ".join(doctor(capsys, path, "--model", model, code=2).split())
+
+
+def test_a_label_that_no_window_holds_is_not_ranked(tmp_path: Path, capsys: Capture) -> None:
+    context = EXAMPLES[0].context
+    whole = replace(EXAMPLES[0], answers=(Answer(context[1:], 1),))  # begins within a word
+    path = write(tmp_path / "data.json", [whole, *EXAMPLES[1:]])
+    report = json.loads(doctor(capsys, path, "--model", "bert", "--json"))
+    assert whole.id in {row["id"] for row in report["labels"]}  # its tokens are in a window
+    longer = replace(EXAMPLES[0], context=f"{context} more", answers=(Answer(context[1:], 1),))
+    path = write(tmp_path / "data.json", [longer, *EXAMPLES[1:]])
+    text = doctor(capsys, path, "--model", "bert")
+    assert "not ranked: 1 question with other texts in these runs" in text
+
+
+def test_an_id_in_two_splits_is_told_apart(tmp_path: Path, capsys: Capture) -> None:
+    other = replace(EXAMPLES[0], context="Ada met Bo", answers=(Answer("Bo", 8),))
+    train, test = write(tmp_path / "a.json", EXAMPLES), write(tmp_path / "b.json", [other])
+    assert main(["doctor", train, "--test", test, "--model", "bert", "--json"]) == 1
+    report = json.loads(capsys.readouterr().out)
+    (row,) = (row for row in report["labels"] if row["id"] == EXAMPLES[0].id)
+    assert row["file"] == train
+    assert len(report["labels"]) == len(EXAMPLES)
+
+
+def test_what_else_is_wrong_is_reported_before_the_model_is_refused(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    path = tmp_path / "cut.json"
+    path.write_text(squad(EXAMPLES)[:-1], encoding="utf-8")
+    assert main(["doctor", str(path), "--model", "bert"]) == 2
+    printed = capsys.readouterr()
+    assert "truncated" in printed.out
+    assert "--model bert: " in printed.err
 
 
 def test_the_last_run_is_the_workspace(tmp_path: Path, capsys: Capture) -> None:

@@ -49,6 +49,7 @@ def test_a_span_in_two_windows_has_the_likelihood_of_the_better_one() -> None:
 def test_nothing_is_less_likely_than_the_lowest(span: tuple[int, int]) -> None:
     """A span in no window, one with a logit of -90, and one between two tokens."""
     assert reading().likelihood(span).start == LOWEST
+    assert reading().holds(span) == (span == (14, 17))
 
 
 def test_several_models_count_with_the_mean_of_their_probabilities() -> None:

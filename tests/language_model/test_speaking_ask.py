@@ -165,6 +165,7 @@ def test_the_text_generator_continues_as_the_command_does(
     prompts = [first for first, _ in PAIRS[:2]]
     assert ask(trained, "--json", *prompts) == 0
     replies = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    (trained / "dvc.yaml").write_text("stages: {}\n", encoding="utf-8")
     generate = TextGenerator(trained / "after")  # by the params.yaml beside it
     for found, reply in zip(generate(prompts), replies, strict=True):
         assert found["continuation"] == reply["continuation"]

@@ -33,6 +33,7 @@ QUESTION, OTHER = (question for question, _ in tiny.QUESTIONS[0][:2])
 @pytest.fixture(scope="module")
 def reader(trained: Path) -> Reader:
     """Its settings are those of the project, the folder above the model."""
+    (trained / "dvc.yaml").write_text("stages: {}\n", encoding="utf-8")
     return Reader(trained / "model")
 
 
@@ -60,11 +61,11 @@ def test_several_questions_and_answers_are_lists(reader: Reader) -> None:
     one, other = (reader(question, TEXT) for question in (QUESTION, OTHER))
     assert reader([QUESTION, OTHER], TEXT) == [one, other]
     assert reader([QUESTION], [TEXT]) == [one]
-    best: Any = reader(QUESTION, TEXT, top_k=3)
+    best = reader(QUESTION, TEXT, top_k=3)
     assert best[0] == one
     assert len(best) == 3
     assert [found["score"] for found in best] == sorted((f["score"] for f in best), reverse=True)
-    assert reader([QUESTION, OTHER], TEXT, top_k=3)[0] == best  # type: ignore[index]
+    assert reader([QUESTION, OTHER], TEXT, top_k=3)[0] == best
     assert len(reader(QUESTION, TEXT, top_k=50)) > 20
     assert reader([], TEXT) == []
 
@@ -74,10 +75,10 @@ def test_options_have_the_names_of_the_old_pipeline(reader: Reader) -> None:
     assert len(short["answer"].split()) == 1
     windows = reader(QUESTION, TEXT, max_seq_len=32, doc_stride=4, max_question_len=16)
     assert TEXT[windows["start"] : windows["end"]] == windows["answer"] != ""
-    every: Any = reader(QUESTION, TEXT, top_k=999, handle_impossible_answer=True)
+    every = reader(QUESTION, TEXT, top_k=999, handle_impossible_answer=True)
     (null,) = (found for found in every if not found["answer"])
     assert (null["start"], null["end"]) == (0, 0)
-    assert all(found["answer"] for found in reader(QUESTION, TEXT, top_k=999))  # type: ignore[index]
+    assert all(found["answer"] for found in reader(QUESTION, TEXT, top_k=999))
 
 
 def test_an_answer_is_widened_to_whole_words_if_wanted(
@@ -115,14 +116,20 @@ def test_words_are_those_of_the_script(text: str, span: str, wide: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "options", "message"),
     [
-        ((" ", TEXT), {}, "question 0 is ' '; give a text"),
+        ((" ", TEXT), {}, "question is ' '; give a text"),
+        ((None, TEXT), {}, "question is None; give a text, or a list of texts"),
+        (({"question": QUESTION}, TEXT), {}, "question is {.*; give a text, or a list of texts"),
         (([QUESTION, None], TEXT), {}, "question 1 is None; give a text"),
-        ((QUESTION, ""), {}, "context 0 is ''; give a text"),
-        (([QUESTION, OTHER], [TEXT]), {}, "2 questions, but 1 contexts; give one context for all"),
-        ((QUESTION, TEXT), {"top_k": 0}, "top_k is 0; give 1 or more"),
-        ((QUESTION, TEXT), {"max_answer_len": 0}, "max_answer_length: 0: .*greater than or equal"),
-        ((QUESTION, TEXT), {"max_seq_len": 20}, "max_length 20 .* for the context"),
-        ((QUESTION, TEXT), {"max_seq_len": "20"}, "max_length: '20': .*valid integer"),
+        ((QUESTION, ""), {}, "context is ''; give a text"),
+        ((QUESTION, 5), {}, "context is 5; give a text, or a list of texts"),
+        (([QUESTION, OTHER], [TEXT]), {}, "2 questions and 1 contexts; give one context for all"),
+        ((QUESTION, TEXT), {"top_k": 0}, "top_k is 0; give a whole number, 1 or more"),
+        ((QUESTION, TEXT), {"top_k": "3"}, "top_k is '3'; give a whole number, 1 or more"),
+        ((QUESTION, TEXT), {"max_answer_len": 0}, "max_answer_len is 0; give a whole number, 1"),
+        ((QUESTION, TEXT), {"max_seq_len": 6}, "max_seq_len 6 .* raise max_seq_len, or lower"),
+        ((QUESTION, TEXT), {"doc_stride": 127}, "doc_stride 127, the overlap of windows"),
+        ((QUESTION, TEXT), {"max_seq_len": 1.5}, "max_seq_len is 1.5; give a whole number"),
+        ((QUESTION, TEXT), {"align_to_words": 1}, "align_to_words is 1; give True or False"),
         ((QUESTION, TEXT), {"stride": 20}, "stride: no such option; allowed: .*doc_stride"),
     ],
 )
@@ -161,6 +168,8 @@ def test_the_tokens_of_old_contexts_are_forgotten(
     for text in texts:
         windower.context_tokens([text])
     assert [*windower._known] == texts[2:]
+    twice = windower.context_tokens([texts[3], texts[0], texts[3]])
+    assert twice.counts.tolist() == [size, size, size]
     together = windower.context_tokens(texts)  # more than are remembered, in one call
     plain = contexts.Windower(tokenizer, windower.params).context_tokens(texts)
     assert together.ids.tolist() == plain.ids.tolist()
@@ -189,19 +198,24 @@ def test_few_windows_are_in_memory_at_a_time(
 
 
 def test_confidence_is_that_of_a_calibrated_model_read_by_its_own_settings(
-    trained: Path, tmp_path: Path
+    reader: Reader, trained: Path, tmp_path: Path
 ) -> None:
     model = calibrated(trained, tmp_path)
-    shutil.copy(trained / "params.yaml", tmp_path)
+    for name in ("params.yaml", "dvc.yaml"):
+        shutil.copy(trained / name, tmp_path)
     reader = Reader(model)
     found = reader(QUESTION, TEXT)
     odds = math.log(found["score"] / (1 - found["score"]))
     expected = 1 / (1 + math.exp(-(0.5 * odds + 0.1)))
     assert found["confidence"] == pytest.approx(expected, abs=1e-6)
     assert reader(QUESTION, TEXT, max_answer_len=2)["confidence"] is None
-    best: Any = reader(QUESTION, TEXT, top_k=2)
-    assert best[1]["confidence"] is None
-    withheld = Reader(model, min_confidence=expected + 0.01)(QUESTION, TEXT)
+    assert reader(QUESTION, TEXT, handle_impossible_answer=True)["confidence"] is None
+    assert reader(QUESTION, TEXT, top_k=2)[1]["confidence"] is None
+    sure = Reader(model, min_confidence=expected + 0.01)
+    withheld = sure(QUESTION, TEXT)
+    assert sure(QUESTION, TEXT, top_k=3) == [withheld]
+    with pytest.raises(RetuneError, match="min_confidence is for answers that the model's own"):
+        sure(QUESTION, TEXT, max_answer_len=2)
     assert (withheld["answer"], withheld["start"], withheld["end"]) == ("", 0, 0)
     assert withheld["confidence"] == pytest.approx(expected, abs=1e-6)
     with pytest.raises(RetuneError, match=r"min_confidence promised: .* too few .*Give a number"):
@@ -260,6 +274,7 @@ def test_a_folder_without_a_reader_is_refused(tmp_path: Path, trained: Path) -> 
 
 def test_only_what_there_is_can_be_imported() -> None:
     assert retune.Reader is Reader
+    assert "Reader" in dir(retune)
     with pytest.raises(AttributeError, match="module 'retune' has no attribute 'Writer'"):
         retune.Writer  # noqa: B018
 

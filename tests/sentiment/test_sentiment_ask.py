@@ -120,6 +120,7 @@ def test_a_process_reads_and_prints_utf8_whatever_the_locale(trained: Path, loca
 def test_the_classifier_says_what_the_predict_stage_says(trained: Path) -> None:
     texts = [row["text"] for row in lines(trained / "raw/validation.jsonl")]
     expected = [row["positive"] for row in lines(trained / "predictions/predictions.jsonl")]
+    (trained / "dvc.yaml").write_text("stages: {}\n", encoding="utf-8")
     classify = Classifier(trained / "model")  # by the params.yaml beside it
     found = classify(texts)
     assert [each["positive"] for each in found] == pytest.approx(expected, abs=1e-6)

@@ -52,7 +52,7 @@ class AnsweringModel:
         require_vocabulary(self._model.config.vocab_size, id_count(self._tokenizer), folder)
         precision = resolved_precision(settings.predict.precision)
         self._collator = Collator.for_model(self._model, self._tokenizer, precision)
-        self._windowers: dict[TokenizeParams, RememberingWindower] = {}
+        self._windower = RememberingWindower(self._tokenizer, settings.tokenize)
 
     def ranked(
         self,
@@ -61,7 +61,7 @@ class AnsweringModel:
         tokenize: TokenizeParams | None = None,
         postprocess: PostprocessParams | None = None,
         squad_v2: bool | None = None,
-        delay: float = 0.0,
+        delay: float | None = None,
     ) -> Iterator[RankedAnswer]:
         """Yield the answer and the n-best list of each question, in their order.
 
@@ -72,13 +72,15 @@ class AnsweringModel:
             tokenize: instead of the model's own settings.
             postprocess: likewise.
             squad_v2: whether a question may have no answer; by default as the model was trained.
-            delay: seconds before the bar appears.
+            delay: seconds before the bar appears, which then leaves nothing behind.
 
         Raises:
             RetuneError: the lengths leave no room for a context, or a logit is not finite.
         """
-        windower = self._windower(tokenize or self.settings.tokenize)
-        with tqdm(desc="ask", unit=" windows", leave=not delay, delay=delay) as bar:
+        windower = self._windower
+        if tokenize is not None and tokenize != self.settings.tokenize:
+            windower = RememberingWindower(self._tokenizer, tokenize)
+        with tqdm(desc="ask", unit=" windows", leave=delay is None, delay=delay or 0.0) as bar:
             yield from ranked_in_parts(
                 examples,
                 self._parts(windower, examples, bar),
@@ -88,13 +90,7 @@ class AnsweringModel:
 
     def kept_of(self, question: str) -> str | None:
         """Return what is read of a question that is too long; None if all of it is read."""
-        return self._windower(self.settings.tokenize).kept_of_long(question)
-
-    def _windower(self, params: TokenizeParams) -> RememberingWindower:
-        if params not in self._windowers:
-            self._windowers.clear()  # a change of lengths is rare, and contexts are large
-            self._windowers[params] = RememberingWindower(self._tokenizer, params)
-        return self._windowers[params]
+        return self._windower.kept_of_long(question)
 
     def _parts(
         self, windower: RememberingWindower, examples: Sequence[Example], bar: "tqdm[Any]"

@@ -8,7 +8,7 @@ from retune.core.errors import RetuneError, excerpt
 from retune.core.params import Params
 from retune.core.yaml_files import load_yaml
 
-_PARAMS = "params.yaml"
+_PARAMS, _GRAPH = "params.yaml", "dvc.yaml"
 
 
 def params_for(folder: Path, params: str | Path | Params | None, section: str) -> Params | None:
@@ -16,8 +16,8 @@ def params_for(folder: Path, params: str | Path | Params | None, section: str) -
 
     Args:
         folder: with the model.
-        params: the file; by default the nearest params.yaml above `folder` that has the section, as
-            the variant of the model, if it has variants.
+        params: the file; by default that of the nearest pipeline above `folder` whose params.yaml
+            has the section, as the variant of the model, if it has variants.
         section: the task's.
 
     Raises:
@@ -27,9 +27,8 @@ def params_for(folder: Path, params: str | Path | Params | None, section: str) -
         return params if isinstance(params, Params) else Params(params)
     for around in Path(os.path.abspath(folder)).parents:
         path = around / _PARAMS
-        if path.is_file() and section in load_yaml(path):
-            plain = Params(path)
-            return Params(path, variant_of(folder, plain))
+        if (around / _GRAPH).is_file() and path.is_file() and section in load_yaml(path):
+            return Params(path, variant_of(folder, Params(path)))
     return None
 
 

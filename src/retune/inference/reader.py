@@ -1,23 +1,24 @@
 """`retune.Reader`: answer questions about texts with a trained model."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TypedDict, TypeVar, Unpack, overload
-
-from pydantic import ValidationError
+from typing import Literal, TypedDict, Unpack, overload
 
 from retune.core.errors import RetuneError, excerpt, listed
 from retune.inference.answering import AnsweringModel
-from retune.inference.confidence import Stated
+from retune.inference.confidence import Trust
 from retune.inference.settings import find_model, settings_for
 from retune.tasks.qa.download.word_bounds import whole_span
 from retune.tasks.qa.postprocess.answers import RankedAnswer
-from retune.tasks.qa.postprocess.postprocess import PostprocessParams
 from retune.tasks.qa.questions.examples import Example
 from retune.tasks.qa.tokenize.tokenize import TokenizeParams
 
-T = TypeVar("T", TokenizeParams, PostprocessParams)
-
+#: The least value of each option that is a number.
+_NUMBERS = {
+    "top_k": 1, "max_answer_len": 1, "max_seq_len": 1, "doc_stride": 0, "max_question_len": 1,
+}  # fmt: skip
+_SPECIALS = 4  # the most special tokens of a window
 #: Seconds before a progress bar appears.
 _DELAY = 2.0
 
@@ -100,22 +101,34 @@ class Reader:
         self._model = AnsweringModel(trained, settings, least)
 
     @overload
-    def __call__(self, question: str, context: str, **options: Unpack[Options]) -> Answer: ...
+    def __call__(  # type: ignore[overload-overlap]
+        self, question: str, context: str, *, top_k: Literal[1] = 1, **options: Unpack[Options]
+    ) -> Answer: ...
+
+    @overload
+    def __call__(  # type: ignore[overload-overlap]
+        self,
+        question: list[str],
+        context: str | list[str],
+        *,
+        top_k: Literal[1] = 1,
+        **options: Unpack[Options],
+    ) -> list[Answer]: ...
 
     @overload
     def __call__(
-        self, question: list[str], context: str | list[str], **options: Unpack[Options]
+        self, question: str, context: str, *, top_k: int, **options: Unpack[Options]
     ) -> list[Answer]: ...
 
     @overload
     def __call__(
         self,
-        question: str | list[str],
+        question: list[str],
         context: str | list[str],
         *,
         top_k: int,
         **options: Unpack[Options],
-    ) -> Answer | list[Answer] | list[list[Answer]]: ...
+    ) -> list[list[Answer]]: ...
 
     def __call__(
         self,
@@ -140,8 +153,7 @@ class Reader:
         Raises:
             RetuneError: a question or a context is blank, or an option does not fit.
         """
-        if top_k < 1:
-            raise RetuneError(f"top_k is {top_k}; give 1 or more")
+        _check_options(top_k, options)
         found = self._answers(_examples(question, context), top_k, options)
         if isinstance(question, str):
             (answers,) = found
@@ -152,52 +164,73 @@ class Reader:
         self, examples: Sequence[Example], top_k: int, options: Options
     ) -> Iterator[list[Answer]]:
         """Yield the best answers to each question."""
-        if unknown := options.keys() - Options.__optional_keys__:
-            allowed = ", ".join(sorted(Options.__optional_keys__))
-            raise RetuneError(f"{listed(sorted(unknown))}: no such option; allowed: {allowed}")
-        settings, trust = self._model.settings, self._model.trust
-        lengths = _changed(
-            settings.tokenize,
-            max_length=options.get("max_seq_len"),
-            doc_stride=options.get("doc_stride"),
-            max_question_length=options.get("max_question_len"),
-        )
-        reading = _changed(
-            settings.postprocess,
-            max_answer_length=options.get("max_answer_len"),
-            n_best=max(top_k, settings.postprocess.n_best),
-        )
-        ranked = self._model.ranked(
-            examples,
-            tokenize=lengths,
-            postprocess=reading,
-            squad_v2=options.get("handle_impossible_answer"),
-            delay=_DELAY,
+        model, settings = self._model, self._model.settings
+        lengths = _lengths(settings.tokenize, options)
+        n_best = max(top_k, settings.postprocess.n_best)
+        longest = options.get("max_answer_len", settings.postprocess.max_answer_length)
+        reading = replace(settings.postprocess, max_answer_length=longest, n_best=n_best)
+        squad_v2 = options.get("handle_impossible_answer", model.squad_v2)
+        # Confidence was fitted on answers that were found by these settings.
+        own = settings.tokenize, settings.postprocess, model.squad_v2
+        is_own = (lengths, reading, squad_v2) == own
+        if not is_own and model.trust.min_confidence is not None:
+            raise RetuneError(
+                "min_confidence is for answers that the model's own settings give; leave out top_k "
+                f"above {settings.postprocess.n_best} and all options but align_to_words"
+            )
+        trust = model.trust if is_own else Trust()
+        ranked = model.ranked(
+            examples, tokenize=lengths, postprocess=reading, squad_v2=squad_v2, delay=_DELAY
         )
         widen = options.get("align_to_words", False)
-        # Confidence was fitted on answers that were found by these settings.
-        is_calibrated = (lengths, reading) == (settings.tokenize, settings.postprocess)
         for example, found in zip(examples, ranked, strict=True):
-            stated = trust.state(found) if is_calibrated else Stated(None, False)
+            stated = trust.state(found)
+            if stated.is_withheld:
+                yield [_no_answer(0.0, stated.confidence)]
+                continue
+            first, *others = _places(found)[:top_k]
             yield [
-                _answer(example.context, found, place, stated, widen=widen)
-                for place in _order(found)[:top_k]
+                _answer(example.context, found, first, stated.confidence, widen=widen),
+                *(_answer(example.context, found, place, None, widen=widen) for place in others),
             ]
 
 
-def _changed(params: T, **changes: int | None) -> T:
-    """Return a section of settings with the changes that are not None.
+def _check_options(top_k: int, options: Options) -> None:
+    """Refuse options that there are not, and values of a wrong type."""
+    if unknown := options.keys() - Options.__optional_keys__:
+        allowed = ", ".join(sorted(Options.__optional_keys__))
+        raise RetuneError(f"{listed(sorted(unknown))}: no such option; allowed: {allowed}")
+    numbers = {"top_k": top_k} | {key: value for key, value in options.items() if key in _NUMBERS}
+    for key, value in numbers.items():
+        if type(value) is not int or value < _NUMBERS[key]:
+            raise RetuneError(
+                f"{key} is {excerpt(value)}; give a whole number, {_NUMBERS[key]} or more"
+            )
+    for key in ("handle_impossible_answer", "align_to_words"):
+        if not isinstance(options.get(key, False), bool):
+            raise RetuneError(f"{key} is {excerpt(options.get(key))}; give True or False")
 
-    Raises:
-        RetuneError: a change is not allowed.
-    """
-    given = {name: value for name, value in changes.items() if value is not None}
-    values = {**vars(params), **given}
-    try:
-        return type(params)(**values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise RetuneError(f"{first['loc'][0]}: {excerpt(first['input'])}: {first['msg']}") from None
+
+def _lengths(own: TokenizeParams, options: Options) -> TokenizeParams:
+    """Return the lengths of windows. In short windows, question and overlap are shorter, too."""
+    window = options.get("max_seq_len", own.max_length)
+    part = max(1, window // 4)
+    stride, question = own.doc_stride, own.max_question_length
+    if window < own.max_length:
+        stride, question = min(stride, part), min(question, part)
+    lengths = replace(
+        own,
+        max_length=window,
+        doc_stride=options.get("doc_stride", stride),
+        max_question_length=options.get("max_question_len", question),
+    )
+    if lengths.max_length - lengths.max_question_length - _SPECIALS <= lengths.doc_stride:
+        raise RetuneError(
+            f"max_seq_len {lengths.max_length} less max_question_len {lengths.max_question_length} "
+            f"leaves no room for more context than doc_stride {lengths.doc_stride}, the overlap of "
+            "windows; raise max_seq_len, or lower the others"
+        )
+    return lengths
 
 
 def _examples(question: str | list[str], context: str | list[str]) -> list[Example]:
@@ -206,40 +239,55 @@ def _examples(question: str | list[str], context: str | list[str]) -> list[Examp
     Raises:
         RetuneError: a text is blank, or the lists differ in length.
     """
-    questions = [question] if isinstance(question, str) else [*question]
-    contexts = [context] * len(questions) if isinstance(context, str) else [*context]
+    questions, contexts = _texts("question", question), _texts("context", context)
+    if isinstance(context, str):
+        contexts *= len(questions)
     if len(questions) != len(contexts):
         raise RetuneError(
-            f"{len(questions)} questions, but {len(contexts)} contexts; give one context for all "
-            "questions, or one for each"
+            f"there are {len(questions)} questions and {len(contexts)} contexts; give one context "
+            "for all questions, or one for each"
         )
-    for name, texts in (("question", questions), ("context", contexts)):
-        for number, text in enumerate(texts):
-            if not isinstance(text, str) or not text.strip():
-                raise RetuneError(f"{name} {number} is {excerpt(text)}; give a text")
     pairs = zip(questions, contexts, strict=True)
     return [Example(str(row), "", text, asked, ()) for row, (asked, text) in enumerate(pairs)]
 
 
-def _order(found: RankedAnswer) -> list[int | None]:
-    """Return the places of the candidates, that of the chosen one first; None is no candidate."""
-    places = [*range(len(found.texts))]
+def _texts(name: str, given: str | list[str]) -> list[str]:
+    if isinstance(given, str):
+        texts = [given]
+    elif isinstance(given, list | tuple):
+        texts = [*given]
+    else:
+        raise RetuneError(f"{name} is {excerpt(given)}; give a text, or a list of texts")
+    for number, text in enumerate(texts):
+        if not isinstance(text, str) or not text.strip():
+            place = name if isinstance(given, str) else f"{name} {number}"
+            raise RetuneError(f"{place} is {excerpt(text)}; give a text")
+    return texts
+
+
+def _places(found: RankedAnswer) -> list[int | None]:
+    """Return the places of the candidates, the chosen one first; None is no candidate."""
     first = found.texts.index(found.text) if found.text in found.texts else None
-    return [first, *(place for place in places if place != first)]
+    return [first, *(place for place in range(len(found.texts)) if place != first)]
 
 
 def _answer(
-    context: str, found: RankedAnswer, place: int | None, stated: Stated, *, widen: bool
+    context: str, found: RankedAnswer, place: int | None, confidence: float | None, *, widen: bool
 ) -> Answer:
     """Return a candidate; `place` is None for a null answer that is not among the best."""
-    is_first = place == _order(found)[0]
-    confidence = stated.confidence if is_first else None
-    score = 0.0 if place is None else found.probability[place]
-    start, end = (None, None) if place is None else (found.start[place], found.end[place])
-    if start is None or end is None or (is_first and stated.is_withheld):
-        return Answer(answer="", score=score, start=0, end=0, confidence=confidence)
+    if place is None:
+        return _no_answer(0.0, confidence)
+    score, start, end = found.probability[place], found.start[place], found.end[place]
+    if start is None or end is None:
+        return _no_answer(score, confidence)
     if widen:
-        start, end = whole_span(context, start, end)
+        wide = whole_span(context, start, end)
+        confidence = confidence if wide == (start, end) else None  # it is another answer
+        start, end = wide
     return Answer(
         answer=context[start:end], score=score, start=start, end=end, confidence=confidence
     )
+
+
+def _no_answer(score: float, confidence: float | None) -> Answer:
+    return Answer(answer="", score=score, start=0, end=0, confidence=confidence)

@@ -1,5 +1,6 @@
 """Where the scores of a system come from: a predictions file, or runs of the main pipeline."""
 
+import re
 import statistics
 from argparse import Namespace
 from collections.abc import Sequence
@@ -97,15 +98,20 @@ class Sources:
         refs = self.refs(name)
         return [_system(ref.name, scores_of(ref), scored_row(ref)) for ref in refs]
 
-    def refs(self, name: str) -> list[Ref]:
+    def refs(self, name: str, *, folds: bool = False) -> list[Ref]:
         """Return an experiment, or those that differ by seed or fold, or else a commit.
+
+        With `folds`, runs in folds go before the experiment that has the name itself.
 
         Raises:
             RetuneError: there is nothing of that name.
         """
         of_a_run = runs_of(name)
         every = [*self._refs.values()]
+        in_folds = re.compile(rf"{re.escape(name)}-fold=\d+of\d+(-seed=\d+)?")
         for refs in ([*filter(self._here, every)], every):
+            if folds and (runs := [ref for ref in refs if in_folds.fullmatch(ref.name)]):
+                return runs
             if name in (ref.name for ref in refs):
                 return [self._refs[name]]
             if runs := [ref for ref in refs if of_a_run.fullmatch(ref.name)]:

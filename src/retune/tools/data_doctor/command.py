@@ -40,26 +40,44 @@ def run(arguments: argparse.Namespace) -> int:
     options = Options(arguments.squad_v2, arguments.drop, arguments.windows)
     labels = _label_review(arguments.model)
     examined = diagnose(files, others["validation"], options, others["test"], labels)
-    code, fixed, problem = exit_code(examined, arguments.strict), None, None
+    code, fixed = exit_code(examined, arguments.strict), None
+    problem = labels.problem if labels else None
     if out:
         try:
             code, fixed = _fix(examined, out, others, options, arguments.strict)
         except RetuneError as error:
-            code, problem = _UNREADABLE, error
+            problem = problem or error
+    code = _UNREADABLE if problem else code
+    _print(arguments, examined, code, labels, fixed)
+    if problem:
+        raise problem
+    return code
+
+
+def _print(
+    arguments: argparse.Namespace,
+    examined: list[Examined],
+    code: int,
+    labels: "LabelReview | None",
+    fixed: dict[str, Any] | None,
+) -> None:
+    """Print what was found, as text or as JSON."""
+    compared = bool(arguments.validation or arguments.test)
     if arguments.all:
         for one in examined:
             one.findings = in_order(unfolded(one.findings))
     if arguments.json:
-        checks = {"leaks": any(others.values()), "windows": options.windows}
-        checks["labels"] = labels is not None
+        checks = {
+            "labels": labels is not None,
+            "leaks": compared,
+            "windows": arguments.windows,
+        }
         print(as_json(examined, code, checks, fixed, labels and labels.rows()))
-    else:
-        say(as_text(examined, everything=arguments.all))
-        for line in _closing(any(others.values()), options, labels, fixed):
-            say(line)
-    if problem:
-        raise problem
-    return code
+        return
+    ranked = labels.findings if labels else []
+    say(as_text(examined, everything=arguments.all, ranked=ranked))
+    for line in _closing(compared, arguments.windows, labels, fixed):
+        say(line)
 
 
 def exit_code(examined: Sequence[Examined], strict: bool) -> int:
@@ -112,12 +130,12 @@ def _label_review(model: str | None) -> "LabelReview | None":
 
 
 def _closing(
-    compared: bool, options: Options, labels: "LabelReview | None", fixed: dict[str, Any] | None
+    compared: bool, windows: bool, labels: "LabelReview | None", fixed: dict[str, Any] | None
 ) -> list[str]:
     lines = []
     if not compared:
         lines.append("not checked: what splits share (--validation FILE..., --test FILE...)")
-    if not options.windows:
+    if not windows:
         lines.append("not checked: answers that no window holds (--windows)")
     lines += labels.sentences() if labels else ["not checked: labels (--model NAME)"]
     if fixed:

@@ -3,7 +3,6 @@
 import tempfile
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from retune.tasks.qa.download.reading import Record
 from retune.tasks.qa.labels.corruption import Span
 from retune.tasks.qa.labels.evidence import Labelled
 from retune.tasks.qa.labels.ranking import Ranked, ranked_labels
-from retune.tasks.qa.labels.runs import FOLDERS, Labels, labels_of, read_run
+from retune.tasks.qa.labels.runs import FOLDERS, Answered, Labels, labels_of, read_run
 from retune.tasks.qa.questions.examples import Example
 from retune.tools.compare.sources import WORKSPACE, Sources, fetch_folders, scored_row
 from retune.tools.data_doctor.output import counted
@@ -31,65 +30,83 @@ class LabelReview:
     Args:
         model: an experiment, the common name of runs with several seeds or in several folds, a
             commit, or `workspace`.
+
+    Attributes:
+        problem: why no labels could be ranked, if so.
+        findings: a note for each label that is probably wrong, by rank.
     """
 
     def __init__(self, model: str) -> None:
+        self.problem: RetuneError | None = None
+        self.findings: list[Finding] = []
         self._model = model
-        self._read = Labels([], [], [], 0)
+        self._read = Labels([], [], [], [], 0)
         self._ranked: list[Ranked] = []
-        self._places: list[Finding] = []
+        self._records: list[Record] = []
 
     def __call__(self, checkers: Sequence[Checker]) -> list[Finding]:
-        """Rank the labels of all splits; return a finding for each that is probably wrong.
-
-        Raises:
-            RetuneError: there is no such model, or none of these questions is in the test split of
-                its runs.
-        """
-        examples = [example for checker in checkers for example in checker.examples]
-        self._read = read_labels(self._model, examples)
-        self._ranked = ranked_labels(self._read.labels)
-        records = {id_: record for checker in checkers for id_, record in checker.records.items()}
-        self._places = [_place(one, records[one.labelled.id]) for one in self._ranked]
+        """Rank the labels of all splits; return a finding for each that is probably wrong."""
+        pairs = [(each, one.records[each.id]) for one in checkers for each in one.examples]
+        self._records = [record for _, record in pairs]
+        try:
+            self._read = read_labels(self._model, [example for example, _ in pairs])
+            self._ranked = ranked_labels(self._read.labels)
+        except RetuneError as error:
+            self.problem = error  # what else is wrong with the files is worth knowing all the same
         count = len(self._ranked)
-        return [
-            replace(place, message=f"{_message(one)} (rank {rank:,} of {count:,})")
-            for rank, (one, place) in enumerate(zip(self._ranked, self._places, strict=True), 1)
+        self.findings = [
+            self._finding(one, f"{_message(one)} (rank {rank:,} of {count:,})")
+            for rank, one in enumerate(self._ranked, 1)
             if one.is_flagged
         ]
+        return self.findings
 
     def sentences(self) -> Iterator[str]:
         """Yield what was ranked, and what was not."""
-        flagged = sum(one.is_flagged for one in self._ranked)
+        if self.problem:
+            return
         share = sum(one.probability for one in self._ranked) / len(self._ranked)
         yield (
             f"labels ranked by {self._model} ({counted(self._read.runs, 'run')}): "
-            f"{len(self._ranked):,}, of which {flagged:,} are probably wrong"
+            f"{len(self._ranked):,}; probably wrong: {len(self.findings):,}"
         )
-        yield f"estimated share of wrong labels: {share:.1%}; --json has the rank of each"
-        if unseen := len(self._read.unseen):
-            yield (
-                f"not checked: labels of {counted(unseen, 'question')} that are in no test split of"
-            )
-            yield "  these runs; after `retune sweep ... --folds 5` all are"
-        if without := len(self._read.without):
-            count = counted(without, "question")
-            yield f"not checked: {count} without an answer: whether there is one"
+        yield f"estimated share of wrong labels: {share:.1%}; --json has the rank of each label"
+        reasons = {
+            "with other texts in these runs, or in no test split": self._read.unseen,
+            "without a label that has a place": self._read.without,
+            "with a label that no window holds whole": self._read.cut,
+        }
+        for reason, ids in reasons.items():
+            if ids:
+                yield f"not ranked: {counted(len(ids), 'question')} {reason}"
+        if self._read.unseen:
+            yield "  `retune sweep ... --folds 5` has each question in a test split"
 
     def rows(self) -> list[dict[str, Any]]:
         """Return all labels for JSON, the most probably wrong one first."""
-        return [
-            {
-                "file": place.file,
-                "where": place.where,
-                "id": one.labelled.id,
-                "label": _answer(one.labelled, one.labelled.label),
-                "expected": _answer(one.labelled, one.labelled.expected),
-                "probability": one.probability,
-                "flagged": one.is_flagged,
-            }
-            for one, place in zip(self._ranked, self._places, strict=True)
-        ]
+        return [self._row(one) for one in self._ranked]
+
+    def _row(self, one: Ranked) -> dict[str, Any]:
+        place = self._finding(one, "")
+        return {
+            "file": place.file,
+            "where": place.where,
+            "id": place.id,
+            "label": _answer(one.labelled, one.labelled.label),
+            "expected": _answer(one.labelled, one.labelled.expected),
+            "probability": one.probability,
+            "flagged": one.is_flagged,
+        }
+
+    def _finding(self, one: Ranked, message: str) -> Finding:
+        record, label = self._records[one.labelled.row], one.labelled
+        given = record.values.get("answers")
+        where, wanted = record.place("answers"), _answer(label, label.label)
+        for number, answer in enumerate(given if isinstance(given, list) else ()):
+            if isinstance(answer, dict) and wanted.items() <= answer.items():
+                where = f"{where}/{number}"
+                break
+        return Finding(_KIND, KINDS[_KIND].severity, record.file, where, label.id, message)
 
 
 def read_labels(model: str, examples: Sequence[Example]) -> Labels:
@@ -100,35 +117,30 @@ def read_labels(model: str, examples: Sequence[Example]) -> Labels:
         examples: the questions, with the labels that are to be judged.
 
     Raises:
-        RetuneError: there is no such model, or none of the questions is in the test split of its
-            runs.
+        RetuneError: there is no such model, or none of the labels can be ranked by it.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        data = [*_data_of(model, Path(folder))]
-        found = labels_of(examples, [read_run(each) for each in data])
-    if not found.labels:
-        raise RetuneError(
-            f"--model {model}: none of these questions is in the test split of its runs; examine "
-            "the files that it was run on"
-        )
-    return found
+    found = labels_of(examples, _runs(model))
+    if found.labels:
+        return found
+    if len(found.without) == len(examples):
+        raise RetuneError(f"--model {model}: no question has a label that has a place")
+    raise RetuneError(
+        f"--model {model}: none of these questions is in the test split of its runs, with the same "
+        "text; examine the files that it was run on"
+    )
 
 
-def _data_of(model: str, folder: Path) -> Iterator[Path]:
-    """Yield a folder with the stored data of each run."""
+def _runs(model: str) -> Iterator[Iterator[Answered]]:
+    """Yield the test questions of each run; only one run's files are on disk at a time."""
     if model == WORKSPACE:
         scored_row(Ref(WORKSPACE, "", ""))
-        yield _DATA
+        yield read_run(_DATA)
         return
-    for number, ref in enumerate(Sources(Namespace(folder=Path(), data=None)).refs(model)):
+    for ref in Sources(Namespace(folder=Path(), data=None)).refs(model, folds=True):
         scored_row(ref)
-        fetch_folders(ref, [_DATA / name for name in FOLDERS], folder / str(number))
-        yield folder / str(number)
-
-
-def _place(one: Ranked, record: Record) -> Finding:
-    severity, where = KINDS[_KIND].severity, record.place("answers")
-    return Finding(_KIND, severity, record.file, where, one.labelled.id, "")
+        with tempfile.TemporaryDirectory() as folder:
+            fetch_folders(ref, [_DATA / name for name in FOLDERS], Path(folder) / "run")
+            yield read_run(Path(folder) / "run")
 
 
 def _message(one: Ranked) -> str:
@@ -137,7 +149,7 @@ def _message(one: Ranked) -> str:
         for span in (one.labelled.label, one.labelled.expected)
     )
     return (
-        f"{label} (character {one.labelled.label[0]:,}) is wrong with probability "
+        f"{label} (character {one.labelled.label[0]:,}) is wrong with a probability of "
         f"{one.probability:.2f}; expected {expected} (character {one.labelled.expected[0]:,})"
     )
 

@@ -16,15 +16,19 @@ from retune.tools.data_doctor.doctor import Examined
 WIDTH = 80
 #: How many findings of a kind are listed for each file, unless all are requested.
 SHOWN = 3
-#: Kinds of which every finding is to be read.
-_ALL_SHOWN = {"implausible_label"}
+#: Findings of this kind are listed last, by rank and not by file.
+_RANKED = "implausible_label"
 
 
-def as_text(examined: Sequence[Examined], *, everything: bool) -> str:
-    """List findings by file and place, then a summary by kind."""
+def as_text(
+    examined: Sequence[Examined], *, everything: bool, ranked: Sequence[Finding] = ()
+) -> str:
+    """List findings by file and place, then those in the order `ranked`, then a summary by kind."""
     lines: list[str] = []
     for one in examined:
         lines += [*_file(one, everything), ""]
+    if ranked:
+        lines += [*_by_rank(ranked), ""]
     lines += _summary([finding for one in examined for finding in one.findings])
     return "\n".join(lines)
 
@@ -65,20 +69,28 @@ def _file(one: Examined, everything: bool) -> Iterator[str]:
     state = f"{len(one.records):,} questions" if one.readable else "not readable"
     yield f"{one.file}: {state}, {counted(len(one.findings), 'finding')}"
     shown: Counter[str] = Counter()
-    for (where, name), members in groupby(one.findings, key=lambda f: (f.where, f.id)):
+    listed_here = (finding for finding in one.findings if finding.kind != _RANKED)
+    for (where, name), members in groupby(listed_here, key=lambda f: (f.where, f.id)):
         listed = []
         for finding in members:
             shown[finding.kind] += 1
-            if everything or finding.kind in _ALL_SHOWN or shown[finding.kind] <= SHOWN:
+            if everything or shown[finding.kind] <= SHOWN:
                 listed.append(finding)
         if listed:
             question = f" (question {excerpt(name, 40)})" if name else ""
             yield f"  {where or 'the whole file'}{question}"
         for finding in listed:
             yield from _finding(finding)
-    rest = sum(max(count - SHOWN, 0) for kind, count in shown.items() if kind not in _ALL_SHOWN)
+    rest = sum(max(count - SHOWN, 0) for count in shown.values())
     if rest and not everything:
         yield f"  and {rest:,} more like these; --all lists them"
+
+
+def _by_rank(ranked: Sequence[Finding]) -> Iterator[str]:
+    yield "Labels that are probably wrong, the most probable first"
+    for finding in ranked:
+        yield f"  {finding.file}: {finding.where} (question {excerpt(finding.id, 40)})"
+        yield from _finding(finding)
 
 
 def _finding(finding: Finding) -> Iterator[str]:

@@ -1,97 +1,133 @@
-"""A logistic regression that tells wrong labels from those of a data set."""
+"""A logistic regression that tells wrong labels from right ones."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple, Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from retune.core.numerics import Doubles
 from retune.tasks.qa.labels.evidence import Evidence
 
-#: A name that is there less often says nothing that holds elsewhere.
+#: A rarer name has no weight.
 _FEWEST = 8
-#: The penalty of squared weights, chosen on the bundled corpus (bench/wrong_labels.py).
+#: The penalty of squared weights, chosen with labels planted in the bundled test split.
 _RIDGE = 10.0
 _ITERATIONS = 500
 
 
-@dataclass(frozen=True)
-class Classifier:
-    """How much more frequent some evidence is for wrong labels than for those of the data.
+class Table(NamedTuple):
+    """The evidence about N labels as arrays.
 
     Attributes:
-        weights: of the numbers, and of the names after them (F,).
-        intercept: so that no evidence at all gives log-odds of it.
-        means: of the numbers.
-        scales: what the numbers are divided by.
-        names: those that have a weight, with their places among them.
+        numbers: (N, F).
+        names: (N, K) the number of each name.
+    """
+
+    numbers: Doubles
+    names: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, found: Sequence[Evidence], known: dict[str, int]) -> Self:
+        """Return the table; `known` has the number of each name, and gets those of new ones."""
+        numbers = np.array([each.numbers for each in found], np.float64)
+        names = [[known.setdefault(name, len(known)) for name in each.names] for each in found]
+        return cls(numbers, np.array(names, np.int64))
+
+    def rows(self, chosen: Sequence[int] | NDArray[np.int64]) -> "Table":
+        """Return the evidence about some labels."""
+        return Table(self.numbers[chosen], self.names[chosen])
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """How much more frequent some evidence is for wrong labels than for right ones.
+
+    Attributes:
+        weights: of the numbers (F,).
+        of_names: of the names by their number; 0 for rare and unknown ones.
+        intercept: the logarithm of the ratio where all else is 0.
+        means: of the numbers (F,).
+        scales: what the numbers are divided by (F,).
     """
 
     weights: Doubles
+    of_names: Doubles
     intercept: float
     means: Doubles
     scales: Doubles
-    names: dict[str, int]
 
-    def log_ratio(self, found: Sequence[Evidence]) -> Doubles:
+    def log_ratio(self, table: Table) -> Doubles:
         """Return the logarithm of how much more frequent each evidence is, shape (N,)."""
-        rows = _rows(found, self.means, self.scales, self.names)
-        result: Doubles = rows @ self.weights + self.intercept
+        numbers = (table.numbers - self.means) / self.scales
+        known = np.where(table.names < len(self.of_names), table.names, -1)
+        names = np.append(self.of_names, 0.0)[known].sum(axis=1)
+        result: Doubles = numbers @ self.weights + names + self.intercept
         return result
 
 
-def fit_classifier(labels: Sequence[Evidence], wrong: Sequence[Evidence]) -> Classifier:
-    """Fit it on the evidence about labels of a data set and about wrong ones; both must be there.
+def fit_classifier(right: Table, counted: Doubles, wrong: Table) -> Classifier:
+    """Fit it on labels that are taken for right and on wrong ones; both must be there.
 
-    Both count the same, however many there are.
+    Both together count the same, however many there are.
+
+    Args:
+        right: N labels.
+        counted: how much each of them counts (N,), not all 0.
+        wrong: labels that are made wrong.
     """
-    every = [*labels, *wrong]
-    numbers = np.array([each.numbers for each in every], np.float64)
+    numbers = np.concatenate([right.numbers, wrong.numbers])
+    names = np.concatenate([right.names, wrong.names])
     spread = numbers.std(axis=0)
     means, scales = numbers.mean(axis=0), np.where(spread > 0, spread, 1.0)
-    counts = Counter(name for each in every for name in each.names)
-    kept = sorted(name for name, count in counts.items() if count >= _FEWEST)
-    names = {name: place for place, name in enumerate(kept)}
-    rows = _rows(every, means, scales, names)
-    outcomes = np.repeat([0.0, 1.0], [len(labels), len(wrong)])
-    shares = len(every) / (2.0 * np.where(outcomes > 0, len(wrong), len(labels)))
-    weights = _ridge_regression(rows, outcomes, shares)
-    return Classifier(weights[:-1], float(weights[-1]), means, scales, names)
+    counts = np.bincount(names.ravel())
+    half = len(numbers) / 2.0
+    made = np.ones(len(wrong.numbers))
+    shares = [half * each / each.sum() for each in (counted, made)]
+    outcomes = np.repeat([0.0, 1.0], [len(counted), len(made)])
+    weights, of_names = _ridge_regression(
+        (numbers - means) / scales, names, counts >= _FEWEST, outcomes, np.concatenate(shares)
+    )
+    return Classifier(weights[:-1], of_names, float(weights[-1]), means, scales)
 
 
-def _rows(
-    found: Sequence[Evidence], means: Doubles, scales: Doubles, names: dict[str, int]
-) -> Doubles:
-    """Return a row for each evidence: the scaled numbers, then 1 for each name that is there."""
-    numbers = (np.array([each.numbers for each in found], np.float64) - means) / scales
-    present = np.zeros((len(found), len(names)))
-    for row, each in enumerate(found):
-        present[row, [names[name] for name in each.names if name in names]] = 1.0
-    return np.hstack([numbers, present])
+def _ridge_regression(
+    numbers: Doubles,
+    names: NDArray[np.int64],
+    frequent: NDArray[np.bool_],
+    outcomes: Doubles,
+    counted: Doubles,
+) -> tuple[Doubles, Doubles]:
+    """Return the weights under which the outcomes are most likely, less the penalty.
 
-
-def _ridge_regression(rows: Doubles, outcomes: Doubles, shares: Doubles) -> Doubles:
-    """Return the weights (F + 1,) under which the outcomes are most likely, less the penalty.
-
-    The last is the intercept, which has no penalty.
+    Returns:
+        The weights of the numbers and the intercept (F + 1,), which has no penalty, and those of
+        the names.
     """
-    columns = torch.from_numpy(np.column_stack([rows, np.ones(len(rows))]))
-    wanted, counted = torch.from_numpy(outcomes), torch.from_numpy(shares)
+    columns = torch.from_numpy(np.column_stack([numbers, np.ones(len(numbers))]))
+    places, kept = torch.from_numpy(names), torch.from_numpy(frequent)
+    wanted, shares = torch.from_numpy(outcomes), torch.from_numpy(counted)
     weights = torch.zeros(columns.shape[1], dtype=torch.float64, requires_grad=True)
+    of_names = torch.zeros(len(frequent), dtype=torch.float64, requires_grad=True)
     optimizer = torch.optim.LBFGS(
-        [weights], max_iter=_ITERATIONS, tolerance_grad=1e-8, line_search_fn="strong_wolfe"
+        [weights, of_names],
+        max_iter=_ITERATIONS,
+        tolerance_grad=1e-6,
+        line_search_fn="strong_wolfe",
     )
 
     def loss() -> torch.Tensor:
         optimizer.zero_grad()
+        log_odds = columns @ weights + (of_names * kept)[places].sum(dim=1)
         losses = torch.nn.functional.binary_cross_entropy_with_logits(
-            columns @ weights, wanted, weight=counted, reduction="sum"
+            log_odds, wanted, weight=shares, reduction="sum"
         )
-        total = losses + _RIDGE / 2.0 * (weights[:-1] ** 2).sum()
+        penalty = (weights[:-1] ** 2).sum() + (of_names**2).sum()
+        total = losses + _RIDGE / 2.0 * penalty
         total.backward()  # type: ignore[no-untyped-call]
         return total
 
     optimizer.step(loss)  # type: ignore[no-untyped-call]
-    return weights.detach().numpy()
+    return weights.detach().numpy(), (of_names * kept).detach().numpy()

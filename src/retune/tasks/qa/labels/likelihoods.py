@@ -23,7 +23,7 @@ class Likelihood(NamedTuple):
 
     @property
     def total(self) -> float:
-        """Of the span: the negative of the loss that a label has in training, times two."""
+        """Of the span."""
         return self.start + self.end
 
 
@@ -56,6 +56,10 @@ class Reading:
             for place in places
         ]
 
+    def holds(self, span: Span) -> bool:
+        """Whether any window has all tokens of a span."""
+        return any(_tokens(window, span) is not None for window in self._windows)
+
     def likelihood(self, span: Span) -> Likelihood:
         """Return the likelihood of a span in the window in which it is most likely."""
         found = [_in_window(window, span) for window in self._windows]
@@ -66,6 +70,10 @@ class Readings(NamedTuple):
     """How likely spans are to several models, such as runs with several seeds."""
 
     models: Sequence[Reading]
+
+    def holds(self, span: Span) -> bool:
+        """Whether a window of any model has all tokens of a span."""
+        return any(model.holds(span) for model in self.models)
 
     def likelihood(self, span: Span) -> Likelihood:
         """Return the likelihood of a span by the mean of the models' probabilities."""
@@ -94,12 +102,16 @@ def _log_sum(parts: Sequence[Doubles]) -> float:
 
 
 def _in_window(window: _Window, span: Span) -> Likelihood:
-    """Return the likelihood of the tokens that cover a span, if all of it is in the window."""
+    tokens = _tokens(window, span)
+    if tokens is None:
+        return Likelihood(LOWEST, LOWEST)
+    return Likelihood(float(window.start[tokens[0]]), float(window.end[tokens[1]]))
+
+
+def _tokens(window: _Window, span: Span) -> tuple[int, int] | None:
+    """Return the first and last token that cover a span; None if not all of it is in the window."""
     first = int(np.searchsorted(window.char_end, span[0], side="right"))
     last = int(np.searchsorted(window.char_start, span[1], side="left")) - 1
-    is_inside = (
-        first <= last and window.char_start[first] <= span[0] and span[1] <= window.char_end[last]
-    )
-    if not is_inside:
-        return Likelihood(LOWEST, LOWEST)
-    return Likelihood(float(window.start[first]), float(window.end[last]))
+    if not (first <= last and window.char_start[first] <= span[0]):
+        return None
+    return (first, last) if span[1] <= window.char_end[last] else None

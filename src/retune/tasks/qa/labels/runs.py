@@ -35,15 +35,17 @@ class Labels(NamedTuple):
     """The labels of questions, as far as runs have answered these.
 
     Attributes:
-        labels: every place that annotators marked.
+        labels: every place that annotators marked, if a window holds it.
         unseen: ids of questions that no run answered.
-        without: ids of questions without a label.
+        without: ids of questions without a placed label.
+        cut: ids of questions with a label that no window holds.
         runs: how many there are.
     """
 
     labels: list[Labelled]
     unseen: list[str]
     without: list[str]
+    cut: list[str]
     runs: int
 
 
@@ -72,42 +74,52 @@ def read_run(data: Path) -> Iterator[Answered]:
         ) from None
 
 
-def labels_of(examples: Iterable[Example], runs: Sequence[Iterable[Answered]]) -> Labels:
+def labels_of(examples: Sequence[Example], runs: Iterable[Iterable[Answered]]) -> Labels:
     """Return the labels of the questions that any run answered.
 
     The labels are those of `examples`, so that a corrected file can be ranked without training
     again. Each place that annotators marked is a label.
 
     Args:
-        examples: the questions.
+        examples: the questions. Two with one id are told apart by question and context.
         runs: their models have not been trained on the questions they answered.
     """
-    wanted = {example.id: example for example in examples}
-    without = [id_ for id_, example in wanted.items() if not example.spans]
-    found: dict[str, list[Answered]] = {}
+    wanted: dict[str, list[int]] = {}
+    for row, example in enumerate(examples):
+        wanted.setdefault(example.id, []).append(row)
+    found: dict[int, list[Answered]] = {}
+    count = 0
     for run in runs:
+        count += 1
         for answered in run:
-            if _is_same(answered.example, wanted.get(answered.example.id)):
-                found.setdefault(answered.example.id, []).append(answered)
-    labels = [label for id_, answers in found.items() for label in _labels(wanted[id_], answers)]
-    unseen = [id_ for id_, example in wanted.items() if example.spans and id_ not in found]
-    return Labels(labels, unseen, without, len(runs))
+            for row in wanted.get(answered.example.id, ()):
+                if answered.spans and _is_same(answered.example, examples[row]):
+                    found.setdefault(row, []).append(answered)
+    result = Labels([], [], [], [], count)
+    for row, example in enumerate(examples):
+        if not example.spans:
+            result.without.append(example.id)
+        elif row not in found:
+            result.unseen.append(example.id)
+        else:
+            labels = [*_labels(row, example, found[row])]
+            held = [label for label in labels if label.readings.holds(label.label)]
+            result.labels.extend(held)
+            result.cut.extend([example.id] if len(held) < len(labels) else [])
+    return result
 
 
-def _labels(example: Example, answers: list[Answered]) -> Iterator[Labelled]:
+def _labels(row: int, example: Example, answers: Sequence[Answered]) -> Iterator[Labelled]:
     readings = Readings([answered.reading for answered in answers])
     spans = dict.fromkeys(span for answered in answers for span in answered.spans)
-    if not spans:  # no window has a token of the context
-        return
     expected = max(spans, key=lambda span: readings.likelihood(span).total)
+    about = row, example.id, example.title, example.context, example.question
     for label in dict.fromkeys(example.spans):
-        yield Labelled(
-            example.id, example.title, example.context, example.question, label, expected, readings
-        )
+        yield Labelled(*about, label, expected, readings)
 
 
-def _is_same(one: Example, other: Example | None) -> bool:
-    return other is not None and (one.context, one.question) == (other.context, other.question)
+def _is_same(one: Example, other: Example) -> bool:
+    return (one.context, one.question) == (other.context, other.question)
 
 
 def _spans(line: Mapping[str, Any]) -> list[Span]:
