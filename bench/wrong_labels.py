@@ -1,15 +1,15 @@
 """Wrong labels: how many of those planted in a data set `retune doctor --model` ranks first.
 
-`plant` writes a copy of a data set in which some labels are shifted by a few words or swapped for
+`--plant` writes a copy of a data set in which some labels are shifted by a few words or swapped for
 that of another question on the passage. Train models on the copy in folds, wrong labels and all;
-`found` then says how many of them are ranked first. On data without planted labels, `flagged` says
-how many labels are taken for wrong, and how many of those planted after the training are found, in
-many draws. Both compare with the order by loss, that is, by the likelihood of the label.
+`--found` then says how many of them are ranked first. On data without planted labels, `--flagged`
+says how many labels are taken for wrong, and how many of those planted after the training are
+found, in many draws. Both compare with the order by loss, that is, by the likelihood of the label.
 """
 
 import json
-from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from argparse import Namespace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -27,17 +27,16 @@ from retune.tools.data_doctor.label_review import read_labels
 SHARE = 0.05
 DRAWS = 20
 PLANTED = "planted.json"
-_EXAMPLE = "plant src/retune/corpora/encyclopaedia planted"
+_EXAMPLE = "--plant src/retune/corpora/encyclopaedia planted"
 
 
-def plant(arguments: Namespace) -> None:
+def plant(folder: Path, out: Path, seed: int) -> None:
     """Write the files of a folder of nested JSON with wrong labels, and a list of these."""
-    folder, out = arguments.source, arguments.out
     files = {path.name: json.loads(path.read_text("utf-8")) for path in folder.glob("*.json")}
     paragraphs = [each for data in files.values() for each in _paragraphs(data)]
     spans = {qa["id"]: _label(qa) for each in paragraphs for qa in each["qas"] if qa["answers"]}
-    generator = Random(arguments.seed)
-    chosen = {*generator.sample(sorted(spans), round(arguments.share * len(spans)))}
+    generator = Random(seed)
+    chosen = {*generator.sample(sorted(spans), round(SHARE * len(spans)))}
     planted = {}
     for paragraph in paragraphs:
         context = paragraph["context"]
@@ -54,22 +53,22 @@ def plant(arguments: Namespace) -> None:
     print(f"{len(planted):,} of {len(spans):,} labels in {out} are wrong")
 
 
-def found(arguments: Namespace) -> dict[str, Any]:
+def found(folder: Path, model: str) -> dict[str, Any]:
     """Return how many labels, planted before the training, are ranked first."""
-    folder = arguments.planted
     planted = json.loads((folder / PLANTED).read_text("utf-8"))
     files = sorted(path for path in folder.glob("*.json") if path.name != PLANTED)
-    labels = _labels(arguments.model, files)
-    kinds = {id_: each["kind"] for id_, each in planted.items()}
+    labels = _labels(model, files)
+    ranked = {label.id for label in labels}
+    kinds = {id_: each["kind"] for id_, each in planted.items() if id_ in ranked}
     return {"labels": len(labels), "planted": len(kinds), **_shares(labels, kinds, 0)}
 
 
-def flagged(arguments: Namespace) -> dict[str, Any]:
+def flagged(files: Sequence[Path], model: str, draws: int) -> dict[str, Any]:
     """Return how many labels are flagged, and how many planted ones are ranked first."""
-    labels = _labels(arguments.model, arguments.files)
+    labels = _labels(model, files)
     ranked = ranked_labels(labels)
     rows = []
-    for seed in range(arguments.draws):
+    for seed in range(draws):
         generator = Random(seed)
         ids = sorted({label.id for label in labels})
         chosen = {*generator.sample(ids, round(SHARE * len(ids)))}
@@ -78,7 +77,7 @@ def flagged(arguments: Namespace) -> dict[str, Any]:
     return {
         "labels": len(labels),
         "flagged": sum(one.is_flagged for one in ranked),
-        "draws": arguments.draws,
+        "draws": draws,
         "mean": {key: float(np.mean([row[key] for row in rows])) for key in rows[0]},
         "lowest": {key: float(np.min([row[key] for row in rows])) for key in rows[0]},
     }
@@ -109,11 +108,13 @@ def _shares(labels: Sequence[Labelled], kinds: Mapping[str, Kind], seed: int) ->
     first = [one.labelled.id for one in ranked[: len(kinds)]]
     by_loss = sorted(labels, key=lambda each: each.readings.likelihood(each.label).total)
     flagged_ids = [one.labelled.id for one in ranked if one.is_flagged]
+    right = len(labels) - len(kinds)
     shares = {
         "precision": _percent(id_ in kinds for id_ in first),
         "precision_by_loss": _percent(each.id in kinds for each in by_loss[: len(kinds)]),
         "flagged": float(len(flagged_ids)),
         "flagged_precision": _percent(id_ in kinds for id_ in flagged_ids),
+        "right_flagged": 100.0 * sum(id_ not in kinds for id_ in flagged_ids) / right,
     }
     for kind in KINDS:
         shares[kind] = _percent(id_ in first for id_, made in kinds.items() if made == kind)
@@ -151,35 +152,40 @@ def _label(qa: Mapping[str, Any]) -> Span:
     return answer["answer_start"], answer["answer_start"] + len(answer["text"])
 
 
-def _parser() -> ArgumentParser:
+def _arguments() -> Namespace:
     parser = plain_parser("wrong_labels", str(__doc__), _EXAMPLE)
-    commands = parser.add_subparsers(required=True)
-    planting = commands.add_parser("plant", help="write a copy of a data set with wrong labels")
-    planting.add_argument("source", type=Path, help="folder of nested JSON")
-    planting.add_argument("out", type=Path, help="a new folder")
-    planting.add_argument("--share", type=float, default=SHARE, help="of the labels")
-    planting.add_argument("--seed", type=int, default=0)
-    finding = commands.add_parser("found", help="labels planted before the training")
-    finding.add_argument("planted", type=Path, help="folder that `plant` wrote")
-    flagging = commands.add_parser("flagged", help="data without planted labels")
-    flagging.add_argument("files", type=Path, nargs="+")
-    flagging.add_argument("--draws", type=int, default=DRAWS)
-    planting.set_defaults(run=plant)
-    actions: dict[ArgumentParser, Callable[[Namespace], dict[str, Any]]]
-    actions = {finding: found, flagging: flagged}
-    for each, run in actions.items():
-        each.add_argument("--model", default="bert", help="experiments in folds (default: bert)")
-        each.add_argument("--save", metavar="NAME", help="save the figures to bench/results/")
-        each.set_defaults(run=run)
-    return parser
+    actions = parser.add_mutually_exclusive_group()
+    actions.add_argument(
+        "--plant", type=Path, nargs=2, metavar=("FOLDER", "OUT"),
+        help="write a copy of a folder of nested JSON with wrong labels",
+    )  # fmt: skip
+    actions.add_argument(
+        "--found", type=Path, metavar="OUT", help="labels that were planted before the training"
+    )
+    actions.add_argument(
+        "--flagged", type=Path, nargs="+", metavar="FILE", help="data without planted labels"
+    )
+    parser.add_argument("--model", default="bert", help="experiments in folds (default: bert)")
+    parser.add_argument("--seed", type=int, default=0, help="of planted labels (default: 0)")
+    parser.add_argument("--draws", type=int, default=DRAWS, help=f"(default: {DRAWS})")
+    parser.add_argument("--save", metavar="NAME", help="save the figures to bench/results/")
+    arguments = parser.parse_args()
+    if not (arguments.plant or arguments.found or arguments.flagged):
+        parser.error("give --plant, --found or --flagged")
+    return arguments
 
 
 def main() -> None:
     """Plant wrong labels, or print how many are found."""
-    arguments = _parser().parse_args()
-    figures = arguments.run(arguments)
-    if figures is None:
+    arguments = _arguments()
+    if arguments.plant:
+        folder, out = arguments.plant
+        plant(folder, out, arguments.seed)
         return
+    if arguments.found:
+        figures = found(arguments.found, arguments.model)
+    else:
+        figures = flagged(arguments.flagged, arguments.model, arguments.draws)
     if arguments.save:
         path = RESULTS / "wrong_labels.json"
         saved = json.loads(path.read_text("utf-8")) if path.exists() else {}
