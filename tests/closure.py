@@ -22,7 +22,7 @@ TORCH = {
 NOT_QUICK = {
     *("test_claims", "test_doctor_fuzz", "test_doctor_fix"),
     *("test_readme_snippets", "test_sister_experiment_faults", "test_params", "test_experiments"),
-    *("test_benches", "test_curve_faults"),
+    *("test_benches", "test_curve_faults", "test_doctor_model"),
 }
 #: Packages of the project. The modules of `tests` are imported by their names alone.
 TOPS = ("src/retune", "stages", "bench")
