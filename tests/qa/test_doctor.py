@@ -346,6 +346,7 @@ def test_every_kind_is_planted_here_or_in_another_test() -> None:
         *WINDOW_KINDS,  # test_tokenize
         *("dropped_empty_answer", "unplaced_answer", "unknown_tokens"),  # test_audit_faults
         "repeated_id",  # test_pickle_faults
+        "implausible_label",  # test_doctor_model
     }
     assert {fault.kind for fault in FAULTS.values()} == KINDS.keys() - elsewhere
 

@@ -34,7 +34,11 @@ def as_text(
 
 
 def as_json(
-    examined: Sequence[Examined], code: int, checks: dict[str, bool], fixed: Any, labels: Any
+    examined: Sequence[Examined],
+    code: int,
+    checks: dict[str, bool],
+    fixed: Any,
+    labels: Any = None,
 ) -> str:
     """One JSON object with sorted keys, always in ASCII."""
     findings = [finding for one in examined for finding in one.findings]
