@@ -26,6 +26,8 @@ from retune.tasks.qa.windows.windows import Windows
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+#: Seconds before a progress bar appears for few questions.
+DELAY = 2.0
 _VARIANTS = "retune.tasks.qa.models"
 
 

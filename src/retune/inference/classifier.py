@@ -5,9 +5,9 @@ from functools import partial
 from pathlib import Path
 from typing import TypedDict, overload
 
-from retune.core.errors import RetuneError, excerpt
+from retune.core.errors import RetuneError
 from retune.core.params import Params
-from retune.inference.projects import params_for, trained_params
+from retune.inference.projects import params_for, require_texts, trained_params
 from retune.models.outputs import on_best_device
 from retune.models.pretrained_files import load_tokenizer
 from retune.models.tokenizer_checks import id_count, require_vocabulary
@@ -85,9 +85,7 @@ class Classifier:
         return self._classified(texts)
 
     def _classified(self, texts: Sequence[str]) -> list[Classified]:
-        for number, text in enumerate(texts):
-            if not isinstance(text, str):
-                raise RetuneError(f"text {number} is {excerpt(text)}; give a text")
+        require_texts(texts)
         read = self._read([*texts])
         found = [Classified(label=None, score=None, positive=None, cut=cut) for _, cut in read]
         rows = [row for row, (ids, _) in enumerate(read) if len(ids) > self._read.specials]

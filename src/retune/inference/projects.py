@@ -1,7 +1,9 @@
 """The project around a trained model: its params file, and the variant that it was trained as."""
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from retune.core import manifests
 from retune.core.errors import RetuneError, excerpt
@@ -44,7 +46,7 @@ def variant_of(folder: Path, params: Params) -> str | None:
     return next((variant for variant in variants if (variant,) == name), None)
 
 
-def trained_params(folder: Path, kinds: dict[str, type]) -> dict[str, object] | None:
+def trained_params(folder: Path, kinds: Mapping[str, type]) -> dict[str, Any] | None:
     """Return the named params that a model was trained with; None if retune did not train it.
 
     Raises:
@@ -54,13 +56,38 @@ def trained_params(folder: Path, kinds: dict[str, type]) -> dict[str, object] | 
         raise RetuneError(f"{folder}: no such folder; `dvc repro` trains the models of a pipeline")
     if not (folder / manifests.NAME).is_file():
         return None
+    return recorded_params(folder, kinds)
+
+
+def recorded_params(folder: Path, kinds: Mapping[str, type], hint: str = "") -> dict[str, Any]:
+    """Return the named params in the manifest of a folder, after a check of every file.
+
+    Args:
+        folder: with a manifest.
+        kinds: the params, with their types.
+        hint: behind the message that the model is of another task.
+
+    Raises:
+        RetuneError: the folder is damaged, or its model was trained for another task.
+    """
     found = manifests.read(folder).get("params", {})
     for name, kind in kinds.items():
         if name not in found:
-            raise RetuneError(f"{folder}: trained without {name}, so for another task")
+            raise RetuneError(f"{folder}: trained without {name}, so for another task{hint}")
         if not isinstance(found[name], kind):
             raise RetuneError(
                 f"{folder / manifests.NAME}: damaged, its {name} is {excerpt(found[name])}, "
                 f"expected a {kind.__name__}"
             )
     return {name: found[name] for name in kinds}
+
+
+def require_texts(texts: Sequence[Any]) -> None:
+    """Refuse what is not a text.
+
+    Raises:
+        RetuneError: one of `texts` is not.
+    """
+    for number, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise RetuneError(f"text {number} is {excerpt(text)}; give a text")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal, TypedDict, Unpack, overload
 
 from retune.core.errors import RetuneError, excerpt, listed
-from retune.inference.answering import AnsweringModel
+from retune.inference.answering import DELAY, AnsweringModel
 from retune.inference.confidence import Trust
 from retune.inference.settings import find_model, settings_for
 from retune.tasks.qa.download.word_bounds import whole_span
@@ -19,8 +19,6 @@ _NUMBERS = {
     "top_k": 1, "max_answer_len": 1, "max_seq_len": 1, "doc_stride": 0, "max_question_len": 1,
 }  # fmt: skip
 _SPECIALS = 4  # the most special tokens of a window
-#: Seconds before a progress bar appears.
-_DELAY = 2.0
 
 
 class Answer(TypedDict):
@@ -180,7 +178,7 @@ class Reader:
             )
         trust = model.trust if is_own else Trust()
         ranked = model.ranked(
-            examples, tokenize=lengths, postprocess=reading, squad_v2=squad_v2, delay=_DELAY
+            examples, tokenize=lengths, postprocess=reading, squad_v2=squad_v2, delay=DELAY
         )
         widen = options.get("align_to_words", False)
         for example, found in zip(examples, ranked, strict=True):

@@ -5,9 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypedDict, overload
 
-from retune.core.errors import RetuneError, excerpt
+from retune.core.errors import RetuneError
 from retune.core.params import Params, Seed
-from retune.inference.projects import params_for, trained_params
+from retune.inference.projects import params_for, require_texts, trained_params
 from retune.tasks.language_model.generate.beams import BeamParams
 from retune.tasks.language_model.generate.decoding import Continuation
 from retune.tasks.language_model.generate.generation import GenerationParams, best_continuations
@@ -94,9 +94,7 @@ class TextGenerator:
         return self._generated(texts, max_new_tokens)
 
     def _generated(self, texts: Sequence[str], most: int | None) -> list[Generated]:
-        for number, text in enumerate(texts):
-            if not isinstance(text, str):
-                raise RetuneError(f"text {number} is {excerpt(text)}; give a text")
+        require_texts(texts)
         if most is not None and most < 1:
             raise RetuneError(f"max_new_tokens is {most}; give 1 or more")
         search = self._search if most is None else replace(self._search, max_new_tokens=most)

@@ -12,7 +12,7 @@ from retune.core import manifests
 from retune.core.errors import RetuneError, excerpt
 from retune.core.params import Params
 from retune.core.plain_files import State, require_unchanged
-from retune.inference.projects import variant_of
+from retune.inference.projects import recorded_params, variant_of
 from retune.tasks.task import Asker
 
 #: States of the files of the model being loaded, from when their hashes were checked.
@@ -136,14 +136,6 @@ def trained_with(folder: Path, kinds: Mapping[str, type]) -> list[Any]:
         raise RetuneError(
             f"{folder}: no such folder; `dvc repro` trains the model, --model names another"
         )
-    found = manifests.read(folder).get("params", {})
-    for name, kind in kinds.items():
-        if name not in found:
-            raise RetuneError(f"{folder}: trained without {name}, so for another task; see --task")
-        if not isinstance(found[name], kind):
-            raise RetuneError(
-                f"{folder / manifests.NAME}: damaged, its {name} is {excerpt(found[name])}, "
-                f"expected a {kind.__name__}"
-            )
+    found = recorded_params(folder, kinds, "; see --task")
     _asked.update(manifests.states(folder))
-    return [found[name] for name in kinds]
+    return [*found.values()]

@@ -5,14 +5,12 @@ from pathlib import Path
 
 from retune.core.errors import RetuneError, excerpt
 from retune.core.params import Params
-from retune.inference.answering import AnsweringModel
+from retune.inference.answering import DELAY, AnsweringModel
 from retune.inference.confidence import Trust
 from retune.inference.settings import TrainedModel, read_settings
 from retune.tasks.qa.postprocess.answers import RankedAnswer
 from retune.tasks.qa.questions.examples import Example
 from retune.tools.ask.asking import Reply, trained_with
-
-_DELAY = 2.0  # seconds before a progress bar appears
 
 
 def load_reader(
@@ -42,7 +40,7 @@ def asker(
     reader = load_reader(settings, folder, min_confidence)
 
     def answer(question: str) -> Reply:
-        (found,) = reader.ranked([Example("", "", context, question, ())], delay=_DELAY)
+        (found,) = reader.ranked([Example("", "", context, question, ())], delay=DELAY)
         return _reply(question, found, reader.kept_of(question), reader.trust)
 
     return answer

@@ -31,7 +31,7 @@ class Table(NamedTuple):
 
     @classmethod
     def of(cls, found: Sequence[Evidence], known: dict[str, int]) -> Self:
-        """Return the table; `known` has the number of each name, and gets those of new ones."""
+        """Return the table. `known` numbers the names; new names are added to it."""
         numbers = np.array([each.numbers for each in found], np.float64)
         names = [[known.setdefault(name, len(known)) for name in each.names] for each in found]
         return cls(numbers, np.array(names, np.int64))
