@@ -156,6 +156,28 @@ def startup() -> str:
     return "\n".join([*lines, "", f"{figures['machine']}; `python -m bench.startup`"])
 
 
+def serving() -> str:
+    """Return how `retune serve` bears many clients at once."""
+    figures = _bench("serving")
+    lines = [
+        "| clients | requests | lost | wrong | requests/s | ratio | p50 | p99 |",
+        "|--:|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    for row in figures["rows"]:
+        clients = figures["clients"] if row["side"] == "together" else 1
+        lines.append(
+            f"| {clients} | {row['requests']:,} | {row['lost']} | {row['wrong']} "
+            f"| {_spread(row['rate'])} | {_spread(row['ratio'])} | {row['p50']:.2f} s "
+            f"| {row['p99']:.2f} s |"
+        )
+    before, *_, after = (size / 2**20 for size in figures["memory"])
+    memory = (
+        f"The server has {before:,.0f} MB of memory after the warm-up and {after:,.0f} MB at the "
+        f"end. A batch has {figures['batch']:.1f} windows on average."
+    )
+    return "\n".join([*lines, "", memory, "", f"{figures['machine']}; `python -m bench.serving`"])
+
+
 def ablation() -> str:
     """Return the speed of retune's training recipe without one ingredient each."""
     figures = _bench("training_ablation")
@@ -455,7 +477,7 @@ DOCUMENTS = {
     "docs/sweeps.md": (presets,),
     "docs/trying.md": (searches,),
     "docs/performance.md": (
-        *(speed, benchmarks, memory, startup, ablation, learning),
+        *(speed, benchmarks, memory, startup, serving, ablation, learning),
         *(adapters, decoding, profiles),
     ),
     "docs/claims.md": (claims,),

@@ -9,7 +9,7 @@ import pytest
 import tiny
 import yaml
 from pages import blocks
-from test_ask import calibrated, trained
+from trained_readers import calibrated, trained
 from transformers import BertConfig, BertForQuestionAnswering
 
 import retune
@@ -39,7 +39,7 @@ def reader(trained: Path) -> Reader:
 
 def test_an_answer_has_the_keys_of_the_old_pipeline_and_is_a_span(reader: Reader) -> None:
     found = reader(question=QUESTION, context=TEXT)
-    assert {*found} == {"answer", "score", "start", "end", "confidence"}
+    assert {*found} == {"answer", "score", "start", "end", "confidence", "abstained"}
     assert TEXT[found["start"] : found["end"]] == found["answer"] != ""
     assert 0 < found["score"] <= 1
     assert found["confidence"] is None
@@ -87,13 +87,13 @@ def test_an_answer_is_widened_to_whole_words_if_wanted(
     """The words of this text are whole tokens; here the spans end within a word."""
     plain = reader(QUESTION, TEXT)
     assert reader(QUESTION, TEXT, align_to_words=True) == plain
-    real = reader._model.ranked
+    real = reader.model.ranked
 
     def cut_short(*arguments: Any, **options: Any) -> Any:
         for found in real(*arguments, **options):
             yield found._replace(end=[None if end is None else end - 1 for end in found.end])
 
-    monkeypatch.setattr(reader._model, "ranked", cut_short)
+    monkeypatch.setattr(reader.model, "ranked", cut_short)
     assert reader(QUESTION, TEXT)["answer"] == plain["answer"][:-1]
     assert reader(QUESTION, TEXT, align_to_words=True) == plain
 
@@ -217,6 +217,8 @@ def test_confidence_is_that_of_a_calibrated_model_read_by_its_own_settings(
     with pytest.raises(RetuneError, match="min_confidence is for answers that the model's own"):
         sure(QUESTION, TEXT, max_answer_len=2)
     assert (withheld["answer"], withheld["start"], withheld["end"]) == ("", 0, 0)
+    assert withheld["abstained"] is True
+    assert found["abstained"] is False
     assert withheld["confidence"] == pytest.approx(expected, abs=1e-6)
     with pytest.raises(RetuneError, match=r"min_confidence promised: .* too few .*Give a number"):
         Reader(model, min_confidence="promised")

@@ -1,6 +1,6 @@
 """A trained reader with all that the stages tokenize, predict and postprocess do with questions."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
@@ -21,13 +21,15 @@ from retune.tasks.qa.predict.predict import predict_part
 from retune.tasks.qa.predict.reader import load
 from retune.tasks.qa.questions.examples import Example
 from retune.tasks.qa.tokenize.tokenize import TokenizeParams
-from retune.tasks.qa.windows.windows import Windows
+from retune.tasks.qa.windows.windows import Features, Windows
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 #: Seconds before a progress bar appears for few questions.
 DELAY = 2.0
+#: Returns the start and end logits of windows, shape (tokens, 2).
+Predict = Callable[[Features], Floats]
 _VARIANTS = "retune.tasks.qa.models"
 
 
@@ -36,6 +38,7 @@ class AnsweringModel:
 
     Attributes:
         settings: of the three stages.
+        variant: that retune trained; None for other models.
         squad_v2: whether it was trained on unanswerable questions, too.
         trust: how the confidence of its answers is found.
 
@@ -47,7 +50,8 @@ class AnsweringModel:
         self, trained: TrainedModel, settings: ReaderSettings, min_confidence: str | None = None
     ) -> None:
         folder = trained.folder
-        self.settings, self.squad_v2 = settings, trained.squad_v2
+        self.settings = settings
+        self.variant, self.squad_v2 = trained.variant, trained.squad_v2
         self.trust = trust_in(folder, settings.postprocess, min_confidence)
         self._model = on_best_device(_load(trained))
         self._tokenizer = load_tokenizer(folder)
@@ -64,6 +68,8 @@ class AnsweringModel:
         postprocess: PostprocessParams | None = None,
         squad_v2: bool | None = None,
         delay: float | None = None,
+        predict: Predict | None = None,
+        most_windows: int | None = None,
     ) -> Iterator[RankedAnswer]:
         """Yield the answer and the n-best list of each question, in their order.
 
@@ -75,17 +81,27 @@ class AnsweringModel:
             postprocess: likewise.
             squad_v2: whether a question may have no answer; by default as the model was trained.
             delay: seconds before the bar appears, which then leaves nothing behind.
+            predict: predicts windows instead of `self.predict`. There is no bar then.
+            most_windows: that a question may have.
 
         Raises:
-            RetuneError: the lengths leave no room for a context, or a logit is not finite.
+            RetuneError: the lengths leave no room for a context, a logit is not finite, or a
+                question has too many windows.
         """
         windower = self._windower
         if tokenize is not None and tokenize != self.settings.tokenize:
             windower = RememberingWindower(self._tokenizer, tokenize)
-        with tqdm(desc="ask", unit=" windows", leave=delay is None, delay=delay or 0.0) as bar:
+        parts = self._cut(windower, examples, most_windows)
+        with tqdm(
+            desc="ask",
+            unit=" windows",
+            leave=delay is None,
+            delay=delay or 0.0,
+            disable=bool(predict),
+        ) as bar:
             yield from ranked_in_parts(
                 examples,
-                self._parts(windower, examples, bar),
+                self._predicted(parts, len(examples), bar, predict),
                 postprocess or self.settings.postprocess,
                 self.squad_v2 if squad_v2 is None else squad_v2,
             )
@@ -94,16 +110,37 @@ class AnsweringModel:
         """Return what is read of a question that is too long; None if all of it is read."""
         return self._windower.kept_of_long(question)
 
-    def _parts(
-        self, windower: RememberingWindower, examples: Sequence[Example], bar: "tqdm[Any]"
-    ) -> Iterator[tuple[Windows, Floats]]:
+    def predict(self, part: Features, bar: "tqdm[Any] | None" = None) -> Floats:
+        """Return the start and end logits of windows, shape (tokens, 2); `bar` counts them.
+
+        Only one thread may call it at a time.
+
+        Raises:
+            RetuneError: a logit is not finite.
+        """
+        counted = tqdm(disable=True) if bar is None else bar
+        return predict_part(self._model, part, self._collator, self.settings.predict, counted)
+
+    def _cut(
+        self, windower: RememberingWindower, examples: Sequence[Example], most: int | None
+    ) -> Iterator[tuple[Features, int]]:
+        """Yield windows, and how many questions are cut with these."""
         row = 0
-        for group in windower.groups(examples):
-            part = windower.cut(group, first_row=row).windows
+        for group in windower.groups(examples, most):
+            windows = windower.cut(group, first_row=row).windows
             row += len(group)
-            bar.total = round((bar.n + len(part)) * len(examples) / row)  # exact in the end
-            logits = predict_part(self._model, part, self._collator, self.settings.predict, bar)
-            yield from chunks(part, logits)
+            yield windows, row
+
+    def _predicted(
+        self,
+        parts: Iterator[tuple[Features, int]],
+        questions: int,
+        bar: "tqdm[Any]",
+        predict: Predict | None,
+    ) -> Iterator[tuple[Windows, Floats]]:
+        for part, cut in parts:
+            bar.total = round((bar.n + len(part)) * questions / cut)  # exact in the end
+            yield from chunks(part, predict(part) if predict else self.predict(part, bar))
 
 
 def _load(trained: TrainedModel) -> "PreTrainedModel":

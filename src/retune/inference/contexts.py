@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from retune.core.errors import RetuneError
 from retune.tasks.qa.questions.examples import Example
 from retune.tasks.qa.tokenize.tokenize import TokenizeParams, Windower, batches
 from retune.tasks.qa.windows.windows import Tokens
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 _REMEMBERED = 2**21
 #: Windows after which no further question is predicted with the others.
 _TOGETHER = 1024
+
+
+class TooManyWindowsError(RetuneError):
+    """A context is too long, or its windows overlap too much."""
 
 
 class RememberingWindower(Windower):
@@ -49,8 +54,14 @@ class RememberingWindower(Windower):
                 self._remembered -= len(forgotten.ids)
         return _joined([tokens for text in texts if (tokens := found[text]) is not None])
 
-    def groups(self, examples: Sequence[Example]) -> Iterator[list[Example]]:
-        """Yield questions in their order, so many that their windows fit into memory together."""
+    def groups(
+        self, examples: Sequence[Example], most: int | None = None
+    ) -> Iterator[list[Example]]:
+        """Yield questions in their order, so many that their windows fit into memory together.
+
+        Raises:
+            TooManyWindowsError: a question has more than `most` windows.
+        """
         room = self.params.max_length - self.params.max_question_length - self.template.specials
         step = max(1, room - self.params.doc_stride)
         for batch in batches(examples):
@@ -58,8 +69,14 @@ class RememberingWindower(Windower):
             counts = dict(zip(contexts, self.context_tokens(contexts).counts.tolist(), strict=True))
             group, windows = list[Example](), 0
             for example in batch:
+                its = 1 + counts[example.context] // step
+                if most is not None and its > most:
+                    raise TooManyWindowsError(
+                        f"the context has about {its:,} windows, at most {most:,} are allowed; "
+                        "shorten it, or lower doc_stride"
+                    )
                 group.append(example)
-                windows += 1 + counts[example.context] // step
+                windows += its
                 if windows >= _TOGETHER:
                     yield group
                     group, windows = [], 0

@@ -1,12 +1,12 @@
 """`retune.Reader`: answer questions about texts with a trained model."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal, TypedDict, Unpack, overload
 
 from retune.core.errors import RetuneError, excerpt, listed
-from retune.inference.answering import DELAY, AnsweringModel
+from retune.inference.answering import DELAY, AnsweringModel, Predict
 from retune.inference.confidence import Trust
 from retune.inference.settings import find_model, settings_for
 from retune.tasks.qa.download.word_bounds import whole_span
@@ -31,6 +31,7 @@ class Answer(TypedDict):
         end: the character behind its last.
         confidence: how probable it is that it is right, from 0 to 1; None if the model is not
             calibrated.
+        abstained: whether it is withheld, because its confidence is below `min_confidence`.
     """
 
     answer: str
@@ -38,6 +39,7 @@ class Answer(TypedDict):
     start: int
     end: int
     confidence: float | None
+    abstained: bool
 
 
 class Options(TypedDict, total=False):
@@ -81,6 +83,9 @@ class Reader:
         min_confidence: answers of less confidence are withheld: a number from 0 to 1, or
             "promised" for the threshold that the stage `calibrate` found.
 
+    Attributes:
+        model: with all that answers a question.
+
     Raises:
         RetuneError: the model is missing or damaged, or has no calibration for `min_confidence`.
     """
@@ -96,7 +101,7 @@ class Reader:
         trained = find_model(model, revision)
         settings = settings_for(trained.folder, params)
         least = None if min_confidence is None else str(min_confidence)
-        self._model = AnsweringModel(trained, settings, least)
+        self.model = AnsweringModel(trained, settings, least)
 
     @overload
     def __call__(  # type: ignore[overload-overlap]
@@ -151,18 +156,37 @@ class Reader:
         Raises:
             RetuneError: a question or a context is blank, or an option does not fit.
         """
-        _check_options(top_k, options)
-        found = self._answers(_examples(question, context), top_k, options)
+        found = self.answers(question, context, top_k, options)
         if isinstance(question, str):
             (answers,) = found
             return answers[0] if top_k == 1 else answers
         return [answers[0] for answers in found] if top_k == 1 else [*found]
 
-    def _answers(
-        self, examples: Sequence[Example], top_k: int, options: Options
+    def answers(
+        self,
+        question: str | list[str],
+        context: str | list[str],
+        top_k: int,
+        options: Options,
+        predict: Predict | None = None,
+        most_windows: int | None = None,
     ) -> Iterator[list[Answer]]:
-        """Yield the best answers to each question."""
-        model, settings = self._model, self._model.settings
+        """Yield the best answers to each question; for servers.
+
+        Args:
+            question: see `__call__`.
+            context: likewise.
+            top_k: likewise.
+            options: likewise.
+            predict: predicts windows instead of this thread.
+            most_windows: that a question may have.
+
+        Raises:
+            RetuneError: see `__call__`; or a question has too many windows.
+        """
+        _check_options(top_k, options)
+        examples = _examples(question, context)
+        model, settings = self.model, self.model.settings
         lengths = _lengths(settings.tokenize, options)
         n_best = max(top_k, settings.postprocess.n_best)
         longest = options.get("max_answer_len", settings.postprocess.max_answer_length)
@@ -178,13 +202,14 @@ class Reader:
             )
         trust = model.trust if is_own else Trust()
         ranked = model.ranked(
-            examples, tokenize=lengths, postprocess=reading, squad_v2=squad_v2, delay=DELAY
-        )
+            examples, tokenize=lengths, postprocess=reading, squad_v2=squad_v2, delay=DELAY,
+            predict=predict, most_windows=most_windows,
+        )  # fmt: skip
         widen = options.get("align_to_words", False)
         for example, found in zip(examples, ranked, strict=True):
             stated = trust.state(found)
             if stated.is_withheld:
-                yield [_no_answer(0.0, stated.confidence)]
+                yield [_no_answer(0.0, stated.confidence, abstained=True)]
                 continue
             first, *others = _places(found)[:top_k]
             yield [
@@ -283,9 +308,12 @@ def _answer(
         confidence = confidence if wide == (start, end) else None  # it is another answer
         start, end = wide
     return Answer(
-        answer=context[start:end], score=score, start=start, end=end, confidence=confidence
+        answer=context[start:end], score=score, start=start, end=end, confidence=confidence,
+        abstained=False,
+    )  # fmt: skip
+
+
+def _no_answer(score: float, confidence: float | None, *, abstained: bool = False) -> Answer:
+    return Answer(
+        answer="", score=score, start=0, end=0, confidence=confidence, abstained=abstained
     )
-
-
-def _no_answer(score: float, confidence: float | None) -> Answer:
-    return Answer(answer="", score=score, start=0, end=0, confidence=confidence)
