@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -126,16 +127,16 @@ def load(url: str, questions: list[Question], clients: int, count: int) -> Load:
     sizes = parts(count, clients)
     begin = time.perf_counter()
     with ThreadPoolExecutor(clients) as pool:
-        found = [*pool.map(lambda job: client(url, questions, *job), enumerate(sizes))]
+        first = [number * len(questions) // clients for number in range(clients)]
+        found = [*pool.map(partial(client, url, questions), first, sizes)]
     rate = count / (time.perf_counter() - begin)
     seconds = [each for its in found for each in its.seconds]
     return Load(rate, seconds, sum(its.lost for its in found), sum(its.wrong for its in found))
 
 
-def client(url: str, questions: list[Question], number: int, count: int) -> Load:
-    """Send requests one by one."""
+def client(url: str, questions: list[Question], first: int, count: int) -> Load:
+    """Send requests one by one, from the question in place `first` on."""
     seconds, lost, wrong = list[float](), 0, 0
-    first = number * len(questions) // 7  # clients ask different questions
     with requests.Session() as session:
         for question in islice(cycle(questions), first, first + count):
             begin = time.perf_counter()

@@ -170,10 +170,10 @@ def serving() -> str:
             f"| {_spread(row['rate'])} | {_spread(row['ratio'])} | {row['p50']:.2f} s "
             f"| {row['p99']:.2f} s |"
         )
-    before, *_, after = (size / 2**20 for size in figures["memory"])
+    sizes = ", ".join(f"{size / 2**20:,.0f}" for size in figures["memory"])
     memory = (
-        f"The server has {before:,.0f} MB of memory after the warm-up and {after:,.0f} MB at the "
-        f"end. A batch has {figures['batch']:.1f} windows on average."
+        f"Memory of the server after the warm-up and after each third of the requests: {sizes} "
+        f"MiB. A batch has {figures['batch']:.1f} windows on average."
     )
     return "\n".join([*lines, "", memory, "", f"{figures['machine']}; `python -m bench.serving`"])
 

@@ -3,24 +3,29 @@
     python all_variants.py SECONDS MODEL...   # in the project; the clock is SECONDS ahead
 
 The output is JSON: by model and path. Times are left out. `retune.Reader` must give each model's
-scored answers.
+scored answers, and so must its exports.
 """
 
-import gc
 import hashlib
-import importlib
 import json
-import shlex
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import yaml
-from stage_commands import paths_of
+from in_process import run_graph
 
 import retune
 from retune.core.files import read_json_lines
-from retune.core.stage import call
+from retune.tools.cli.main import main as main_command
+
+#: Formats whose libraries are there; `make environment` does not install them.
+FORMATS = [
+    name
+    for name, library in (("onnx", "onnxruntime"), ("openvino", "openvino"))
+    if find_spec(library) and find_spec("onnx")
+]
 
 _now, _now_ns = time.time, time.time_ns
 _AHEAD = int(sys.argv[1])
@@ -38,9 +43,9 @@ def main() -> None:
         params["qa"]["model"] = model
         Path("params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
         names = list(stages)
-        for name in names if number == 0 else names[names.index("train") :]:
-            run(stages[name]["cmd"])
+        run_graph(names if number == 0 else names[names.index("train") :])
         require_same_answers()
+        require_exports(model)
         sums[model] = {
             path.as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
             for top in ("data/qa", "metrics")
@@ -60,14 +65,21 @@ def require_same_answers() -> None:
         raise SystemExit("retune.Reader gives other answers than those that were scored")
 
 
-def run(command: str) -> None:
-    """Run the stage with the paths of its command."""
-    gc.freeze()  # each training asks for full garbage collections: what is loaded stays
-    _, _, module, *words = shlex.split(command.removeprefix("exec "))
-    arguments, options = paths_of(words)
-    named = {name: Path(path) for name, path in options.items()}
-    stage = importlib.import_module(module).main
-    print(call(stage, *map(Path, arguments), **named), file=sys.stderr)
+def require_exports(model: str) -> None:
+    """Refuse exports of a model that change its answers, or that `Reader` answers otherwise by."""
+    scored = json.loads(Path("data/qa/predictions/predictions.json").read_text("utf-8"))
+    rows = [*read_json_lines(Path("data/qa/test/test.jsonl"))]
+    texts = [[row[name] for row in rows] for name in ("question", "context")]
+    for format_ in FORMATS:
+        out = Path(f"exports/{model}-{format_}")
+        if main_command(["export", format_, "--out", str(out), "--max-loss", "100"]):
+            raise SystemExit(f"{model}: no export to {format_}")
+        found = json.loads((out / "predictions/predictions.json").read_text("utf-8"))
+        if found != scored:
+            raise SystemExit(f"{model}: the export to {format_} gives other answers")
+        answers = [answer["answer"] for answer in retune.Reader(out)(*texts)]
+        if answers != [found[row["id"]] for row in rows]:
+            raise SystemExit(f"{model}: retune.Reader gives other answers by {format_}")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
-"""A server of the project on a free port of this machine, on a thread of the tests."""
+"""Run a server of the project on a thread, at a free port."""
 
 import socket
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import uvicorn
@@ -45,3 +46,11 @@ def served(reader: Reader, limits: Limits = Limits()) -> Iterator[tuple[str, Ser
     service = service_of(reader, limits)
     with serving(create_app(service, HOSTS)) as url:
         yield url, service
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait until a condition holds."""
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

@@ -167,7 +167,7 @@ def test_the_tokens_of_old_contexts_are_forgotten(
     monkeypatch.setattr(contexts, "_REMEMBERED", 2 * size + size // 2)
     for text in texts:
         windower.context_tokens([text])
-    assert [*windower._known] == texts[2:]
+    assert [*windower._memory.known] == texts[2:]
     twice = windower.context_tokens([texts[3], texts[0], texts[3]])
     assert twice.counts.tolist() == [size, size, size]
     together = windower.context_tokens(texts)  # more than are remembered, in one call

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import requests
 import tiny
+from served import until
 from trained_readers import calibrated, trained
 
 from retune.tools.cli.main import main
@@ -64,17 +65,27 @@ def test_a_server_that_is_stopped_answers_first_and_ends_well(
             head = f"POST /answer HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n"
             client.sendall(f"{head}Content-Type: application/json\r\n\r\n".encode() + body[:9])
             figures = f"{printed['url']}/metrics"
-            while "in_progress 1" not in requests.get(figures, timeout=60).text:
-                pass
+            until(lambda: "in_progress 1" in requests.get(figures, timeout=60).text)
             server.send_signal(how)
-            with pytest.raises(requests.ConnectionError):
-                while True:  # until it is no more accepted
-                    requests.get(figures, timeout=60)
+            until(lambda: not is_reached(figures))
             client.sendall(body[9:])
             assert client.recv(12) == b"HTTP/1.1 200"
         assert server.wait(60) == 0
         assert server.stdout
         assert server.stdout.read() == ""
+
+
+def is_reached(url: str) -> bool:
+    try:
+        return requests.get(url, timeout=60).ok
+    except requests.ConnectionError:
+        return False
+
+
+def test_a_server_that_is_stopped_at_once_stops(trained: Path) -> None:
+    with running("--model", str(trained / "model")) as (server, _):
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(60) == 0
 
 
 @pytest.mark.parametrize(
@@ -83,8 +94,10 @@ def test_a_server_that_is_stopped_answers_first_and_ends_well(
         (["--model", "nothing"], "nothing: no such folder; for a model of the Hugging Face hub"),
         (["--port", "70000"], "--port is 70000; give a number from 0 (any free one) to 65535"),
         (["--host", "256.1.1.1"], "--host 256.1.1.1 --port 0: "),
-        (["--max-requests", "0"], "--max-requests is 0; give 1 or more"),
-        (["--max-seconds", "nan"], "--max-seconds is nan; give 0.001 or more"),
+        (["--host", "a..b"], "--host a..b --port 0: "),
+        (["--max-requests", "0"], "--max-requests is 0; give a number, 1 or more"),
+        (["--max-seconds", "nan"], "--max-seconds is nan; give a number, 0.001 or more"),
+        (["--max-seconds", "inf"], "--max-seconds is inf; give a number, 0.001 or more"),
     ],
 )
 def test_what_cannot_be_served_is_refused(

@@ -17,7 +17,7 @@ from starlette.routing import Route
 from trained_readers import trained
 
 from retune.inference.reader import Reader
-from retune.tools.serve.application import create_app
+from retune.tools.serve.application import HEADERS, create_app
 from retune.tools.serve.limits import Limits
 
 __all__ = ["trained"]  # a fixture
@@ -45,13 +45,15 @@ const asking = async (text, words) => {
   context.value = text;
   question.value = words;
   form.requestSubmit();
-  seen.button = ask.textContent;
+  seen.stop = !element("stop").hidden;
   while (running) await new Promise((done) => setTimeout(done, 20));
   return shown();
 };
 (async () => {
   seen.model = await describeModel().then(() => element("model").textContent);
   seen.first = await asking(%(text)s, %(question)s);
+  seen.spoken = element("spoken").textContent;
+  seen.fits = document.documentElement.scrollWidth <= innerWidth;
   document.querySelectorAll("#candidates button")[1].click();
   seen.second = shown();
   seen.large = await asking("a ".repeat(20000), "Why?");
@@ -59,6 +61,13 @@ const asking = async (text, words) => {
   [...document.querySelectorAll("#history button")][1].click();
   seen.again = shown();
   seen.kept = restored().length;
+  seen.focus = document.activeElement.id;
+  const none = {answer: "", score: 0.6, start: 0, end: 0, confidence: 0.7, abstained: false};
+  show({context: "A text.", question: "Why?", answers: [none]});
+  seen.none = shown();
+  const withheld = {...none, confidence: 0.1, abstained: true};
+  show({context: "A text.", question: "Why?", answers: [withheld]});
+  seen.withheld = [shown().answer, element("others").hidden];
   element("forget").click();
   seen.forgotten = [element("past").hidden, restored().length];
   document.body.textContent = JSON.stringify(seen);
@@ -73,10 +82,8 @@ def with_script(reader: Reader) -> Starlette:
 
     async def page(_: Request) -> Response:
         text = PAGE.read_text(encoding="utf-8")
-        policy = {"Content-Security-Policy": "default-src 'none'; script-src 'self'; "
-                  "style-src 'self'; connect-src 'self'"}  # fmt: skip
         text = text.replace("</head>", '<script src="test.js" defer></script></head>')
-        return Response(text, media_type="text/html", headers=policy)
+        return Response(text, media_type="text/html", headers=HEADERS)
 
     async def script(_: Request) -> Response:
         return Response(SCRIPT, media_type="text/javascript")
@@ -94,7 +101,8 @@ def seen(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, A
     with served.serving(with_script(reader)) as url:
         command = [
             CHROMIUM, "--headless=new", "--no-sandbox", "--disable-gpu", "--dump-dom",
-            "--virtual-time-budget=20000", f"--user-data-dir={profile}", url,
+            "--virtual-time-budget=20000", "--window-size=360,800",
+            f"--user-data-dir={profile}", url,
         ]  # fmt: skip
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
     found = re.search(r"<body>(.*?)</body>", done.stdout, re.DOTALL)
@@ -108,7 +116,8 @@ def seen(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, A
 def test_the_answer_is_shown_and_marked_in_the_text(seen: dict[str, Any]) -> None:
     first, (best, *_) = seen["first"], seen["expected"]
     assert seen["model"] == "model answers with a span of your text."
-    assert seen["button"] == "Stop"
+    assert seen["stop"]
+    assert seen["spoken"].startswith(f"Answer: {best['answer']} Share among the candidates")
     assert (first["question"], first["answer"]) == (QUESTION, best["answer"])
     assert first["mark"] == best["answer"]
     assert first["passage"] == TEXT
@@ -138,4 +147,19 @@ def test_what_was_asked_before_can_be_seen_again_and_cleared(seen: dict[str, Any
     assert seen["again"]["question"] == QUESTION
     assert seen["again"]["mark"] == seen["first"]["mark"]
     assert seen["kept"] == 2
+    assert seen["focus"] == "asked"
     assert seen["forgotten"] == [True, 0]
+
+
+@pytest.mark.slow
+def test_no_answer_and_a_withheld_answer_are_named(seen: dict[str, Any]) -> None:
+    assert seen["none"]["answer"] == "The text has no answer."
+    assert seen["none"]["trust"] == "Confidence: 70.0 %"
+    assert "mark" not in seen["none"]
+    assert seen["none"]["passage"] == "A text."
+    assert seen["withheld"] == ["Withheld: the model is not sure enough.", True]
+
+
+@pytest.mark.slow
+def test_the_page_is_no_wider_than_a_phone(seen: dict[str, Any]) -> None:
+    assert seen["fits"]

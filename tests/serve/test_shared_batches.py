@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from served import until
 
 from retune.tasks.qa.windows.windows import Features
 from retune.tools.serve.shared_batches import (
@@ -67,8 +68,7 @@ def in_threads(
     begun = pool.submit(shared.request().predict, first)
     assert model.entered.wait(30)
     waiting = [pool.submit(shared.request().predict, part) for part in others]
-    while shared._new.qsize() < len(others):
-        pass
+    until(lambda: len(shared._new) == len(others))
     pool.shutdown(wait=False)
     return begun, waiting
 
@@ -109,21 +109,19 @@ def test_requests_that_wait_are_predicted_together_and_each_gets_its_logits() ->
     shared.close()
 
 
-def test_a_long_context_delays_a_short_one_by_no_more_than_a_batch() -> None:
-    model = Model()
-    shared = SharedBatches(model, 4, lambda *_: None)
+def test_long_contexts_do_not_hold_up_a_short_one() -> None:
+    model, sizes = Model(), list[tuple[int, int]]()
+    shared = SharedBatches(model, 4, lambda *seen: sizes.append(seen))
     long, short = windows(*[2] * 40), windows(3, first=900)
-    begun, (quick,) = in_threads(shared, model, long, short)
-    done: list[str] = []
-    begun.add_done_callback(lambda _: done.append("long"))
-    quick.add_done_callback(lambda _: done.append("short"))
+    begun, waiting = in_threads(shared, model, long, *[long] * 3, short)
     model.gate.set()
-    assert np.array_equal(begun.result(30), logits_of(long))
-    assert np.array_equal(quick.result(30), logits_of(short))
+    for future in (begun, *waiting[:3]):
+        assert np.array_equal(future.result(30), logits_of(long))
+    assert np.array_equal(waiting[3].result(30), logits_of(short))
     shared.close()
-    assert done == ["short", "long"]
-    assert model.batches[:3] == [4, 4, 4]
-    assert sum(model.batches) == 41
+    # The first one alone, then the next four in turn: three long ones and the short one.
+    assert sizes[:3] == [(4, 1), (4, 4), (4, 4)]
+    assert sum(count for count, _ in sizes) == 161
 
 
 def test_windows_that_fail_take_no_other_request_with_them() -> None:
@@ -158,14 +156,27 @@ def test_a_cancelled_request_ends_before_its_next_batch() -> None:
     shared.close()
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_nobody_waits_for_a_thread_that_died() -> None:
+    def broken(*_: int) -> None:
+        raise RuntimeError("a fault of ours")
+
+    shared = SharedBatches(Model(), 4, broken)
+    with pytest.raises(CancelledRequestError):
+        shared.request().predict(windows(3))
+    shared._thread.join(30)
+    assert not shared.is_alive
+    with pytest.raises(CancelledRequestError):
+        shared.request().predict(windows(3))
+
+
 def test_nothing_waits_for_a_closed_server() -> None:
     model = Model()
     shared = SharedBatches(model, 4, lambda *_: None)
     begun, (waiting,) = in_threads(shared, model, windows(*[2] * 8), windows(3))
     closing = threading.Thread(target=shared.close)
     closing.start()
-    while not shared._is_closed:
-        pass
+    until(lambda: shared._is_closed)
     model.gate.set()
     closing.join(30)
     for future in (begun, waiting):

@@ -1,5 +1,6 @@
 """A trained reader with all that the stages tokenize, predict and postprocess do with questions."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +9,7 @@ from tqdm import tqdm
 from retune.core.params import import_known, module_names
 from retune.inference.confidence import trust_in
 from retune.inference.contexts import RememberingWindower
+from retune.inference.exported import is_export, load_exported
 from retune.inference.settings import ReaderSettings, TrainedModel
 from retune.models.outputs import on_best_device
 from retune.models.precision import resolved_precision
@@ -31,6 +33,11 @@ DELAY = 2.0
 #: Returns the start and end logits of windows, shape (tokens, 2).
 Predict = Callable[[Features], Floats]
 _VARIANTS = "retune.tasks.qa.models"
+#: Shapes of inputs for which oneDNN keeps its plan, by precision. By default it keeps 1,024, which
+#: are a gigabyte after some hours. A plan for float32 costs nothing; the layers of a batch share
+#: those of shorter formats.
+_PLANS = {"fp32": "0"}
+_OTHER_PLANS = "64"
 
 
 class AnsweringModel:
@@ -49,16 +56,18 @@ class AnsweringModel:
     def __init__(
         self, trained: TrainedModel, settings: ReaderSettings, min_confidence: str | None = None
     ) -> None:
+        precision = resolved_precision(settings.predict.precision)
+        plans = _PLANS.get(precision, _OTHER_PLANS)
+        os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", plans)  # read at its first use
         folder = trained.folder
         self.settings = settings
         self.variant, self.squad_v2 = trained.variant, trained.squad_v2
         self.trust = trust_in(folder, settings.postprocess, min_confidence)
-        self._model = on_best_device(_load(trained))
-        self._tokenizer = load_tokenizer(folder)
-        require_vocabulary(self._model.config.vocab_size, id_count(self._tokenizer), folder)
-        precision = resolved_precision(settings.predict.precision)
-        self._collator = Collator.for_model(self._model, self._tokenizer, precision)
-        self._windower = RememberingWindower(self._tokenizer, settings.tokenize)
+        self._model = on_best_device(load_model(trained))
+        tokenizer = load_tokenizer(folder)
+        require_vocabulary(self._model.config.vocab_size, id_count(tokenizer), folder)
+        self._collator = Collator.for_model(self._model, tokenizer, precision)
+        self._windower = RememberingWindower(tokenizer, settings.tokenize)
 
     def ranked(
         self,
@@ -90,7 +99,7 @@ class AnsweringModel:
         """
         windower = self._windower
         if tokenize is not None and tokenize != self.settings.tokenize:
-            windower = RememberingWindower(self._tokenizer, tokenize)
+            windower = windower.resized(tokenize)
         parts = self._cut(windower, examples, most_windows)
         with tqdm(
             desc="ask",
@@ -143,8 +152,11 @@ class AnsweringModel:
             yield from chunks(part, predict(part) if predict else self.predict(part, bar))
 
 
-def _load(trained: TrainedModel) -> "PreTrainedModel":
-    """Load a model that retune trained, or any that transformers knows for this task."""
+def load_model(trained: TrainedModel) -> "PreTrainedModel":
+    """Load a model that retune trained or exported, or any that transformers knows for the task."""
+    if trained.variant is not None and is_export(trained.folder):
+        import_known(trained.variant, _VARIANTS, trained.folder)
+        return load_exported(trained.folder)
     if trained.variant is not None:
         return load(trained.variant, trained.folder)
     for name in module_names(_VARIANTS):  # the configuration may name any of them

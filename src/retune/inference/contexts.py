@@ -1,7 +1,8 @@
 """Cut questions into windows, and remember the tokens of their contexts."""
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from itertools import pairwise
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -26,33 +27,73 @@ class TooManyWindowsError(RetuneError):
     """A context is too long, or its windows overlap too much."""
 
 
+class _Memory:
+    """Tokens of the contexts that were used last, up to a number of tokens; for all threads."""
+
+    def __init__(self) -> None:
+        self.known: OrderedDict[str, Tokens] = OrderedDict()
+        self._lock = Lock()
+        self._size = 0
+
+    def get(self, texts: list[str]) -> dict[str, Tokens]:
+        """Return the tokens of those texts that are known."""
+        with self._lock:
+            found = {text: self.known[text] for text in texts if text in self.known}
+            for text in found:
+                self.known.move_to_end(text)
+        return found
+
+    def add(self, made: Mapping[str, Tokens]) -> None:
+        """Remember the tokens of texts, and forget what was not used for long."""
+        with self._lock:
+            for text, tokens in made.items():
+                if text not in self.known:
+                    self.known[text] = tokens
+                    self._size += len(tokens.ids)
+            while self._size > _REMEMBERED and len(self.known) > 1:
+                _, forgotten = self.known.popitem(last=False)
+                self._size -= len(forgotten.ids)
+
+
 class RememberingWindower(Windower):
     """A windower that tokenizes a context once, however many questions are about it.
 
-    The contexts that were used last are remembered, up to a number of tokens. Threads may share it.
+    Threads may share it.
     """
 
     def __init__(self, tokenizer: "PreTrainedTokenizerFast", params: TokenizeParams) -> None:
         super().__init__(tokenizer, params)
-        self._lock = Lock()
-        self._known: OrderedDict[str, Tokens] = OrderedDict()
-        self._remembered = 0  # tokens
+        self._memory = _Memory()
+        self._positions: int = tokenizer.model_max_length
+
+    def resized(self, params: TokenizeParams) -> "RememberingWindower":
+        """Return a windower with other lengths, which shares tokenizer and memory.
+
+        Raises:
+            RetuneError: a window is longer than the tokenizer is made for.
+        """
+        if params.max_length > self._positions:
+            raise RetuneError(
+                f"max_seq_len {params.max_length} is more than the {self._positions} tokens that "
+                "the model reads; lower it"
+            )
+        other = copy(self)
+        other.params = params
+        other._lengths = self._lengths._replace(
+            window=params.max_length,
+            question=params.max_question_length,
+            overlap=params.doc_stride,
+        )
+        return other
 
     def context_tokens(self, texts: list[str]) -> Tokens:
         """Return the tokens of contexts with their characters."""
-        with self._lock:
-            found = {text: self._known.get(text) for text in texts}
-            new = [text for text, tokens in found.items() if tokens is None]
-            made = _apart(super().context_tokens(new)) if new else ()
-            for text, its in zip(new, made, strict=True):
-                found[text] = self._known[text] = its
-                self._remembered += len(its.ids)
-            for text in found:
-                self._known.move_to_end(text)
-            while self._remembered > _REMEMBERED and len(self._known) > 1:
-                _, forgotten = self._known.popitem(last=False)
-                self._remembered -= len(forgotten.ids)
-        return _joined([tokens for text in texts if (tokens := found[text]) is not None])
+        found = self._memory.get(texts)
+        if new := [text for text in dict.fromkeys(texts) if text not in found]:
+            made = dict(zip(new, _apart(super().context_tokens(new)), strict=True))
+            self._memory.add(made)
+            found |= made
+        return _joined([found[text] for text in texts])
 
     def groups(
         self, examples: Sequence[Example], most: int | None = None
@@ -69,7 +110,7 @@ class RememberingWindower(Windower):
             counts = dict(zip(contexts, self.context_tokens(contexts).counts.tolist(), strict=True))
             group, windows = list[Example](), 0
             for example in batch:
-                its = 1 + counts[example.context] // step
+                its = 1 + counts[example.context] // step if self.params.windows == "all" else 1
                 if most is not None and its > most:
                     raise TooManyWindowsError(
                         f"the context has about {its:,} windows, at most {most:,} are allowed; "

@@ -70,7 +70,8 @@ class Reader:
 
         reader = Reader("data/qa/model")
         reader(question="Where does it end?", context="The Kesen ends in the bay.")
-        # {'answer': 'the bay', 'score': 0.91, 'start': 18, 'end': 25, 'confidence': 0.74}
+        # {'answer': 'the bay', 'score': 0.91, 'start': 18, 'end': 25, 'confidence': 0.74,
+        #  'abstained': False}
 
     Args:
         model: folder that a train stage wrote, or that `save_pretrained` of transformers wrote with

@@ -77,6 +77,8 @@ def find_model(model: str | Path, revision: str | None) -> TrainedModel:
             f"{model}: no such folder; for a model of the Hugging Face hub also give revision, the "
             "40 digits of a commit"
         )
+    if (folder / "model").is_dir() and not (folder / "config.json").is_file():
+        folder /= "model"  # of a run, or an export
     found = trained_params(folder, {"qa.model": str, "qa.squad_v2": bool})
     if found is None:
         return TrainedModel(folder, None, False)

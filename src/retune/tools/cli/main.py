@@ -17,6 +17,7 @@ from retune.tasks.task import askers
 from retune.tools.cli import comparisons as comparisons  # noqa: PLC0414 (adds its commands)
 from retune.tools.cli import curves as curves  # noqa: PLC0414 (adds its command)
 from retune.tools.cli import experiments as experiments  # noqa: PLC0414 (adds its commands)
+from retune.tools.cli import exporting as exporting  # noqa: PLC0414 (adds its command)
 from retune.tools.cli import serving as serving  # noqa: PLC0414 (adds its command)
 from retune.tools.cli import trying as trying  # noqa: PLC0414 (adds its command)
 from retune.tools.cli.application import AS_JSON, DATA, MODELS, RESULTS, command, read_command

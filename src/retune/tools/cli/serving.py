@@ -38,13 +38,20 @@ def serve(
     host: Annotated[
         str, Option(metavar="ADDRESS", help="Where to listen; 0.0.0.0 opens it to the network.")
     ] = "127.0.0.1",
+    allowed_host: Annotated[
+        list[str] | None,
+        Option(
+            metavar="NAME ...",
+            help="Names by which clients reach the server, such as that of a proxy.",
+        ),
+    ] = None,
     port: Annotated[int, Option(metavar="N", help="Port; 0 is any free one.")] = 8000,
     max_bytes: Annotated[int, Option(metavar="N", help="Largest request.")] = 2**20,
     max_seconds: Annotated[float, Option(metavar="S", help="Longest time of an answer.")] = 60.0,
     max_requests: Annotated[
         int, Option(metavar="N", help="Most requests that wait at the same time.")
     ] = 64,
-    max_windows: Annotated[int, Option(metavar="N", help="Most windows of a context.")] = 4096,
+    max_windows: Annotated[int, Option(metavar="N", help="Most windows of a context.")] = 2048,
     as_json: Annotated[
         bool, Option("--json", help="Print the address and the model as JSON.")
     ] = False,
@@ -59,8 +66,8 @@ def serve(
 
     arguments = Namespace(
         model=model, revision=revision, params=params, min_confidence=min_confidence, host=host,
-        port=port, max_bytes=max_bytes, max_seconds=max_seconds, max_requests=max_requests,
-        max_windows=max_windows, json=as_json,
+        allowed_host=allowed_host or [], port=port, max_bytes=max_bytes, max_seconds=max_seconds,
+        max_requests=max_requests, max_windows=max_windows, json=as_json,
     )  # fmt: skip
     paths = ("params",) if revision else ("params", "model")
     with inside_project(arguments, paths, outermost=True):

@@ -1,9 +1,11 @@
 """`retune serve`: load a model and answer requests until the server is stopped."""
 
 import json
+import math
 import signal
 import socket
 from argparse import Namespace
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from retune.core.errors import RetuneError
@@ -22,7 +24,7 @@ except ImportError as error:
     ) from None
 
 _MODEL = Path("data/qa/model")
-_LOCAL = ["localhost", "127.0.0.1", "[::1]"]
+_LOCAL = ("localhost", "127.0.0.1", "[::1]")
 
 
 def run(arguments: Namespace) -> int:
@@ -35,21 +37,26 @@ def run(arguments: Namespace) -> int:
                 f"{model}: no such folder; `dvc repro` trains the model, --model names another"
             )
         service = _service(model, arguments, limits)
-        hosts = _LOCAL if _is_loopback(listener) else ["*"]
         config = uvicorn.Config(
-            create_app(service, hosts),
+            create_app(service, _hosts(listener, arguments.allowed_host)),
             log_level="error",
             access_log=False,  # texts may be private
             server_header=False,
             timeout_graceful_shutdown=round(limits.seconds) + 1,
         )
-        listener.listen()  # who reads the address may connect at once
-        _print_address(listener, service.model, as_json=arguments.json)
-        # The server sends itself the signal that stopped it once more, which must not kill it.
+        server = uvicorn.Server(config)
+
+        def stop(*_: object) -> None:
+            server.should_exit = True
+
+        # Before the server has handlers of its own, and when it has stopped: it then repeats the
+        # signal that stopped it.
         for signal_ in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(signal_, lambda *_: None)
+            signal.signal(signal_, stop)
         try:
-            uvicorn.Server(config).run(sockets=[listener])
+            _listen(listener, arguments)
+            _print_address(listener, service.model, as_json=arguments.json)
+            server.run(sockets=[listener])
         finally:
             service.batches.close()
     return 0
@@ -81,8 +88,8 @@ def _limits(arguments: Namespace) -> Limits:
         ("--max-requests", arguments.max_requests, 1),
         ("--max-windows", arguments.max_windows, 1),
     ):
-        if not value >= least:
-            raise RetuneError(f"{name} is {value:g}; give {least:g} or more")
+        if not least <= value < math.inf:
+            raise RetuneError(f"{name} is {value:g}; give a number, {least:g} or more")
     return Limits(
         bytes=arguments.max_bytes,
         seconds=arguments.max_seconds,
@@ -101,14 +108,37 @@ def _bound(host: str, port: int) -> socket.socket:
         )[0]
         # asyncio only knows by the protocol that it must not wait for more to send: 40 ms a reply.
         listener = socket.socket(family, kind, protocol)
+    except (OSError, UnicodeError) as error:
+        raise _unusable(host, port, error) from None
+    try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
     except OSError as error:
-        raise RetuneError(
-            f"--host {host} --port {port}: {error.strerror or error}; choose another address, or "
-            "--port 0 for any free one"
-        ) from None
+        listener.close()
+        raise _unusable(host, port, error) from None
     return listener
+
+
+def _listen(listener: socket.socket, arguments: Namespace) -> None:
+    """Take connections, which wait until the server runs."""
+    try:
+        listener.listen()
+    except OSError as error:  # another one was faster
+        raise _unusable(arguments.host, arguments.port, error) from None
+
+
+def _unusable(host: str, port: int, error: Exception) -> RetuneError:
+    why = getattr(error, "strerror", None) or error
+    return RetuneError(
+        f"--host {host} --port {port}: {why}; choose another address, or --port 0 for any free one"
+    )
+
+
+def _hosts(listener: socket.socket, given: Sequence[str]) -> Collection[str] | None:
+    """Return the names by which the server may be reached; None is any."""
+    if given:
+        return {name.lower() for name in (*_LOCAL, *given)}
+    return _LOCAL if _is_loopback(listener) else None
 
 
 def _is_loopback(listener: socket.socket) -> bool:

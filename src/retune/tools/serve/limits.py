@@ -23,7 +23,7 @@ class Limits:
     bytes: int = 2**20
     seconds: float = 60.0
     requests: int = 64
-    windows: int = 4096
+    windows: int = 2048
 
 
 class Admission:
@@ -68,13 +68,23 @@ async def read_limited(request: Request, most: int) -> bytes:
         elif size > most + _DROPPED:
             break
     if size > most:
-        raise refusal(413, f"the body has more than {most:,} bytes; shorten the context")
+        why = f"the body has more than {most:,} bytes; shorten the context"
+        raise refusal(413, why, close=True)
     return b"".join(chunks)
 
 
-def refusal(status: int, why: str, *, retry_after: int | None = None) -> HTTPException:
-    """Return the refusal of a request, to be raised."""
+def refusal(
+    status: int, why: str, *, retry_after: int | None = None, close: bool = False
+) -> HTTPException:
+    """Return the refusal of a request, to be raised.
+
+    Args:
+        status: of HTTP.
+        why: a sentence for the client.
+        retry_after: seconds after which the client may repeat the request.
+        close: whether to close the connection, because the body was not read to its end.
+    """
     headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
-    if status in (408, 413):
-        headers["Connection"] = "close"  # the rest of the body is not read
+    if close:
+        headers["Connection"] = "close"
     return HTTPException(status, why, headers)

@@ -2,6 +2,7 @@
 
 const TOP_K = 5;
 const KEPT = 50; // questions in the list
+const STORED = 4_000_000; // characters of the list that last in the tab
 const EXAMPLE = {
   context:
     "The Kesen rises in the hills of Arva and flows north for 212 kilometres. It passes the mills of " +
@@ -10,7 +11,7 @@ const EXAMPLE = {
 };
 
 const element = (id) => document.getElementById(id);
-const [form, context, question, ask] = ["form", "context", "question", "ask"].map(element);
+const [form, context, question] = ["form", "context", "question"].map(element);
 let model = null; // what /health says
 let running = null; // the request in progress
 let history_ = restored();
@@ -41,21 +42,25 @@ function showPassage(text, found) {
   passage.scrollTop = mark.offsetTop - passage.offsetTop - passage.clientHeight / 2;
 }
 
-function showTrust(best) {
-  const trust = element("trust");
-  const share = best.confidence ?? best.score;
+function trustOf(best) {
   const name = best.confidence === null ? "Share among the candidates (the model is not calibrated)" : "Confidence";
-  const bar = made("meter", "", { min: 0, max: 1, value: share, ariaLabel: name });
-  trust.replaceChildren(made("span", `${name}: ${percent(share)}`), bar);
+  return [name, best.confidence ?? best.score];
+}
+
+function showTrust(best) {
+  const [name, share] = trustOf(best);
+  const bar = made("meter", "", { min: 0, max: 1, value: share });
+  bar.setAttribute("aria-label", name);
+  element("trust").replaceChildren(made("span", `${name}: ${percent(share)}`), bar);
 }
 
 function showCandidates(entry) {
   const rows = entry.answers.map((found, place) => {
     const row = made("button", "", { type: "button", className: "row" });
     row.append(made("span", found.answer || "(no answer)"), made("span", percent(found.score)));
-    row.ariaPressed = String(place === 0);
+    row.setAttribute("aria-pressed", place === 0);
     row.addEventListener("click", () => {
-      for (const other of element("candidates").querySelectorAll("button")) other.ariaPressed = String(other === row);
+      for (const other of element("candidates").querySelectorAll("button")) other.setAttribute("aria-pressed", other === row);
       showPassage(entry.context, found);
     });
     const item = made("li", "");
@@ -65,16 +70,20 @@ function showCandidates(entry) {
   element("candidates").replaceChildren(...rows);
 }
 
+function textOf(best) {
+  if (best.abstained) return "Withheld: the model is not sure enough.";
+  return best.answer || "The text has no answer.";
+}
+
 function show(entry) {
   const [best] = entry.answers;
   element("result").hidden = false;
   element("asked").textContent = entry.question;
-  const answer = element("answer");
-  answer.className = best.answer ? "" : "none";
-  if (best.abstained) answer.textContent = "Withheld: the model is not sure enough.";
-  else answer.textContent = best.answer || "The text has no answer.";
+  element("answer").className = best.answer ? "" : "none";
+  element("answer").textContent = textOf(best);
   showTrust(best);
   showPassage(entry.context, best);
+  element("others").hidden = best.abstained;
   showCandidates(entry);
 }
 
@@ -89,7 +98,7 @@ function showHistory() {
       context.value = entry.context;
       question.value = entry.question;
       show(entry);
-      element("result").scrollIntoView();
+      element("asked").focus();
     });
     const item = made("li", "");
     item.append(row);
@@ -109,33 +118,48 @@ function restored() {
 
 function keep() {
   history_ = history_.slice(0, KEPT);
-  for (let kept = history_.length; kept >= 0; kept--) {
-    try {
-      return sessionStorage.setItem("asked", JSON.stringify(history_.slice(0, kept)));
-    } catch {
-      // Too large to last; try with fewer.
-    }
+  const texts = [];
+  let size = 0;
+  for (const entry of history_) {
+    const text = JSON.stringify(entry);
+    size += text.length;
+    if (size > STORED) break;
+    texts.push(text);
+  }
+  try {
+    sessionStorage.setItem("asked", `[${texts.join()}]`);
+  } catch {
+    // There is no storage, or less than that: the list lasts as long as the page.
+  }
+}
+
+async function reached(address, options) {
+  try {
+    return await fetch(address, options);
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Error("The server cannot be reached. Is it still running?");
   }
 }
 
 async function answers(asked, signal) {
   const parameters = { top_k: Math.min(TOP_K, model?.n_best ?? TOP_K) };
-  const response = await fetch("answer", {
+  const response = await reached("answer", {
     method: "POST",
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify({ inputs: asked, parameters }),
     signal,
   });
-  const body = await response.json();
-  if (!response.ok) throw new Error(body.error);
+  const body = await response.json().catch(() => ({}));
+  if (!response.ok) throw new Error(body.error ?? `The server replies with the status ${response.status}.`);
   return [body].flat();
 }
 
 async function submit() {
-  if (running) return running.abort();
+  if (running) return;
   const asked = { question: question.value, context: context.value };
   running = new AbortController();
-  ask.textContent = "Stop";
+  element("stop").hidden = false;
   element("error").textContent = "";
   element("state").textContent = "Reading the text …";
   try {
@@ -144,14 +168,18 @@ async function submit() {
     keep();
     show(entry);
     showHistory();
+    const [best] = entry.answers;
+    const [name, share] = trustOf(best);
     element("state").textContent = "";
+    // For screen readers.
+    element("spoken").textContent = `${best.answer ? "Answer: " : ""}${textOf(best)} ${name}: ${percent(share)}`;
   } catch (error) {
-    const why = error instanceof TypeError ? "The server cannot be reached. Is it still running?" : error.message;
-    element("state").textContent = error.name === "AbortError" ? "Stopped." : "";
-    element("error").textContent = error.name === "AbortError" ? "" : why;
+    const isStopped = error.name === "AbortError";
+    element("state").textContent = isStopped ? "Stopped." : "";
+    element("error").textContent = isStopped ? "" : error.message;
   } finally {
     running = null;
-    ask.textContent = "Ask";
+    element("stop").hidden = true;
   }
 }
 
@@ -162,6 +190,7 @@ form.addEventListener("submit", (event) => {
 context.addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit();
 });
+element("stop").addEventListener("click", () => running?.abort());
 element("example").addEventListener("click", () => {
   context.value = EXAMPLE.context;
   question.value = EXAMPLE.question;
@@ -175,7 +204,7 @@ element("forget").addEventListener("click", () => {
 });
 
 async function describeModel() {
-  const response = await fetch("health");
+  const response = await reached("health");
   model = (await response.json()).model;
   const sentences = [`${model.name} answers with a span of your text.`];
   if (model.squad_v2) sentences.push("It may find that the text has no answer.");

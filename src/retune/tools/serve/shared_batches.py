@@ -1,15 +1,14 @@
 """Predict the windows of several requests together, on one thread.
 
-A batch takes windows of all requests that wait, a fair share of each. A long context therefore
-delays no short one by more than a batch, and a request that is cancelled stops at the next batch.
+A batch takes windows of the requests that have waited longest for one, a fair share of each. So a
+long context does not hold up short ones, and a request that is cancelled stops at the next batch.
 """
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, fields
 from itertools import accumulate, pairwise
-from queue import SimpleQueue
-from threading import Event, Lock, Thread
+from threading import Condition, Event, Thread
 from typing import Any
 
 import numpy as np
@@ -61,11 +60,16 @@ class _Job:
 
 
 class Request:
-    """One request, whose windows are predicted with those of others."""
+    """One request, whose windows are predicted with those of others.
+
+    Attributes:
+        is_predicted: whether windows were predicted, so that what was asked is in order.
+    """
 
     def __init__(self, add: Callable[[_Job], None]) -> None:
         self._add = add
         self._is_cancelled = Event()
+        self.is_predicted = False
 
     def predict(self, part: Features) -> Floats:
         """Return the logits of windows, shape (tokens, 2); wait for them.
@@ -76,7 +80,9 @@ class Request:
         """
         job = _Job(part, self._is_cancelled)
         self._add(job)
-        return job.result.result()
+        logits = job.result.result()
+        self.is_predicted = True
+        return logits
 
     def cancel(self) -> None:
         """Predict no more windows of this request."""
@@ -96,8 +102,9 @@ class SharedBatches:
         self, predict: Predict, most_windows: int, on_batch: Callable[[int, int], None]
     ) -> None:
         self._predict, self._most, self._on_batch = predict, most_windows, on_batch
-        self._new: SimpleQueue[_Job | None] = SimpleQueue()
-        self._closing, self._is_closed = Lock(), False
+        self._changed = Condition()
+        self._new: list[_Job] = []
+        self._is_closed = False
         self._thread = Thread(target=self._run, name="predict", daemon=True)
         self._thread.start()
 
@@ -112,57 +119,65 @@ class SharedBatches:
 
     def close(self) -> None:
         """End after the current batch; requests that wait are cancelled."""
-        with self._closing:
+        with self._changed:
             self._is_closed = True
-            self._new.put(None)
+            self._changed.notify()
         self._thread.join()
 
     def _add(self, job: _Job) -> None:
-        with self._closing:  # no job comes behind the last one
+        with self._changed:
             if self._is_closed:
                 raise CancelledRequestError("the server stops")
-            self._new.put(job)
+            self._new.append(job)
+            self._changed.notify()
 
     def _run(self) -> None:
+        """Predict batches until the end, however it comes; then nobody waits any more."""
         jobs: list[_Job] = []
-        is_open = True
-        while is_open:
-            for new in self._arrived(wait=not jobs):
-                is_open = is_open and new is not None
-                jobs += [new] if new else []
-            for job in jobs:
-                if job.is_cancelled.is_set() or not is_open:
-                    job.result.set_exception(CancelledRequestError("the request was cancelled"))
-            jobs = [job for job in jobs if not job.result.done()]
-            if jobs:
-                self._step(jobs)
-            jobs = [job for job in jobs if not job.result.done()]
+        try:
+            while not self._is_closed:
+                if jobs := self._wanted(jobs):
+                    jobs = self._step(jobs)
+        finally:
+            with self._changed:
+                self._is_closed = True
+            for job in [*jobs, *self._new]:
+                if not job.result.done():
+                    job.result.set_exception(CancelledRequestError("the server stops"))
 
-    def _arrived(self, *, wait: bool) -> list[_Job | None]:
-        """Return the new jobs; `None` asks to end."""
-        new = [self._new.get()] if wait else []
-        while not self._new.empty():
-            new.append(self._new.get())
-        return new
+    def _wanted(self, jobs: list[_Job]) -> list[_Job]:
+        """Wait for jobs; return the new ones behind `jobs`, without those that were cancelled."""
+        with self._changed:
+            self._changed.wait_for(lambda: jobs or self._new or self._is_closed)
+            jobs = [*jobs, *self._new]
+            self._new.clear()
+        for job in jobs:
+            if job.is_cancelled.is_set():
+                job.result.set_exception(CancelledRequestError("the request was cancelled"))
+        return [job for job in jobs if not job.result.done()]
 
-    def _step(self, jobs: Sequence[_Job]) -> None:
-        """Predict one batch. If it fails, predict the windows of each request by themselves."""
-        first = jobs[: self._most]  # came first
+    def _step(self, jobs: list[_Job]) -> list[_Job]:
+        """Predict one batch; return the unfinished jobs in the order of their next turn.
+
+        If the batch fails, the windows of each request are predicted by themselves.
+        """
+        first, others = jobs[: self._most], jobs[self._most :]
         sizes = fair_shares([job.left for job in first], self._most)
         shares = [*zip(first, sizes, strict=True)]
         self._on_batch(sum(sizes), len(shares))
         try:
             self._predict_together(shares)
-        except Exception as error:
+        except BaseException as error:  # libraries of Rust panic by others than Exception
             for share in shares:
                 self._predict_alone(share, error if len(shares) == 1 else None)
+        return [*others, *(job for job in first if not job.result.done())]
 
-    def _predict_alone(self, share: tuple[_Job, int], error: Exception | None) -> None:
+    def _predict_alone(self, share: tuple[_Job, int], error: BaseException | None) -> None:
         """Predict windows of one request; `error` if that failed already."""
         try:
             if error is None:
                 return self._predict_together([share])
-        except Exception as raised:
+        except BaseException as raised:
             error = raised
         failure = PredictionError(f"the model failed: {error}")
         failure.__cause__ = error
@@ -177,7 +192,10 @@ class SharedBatches:
 
 
 def fair_shares(wanted: Sequence[int], room: int) -> list[int]:
-    """Share `room` among at most as many: all get what they want, or the same, but for a rest."""
+    """Share `room` among at most as many that want some.
+
+    Nobody gets less than another one who wants more, but for what cannot be divided.
+    """
     shares = [0] * len(wanted)
     for left, place in enumerate(sorted(range(len(wanted)), key=wanted.__getitem__)):
         shares[place] = min(wanted[place], -(-room // (len(wanted) - left)))

@@ -1,0 +1,1 @@
+"""`retune export`: write a model for ONNX Runtime or OpenVINO, with the score that it then has."""
