@@ -3,7 +3,6 @@
 import json
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,6 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from trained_readers import trained
 
 from retune.inference.reader import Reader
+from retune.tools.serve import shared_batches
 from retune.tools.serve.application import ADDRESSES, Service
 from retune.tools.serve.limits import Limits
 from retune.tools.serve.openapi import description
@@ -158,12 +158,48 @@ def test_other_sites_cannot_send_or_read(server: Server) -> None:
     assert "Access-Control-Allow-Origin" not in server.post(GOOD).headers
 
 
+class Held:
+    """Holds up the predictions of a reader.
+
+    Attributes:
+        gate: is set to let them pass.
+        entered: is set by the first one.
+        cancelled: is set when a request is cancelled.
+        sizes: windows of each batch.
+    """
+
+    def __init__(self, reader: Reader, patch: pytest.MonkeyPatch) -> None:
+        self.gate, self.entered, self.cancelled = (threading.Event() for _ in range(3))
+        self.sizes: list[int] = []
+        predict, cancel = reader.model.predict, shared_batches.Request.cancel
+
+        def held(part: Any) -> Any:
+            self.sizes.append(len(part))
+            self.entered.set()
+            assert self.gate.wait(60)
+            return predict(part)
+
+        def noted(request: shared_batches.Request) -> None:
+            cancel(request)
+            self.cancelled.set()
+
+        patch.setattr(reader.model, "predict", held)
+        patch.setattr(shared_batches.Request, "cancel", noted)
+
+
+@pytest.fixture
+def held(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> Held:
+    return Held(reader, monkeypatch)
+
+
+#: A context with many windows, and the lengths that cut it into these.
+LONG = f"{TEXT} " * 40
+SHORT_WINDOWS = {"max_seq_len": 32, "doc_stride": 8, "max_question_len": 8}
+
+
 def test_requests_beyond_the_queue_are_refused_and_all_others_answered(
-    reader: Reader, monkeypatch: pytest.MonkeyPatch
+    reader: Reader, held: Held
 ) -> None:
-    gate = threading.Event()
-    real = reader.model.predict
-    monkeypatch.setattr(reader.model, "predict", lambda part: (gate.wait(60), real(part))[1])
     with served.served(reader, Limits(requests=3)) as (url, service), ThreadPoolExecutor(3) as pool:
         server = Server(url, service, reader)
         waiting = [pool.submit(server.ask, QUESTION, TEXT) for _ in range(3)]
@@ -172,70 +208,45 @@ def test_requests_beyond_the_queue_are_refused_and_all_others_answered(
         assert (refused.status_code, refused.headers["Retry-After"]) == (429, "1")
         assert refused.json() == {"error": "3 requests wait already; repeat it later"}
         assert requests.get(f"{url}/health", timeout=60).status_code == 200
-        gate.set()
+        held.gate.set()
         assert [future.result(60).status_code for future in waiting] == [200] * 3
         assert server.ask(OTHER, TEXT).status_code == 200
 
 
 def test_an_answer_that_takes_too_long_is_refused_and_costs_no_more(
-    reader: Reader, monkeypatch: pytest.MonkeyPatch
+    reader: Reader, held: Held
 ) -> None:
-    gate, entered = threading.Event(), threading.Event()
-    seen: list[int] = []
-    real = reader.model.predict
-
-    def slow(part: Any) -> Any:
-        seen.append(len(part))
-        entered.set()
-        gate.wait(60)
-        return real(part)
-
-    monkeypatch.setattr(reader.model, "predict", slow)
-    lengths = {"max_seq_len": 32, "doc_stride": 8, "max_question_len": 8}
     with served.served(reader, Limits(seconds=3)) as (url, service), ThreadPoolExecutor(1) as pool:
         server = Server(url, service, reader)
-        late = pool.submit(server.ask, QUESTION, f"{TEXT} " * 40, **lengths)
-        assert entered.wait(60)
-        time.sleep(3)
-        gate.set()
+        late = pool.submit(server.ask, QUESTION, LONG, **SHORT_WINDOWS)
+        assert held.entered.wait(60)
+        assert held.cancelled.wait(60)
+        held.gate.set()
         refused = late.result(60)
         assert (refused.status_code, refused.headers["Retry-After"]) == (503, "5")
         assert "there was no answer within 3 seconds" in refused.json()["error"]
         assert server.ask(QUESTION, TEXT).status_code == 200
         assert service.admission.in_progress == 0
-    assert len(seen) == 2  # many more windows were asked for
+    assert len(held.sizes) == 2  # many more windows were asked for
 
 
-def test_a_client_that_leaves_costs_no_more(
-    reader: Reader, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    gate, entered = threading.Event(), threading.Event()
-    seen: list[int] = []
-    real = reader.model.predict
-
-    def slow(part: Any) -> Any:
-        seen.append(len(part))
-        entered.set()
-        gate.wait(60)
-        return real(part)
-
-    monkeypatch.setattr(reader.model, "predict", slow)
-    lengths = {"max_seq_len": 32, "doc_stride": 8, "max_question_len": 8}
+def test_a_client_that_leaves_costs_no_more(reader: Reader, held: Held) -> None:
     with served.served(reader) as (url, service):
-        inputs = {"question": QUESTION, "context": f"{TEXT} " * 40}
-        body = json.dumps({"inputs": inputs, "parameters": lengths}).encode()
+        inputs = {"question": QUESTION, "context": LONG}
+        body = json.dumps({"inputs": inputs, "parameters": SHORT_WINDOWS}).encode()
         head = (
             "POST /answer HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
             f"Content-Length: {len(body)}\r\n\r\n"
         )
         with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))) as client:
             client.sendall(head.encode() + body)
-            assert entered.wait(60)
+            assert held.entered.wait(60)
+        assert held.cancelled.wait(60)
         assert service.admission.in_progress == 1  # its thread still works
-        gate.set()
+        held.gate.set()
         served.until(lambda: service.admission.in_progress == 0)
         assert Server(url, service, reader).ask(QUESTION, TEXT).status_code == 200
-    assert len(seen) == 2
+    assert len(held.sizes) == 2
 
 
 def test_a_body_that_does_not_arrive_is_refused(reader: Reader) -> None:
