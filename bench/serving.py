@@ -1,7 +1,7 @@
 """Load on `retune serve`: many clients at once against one request after the other.
 
-The questions are those of a data folder's test split, with their contexts. All answers are compared
-with those of `retune.Reader`: a score may differ as sums of other batches round.
+The clients ask the test questions of a data folder. Every answer is compared with that of
+`retune.Reader`. Scores may differ a little, because sums round differently in other batches.
 """
 
 import json

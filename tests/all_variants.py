@@ -27,6 +27,9 @@ FORMATS = [
     if find_spec(library) and find_spec("onnx")
 ]
 
+#: Where the pipeline keeps its run.
+RUN = Path("data/qa")
+
 _now, _now_ns = time.time, time.time_ns
 _AHEAD = int(sys.argv[1])
 time.time = lambda: _now() + _AHEAD
@@ -44,7 +47,7 @@ def main() -> None:
         Path("params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
         names = list(stages)
         run_graph(names if number == 0 else names[names.index("train") :])
-        require_same_answers()
+        require_same_answers(RUN)
         require_exports(model)
         sums[model] = {
             path.as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
@@ -55,31 +58,30 @@ def main() -> None:
     print(json.dumps(sums))
 
 
-def require_same_answers() -> None:
+def require_same_answers(run: Path) -> None:
     """Refuse a model to which `Reader` gives other answers than those that were scored."""
     rows = [*read_json_lines(Path("data/qa/test/test.jsonl"))]
     texts = [[row[name] for row in rows] for name in ("question", "context")]
-    answers = [found["answer"] for found in retune.Reader("data/qa/model")(*texts)]
-    scored = json.loads(Path("data/qa/predictions/predictions.json").read_text("utf-8"))
+    answers = [found["answer"] for found in retune.Reader(run / "model")(*texts)]
+    scored = predictions(run)
     if answers != [scored[row["id"]] for row in rows]:
-        raise SystemExit("retune.Reader gives other answers than those that were scored")
+        raise SystemExit(f"{run}: retune.Reader gives other answers than those that were scored")
 
 
 def require_exports(model: str) -> None:
     """Refuse exports of a model that change its answers, or that `Reader` answers otherwise by."""
-    scored = json.loads(Path("data/qa/predictions/predictions.json").read_text("utf-8"))
-    rows = [*read_json_lines(Path("data/qa/test/test.jsonl"))]
-    texts = [[row[name] for row in rows] for name in ("question", "context")]
     for format_ in FORMATS:
         out = Path(f"exports/{model}-{format_}")
         if main_command(["export", format_, "--out", str(out), "--max-loss", "100"]):
             raise SystemExit(f"{model}: no export to {format_}")
-        found = json.loads((out / "predictions/predictions.json").read_text("utf-8"))
-        if found != scored:
+        if predictions(out) != predictions(RUN):
             raise SystemExit(f"{model}: the export to {format_} gives other answers")
-        answers = [answer["answer"] for answer in retune.Reader(out)(*texts)]
-        if answers != [found[row["id"]] for row in rows]:
-            raise SystemExit(f"{model}: retune.Reader gives other answers by {format_}")
+        require_same_answers(out)
+
+
+def predictions(run: Path) -> dict[str, str]:
+    path = run / "predictions/predictions.json"
+    return json.loads(path.read_text(encoding="utf-8"))  # type: ignore[no-any-return]
 
 
 if __name__ == "__main__":

@@ -34,8 +34,8 @@ DELAY = 2.0
 Predict = Callable[[Features], Floats]
 _VARIANTS = "retune.tasks.qa.models"
 #: Shapes of inputs for which oneDNN keeps its plan, by precision. By default it keeps 1,024, which
-#: are a gigabyte after some hours. A plan for float32 costs nothing; the layers of a batch share
-#: those of shorter formats.
+#: are a gigabyte after some hours. A plan for float32 costs nothing. One for
+#: a shorter format does, and all layers of a batch share it.
 _PLANS = {"fp32": "0"}
 _OTHER_PLANS = "64"
 
@@ -154,11 +154,11 @@ class AnsweringModel:
 
 def load_model(trained: TrainedModel) -> "PreTrainedModel":
     """Load a model that retune trained or exported, or any that transformers knows for the task."""
-    if trained.variant is not None and is_export(trained.folder):
+    if trained.variant is not None:
+        if not is_export(trained.folder):
+            return load(trained.variant, trained.folder)
         import_known(trained.variant, _VARIANTS, trained.folder)
         return load_exported(trained.folder)
-    if trained.variant is not None:
-        return load(trained.variant, trained.folder)
     for name in module_names(_VARIANTS):  # the configuration may name any of them
         import_known(name, _VARIANTS, trained.folder)
     return load("bert", trained.folder)

@@ -140,10 +140,10 @@ def compute_by(format_: Format, graph: Path) -> Compute:
         raise RetuneError(f"{graph}: not a graph of {format_} ({first}); export it again") from None
 
 
-def needs_extra(error: ImportError, extra: str) -> RetuneError:
-    """Return the error for a package that is not installed."""
+def needs_extra(error: ImportError, extra: str, what: str = "this") -> RetuneError:
+    """Return the error for a package that `what` needs and that is not installed."""
     return RetuneError(
-        f"this needs {error.name}, which is not installed: `pip install 'retune[{extra}]'`, or "
+        f"{what} needs {error.name}, which is not installed: `pip install 'retune[{extra}]'`, or "
         "`make environment` in a checkout"
     )
 

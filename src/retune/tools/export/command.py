@@ -181,7 +181,7 @@ def _require_good(found: dict[str, Any], most: float) -> None:
 
 def _interval(pair: dict[str, Any]) -> str:
     ends = "" if pair["low"] is None else f" [{pair['low']:+.2f}, {pair['high']:+.2f}]"
-    return f"{pair['value'] + 0.0:+.2f}{ends} (95 %)"
+    return f"{pair['value']:+.2f}{ends} (95 %)"
 
 
 def _sentences(found: dict[str, Any], out: Path) -> Iterator[str]:

@@ -32,9 +32,8 @@ if TYPE_CHECKING:
 _OPSET = 17
 #: Shapes (windows, tokens) that the graph is tried on; it is traced on the first.
 _SHAPES = ((2, 16), (1, 9), (5, 31))
-#: How far its logits may differ from those of torch.
+#: The largest difference between a logit of the graph and the one that torch computes.
 _TOLERANCE = 2e-3
-_WEIGHTS = 2**20  # bytes above which OpenVINO's file is looked at
 
 
 class _Logits(nn.Module):
@@ -128,7 +127,7 @@ def _inputs(logits: _Logits, windows: int, tokens: int) -> list[Tensor]:
 
 
 def _require_same(logits: _Logits, format_: Format, folder: Path) -> None:
-    """Refuse a graph whose logits are not those of the model, at any shape."""
+    """Refuse a graph whose logits differ from the model's at one of `_SHAPES`."""
     compute = compute_by(format_, folder / GRAPHS[format_])
     for shape in _SHAPES:
         tensors = _inputs(logits, *shape)

@@ -78,8 +78,8 @@ def read_settings(params: Params) -> Settings:
         )
 
 
-def score_test(run: Results, export: Results, settings: Settings) -> str:
-    """Answer and score the test questions of a run by an export; return the closing line."""
+def score_test(run: Results, export: Results, settings: Settings) -> None:
+    """Answer and score the test questions of a run by an export."""
     load = _loader(export)
     features, logits = run / "test_features", export / "logits"
     predictions, scores = export / "predictions", export / "scores"
@@ -105,14 +105,14 @@ def score_test(run: Results, export: Results, settings: Settings) -> str:
         writes={"scores": scores},
         reports=[metrics],
     ):
-        return score(
+        score(
             run / "test", predictions, metrics, scores, settings.score,
             squad_v2=settings.squad_v2, keep=settings.keep,
         )  # fmt: skip
 
 
-def score_validation(run: Results, export: Results, settings: Settings) -> str:
-    """Score the validation questions by an export and fit its confidence; return a line."""
+def score_validation(run: Results, export: Results, settings: Settings) -> None:
+    """Score the validation questions by an export, and fit its confidence."""
     questions, n_best = export / "validation_scores", export / "validation_n_best"
     with sealed(
         settings.read,
@@ -120,7 +120,7 @@ def score_validation(run: Results, export: Results, settings: Settings) -> str:
         writes={"questions": questions, "n_best": n_best},
         reports=[export / "validation_scores.json"],
     ):
-        line = validate(
+        validate(
             run / "raw", run / "features", _loader(export), export / "validation_scores.json",
             questions, n_best, prediction=settings.predict, reading=settings.postprocess,
             scoring=settings.score, squad_v2=settings.squad_v2,
@@ -134,7 +134,6 @@ def score_validation(run: Results, export: Results, settings: Settings) -> str:
             questions, n_best, export / "calibration", params=settings.calibrate,
             reading=settings.postprocess, scoring=settings.score, squad_v2=settings.squad_v2,
         )  # fmt: skip
-    return line
 
 
 def difference(run: Results, export: Results, split: str) -> Difference | None:

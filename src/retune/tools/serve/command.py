@@ -9,6 +9,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from retune.core.errors import RetuneError
+from retune.inference.exported import needs_extra
 from retune.inference.reader import Reader
 
 try:
@@ -18,10 +19,7 @@ try:
     from retune.tools.serve.limits import Limits
     from retune.tools.serve.schemas import ModelBody
 except ImportError as error:
-    raise RetuneError(
-        f"retune serve needs {error.name}, which is not installed: `pip install 'retune[serve]'`, "
-        "or `make environment` in a checkout"
-    ) from None
+    raise needs_extra(error, "serve", "retune serve") from None
 
 _MODEL = Path("data/qa/model")
 _LOCAL = ("localhost", "127.0.0.1", "[::1]")
