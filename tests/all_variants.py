@@ -3,7 +3,8 @@
     python all_variants.py SECONDS MODEL...   # in the project; the clock is SECONDS ahead
 
 The output is JSON: by model and path. Times are left out. `retune.Reader` must give each model's
-scored answers, and so must its exports, which are written where SECONDS is not 0.
+scored answers, and so must its exports and its published folder, which are written where SECONDS is
+not 0.
 """
 
 import hashlib
@@ -18,7 +19,13 @@ from in_process import run_graph
 
 import retune
 from retune.core.files import read_json_lines
+from retune.core.params import Params
+from retune.inference.settings import find_model
 from retune.tools.cli.main import main as main_command
+from retune.tools.project.locks import Lock
+from retune.tools.publish.card import Labels
+from retune.tools.publish.command import write_folder
+from retune.tools.publish.published_run import PublishedRun
 
 #: Formats whose libraries are there, as after `make environment`.
 FORMATS = [
@@ -50,6 +57,7 @@ def main() -> None:
         require_same_answers(RUN)
         if _AHEAD:  # once is enough
             require_exports(model)
+            require_published(model)
         sums[model] = {
             path.as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
             for top in ("data/qa", "metrics")
@@ -59,14 +67,29 @@ def main() -> None:
     print(json.dumps(sums))
 
 
-def require_same_answers(run: Path) -> None:
+def require_same_answers(run: Path, model: Path | None = None) -> None:
     """Refuse a model to which `Reader` gives other answers than those that were scored."""
     rows = [*read_json_lines(Path("data/qa/test/test.jsonl"))]
     texts = [[row[name] for row in rows] for name in ("question", "context")]
-    answers = [found["answer"] for found in retune.Reader(run / "model")(*texts)]
-    scored = predictions(run)
+    answers = [found["answer"] for found in retune.Reader(model or run / "model")(*texts)]
+    scored = predictions(RUN if model else run)
     if answers != [scored[row["id"]] for row in rows]:
         raise SystemExit(f"{run}: retune.Reader gives other answers than those that were scored")
+
+
+def require_published(model: str) -> None:
+    """Refuse a published folder whose model gives other answers."""
+    metrics = {kind: f"metrics/qa_{kind}.json" for kind in ("costs", "times", "validation")}
+    run = PublishedRun(
+        Path(), Path(), find_model(RUN, None), Params(), Lock(Path(), ""), "0" * 40,
+        "2026-01-01T00:00:00+00:00", 0,
+        metrics | {"scores": "metrics/qa.json", "data": "metrics/qa_download.json"},
+    )  # fmt: skip
+    out = Path(f"published/{model}")
+    out.mkdir(parents=True)
+    Path("dvc.lock").touch()  # of whose bytes the folder has the sum
+    write_folder(out, run, Labels("ada/reader"))
+    require_same_answers(out, out)
 
 
 def require_exports(model: str) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from retune.core import manifests
 from retune.core.errors import RetuneError, excerpt
+from retune.inference.published import is_published, read_record
 from retune.tasks.qa.confidence.calibration import NAME, Calibration, read_calibration
 from retune.tasks.qa.confidence.log_odds import log_odds
 from retune.tasks.qa.postprocess.answers import RankedAnswer
@@ -56,7 +57,7 @@ class Trust(NamedTuple):
 
 
 def trust_in(model: Path, reading: PostprocessParams, min_confidence: str | None) -> Trust:
-    """Read the calibration beside the folder `model`.
+    """Read the calibration beside the folder `model`, or in it if it was published.
 
     A calibration of another model, or of answers that were found by other settings, counts as none,
     because a new training or setting makes it outdated.
@@ -70,13 +71,14 @@ def trust_in(model: Path, reading: PostprocessParams, min_confidence: str | None
         RetuneError: the calibration is damaged, or `min_confidence` is no confidence, or needs a
             calibration that is not there.
     """
-    folder = model.parent / _FOLDER
+    published = is_published(model)
+    folder = (model if published else model.parent) / _FOLDER
     if not folder.is_dir():
         why = f"{folder}: no such folder; the stage `calibrate` of question answering makes it"
         return _with(None, why, min_confidence)
     manifests.read(folder)
     found = read_calibration(folder)
-    if found.model != manifests.digest(model):
+    if found.model != (read_record(model).model if published else manifests.digest(model)):
         why = f"{folder / NAME}: of another model; run `dvc repro calibrate`"
     elif found.reading != asdict(reading):
         why = f"{folder / NAME}: of other settings in qa.postprocess; run `dvc repro calibrate`"

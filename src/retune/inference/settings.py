@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from retune.core.errors import RetuneError
 from retune.core.params import Params
 from retune.inference.projects import params_for, trained_params
-from retune.models.pretrained_files import PretrainedParams, resolve
+from retune.inference.published import PARAMS, from_hub, is_published, read_published
+from retune.models.pretrained_files import PretrainedParams, is_commit, resolve
 from retune.tasks.qa.postprocess.postprocess import PostprocessParams
 from retune.tasks.qa.predict.predict import PredictParams
 from retune.tasks.qa.tokenize.tokenize import TokenizeParams
@@ -56,9 +58,13 @@ def read_settings(params: Params) -> ReaderSettings:
 def settings_for(folder: Path, params: str | Path | None) -> ReaderSettings:
     """Return the settings in a file, or in that of the project around a folder, or the defaults.
 
+    A published folder has its own file.
+
     Raises:
         RetuneError: the file is missing or wrong.
     """
+    if params is None and is_published(folder):
+        params = folder / PARAMS
     found = params_for(folder, params, "qa")
     return ReaderSettings() if found is None else read_settings(found)
 
@@ -71,7 +77,9 @@ def find_model(model: str | Path, revision: str | None) -> TrainedModel:
     """
     folder = Path(model)
     if revision is not None:
-        folder = resolve(PretrainedParams(str(model), revision), "model")
+        pinned = PretrainedParams(str(model), revision)
+        on_hub = is_commit(revision) and not folder.is_dir()
+        folder = (from_hub(str(model), revision) if on_hub else None) or resolve(pinned, "model")
     elif not folder.is_dir():
         raise RetuneError(
             f"{model}: no such folder; for a model of the Hugging Face hub also give revision, the "
@@ -79,7 +87,10 @@ def find_model(model: str | Path, revision: str | None) -> TrainedModel:
         )
     if (folder / "model").is_dir() and not (folder / "config.json").is_file():
         folder /= "model"  # of a run, or an export
-    found = trained_params(folder, {"qa.model": str, "qa.squad_v2": bool})
+    if is_published(folder):
+        found: dict[str, Any] | None = read_published(folder).params
+    else:
+        found = trained_params(folder, {"qa.model": str, "qa.squad_v2": bool})
     if found is None:
         return TrainedModel(folder, None, False)
     return TrainedModel(folder, str(found["qa.model"]), found["qa.squad_v2"] is True)

@@ -18,6 +18,7 @@ from retune.tools.cli import comparisons as comparisons  # noqa: PLC0414 (adds i
 from retune.tools.cli import curves as curves  # noqa: PLC0414 (adds its command)
 from retune.tools.cli import experiments as experiments  # noqa: PLC0414 (adds its commands)
 from retune.tools.cli import exporting as exporting  # noqa: PLC0414 (adds its command)
+from retune.tools.cli import publishing as publishing  # noqa: PLC0414 (adds its command)
 from retune.tools.cli import serving as serving  # noqa: PLC0414 (adds its command)
 from retune.tools.cli import trying as trying  # noqa: PLC0414 (adds its command)
 from retune.tools.cli.application import AS_JSON, DATA, MODELS, RESULTS, command, read_command
@@ -201,6 +202,12 @@ def verify(
     only: Annotated[
         list[str] | None, Option(metavar="NAME", help="Check this claim only (repeatable).")
     ] = None,
+    from_: Annotated[
+        Path | None, Option("--from", metavar="FOLDER", help="Check a published model.")
+    ] = None,
+    data: Annotated[
+        Path | None, Option(metavar="FILE", help="Test questions of --from (data/qa/test).")
+    ] = None,
     as_json: Annotated[bool, AS_JSON] = False,
 ) -> int:
     """Run the last commit again and compare every output.
@@ -208,12 +215,18 @@ def verify(
     Runs the pipeline of the last commit in a clean temporary clone with an empty DVC cache and
     compares every output with the committed dvc.lock and metrics. In the recorded environment the
     bytes must be equal; in another one, the tolerances of claims.yaml apply. Logs go to logs/.
+    With --from it answers the test questions by a model that `retune publish` wrote instead, and
+    compares answers, scores and the numbers of the model card.
 
     Exit code 0: the same; 1: something differs; 2: it could not run.
     """
     from retune.tools.verify.command import run
 
-    return run(Namespace(here=here, claims=claims, only=only or [], json=as_json))
+    arguments = Namespace(
+        here=here, claims=claims, only=only or [], from_=from_, data=data, json=as_json
+    )
+    with inside_project(arguments, ("from_", "data"), outermost=True):
+        return run(arguments)
 
 
 @command(RESULTS, "retune report --pipeline qa sentiment --out pages")

@@ -32,6 +32,16 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         RetuneError: it could not run.
     """
+    if arguments.from_:
+        if arguments.here or arguments.claims or arguments.only:
+            raise RetuneError(
+                "--from checks a published folder; give no --here, --claims or --only"
+            )
+        from retune.tools.verify import published
+
+        return published.run(arguments)
+    if arguments.data:
+        raise RetuneError("--data names the test questions of --from; give --from, too")
     if arguments.only and not arguments.claims:
         raise RetuneError("--only selects claims; give --claims, too")
     if arguments.claims and arguments.here:
