@@ -72,3 +72,8 @@ def logits(bundle: Path) -> torch.Tensor:
         output = model(input_ids=IDS, attention_mask=MASK)
     real = MASK.bool()
     return torch.stack([output.start_logits[real], output.end_logits[real]], -1)
+
+
+def exported(bundle: Path, out: Path, *words: str) -> int:
+    """Export a bundle and return the exit code."""
+    return main(["adapters", "export", str(bundle), str(out), *words])

@@ -1,12 +1,12 @@
-"""Write adapterhub/: adapters as AdapterHub's `adapters` saves them, with the logits that they give.
+"""Write adapterhub/: adapters as AdapterHub's `adapters` saves them, with their logits.
 
 It needs the environment that make_adapter_goldens.py describes:
 
     adapter-env/bin/python tests/reference/make_adapterhub_goldens.py
 
 Every folder has what `save_adapter`, `save_adapter_setup` and so on write, and logits.json has the
-logits. The weights of the encoder are drawn from their names, so that the test draws the same; those
-of the adapters are drawn, too, and are in the files.
+logits. The weights of the encoder are drawn from their names, so that the test draws the same ones;
+those of the adapters are drawn, too, and are in the files.
 """
 
 import json

@@ -122,7 +122,7 @@ def _write_adapters(
     bundle: Path,
 ) -> Path:
     """Write adapters and fusions; return the folder for the head."""
-    _require_one_method(parts, bundle)
+    _require_possible(parts, bundle)
     first = parts.composition[0]
     lowest = first if isinstance(first, str) else first[0]
     if parts.composition == [lowest]:
@@ -168,13 +168,25 @@ def _block(part: str | list[str]) -> dict[str, Any]:
     return {"type": "Fuse", "children": [_block(name) for name in part]}
 
 
-def _require_one_method(parts: AdapterParts, bundle: Path) -> None:
+def _require_possible(parts: AdapterParts, bundle: Path) -> None:
+    """Refuse compositions that the library has not, or computes in another way."""
     methods = {params.method for params in parts.adapters.values()}
     if len(methods) > 1:
         raise RetuneError(
             f"{bundle}: its adapters are of different methods ({listed(sorted(methods))}); in a "
             "stack of these, the library's logits would differ from retune's"
         )
+    fused = [name for part in parts.composition if isinstance(part, list) for name in part]
+    if any(_is_union(parts.adapters[name]) for name in fused):
+        raise RetuneError(
+            f"{bundle}: fuses adapters with `last_layer: attention`, which AdapterHub's library "
+            "cannot fuse; train them with `last_layer: whole` or `none`"
+        )
+
+
+def _is_union(params: AdapterParams) -> bool:
+    """Whether an adapter stands in other layers after the attention than at their end."""
+    return params.method == "houlsby" and params.last_layer == "attention"
 
 
 def _bottleneck_config(params: AdapterParams, layers: int) -> dict[str, Any]:
@@ -192,7 +204,7 @@ def _bottleneck_config(params: AdapterParams, layers: int) -> dict[str, Any]:
             "mh_adapter": attention, "output_adapter": output, "leave_out": left_out
         }  # fmt: skip
 
-    if params.method == "houlsby" and params.last_layer == "attention":
+    if _is_union(params):
         configs = [
             standing(attention=True, output=False, last=True),
             standing(attention=False, output=True, last=False),
