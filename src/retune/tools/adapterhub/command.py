@@ -46,7 +46,7 @@ def _import(arguments: Namespace) -> dict[str, Any]:
     head = arguments.head or contents.head(order)
     found = collect(contents, order, head, encoder, renamed=arguments.same_encoder)
     if arguments.head is not None and not found.has_head:
-        raise RetuneError(f"--head: {found.notes[-1]}")
+        raise RetuneError(f"--head: {found.notes[-1]}; give the head of a reader")
     write_bundle(found, arguments.out, encoder, squad_v2=arguments.squad_v2)
     return {
         "out": str(arguments.out), **_parts(found), "head": found.has_head,

@@ -39,8 +39,12 @@ from retune.tools.adapterhub.layout import (
 
 @dataclass
 class Import:
-    """What is imported: parts, weights by the bundle's names, sums of the files, and remarks."""
+    """What is imported, and from where: parts, weights, sums of the files, and remarks.
 
+    The weights have the names of a bundle, without the prefix of the encoder.
+    """
+
+    folder: Path
     parts: Parts
     weights: dict[str, Tensor] = field(default_factory=dict)
     sources: dict[str, str] = field(default_factory=dict)
@@ -117,7 +121,7 @@ def bundle_name(name: str) -> str:
 
 def _collect_lora(saved: Saved, encoder: Encoder) -> Import:
     version = str(saved.about.get("version", ""))
-    found = Import(lora_params(saved.config, encoder.layers, saved.where, version))
+    found = Import(saved.folder, lora_params(saved.config, encoder.layers, saved.where, version))
     _read(found, saved.folder, ADAPTER, lora_names(saved.name))
     return found
 
@@ -137,7 +141,7 @@ def _collect_adapters(
     composition: list[str | list[str]] = [
         [ours[name] for name in part] if len(part) > 1 else ours[part[0]] for part in order
     ]
-    found = Import(AdapterParts(params, composition))
+    found = Import(contents.folder, AdapterParts(params, composition))
     for each in saved:
         _read(found, each.folder, ADAPTER, adapter_names(each.name, ours[each.name]))
     for part in (part for part in order if len(part) > 1):

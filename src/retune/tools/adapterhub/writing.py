@@ -55,14 +55,14 @@ def _fill(model: PreTrainedModel, found: Import, optional: set[str]) -> None:
     if missing or unexpected:
         what = f"no weight {missing[0]}" if missing else f"a weight {unexpected[0]} too many"
         raise RetuneError(
-            f"the adapters have {what} ({len(missing)} missing, {len(unexpected)} too many): they "
-            "are for an encoder with other layers, or a file is incomplete"
+            f"{found.folder}: its adapters have {what} ({len(missing)} missing, {len(unexpected)} too "
+            "many): they are for an encoder with other layers, or a file is incomplete"
         )
     with torch.no_grad():
         for name, weight in weights.items():
             if weight.shape != places[name].shape:
                 raise RetuneError(
-                    f"{name} has shape {tuple(weight.shape)}, expected "
+                    f"{found.folder}: {name} has shape {tuple(weight.shape)}, expected "
                     f"{tuple(places[name].shape)}; the adapters are for an encoder of other sizes"
                 )
             places[name].copy_(weight)
