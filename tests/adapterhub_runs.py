@@ -10,7 +10,13 @@ from typing import Any
 import numpy as np
 import tiny
 import torch
-from transformers import AutoModelForQuestionAnswering, BertConfig, PreTrainedModel, RobertaConfig
+from transformers import (
+    AutoModelForQuestionAnswering,
+    BertConfig,
+    BertTokenizer,
+    PreTrainedModel,
+    RobertaConfig,
+)
 
 from retune.adapters import bundles
 from retune.tools.cli.main import main
@@ -33,7 +39,8 @@ MASK = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]])
 
 def write_encoders(top: Path) -> Path:
     """Write the encoders of `CONFIGS`, with the weights that the reference draws."""
-    tokenizer = tiny.wordpiece(tiny.vocabulary()[:20])
+    pieces = {piece: number for number, piece in enumerate(tiny.vocabulary()[:20])}
+    tokenizer = BertTokenizer(vocab=pieces, model_max_length=16)
     for name, config in CONFIGS.items():
         model: PreTrainedModel = AutoModelForQuestionAnswering.from_config(config)
         with torch.no_grad():

@@ -71,11 +71,11 @@ def vocabulary() -> list[str]:
     return [*pieces, *letters, *(f"##{c}" for c in letters), *(w for w in words if len(w) > 1)]
 
 
-def wordpiece(pieces: list[str] | None = None) -> Any:
-    """A BERT tokenizer for the corpus, or with these pieces alone."""
+def wordpiece() -> Any:
+    """A BERT tokenizer for the corpus."""
     from transformers import BertTokenizer
 
-    pieces = pieces or vocabulary()
+    pieces = vocabulary()
     return BertTokenizer(
         vocab={piece: number for number, piece in enumerate(pieces)}, model_max_length=512
     )

@@ -112,7 +112,7 @@ def _parts(found: Import) -> dict[str, Any]:
 def _import_use(found: Import, out: Path) -> str:
     """Return what the bundle is good for."""
     if found.has_head:
-        return f"ask it with `retune ask --model {out} --context FILE QUESTION`"
+        return f'ask it with `retune ask --model {out}`, or in Python with retune.Reader("{out}")'
     if not isinstance(found.parts, AdapterParts):
         return "it has no head for question answering; give one with --head"
     if isinstance(found.parts.composition[-1], list):

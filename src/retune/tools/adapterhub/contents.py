@@ -65,7 +65,7 @@ class Contents:
         places = [self.fusions[last] if len(last) > 1 else self.adapters[last[0]]]
         if setup is True:
             places.insert(0, self.folder)
-        elif isinstance(setup, str):
+        elif isinstance(setup, str) and Path(setup).name == setup:  # no path to elsewhere
             places.insert(0, self.folder / setup)
         return next((place for place in places if (place / HEAD.config).is_file()), None)
 

@@ -54,9 +54,10 @@ def _fill(model: PreTrainedModel, found: Import, optional: set[str]) -> None:
     unexpected = sorted(weights.keys() - places.keys())
     if missing or unexpected:
         what = f"no weight {missing[0]}" if missing else f"a weight {unexpected[0]} too many"
+        counts = f"{len(missing)} missing, {len(unexpected)} too many"
         raise RetuneError(
-            f"{found.folder}: its adapters have {what} ({len(missing)} missing, {len(unexpected)} too "
-            "many): they are for an encoder with other layers, or a file is incomplete"
+            f"{found.folder}: its adapters have {what} ({counts}): they "
+            "are for an encoder with other layers, or a file is incomplete"
         )
     with torch.no_grad():
         for name, weight in weights.items():
