@@ -55,10 +55,13 @@ def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("", "retune: error: Missing command; commands: ask, check, compare"),
-        ("tabel", "retune: error: No such command 'tabel'; commands: ask, check, compare"),
+        ("", "retune: error: Missing command; commands: adapters, ask, check"),
+        ("tabel", "retune: error: No such command 'tabel'; commands: adapters, ask, check"),
         ("--all", "retune: error: No such option: --all; options: --version, "),
-        ("--version=1", "retune: error: Option '--version' does not take a value; commands: ask"),
+        (
+            "--version=1",
+            "retune: error: Option '--version' does not take a value; commands: adapters",
+        ),
         ("check --json", "retune check: error: No such option: --json; options: --pipeline"),
         ("diff --all main", "retune diff: error: No such option: --all; options: --help"),
         ("diff", "retune diff: error: Missing argument 'BASE'; see `retune diff --help`"),

@@ -14,6 +14,7 @@ from retune.core.standard_streams import hold_standard_streams, require_open
 from retune.core.terminal_text import escaped, escaped_json
 from retune.core.user_errors import guarded
 from retune.tasks.task import askers
+from retune.tools.cli import adapters as adapters  # noqa: PLC0414 (adds its command)
 from retune.tools.cli import comparisons as comparisons  # noqa: PLC0414 (adds its commands)
 from retune.tools.cli import curves as curves  # noqa: PLC0414 (adds its command)
 from retune.tools.cli import experiments as experiments  # noqa: PLC0414 (adds its commands)
