@@ -183,10 +183,15 @@ def _by_openvino(graph: Path) -> Compute:
 
 
 def import_openvino() -> Any:
-    """Import openvino without its telemetry, which it can do without."""
-    import sys
-
-    sys.modules.setdefault("openvino_telemetry", cast(Any, None))  # an import of it now fails
+    """Import openvino without its telemetry."""
+    leave_out_telemetry()
     import openvino
 
     return openvino
+
+
+def leave_out_telemetry() -> None:
+    """Let openvino and nncf find no `openvino_telemetry`, which they can do without."""
+    import sys
+
+    sys.modules.setdefault("openvino_telemetry", cast(Any, None))  # an import of it now fails

@@ -21,6 +21,7 @@ from retune.inference.exported import (
     Format,
     compute_by,
     import_openvino,
+    leave_out_telemetry,
     needs_extra,
 )
 from retune.tasks.qa.predict import attention
@@ -145,51 +146,51 @@ def _require_same(logits: _Logits, format_: Format, folder: Path) -> None:
 
 
 def quantize(format_: Format, folder: Path, windows: Iterable[Arrays]) -> None:
-    """Make weights, and for OpenVINO also activations, of a graph 8-bit integers.
+    """Make weights and activations of a graph 8-bit integers.
 
     Args:
         format_: of the graph.
         folder: with the graph, which is replaced.
-        windows: inputs by which OpenVINO finds the ranges of activations.
+        windows: inputs by which the ranges of activations are found.
     """
+    change = _quantize_onnx if format_ == "onnx" else _quantize_openvino
     try:
-        if format_ == "onnx":
-            _quantize_onnx(folder / GRAPHS["onnx"])
-        else:
-            _quantize_openvino(folder / GRAPHS["openvino"], [*windows])
+        change(folder / GRAPHS[format_], [*windows])
     except ImportError as error:
         raise needs_extra(error, format_) from None
 
 
-def _quantize_onnx(graph: Path) -> None:
-    """Quantize weights; ranges of activations are found for each batch."""
-    from onnxruntime.quantization import QuantType, quantize_dynamic
+def _quantize_onnx(graph: Path, windows: Sequence[Arrays]) -> None:
+    import onnx
 
-    plain = graph.with_name("plain.onnx")
-    graph.rename(plain)
-    # Products of 7-bit weights do not overflow on processors without VNNI.
-    quantize_dynamic(plain, graph, weight_type=QuantType.QInt8, per_channel=True, reduce_range=True)
-    plain.unlink()
+    model = onnx.load(graph)
+    names = [each.name for each in model.graph.input]
+    onnx.save(_quantized(model, [{name: w[name] for name in names} for w in windows]), graph)
 
 
 def _quantize_openvino(graph: Path, windows: Sequence[Arrays]) -> None:
     openvino = import_openvino()
-    import nncf
-
     model = openvino.Core().read_model(graph)
     names = [each.get_any_name() for each in model.inputs]
-    inputs = [tuple(window[name] for name in names) for window in windows]
-    nncf.set_log_level(logging.ERROR)
-    with redirect_stdout(sys.stderr):  # its progress bars
-        quantized = nncf.quantize(
-            model,
-            nncf.Dataset(inputs),
-            model_type=nncf.ModelType.TRANSFORMER,
-            subset_size=len(inputs),
-        )
+    quantized = _quantized(model, [tuple(window[name] for name in names) for window in windows])
     plain = [graph, graph.with_suffix(".bin")]
     small = graph.with_name("small.xml")
     openvino.save_model(quantized, small, compress_to_fp16=False)
     del model
     for path, new in zip(plain, [small, small.with_suffix(".bin")], strict=True):
         new.replace(path)
+
+
+def _quantized(model: Any, inputs: Sequence[Any]) -> Any:
+    """Quantize a graph of either format by nncf, after SmoothQuant (Xiao et al. 2023)."""
+    leave_out_telemetry()
+    import nncf
+
+    nncf.set_log_level(logging.ERROR)
+    with redirect_stdout(sys.stderr):  # its progress bars
+        return nncf.quantize(
+            model,
+            nncf.Dataset(inputs),
+            model_type=nncf.ModelType.TRANSFORMER,
+            subset_size=len(inputs),
+        )
