@@ -37,8 +37,9 @@ LONGEST = (
     *("test_end_to_end", "test_kill_proof", "test_resuming_faults", "test_air_gap"),
     *("test_same_bytes", "test_full_disk", "test_same_bytes_faults", "test_verify"),
     *("test_adapter_trainings", "test_dvc_faults", "test_sentiment_back_translation"),
-    *("test_decoding", "test_train_together", "test_launch", "test_language_stages"),
-    *("test_presets", "test_sentiment_training", "test_train", "test_sentiment_graph"),
+    *("test_decoding", "test_train_together", "test_stages_together", "test_launch"),
+    *("test_language_stages", "test_presets", "test_sentiment_training", "test_train"),
+    "test_sentiment_graph",
 )
 
 ROOT = Path(__file__).resolve().parent.parent

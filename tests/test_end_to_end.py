@@ -81,7 +81,7 @@ def test_dropped_questions_are_counted(project: Project) -> None:
         assert split["findings"]["dropped_unanswerable"] == 2
 
 
-def test_two_processes_train_through_one_setting(
+def test_two_processes_train_and_predict_through_one_setting(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RETUNE_LAUNCH", "--config_file configs/launch/cpu.yaml")
@@ -95,6 +95,11 @@ def test_two_processes_train_through_one_setting(
     for curve in ("train", "validation"):
         files = [project.folder / f"{top}/{curve}.csv" for top in ("metrics/qa_curves", outputs[1])]
         pd.testing.assert_frame_equal(*map(pd.read_csv, files), atol=1e-3, rtol=1e-2)
+    predict = ["python", "-m", "stages.qa.predict", "data/qa/test_features", "data/qa/model"]
+    assert project.run(*predict, "data/two/logits").count(" windows, ") == 1
+    one, two = (project.folder / f"data/{name}/logits" for name in ("qa", "two"))
+    assert (one / "logits.npy").read_bytes() == (two / "logits.npy").read_bytes()
+    assert (one / "manifest.json").read_bytes() == (two / "manifest.json").read_bytes()
     with project.params() as qa:
         qa["train"]["batch_size"] = 3
     output = project.run(*train, "data/three/model", *outputs[1:], fails=True)

@@ -12,8 +12,8 @@ from graph import ROOT, imported_files
 SOURCE = ROOT / "src" / "retune"
 #: Rooms from the lowest to the highest floor; `corpora` holds data and no code.
 FLOORS = (
-    *("core", "stats", "tables", "fetch", "ingest", "models", "adapters", "training", "tasks"),
-    *("preflight", "inference", "tools"),
+    *("core", "stats", "tables", "fetch", "ingest", "models", "adapters", "processes"),
+    *("training", "tasks", "preflight", "inference", "tools"),
 )
 #: Rooms of a task that import another task's room, and why.
 ACROSS = {

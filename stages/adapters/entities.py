@@ -5,9 +5,9 @@ from typing import Annotated
 from retune.core.params import Params, Seed
 from retune.core.signature import In, Report, Trained
 from retune.models.pretrained_files import PretrainedParams
+from retune.processes.launch import run_launched
 from retune.tasks.ner.train.entities import EntitiesParams, train_entities
 from retune.training.fit import Results
-from retune.training.launch import run_launched
 
 
 def main(

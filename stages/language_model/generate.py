@@ -4,7 +4,8 @@ from typing import Annotated
 
 from retune.core.params import Seed
 from retune.core.signature import In, Out
-from retune.core.stage import run_stage
+from retune.processes.launch import run_launched
+from retune.processes.share import Share
 from retune.tasks.language_model.generate.generate import write_continuations
 from retune.tasks.language_model.generate.generation import GenerationParams
 from retune.tasks.language_model.models import load
@@ -22,8 +23,8 @@ def main(
     Example: python -m stages.language_model.generate --variant greedy data/features \
         data/after data/generated/after/greedy
     """
-    return write_continuations(features, load(model), generated, settings, seed)
+    return write_continuations(features, load(model), generated, settings, seed, Share.of_launch())
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_launched(main)

@@ -3,7 +3,8 @@
 from typing import Annotated
 
 from retune.core.signature import In, Out, Report
-from retune.core.stage import run_stage
+from retune.processes.launch import run_launched
+from retune.processes.share import Share
 from retune.tasks.language_model.models import load
 from retune.tasks.language_model.perplexity.perplexity import PerplexityParams, write_perplexities
 
@@ -17,8 +18,10 @@ def main(
     Example: python -m stages.language_model.perplexity data/features data/after \
         data/likelihoods/after metrics/perplexity.json
     """
-    return write_perplexities(features, load(model), likelihoods, metrics, settings)
+    return write_perplexities(
+        features, load(model), likelihoods, metrics, settings, Share.of_launch()
+    )
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_launched(main)

@@ -3,7 +3,8 @@
 from typing import Annotated
 
 from retune.core.signature import In, Report
-from retune.core.stage import run_stage
+from retune.processes.launch import run_launched
+from retune.processes.share import Share
 from retune.tasks.language_model.models import load
 from retune.tasks.language_model.plots.plots import Plots, PlotsParams, plots
 
@@ -23,8 +24,8 @@ def main(
         coloured.html
     """
     files = Plots(token_probabilities, beams, by_position, pair_beams, texts, coloured)
-    return plots(features, load(model), files, settings)
+    return plots(features, load(model), files, settings, Share.of_launch())
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_launched(main)

@@ -4,8 +4,8 @@ from typing import Annotated
 
 from retune.core.params import Params, Seed
 from retune.core.signature import In, Report, Trained
+from retune.processes.launch import run_launched
 from retune.tasks.language_model.train.train import TrainParams, train
-from retune.training.launch import run_launched
 
 
 def main(

@@ -1,10 +1,10 @@
 """Perturb test questions and their passages, and see which answers change."""
 
-from functools import partial
 from typing import Annotated
 
 from retune.core.signature import In, Out, Report
-from retune.core.stage import run_stage
+from retune.processes.launch import run_launched
+from retune.processes.share import Share
 from retune.tasks.qa.perturb.perturb import Answering, PerturbParams, perturb
 from retune.tasks.qa.postprocess.postprocess import PostprocessParams
 from retune.tasks.qa.predict.predict import PredictParams
@@ -30,10 +30,11 @@ def main(
         data/qa/predictions data/qa/model metrics/qa_perturbations.json \
         metrics/qa_perturbations.csv data/qa/perturbations
     """
-    how = Answering(partial(load, variant, model), model, lengths, prediction, reading, squad_v2)
+    how = Answering(lambda: load(variant, model), model, lengths, prediction, reading, squad_v2,
+                    Share.of_launch())  # fmt: skip
     return perturb(test, predictions, metrics, table, questions, settings, answering=how,
                    scoring=scoring)  # fmt: skip
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_launched(main)

@@ -3,8 +3,9 @@
 from typing import Annotated
 
 from retune.core.signature import In, Out
-from retune.core.stage import run_stage
 from retune.models.pretrained_files import PretrainedParams
+from retune.processes.launch import run_launched
+from retune.processes.share import Share
 from retune.tasks.qa.predict.predict import PredictParams, predict
 from retune.tasks.qa.predict.reader import load
 
@@ -20,8 +21,8 @@ def main(
 
     Example: python -m stages.qa.predict data/qa/test_features data/qa/model data/qa/logits
     """
-    return predict(test_features, load(variant, model), logits, settings)
+    return predict(test_features, load(variant, model), logits, settings, share=Share.of_launch())
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_launched(main)

@@ -6,8 +6,8 @@ from typing import Annotated
 from retune.core.params import Choice, Chosen, Params, Seed
 from retune.core.signature import In, Report, Trained
 from retune.models.pretrained_files import PretrainedParams, resolve
+from retune.processes.launch import run_launched
 from retune.tasks.qa.train.train import TrainParams, train
-from retune.training.launch import run_launched
 
 
 def main(

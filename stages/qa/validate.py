@@ -4,7 +4,8 @@ from functools import partial
 from typing import Annotated
 
 from retune.core.signature import In, Out, Report
-from retune.core.stage import run_stage
+from retune.processes.launch import run_launched
+from retune.processes.share import Share
 from retune.tasks.qa.postprocess.postprocess import PostprocessParams
 from retune.tasks.qa.predict.predict import PredictParams
 from retune.tasks.qa.predict.reader import load
@@ -30,8 +31,8 @@ def main(
     """
     return validate(raw, features, partial(load, variant, model), metrics, questions,
                     n_best, prediction=prediction, reading=reading, scoring=scoring,
-                    squad_v2=squad_v2)  # fmt: skip
+                    squad_v2=squad_v2, share=Share.of_launch())  # fmt: skip
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_launched(main)

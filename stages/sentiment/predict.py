@@ -3,7 +3,8 @@
 from typing import Annotated
 
 from retune.core.signature import In, Out
-from retune.core.stage import run_stage
+from retune.processes.launch import run_launched
+from retune.processes.share import Share
 from retune.tasks.sentiment.models import load
 from retune.tasks.sentiment.predict.predict import PredictParams, predict
 
@@ -18,8 +19,8 @@ def main(
     Example: python -m stages.sentiment.predict --variant bert data/raw data/bert/features \
         data/bert/runs/1234/model data/predictions/bert/1234
     """
-    return predict(raw, features, load(variant, model), predictions, settings)
+    return predict(raw, features, load(variant, model), predictions, settings, Share.of_launch())
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_launched(main)

@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Annotated
 
 from retune.core.signature import Inputs, Report
-from retune.core.stage import run_stage
+from retune.processes.launch import run_launched
+from retune.processes.share import Share
 from retune.tasks.sentiment.predict.predict import PredictParams
 from retune.tasks.sentiment.probe.probe import probe
 from retune.tasks.sentiment.probe.probe_files import read_probes
@@ -28,8 +29,8 @@ def main(
     """
     probes = read_probes(Path(settings.folder))
     return probe(model_folders(runs, seeds), metrics, model=model, probes=probes, params=settings,
-                 lengths=lengths, prediction=prediction)  # fmt: skip
+                 lengths=lengths, prediction=prediction, share=Share.of_launch())  # fmt: skip
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_launched(main)

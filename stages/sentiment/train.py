@@ -6,9 +6,9 @@ from typing import Annotated
 from retune.core.params import Choice, Chosen, Params
 from retune.core.signature import Check, In, Report, Trained
 from retune.models.pretrained_files import PretrainedParams, resolve
+from retune.processes.launch import run_launched
 from retune.tasks.sentiment.train.train import TrainParams, train
 from retune.tasks.sentiment.vocabularies import require_own_ids
-from retune.training.launch import run_launched
 
 MODELS = Choice("sentiment.model", "retune.tasks.sentiment.models", "sentiment.models")
 

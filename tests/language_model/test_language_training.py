@@ -18,6 +18,7 @@ from torch import nn
 
 from retune.core.errors import RetuneError
 from retune.models.pretrained_files import DECODER_TOKENS, load_tokenizer
+from retune.processes.share import Share
 from retune.tasks.language_model import models
 from retune.tasks.language_model.perplexity.scores import text_likelihoods
 from retune.tasks.language_model.texts.features import read_blocks
@@ -26,7 +27,6 @@ from retune.tasks.language_model.train.train import (
     TrainParams,
     next_token_loss,
 )
-from retune.training.distributed import Share
 from retune.training.resume import Checkpoints
 from retune.training.trainer import JointTrainer
 

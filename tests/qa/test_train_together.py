@@ -1,20 +1,14 @@
 """Two processes (gloo) do the same steps as one: gradients, weights, scores and files."""
 
-import contextlib
 import gc
 import json
 import os
-import socket
-import subprocess
-import sys
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-import forks
 import pandas as pd
 import pytest
 import torch
@@ -30,6 +24,7 @@ from sentiment_runs import write_data as write_sentences
 from sentiment_runs import write_features as write_texts
 from training_runs import FROZEN, fusion_params, run, write_features
 from transformers import TrainerCallback
+from two_processes import together
 
 from retune.core.files import sha256
 from retune.tasks.qa.models import bert_adapter, bert_adapter_fusion, bilstm_attention, lstm
@@ -124,39 +119,6 @@ def note(trainer: Any, folder: Path) -> None:
     os._exit(0)
 
 
-def free_ports(count: int) -> list[str]:
-    """Ports that nobody listens at."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [str(each.getsockname()[1]) for each in sockets]
-
-
-def together(work: Callable[[Path, Path], None], data: Path, folder: Path) -> list[int]:
-    """Call `work` in two processes; a hang fails. Their exit codes."""
-    folder.mkdir(exist_ok=True)
-    ports = free_ports(len(CASES))
-    code = "import sys, pathlib, test_train_together as tests; "
-    code += f"tests.{work.__name__}(*map(pathlib.Path, sys.argv[1:]))"
-    command = [forks.commands() / "python", "-c", code, data, folder]
-    processes = []
-    for rank in range(2):
-        environment = {
-            "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2",
-            "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": ports[0], "PORTS": " ".join(ports),
-            "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path),
-        }  # fmt: skip
-        processes.append(subprocess.Popen(command, env=os.environ | environment))
-    try:
-        return [process.wait(180) for process in processes]
-    except subprocess.TimeoutExpired:
-        pytest.fail("a process hangs")
-    finally:
-        for process in processes:
-            process.kill()
-
-
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     data = write_features(tmp_path_factory.mktemp("data"), questions=7)
@@ -171,7 +133,7 @@ def results(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path,
     """What one process has written, and what two have."""
     one, two = (tmp_path_factory.mktemp(name) for name in ("one", "two"))
     measure(data, one)
-    assert together(measure, data, two) == [0, 0]
+    assert together(measure, data, two, meetings=len(CASES)) == [0, 0]
     return one, two
 
 

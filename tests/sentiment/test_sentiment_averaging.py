@@ -12,12 +12,12 @@ from sentiment_runs import run
 from transformers import TrainerCallback
 
 from retune.models.pretrained_files import load_tokenizer
+from retune.processes.share import Share
 from retune.tasks.sentiment import models
 from retune.tasks.sentiment.predict.batches import Collator
 from retune.tasks.sentiment.predict.predict import PredictParams
 from retune.tasks.sentiment.texts.features import read_rows
 from retune.tasks.sentiment.train.train import Evaluation
-from retune.training.distributed import Share
 
 DECAY = 0.3  # in force from the third step on: 3 / 12 < 0.3 < 4 / 13
 

@@ -1,4 +1,4 @@
-"""One training for all tasks: joint batches, checkpoints, processes, curves and costs.
+"""One training for all tasks: joint batches, checkpoints, curves and costs.
 
-This room imports `core` and `models`.
+This room imports `core`, `models` and `processes`.
 """

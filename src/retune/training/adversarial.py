@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from retune.core.errors import RetuneError
 from retune.models.batches import Batch
+from retune.processes.launch import SETTING
 from retune.training.arguments import cannot_use
 from retune.training.extension import Extension
-from retune.training.launch import SETTING
 
 if TYPE_CHECKING:
     from retune.training.resume import ResumableTrainer

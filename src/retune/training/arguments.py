@@ -85,7 +85,7 @@ def training_arguments(
 
     The best checkpoint has the highest `best_metric` of an evaluation or the lowest "loss". Without
     a metric it is the last. With `padded` batches, `group_by_length` "auto" groups rows of similar
-    length. The processes of a launch (`retune.training.launch`) connect here; they share out each
+    length. The processes of a launch (`retune.processes.launch`) connect here; they share out each
     batch.
 
     Raises:

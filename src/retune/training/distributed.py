@@ -6,31 +6,12 @@ the steps do not depend on the number of processes.
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
 
 import torch
-from accelerate.utils import gather_object
 from torch.utils.data import Sampler
 from transformers.trainer_pt_utils import get_length_grouped_indices
 
-
-@dataclass(frozen=True)
-class Share:
-    """The share of process `index` (from 0) of the `count` that work together."""
-
-    index: int = 0
-    count: int = 1
-
-    def run_of(self, items: int) -> range:
-        """This process's run of `items`; the lengths of the runs differ by one at most."""
-        begin, end = (items * place // self.count for place in (self.index, self.index + 1))
-        return range(begin, end)
-
-    def gathered(self, value: Any) -> list[Any]:
-        """The values of all processes in their order, the same list in each process."""
-        values: list[Any] = gather_object([value]) if self.count > 1 else [value]
-        return values
+from retune.processes.share import Share
 
 
 class JointBatches(Sampler[list[int]]):

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from transformers import TrainerControl, TrainerState, TrainingArguments
 
+from retune.processes.launch import SETTING
 from retune.training.arguments import cannot_use
 from retune.training.extension import Extension
-from retune.training.launch import SETTING
 
 if TYPE_CHECKING:
     from retune.training.resume import ResumableTrainer

@@ -33,8 +33,8 @@ from retune.core import manifests
 from retune.core.errors import RetuneError
 from retune.core.files import flush, flush_entry, remove
 from retune.core.terminal_text import say
+from retune.processes.share import Share
 from retune.training.arguments import Stopwatch
-from retune.training.distributed import Share
 
 SETTING = "RETUNE_CHECKPOINT_SECONDS"
 _SECONDS = 120.0

@@ -23,6 +23,8 @@ from retune.core.memory import keep_freed_memory
 from retune.models.batches import Batch
 from retune.models.dropout import use_fast_dropout
 from retune.models.precision import resolved_precision
+from retune.processes.launch import SETTING
+from retune.processes.share import Share
 from retune.training.arguments import (
     OptimizationParams,
     distributed_launch,
@@ -30,9 +32,8 @@ from retune.training.arguments import (
     training_arguments,
     training_callbacks,
 )
-from retune.training.distributed import JointBatches, Share
+from retune.training.distributed import JointBatches
 from retune.training.extension import Extension
-from retune.training.launch import SETTING
 from retune.training.resume import Checkpoint, Checkpoints, ResumableTrainer
 from retune.training.run_key import run_key
 from retune.training.seeding import random_state_kept, seed_everything

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from retune.core.files import atomic_path, write_json_lines
+from retune.processes.share import ALONE, Share
 from retune.tasks.language_model.generate.decoding import Continuation
 from retune.tasks.language_model.generate.generation import GenerationParams, best_continuations
 from retune.tasks.language_model.generate.text_generator import TextGenerator, load_text_generator
@@ -21,20 +22,29 @@ if TYPE_CHECKING:
 
 
 def write_continuations(
-    features: Path, model: "PreTrainedModel", generated: Path, params: GenerationParams, seed: int
+    features: Path,
+    model: "PreTrainedModel",
+    generated: Path,
+    params: GenerationParams,
+    seed: int,
+    share: Share = ALONE,
 ) -> str:
     """Continue the prompts of `features`; write the folder `generated`.
 
-    The best continuation of each prompt is kept. `seed` is the seed of sampling.
+    The best continuation of each prompt is kept. `seed` is the seed of sampling. Several processes
+    share out the batches, and the first one writes.
 
     Raises:
         RetuneError: a prompt cannot be read or continued, or the tokenizer is not the model's.
     """
-    pairs, generator = read_pairs(features), load_text_generator(model, features / "tokenizer")
+    pairs = read_pairs(features)
+    generator = load_text_generator(model, features / "tokenizer", share)
     prompts = [pair.prompt_tokens for pair in pairs]
     with of_pairs(features):
         check_tokens(model, prompts, "prompt", more=params.max_new_tokens)
     found = best_continuations(generator, prompts, params, seed)
+    if not share.is_first:
+        return ""
     with atomic_path(generated) as folder:
         folder.mkdir(parents=True)
         rows = (_row(generator, *each) for each in zip(pairs, found, strict=True))

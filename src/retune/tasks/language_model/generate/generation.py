@@ -1,5 +1,6 @@
 """Continue many prompts, batch by batch, by the search that the params choose."""
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from tqdm import tqdm
 from retune.core.errors import RetuneError
 from retune.core.params import STRICT, Positive
 from retune.models.precision import evaluating
+from retune.processes.share import ALONE, Share
 from retune.tasks.language_model.generate.beams import BeamParams, beam_search, check_vocabulary
 from retune.tasks.language_model.generate.decoding import (
     Continuation,
@@ -72,6 +74,7 @@ def generate(
     params: GenerationParams,
     ends: Sequence[int],
     seed: int,
+    share: Share = ALONE,
 ) -> list[list[Continuation]]:
     """Continue each prompt; its continuations are ranked, best first.
 
@@ -85,6 +88,7 @@ def generate(
         params: the search and its settings.
         ends: the tokens that end a continuation; there may be none.
         seed: of sampling.
+        share: of this process in the batches; every process gets all continuations.
 
     Raises:
         RetuneError: a prompt is empty, too long or not of the model's vocabulary; there are more
@@ -99,15 +103,19 @@ def generate(
     with evaluating(model, "fp32") as device:
         stops = torch.tensor(list(ends), dtype=torch.long, device=device)
         processors = params.processors.chosen()
-        parts = range(0, len(order), params.batch_size)
-        for first in tqdm(parts, desc="generate", unit=" batches", leave=False, delay=2):
-            numbers = order[first : first + params.batch_size]
+
+        def continued(numbers: Sequence[int]) -> list[list[Continuation]]:
             some = [prompts[number] for number in numbers]
             rules = Rules(numbers, params.max_new_tokens, stops, processors)
             batch = Padded.left(some, device)
             decoder = CachedDecoder(model, batch, params.copies, params.max_new_tokens)
-            continued = _continued(decoder, rules, params, some, seed)
-            found.update(zip(numbers, continued, strict=True))
+            return _continued(decoder, rules, params, some, seed)
+
+        computed = share.computed(order, params.batch_size, continued)
+        count = math.ceil(len(order) / params.batch_size)
+        bar = tqdm(computed, "generate", count, leave=False, unit=" batches", delay=2)
+        for numbers, continuations in bar:
+            found.update(zip(numbers, continuations, strict=True))
     return [found[number] for number in range(len(prompts))]
 
 
@@ -115,7 +123,7 @@ def best_continuations(
     generator: "TextGenerator", prompts: Sequence[Tokens], params: GenerationParams, seed: int
 ) -> list[Continuation]:
     """Return the best continuation of each prompt; arguments and errors as for `generate`."""
-    found = generate(generator.model, prompts, params, generator.ends, seed)
+    found = generate(generator.model, prompts, params, generator.ends, seed, generator.share)
     return [every[0] for every in found]
 
 

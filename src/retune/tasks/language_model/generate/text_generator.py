@@ -7,6 +7,7 @@ from retune.core.errors import RetuneError
 from retune.models.outputs import on_best_device
 from retune.models.pretrained_files import DECODER_TOKENS, load_tokenizer
 from retune.models.tokenizer_checks import id_count
+from retune.processes.share import ALONE, Share
 from retune.tasks.language_model.generate.pieces import Piece, pieces
 from retune.tasks.language_model.texts.prompts import Tokens, vocabulary_size
 
@@ -17,10 +18,14 @@ if TYPE_CHECKING:
 
 
 class TextGenerator(NamedTuple):
-    """A causal language model and the tokenizer that it was trained with."""
+    """A causal language model and the tokenizer that it was trained with.
+
+    Several processes compute its batches together, each its `share`.
+    """
 
     model: "PreTrainedModel"
     tokenizer: "PreTrainedTokenizerFast"
+    share: Share = ALONE
 
     @property
     def ends(self) -> list[int]:
@@ -53,7 +58,9 @@ class TextGenerator(NamedTuple):
         return pieces(self.decode, prompt, found.tokens, found.probabilities)
 
 
-def load_text_generator(model: "PreTrainedModel", tokenizer_folder: Path) -> TextGenerator:
+def load_text_generator(
+    model: "PreTrainedModel", tokenizer_folder: Path, share: Share = ALONE
+) -> TextGenerator:
     """Move `model` to the GPU, if there is one, and load the tokenizer in a folder.
 
     Raises:
@@ -66,4 +73,4 @@ def load_text_generator(model: "PreTrainedModel", tokenizer_folder: Path) -> Tex
             f"{tokenizer_folder} has {id_count(tokenizer)}; use the tokenizer that the model was "
             "trained with"
         )
-    return TextGenerator(on_best_device(model), tokenizer)
+    return TextGenerator(on_best_device(model), tokenizer, share)

@@ -11,6 +11,7 @@ from pydantic.dataclasses import dataclass
 from retune.core.files import atomic_path, write_json, write_json_lines
 from retune.core.params import STRICT, Positive
 from retune.models.positions import require_positions
+from retune.processes.share import ALONE, Share
 from retune.tasks.language_model.generate.text_generator import load_text_generator
 from retune.tasks.language_model.outputs.likelihoods import perplexity
 from retune.tasks.language_model.outputs.records import (
@@ -56,25 +57,28 @@ def write_perplexities(
     likelihoods: Path,
     metrics: Path,
     params: PerplexityParams,
+    share: Share = ALONE,
 ) -> str:
     """Read the validation split of `features`; write the folder `likelihoods`, and `metrics`.
 
     A second sentence is read after the first one, which does not count. All tokens have the same
-    weight.
+    weight. Several processes share out the batches, and the first one writes.
 
     Raises:
         RetuneError: a pair or the window is longer than the model's context.
     """
-    generator = load_text_generator(model, features / "tokenizer")
+    generator = load_text_generator(model, features / "tokenizer", share)
     pairs, texts = read_pairs(features), read_texts(features)
     with of_pairs(features):
         sequences = [(pair.prompt_tokens, pair.continuation_tokens) for pair in pairs]
-        second = continuation_likelihoods(generator.model, sequences, params.batch_size)
+        second = continuation_likelihoods(generator.model, sequences, params.batch_size, share)
     require_positions(generator.model, params.window, "language_model.perplexity.window")
     whole = text_likelihoods(
         generator.model, [tokens for _, tokens in texts], params.window, params.stride,
-        params.batch_size,
+        params.batch_size, share,
     )  # fmt: skip
+    if not share.is_first:
+        return ""
     with atomic_path(likelihoods) as folder:
         folder.mkdir(parents=True)
         write_json_lines(folder / PAIRS, likelihood_rows((pair.id for pair in pairs), second))

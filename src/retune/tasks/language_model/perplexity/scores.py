@@ -14,6 +14,7 @@ from tqdm import tqdm
 from retune.core.errors import RetuneError
 from retune.models.positions import require_positions
 from retune.models.precision import evaluating
+from retune.processes.share import ALONE, Share
 from retune.tasks.language_model.generate.kv_cache import no_number
 from retune.tasks.language_model.outputs.likelihoods import Likelihood
 from retune.tasks.language_model.texts.prompts import Padded, Tokens, check_tokens, takes
@@ -36,19 +37,25 @@ class _Piece(NamedTuple):
 
 
 def continuation_likelihoods(
-    model: "PreTrainedModel", pairs: Sequence[tuple[Tokens, Tokens]], batch_size: int
+    model: "PreTrainedModel",
+    pairs: Sequence[tuple[Tokens, Tokens]],
+    batch_size: int,
+    share: Share = ALONE,
 ) -> list[Likelihood]:
-    """The likelihood of each continuation, given its prompt.
+    """The likelihood of each continuation, given its prompt, in every process.
 
     Raises:
         RetuneError: a prompt or a continuation is empty, or the two are too long together.
     """
-    every = continuation_log_probabilities(model, pairs, batch_size)
+    every = continuation_log_probabilities(model, pairs, batch_size, share)
     return [_likelihood(logs) for logs in every]
 
 
 def continuation_log_probabilities(
-    model: "PreTrainedModel", pairs: Sequence[tuple[Tokens, Tokens]], batch_size: int
+    model: "PreTrainedModel",
+    pairs: Sequence[tuple[Tokens, Tokens]],
+    batch_size: int,
+    share: Share = ALONE,
 ) -> list[list[float]]:
     """The log-probability of each token of each continuation, given its prompt.
 
@@ -56,6 +63,7 @@ def continuation_log_probabilities(
         model: a causal language model.
         pairs: prompts and their continuations.
         batch_size: how many are read together.
+        share: of this process in the batches; every process gets all log-probabilities.
 
     Raises:
         RetuneError: a prompt or a continuation is empty, or the two are too long together.
@@ -66,11 +74,16 @@ def continuation_log_probabilities(
                 raise RetuneError(f"{name} {number} is empty; leave the pair out, and count it")
     pieces = [_Piece([*prompt, *after], len(after)) for prompt, after in pairs]
     check_tokens(model, [piece.tokens for piece in pieces], "prompt and continuation")
-    return _log_probabilities(model, pieces, batch_size)
+    return _log_probabilities(model, pieces, batch_size, share)
 
 
 def text_likelihoods(
-    model: "PreTrainedModel", texts: Sequence[Tokens], window: int, stride: int, batch_size: int
+    model: "PreTrainedModel",
+    texts: Sequence[Tokens],
+    window: int,
+    stride: int,
+    batch_size: int,
+    share: Share = ALONE,
 ) -> list[Likelihood]:
     """The likelihood of each text; all tokens count except the first, which has no context.
 
@@ -80,6 +93,7 @@ def text_likelihoods(
         window: how many tokens are read at once.
         stride: how many tokens further the next window begins.
         batch_size: how many windows are read together.
+        share: of this process in the batches; every process gets all likelihoods.
 
     Raises:
         RetuneError: a text is empty, or the windows are too long.
@@ -97,7 +111,8 @@ def text_likelihoods(
             pieces.append(_Piece(text[begin:end], end - counted))
             owners.append(number)
     logs: list[list[float]] = [[] for _ in texts]
-    for owner, found in zip(owners, _log_probabilities(model, pieces, batch_size), strict=True):
+    read = _log_probabilities(model, pieces, batch_size, share)
+    for owner, found in zip(owners, read, strict=True):
         logs[owner] += found
     return [_likelihood(each) for each in logs]
 
@@ -119,20 +134,23 @@ def _likelihood(logs: Sequence[float]) -> Likelihood:
 
 
 def _log_probabilities(
-    model: "PreTrainedModel", pieces: Sequence[_Piece], batch_size: int
+    model: "PreTrainedModel", pieces: Sequence[_Piece], batch_size: int, share: Share
 ) -> list[list[float]]:
     """The log-probability of each predicted token; parts of similar length share a batch."""
     order = sorted(range(len(pieces)), key=lambda number: -len(pieces[number].tokens))
     found: dict[int, list[float]] = {}
     with evaluating(model, "fp32") as device:
-        parts = range(0, len(order), batch_size)
-        for first in tqdm(parts, desc="read", unit=" batches", leave=False, delay=2):
-            numbers = order[first : first + batch_size]
+
+        def read(numbers: Sequence[int]) -> list[list[float]]:
             batch = Padded.left([pieces[number].tokens for number in numbers], device)
             asked = max(pieces[number].asked for number in numbers)
-            logs = _last_log_probabilities(model, batch, asked)
-            for number, row in zip(numbers, logs.tolist(), strict=True):
-                found[number] = row[asked - pieces[number].asked :]
+            rows = _last_log_probabilities(model, batch, asked).tolist()
+            return [row[asked - pieces[n].asked :] for n, row in zip(numbers, rows, strict=True)]
+
+        computed = share.computed(order, batch_size, read)
+        count = math.ceil(len(order) / batch_size)
+        for numbers, logs in tqdm(computed, "read", count, leave=False, unit=" batches", delay=2):
+            found.update(zip(numbers, logs, strict=True))
     if any(math.isnan(value) for logs in found.values() for value in logs):
         raise no_number()
     return [found[number] for number in range(len(pieces))]

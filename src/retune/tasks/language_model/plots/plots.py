@@ -15,6 +15,7 @@ from pydantic.dataclasses import dataclass
 from retune.core.errors import RetuneError, excerpt
 from retune.core.files import atomic_path, write_csv, write_json
 from retune.core.params import STRICT, Positive
+from retune.processes.share import ALONE, Share
 from retune.tasks.language_model.generate.beams import BeamParams
 from retune.tasks.language_model.generate.decoding import Continuation
 from retune.tasks.language_model.generate.generation import GenerationParams, best_continuations
@@ -94,15 +95,25 @@ class Plots(NamedTuple):
     coloured: Path
 
 
-def plots(features: Path, model: "PreTrainedModel", files: Plots, params: PlotsParams) -> str:
+def plots(
+    features: Path,
+    model: "PreTrainedModel",
+    files: Plots,
+    params: PlotsParams,
+    share: Share = ALONE,
+) -> str:
     """Continue the prompts of `params` and those of `features`; write `files`.
+
+    Several processes share out the batches, and the first one writes.
 
     Raises:
         RetuneError: a prompt cannot be read or continued, or there are more beams than tokens.
     """
-    generator = load_text_generator(model, features / "tokenizer")
+    generator = load_text_generator(model, features / "tokenizer", share)
     shown = [each for prompt in params.prompts for each in _continued(generator, prompt, params)]
     positions, sizes = _curves(generator, features, params)
+    if not share.is_first:
+        return ""
     write_csv(
         files.token_probabilities,
         ("prompt", "beams", "position", "token", "probability"),
@@ -175,7 +186,9 @@ def _references_seen(
     generator: TextGenerator, pairs: Sequence[ReferencePair], params: PlotsParams
 ) -> list[list[TokenSeen]]:
     sequences = [(pair.prompt_tokens, pair.continuation_tokens) for pair in pairs]
-    logs = continuation_log_probabilities(generator.model, sequences, params.batch_size)
+    logs = continuation_log_probabilities(
+        generator.model, sequences, params.batch_size, generator.share
+    )
     return [
         tokens_seen(prompt, after, list(map(math.exp, each)), params.pairs.repeated_ngram)
         for (prompt, after), each in zip(sequences, logs, strict=True)

@@ -20,10 +20,10 @@ from retune.models.losses import perplexity
 from retune.models.precision import evaluating
 from retune.models.pretrained_files import DECODER_TOKENS, load_tokenizer
 from retune.models.tokenizer_checks import id_count
+from retune.processes.share import Share
 from retune.tasks.language_model.models import load
 from retune.tasks.language_model.texts.features import read_blocks
 from retune.training.arguments import OptimizationParams
-from retune.training.distributed import Share
 from retune.training.fit import Results, Scores, build_seeded, fit
 from retune.training.trainer import TrainingTask
 

@@ -29,6 +29,7 @@ from retune.models.encoders import encoder_config, load_encoder_and_missing
 from retune.models.losses import NO_LABEL, label_count, loss_sum, mean_loss, perplexity
 from retune.models.precision import evaluating
 from retune.models.pretrained_files import PretrainedParams, load_tokenizer, resolve
+from retune.processes.share import Share
 from retune.tasks.masked_lm.train.masked_blocks import (
     EVALUATION,
     Masker,
@@ -39,7 +40,6 @@ from retune.tasks.masked_lm.train.masked_blocks import (
 from retune.tasks.qa.questions.examples import read_examples
 from retune.tasks.qa.questions.splits import splits_in
 from retune.training.arguments import OptimizationParams
-from retune.training.distributed import Share
 from retune.training.fit import Results, Scores, build_seeded, fit
 from retune.training.trainer import TrainingTask
 

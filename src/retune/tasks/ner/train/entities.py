@@ -31,6 +31,7 @@ from retune.models.encoders import encoder_config, load_encoder
 from retune.models.losses import label_count, loss_sum, mean_loss
 from retune.models.precision import evaluating
 from retune.models.pretrained_files import PretrainedParams, load_tokenizer, resolve
+from retune.processes.share import Share
 from retune.tasks.ner.texts.conll import (
     Sentence,
     check_types,
@@ -41,7 +42,6 @@ from retune.tasks.ner.texts.conll import (
 from retune.tasks.ner.texts.word_pieces import Part, WordReader, rectangle
 from retune.tasks.ner.train.entity_f1 import EntityScores, entity_scores
 from retune.training.arguments import OptimizationParams
-from retune.training.distributed import Share
 from retune.training.fit import Results, Scores, build_seeded, fit
 from retune.training.trainer import TrainingTask
 

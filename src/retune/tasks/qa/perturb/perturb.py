@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 from pydantic.dataclasses import dataclass
 
 from retune.core.files import (
-    atomic_path,
     read_json,
     read_json_lines,
     write_csv,
@@ -25,6 +24,7 @@ from retune.core.files import (
 )
 from retune.core.params import STRICT, NotNegative, Seed
 from retune.models.pretrained_files import load_tokenizer
+from retune.processes.share import ALONE, Share
 from retune.tasks.qa.analyse.errors import Prediction, predicted
 from retune.tasks.qa.perturb.figures import (
     BASELINE,
@@ -75,6 +75,7 @@ class Answering:
         prediction: see `PredictParams`.
         reading: see `PostprocessParams`.
         squad_v2: whether questions may have no answer.
+        share: of this process in the prediction.
     """
 
     load: "Callable[[], PreTrainedModel]"
@@ -83,6 +84,7 @@ class Answering:
     prediction: PredictParams
     reading: PostprocessParams
     squad_v2: bool
+    share: Share = ALONE
 
 
 def perturb(
@@ -108,16 +110,20 @@ def perturb(
         answering: how they are answered.
         scoring: how answers are compared.
 
+    Of several processes, each makes the same windows, and the first one compares and writes.
+
     Raises:
         RetuneError: questions and answers do not belong together.
     """
     examples = [*read_examples(test / f"{SCORED}.jsonl")]
     drawn = drawn_questions(examples, params)
     pairs = perturbed(drawn, examples, params.seed)
-    with atomic_path(questions) as folder:
+    with answering.share.output(questions) as folder:
         folder.mkdir()
         before = _known(drawn, predictions, scoring, answering.squad_v2) if pairs else {}
         later = _answers(pairs, folder / "work", answering, scoring) if pairs else {}
+        if not answering.share.is_first:
+            return ""
         firsts = {e.id: _first(e).text for e in drawn}
         firsts_later = {_id(pair): _first(pair.after) for pair in pairs}
         found = {
@@ -189,7 +195,10 @@ def _first(example: Example) -> Prediction:
 def _answers(
     pairs: Sequence[Pair], work: Path, answering: Answering, scoring: ScoreParams
 ) -> dict[str, Prediction]:
-    """Return the model's answers to the perturbed questions. `work` is removed."""
+    """Return the model's answers to the perturbed questions. `work` is removed.
+
+    Only the first process reads the answers off the logits; the others return none.
+    """
     raw, features, logits, predictions = (
         work / name for name in ("raw", "features", "logits", "predictions")
     )
@@ -203,7 +212,9 @@ def _answers(
         raw, features, work / "windows.json", tokenizer=load_tokenizer(answering.model),
         params=lengths, scoring=scoring, squad_v2=squad_v2,
     )  # fmt: skip
-    predict(features, answering.load(), logits, answering.prediction)
+    predict(features, answering.load(), logits, answering.prediction, share=answering.share)
+    if not answering.share.is_first:
+        return {}
     postprocess(raw, features, logits, predictions, answering.reading, squad_v2=squad_v2)
     texts: dict[str, str] = read_json(predictions / "predictions.json")
     ranked = {row["id"]: row["candidates"] for row in read_json_lines(predictions / N_BEST)}

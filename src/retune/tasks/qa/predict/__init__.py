@@ -1,4 +1,4 @@
 """Stage `predict`: from windows to start and end logits, padded or packed.
 
-This room imports `core`, `models`, `adapters` and `windows`.
+This room imports `core`, `models`, `adapters`, `processes` and `windows`.
 """

@@ -4,7 +4,7 @@
 features; `windows.json` counts windows and tokens.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,10 +18,11 @@ from tqdm import tqdm
 
 from retune.core.files import atomic_path, write_json
 from retune.core.params import STRICT, Positive
-from retune.models.batches import Batch, batches
+from retune.models.batches import Batch, on_device
 from retune.models.outputs import on_best_device, require_finite_logits
 from retune.models.precision import Precision, evaluating, resolved_precision
 from retune.models.tokenizer_checks import id_count, require_vocabulary
+from retune.processes.share import ALONE, Share
 from retune.tasks.qa.predict.batches import Collator, real_tokens, span_logits
 from retune.tasks.qa.questions.splits import SCORED
 from retune.tasks.qa.windows.features import count_windows, feature_batches
@@ -45,8 +46,12 @@ def predict(
     logits: Path,
     params: PredictParams,
     split: str = SCORED,
+    share: Share = ALONE,
 ) -> str:
-    """Write the logits of the windows of `split` in `features` to the folder `logits`."""
+    """Write the logits of the windows of `split` in `features` to the folder `logits`.
+
+    Several processes share out the batches, and the first one writes.
+    """
     from retune.models.pretrained_files import load_tokenizer
 
     on_best_device(model)
@@ -61,15 +66,28 @@ def predict(
         "run the train stage on these features",
     )
     collator = Collator.for_model(model, tokenizer, precision)
+    with tqdm(total=counts["windows"], desc="predict", unit=" windows") as bar:
+        parts = (
+            predict_part(model, part, collator, params, bar, share=share)
+            for part in feature_batches(path)
+        )
+        if share.is_first:
+            _write(logits, parts, counts)
+        else:
+            for _ in parts:  # computes this process's batches
+                pass
+    return f"{counts['windows']:,} windows, {counts['tokens']:,} tokens"
+
+
+def _write(logits: Path, parts: Iterator[NDArray[np.float32]], counts: Mapping[str, int]) -> None:
+    """Write the folder `logits`, part by part as they are computed."""
     with atomic_path(logits) as folder:
         folder.mkdir(parents=True)
-        bar = tqdm(total=counts["windows"], desc="predict", unit=" windows")
-        with bar, (folder / "logits.npy").open("wb") as file:
+        with (folder / "logits.npy").open("wb") as file:
             np.lib.format.write_array_header_1_0(file, _header(counts["tokens"]))
-            for part in feature_batches(path):
-                file.write(predict_part(model, part, collator, params, bar).tobytes())
+            for part in parts:
+                file.write(part.tobytes())
         write_json(folder / "windows.json", counts)
-    return f"{counts['windows']:,} windows, {counts['tokens']:,} tokens"
 
 
 def predict_part(
@@ -79,11 +97,12 @@ def predict_part(
     params: PredictParams,
     bar: "tqdm[Any]",
     on_batch: Callable[[Tensor, Tensor, Batch], None] | None = None,
+    share: Share = ALONE,
 ) -> NDArray[np.float32]:
-    """Start and end logits of the windows in `part`, shape (tokens, 2).
+    """Start and end logits of the windows in `part`, shape (tokens, 2), in every process.
 
     Batches have windows of similar length; the result is in the order of `part`. `on_batch`
-    receives start logits (B, T), end logits (B, T) and the batch.
+    receives start logits (B, T), end logits (B, T) and the batch, in the process that computes it.
 
     Raises:
         RetuneError: a logit is not finite.
@@ -92,16 +111,19 @@ def predict_part(
     bounds = part.window_tokens().tolist()
     order: list[int] = np.argsort(part.lengths, kind="stable")[::-1].tolist()  # the longest first
 
-    def collate(rows: Sequence[int]) -> Batch:
-        return collator(window_rows(part, rows))
+    def logits_of(rows: Sequence[int]) -> NDArray[np.float32]:
+        batch = on_device(collator(window_rows(part, rows)), device)
+        start, end = span_logits(model, batch)
+        if on_batch is not None:
+            on_batch(start, end, batch)
+        real = real_tokens(batch)
+        values: NDArray[np.float32] = (
+            torch.stack([start[real], end[real]], dim=-1).float().cpu().numpy()
+        )
+        return values
 
     with evaluating(model, params.precision) as device:
-        for rows, batch in batches(order, params.batch_size, collate, device):
-            start, end = span_logits(model, batch)
-            if on_batch is not None:
-                on_batch(start, end, batch)
-            real = real_tokens(batch)
-            values = torch.stack([start[real], end[real]], dim=-1).float().cpu().numpy()
+        for rows, values in share.computed(order, params.batch_size, logits_of):
             sizes = part.lengths[rows].tolist()
             for row, logits in zip(rows, np.split(values, np.cumsum(sizes)[:-1]), strict=True):
                 output[bounds[row] : bounds[row + 1]] = logits

@@ -1,8 +1,6 @@
 """The span loss, and the evaluation after each epoch: loss, EM and F1 of the answers."""
 
 from collections.abc import Callable
-from dataclasses import fields
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,21 +14,19 @@ from tqdm import tqdm
 
 from retune.core.params import STRICT
 from retune.models.batches import Batch
+from retune.processes.share import Share
 from retune.tasks.qa.postprocess.postprocess import PostprocessParams, answers
 from retune.tasks.qa.predict.batches import ANSWER, Collator
 from retune.tasks.qa.predict.predict import PredictParams, predict_part
 from retune.tasks.qa.questions.examples import Example, read_examples
 from retune.tasks.qa.score.score import Normalizer, evaluate_answers
 from retune.tasks.qa.windows.features import feature_batches, read_rows, read_windows
-from retune.tasks.qa.windows.windows import Features
-from retune.training.distributed import Share
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
 #: The split that chooses the epoch.
 VALIDATION = "validation"
-_TOKENS = ("char_start", "char_end", "input_ids", "token_type_ids")  # a value a token
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -127,26 +123,9 @@ class Evaluation:
         on_batch: Callable[[Tensor, Tensor, Batch], None],
     ) -> NDArray[np.float32]:
         """The logits of all windows, shape (tokens, 2); each process computes its share."""
-        parts, begin = [], 0
         with tqdm(total=len(self.windows), desc="predict", unit=" windows", leave=False) as bar:
-            for part in feature_batches(self.path):
-                run = share.run_of(len(part))
-                bar.update(begin + run.start - bar.n)  # the windows of others
-                mine = _windows_of(part, run)
-                parts.append(predict_part(model, mine, collator, self.prediction, bar, on_batch))
-                begin += len(part)
-        # Of each part, the runs of all processes in their order.
-        in_order = chain.from_iterable(zip(*share.gathered(parts), strict=True))
-        return np.concatenate(list(in_order))
-
-
-def _windows_of(part: Features, run: range) -> Features:
-    """The windows `run` of `part`."""
-    bounds = part.window_tokens()
-    windows, tokens = slice(run.start, run.stop), slice(bounds[run.start], bounds[run.stop])
-    return Features(
-        **{
-            field.name: getattr(part, field.name)[tokens if field.name in _TOKENS else windows]
-            for field in fields(Features)
-        }
-    )
+            parts = [
+                predict_part(model, part, collator, self.prediction, bar, on_batch, share)
+                for part in feature_batches(self.path)
+            ]
+        return np.concatenate(parts)

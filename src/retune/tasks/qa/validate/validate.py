@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from retune.core.files import atomic_path, write_json, write_json_lines
+from retune.processes.share import ALONE, Share
 from retune.tasks.qa.postprocess.postprocess import N_BEST, PostprocessParams, postprocess
 from retune.tasks.qa.predict.predict import PredictParams, predict
 from retune.tasks.qa.score.question_scores import write_question_scores
@@ -35,25 +36,26 @@ def validate(
     reading: PostprocessParams,
     scoring: ScoreParams,
     squad_v2: bool,
+    share: Share = ALONE,
 ) -> str:
     """Answer and score the validation questions with the model that `load` returns.
 
     `metrics` gets the figures, the folder `questions` the score of each question, and the folder
     `n_best` the n-best list of each, if it is given. Without a validation split, the figures are
-    null and there are no questions.
+    null and there are no questions. Several processes compute the logits together; the first one
+    does the rest.
     """
     if not (raw / f"{SPLIT}.jsonl").is_file():
-        with atomic_path(questions) as folder:
-            folder.mkdir()
-            write_question_scores(folder / QUESTIONS, [])
-        _keep(n_best, None)
-        _write(metrics, dict.fromkeys(HEADLINE), {"questions": 0})
+        if share.is_first:
+            _write_nothing(metrics, questions, n_best)
         return "no validation split"
-    with atomic_path(questions) as folder:
+    with share.output(questions) as folder:
         # In the folder that a killed run leaves and the next one removes.
         work = folder / "work"
         logits, predictions = work / "logits", work / "predictions"
-        predict(features, load(), logits, prediction, SPLIT)
+        predict(features, load(), logits, prediction, SPLIT, share)
+        if not share.is_first:
+            return ""
         postprocess(raw, features, logits, predictions, reading, squad_v2=squad_v2, split=SPLIT)
         path = folder / QUESTIONS
         scores = scored(raw, predictions, path, scoring, squad_v2=squad_v2, split=SPLIT)
@@ -63,6 +65,14 @@ def validate(
     headline = {name: found.pop(name) for name in HEADLINE}
     _write(metrics, headline, found)
     return scores.sentence()
+
+
+def _write_nothing(metrics: Path, questions: Path, n_best: Path | None) -> None:
+    with atomic_path(questions) as folder:
+        folder.mkdir()
+        write_question_scores(folder / QUESTIONS, [])
+    _keep(n_best, None)
+    _write(metrics, dict.fromkeys(HEADLINE), {"questions": 0})
 
 
 def _keep(folder: Path | None, file: Path | None) -> None:

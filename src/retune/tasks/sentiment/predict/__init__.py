@@ -1,4 +1,4 @@
 """Stage `predict`: the logits of each validation text.
 
-This room imports `core`, `models` and `texts`.
+This room imports `core`, `models`, `processes` and `texts`.
 """

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic.dataclasses import dataclass
 from torch import nn
 from tqdm import tqdm
@@ -17,10 +18,11 @@ from retune.core.errors import RetuneError
 from retune.core.files import atomic_path, write_json_lines
 from retune.core.numerics import Doubles
 from retune.core.params import STRICT, Positive
-from retune.models.batches import Batch, batches
+from retune.models.batches import on_device
 from retune.models.outputs import on_best_device, require_finite_logits
 from retune.models.precision import Precision, evaluating
 from retune.models.tokenizer_checks import id_count, require_vocabulary
+from retune.processes.share import ALONE, Share
 from retune.tasks.sentiment.predict.batches import Collator, label_logits
 from retune.tasks.sentiment.texts.examples import LABELS, read_examples
 from retune.tasks.sentiment.texts.features import Rows, read_rows
@@ -39,9 +41,16 @@ class PredictParams:
 
 
 def predict(
-    raw: Path, features: Path, model: "PreTrainedModel", predictions: Path, params: PredictParams
+    raw: Path,
+    features: Path,
+    model: "PreTrainedModel",
+    predictions: Path,
+    params: PredictParams,
+    share: Share = ALONE,
 ) -> str:
     """Write the predictions of `model` for the validation texts to the folder `predictions`.
+
+    Several processes share out the batches, and the first one writes.
 
     Raises:
         RetuneError: features and raw data differ in their texts, the model is for another
@@ -63,7 +72,10 @@ def predict(
         "the model",
         "run the train stage on these features",
     )
-    logits = logits_of(on_best_device(model), rows, Collator.for_model(model, tokenizer), params)
+    collate = Collator.for_model(model, tokenizer)
+    logits = logits_of(on_best_device(model), rows, collate, params, share)
+    if not share.is_first:
+        return ""
     positive = positive_probabilities(logits)
     texts = zip(ids, logits.tolist(), positive.tolist(), strict=True)
     with atomic_path(predictions) as folder:
@@ -80,10 +92,11 @@ def probabilities_of_ids(
     collate: Collator,
     params: PredictParams,
     input_ids: Sequence[Sequence[int]],
+    share: Share = ALONE,
 ) -> list[float]:
-    """P(positive) of each text, given its token ids."""
+    """P(positive) of each text, given its token ids, in every process."""
     rows = Rows.without_labels(input_ids)
-    logits = logits_of(model, rows, collate, params, quiet=True)
+    logits = logits_of(model, rows, collate, params, share, quiet=True)
     return positive_probabilities(logits).tolist()  # type: ignore[no-any-return]
 
 
@@ -92,28 +105,29 @@ def logits_of(
     rows: Rows,
     collate: Collator,
     params: PredictParams,
-    numbers: Sequence[int] | None = None,
+    share: Share = ALONE,
     *,
     quiet: bool = False,
 ) -> Doubles:
-    """The logits (N, 2), computed in float32, of the texts `numbers` of `rows`, or of all.
+    """The logits (N, 2) of the texts `rows`, computed in float32, in every process.
 
     Batches have texts of similar length. A bar shows the progress unless `quiet`.
 
     Raises:
         RetuneError: a logit is not finite.
     """
-    chosen = np.asarray(range(len(rows)) if numbers is None else numbers, np.int64)
-    logits = np.empty((len(chosen), len(LABELS)), np.float32)
-    order = np.argsort(rows.lengths[chosen], kind="stable")[::-1].tolist()  # the longest first
+    logits = np.empty((len(rows), len(LABELS)), np.float32)
+    order: list[int] = np.argsort(rows.lengths, kind="stable")[::-1].tolist()  # the longest first
 
-    def batch_of(places: Sequence[int]) -> Batch:
-        return collate([rows[int(chosen[place])] for place in places])
+    def logits_of_batch(numbers: Sequence[int]) -> NDArray[np.float32]:
+        batch = on_device(collate([rows[number] for number in numbers]), device)
+        values: NDArray[np.float32] = label_logits(model, batch).float().cpu().numpy()
+        return values
 
     bar = tqdm(total=len(order), desc="predict", unit=" texts", disable=quiet)
     with bar, evaluating(model, params.precision) as device:
-        for places, batch in batches(order, params.batch_size, batch_of, device):
-            logits[places] = label_logits(model, batch).float().cpu().numpy()
-            bar.update(len(places))
-    require_finite_logits(logits, lambda row: f"text {chosen[row] + 1}")
+        for numbers, values in share.computed(order, params.batch_size, logits_of_batch):
+            logits[numbers] = values
+            bar.update(len(numbers))
+    require_finite_logits(logits, lambda row: f"text {row + 1}")
     return logits.astype(np.float64)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from retune.core.files import write_json
 from retune.models.outputs import on_best_device
 from retune.models.pretrained_files import load_tokenizer
+from retune.processes.share import ALONE, Share
 from retune.stats.seed_spread import interval_half_width, spread
 from retune.tasks.sentiment.models import load
 from retune.tasks.sentiment.predict.batches import Collator
@@ -30,20 +31,23 @@ def probe(
     params: ProbeParams,
     lengths: TokenizeParams,
     prediction: PredictParams,
+    share: Share = ALONE,
 ) -> str:
     """Probe the models in `folders`, by seed; write pass rates with their spread to `metrics`.
 
     Each rate is shown next to a constant-prediction baseline. The rate of the minimum functionality
     tests comes first: the baseline passes half of them, but every invariance test and every `up`
-    and `down`.
+    and `down`. Several processes share out the batches, and the first one writes.
     """
     runs = {}
     for seed, folder in folders.items():
         network, tokenizer = on_best_device(load(model, folder)), load_tokenizer(folder)
         collate = Collator.for_model(network, tokenizer)
         read = reader(tokenizer, lengths)
-        ask = partial(probabilities, network, read, collate, prediction)
+        ask = partial(probabilities, network, read, collate, prediction, share)
         runs[seed] = pass_rates(probes, ask, params.tolerance)
+    if not share.is_first:
+        return ""
     rates = {seed: run["rate"] for seed, run in runs.items()}
     floor = constant_baseline(probes, params.tolerance)
     groups = {
@@ -75,11 +79,12 @@ def probabilities(
     read: Reader,
     collate: Collator,
     params: PredictParams,
+    share: Share,
     texts: Sequence[str],
 ) -> list[float]:
-    """P(positive) of each text."""
+    """P(positive) of each text, in every process."""
     input_ids = [ids for ids, _ in read(list(texts))]
-    return probabilities_of_ids(model, collate, params, input_ids)
+    return probabilities_of_ids(model, collate, params, input_ids, share)
 
 
 def _of_mft(kinds: Sequence[Mapping[str, Any]]) -> dict[str, float]:

@@ -20,6 +20,7 @@ from retune.models.batches import Batch
 from retune.models.losses import label_count, loss_sum, mean_loss
 from retune.models.pretrained_files import load_tokenizer
 from retune.models.tokenizer_checks import id_count
+from retune.processes.share import Share
 from retune.tasks.sentiment.predict.batches import Collator, label_logits
 from retune.tasks.sentiment.predict.predict import PredictParams, logits_of
 from retune.tasks.sentiment.texts.examples import LABELS
@@ -27,7 +28,6 @@ from retune.tasks.sentiment.texts.features import Rows, read_rows
 from retune.tasks.sentiment.texts.predictions import answers, positive_probabilities
 from retune.training.adversarial import AdversarialSteps
 from retune.training.arguments import OptimizationParams
-from retune.training.distributed import Share
 from retune.training.ema import WeightAverage
 from retune.training.extension import Extension
 from retune.training.fit import Build, Results, Scores, build_seeded, fit
@@ -162,9 +162,7 @@ class Evaluation:
 
     def __call__(self, share: Share) -> dict[str, float]:
         """Return `loss`, and `accuracy` in percent; each process computes its share of logits."""
-        run = share.run_of(len(self.rows))
-        part = logits_of(self.model, self.rows, self.collate, self.params, run, quiet=True)
-        logits = np.concatenate(share.gathered(part))
+        logits = logits_of(self.model, self.rows, self.collate, self.params, share, quiet=True)
         labels = self.rows.labels.astype(np.int64)
         loss = loss_sum(torch.from_numpy(logits), torch.from_numpy(labels)).item()
         right = int((answers(positive_probabilities(logits)) == labels).sum())

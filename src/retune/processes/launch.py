@@ -124,6 +124,16 @@ def _first_error(folder: Path, end: Exception) -> str:
     if written:
         return written[0].read_text(encoding="utf-8")
     return (
-        f"a process ended without an error message ({str(end).strip().splitlines()[-1]}); if it "
-        "was killed, memory may have run out: lower the batch_size or the number of processes"
+        f"a process ended without an error message ({_ending(end)}); if it was killed, memory may "
+        "have run out: lower the batch_size or the number of processes"
     )
+
+
+def _ending(end: Exception) -> str:
+    """Return how the first process that failed ended."""
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+
+    if not isinstance(end, ChildFailedError):
+        return str(end)
+    number, failure = end.get_first_failure()
+    return f"process {number}, exit code {failure.exitcode}"
