@@ -144,7 +144,8 @@ def machine() -> str:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
         name = next((x.split(":")[1].strip() for x in lines if x.startswith("model name")), name)
     known = torch.cpu.get_capabilities()
-    sets = [key for key in ("avx2", "avx512_f", "avx512_bf16", "amx_bf16") if known.get(key)]
+    names = ("avx2", "avx_vnni", "avx512_f", "avx512_vnni", "avx512_bf16", "amx_bf16")
+    sets = [key for key in names if known.get(key)]
     return f"{cores} cores of {name} ({', '.join(sets)})"
 
 

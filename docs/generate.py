@@ -444,6 +444,19 @@ def _training(task: str) -> str:
     )
 
 
+def exports() -> str:
+    """Return how fast exported models are against torch, and their sizes."""
+    figures = _bench("exports")
+    lines = ["| export | MB | windows/s | times as fast as torch |", "|---|--:|--:|--:|"]
+    for comparison in figures["comparisons"]:
+        first, torch = comparison["rows"]
+        lines.append(
+            f"| `{first['side']}` | {figures['megabytes'][first['side']]:.1f} "
+            f"| {_spread(first['rate'])} | {_spread(torch['ratio'])} |"
+        )
+    return "\n".join([*lines, "", f"{figures['machine']}; `python -m bench.exports`"])
+
+
 def profiles() -> str:
     """Return the operators of one training step by their own time, before and after."""
     figures = _bench("profile")
@@ -477,7 +490,7 @@ DOCUMENTS = {
     "docs/sweeps.md": (presets,),
     "docs/trying.md": (searches,),
     "docs/performance.md": (
-        *(speed, benchmarks, memory, startup, serving, ablation, learning),
+        *(speed, benchmarks, memory, startup, serving, exports, ablation, learning),
         *(adapters, decoding, profiles),
     ),
     "docs/claims.md": (claims,),
