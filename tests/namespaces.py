@@ -5,6 +5,10 @@ import subprocess
 
 import pytest
 
+#: Changes a mounted disk, without giving its options again: a user other than root may not name the
+#: owner of the files, who has another number in the new namespace.
+REMOUNT = "mount --options-mode ignore -o"
+
 
 @functools.cache
 def permitted(option: str) -> bool:

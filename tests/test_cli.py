@@ -1,8 +1,10 @@
 """The command line of `retune`: its help, its errors and its options."""
 
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 import retune
 from retune.tools.cli.application import PANELS, app
 from retune.tools.cli.main import ASKERS, main, read_command
+from retune.tools.cli.version import version
 
 COMMANDS = [
     info.name or info.callback.__name__ for info in app.registered_commands if info.callback
@@ -49,7 +52,37 @@ def test_help_has_a_short_name(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
-    assert shown(["--version"], capsys) == (0, f"retune {retune.__version__}\n", "")
+    code, printed, error = shown(["--version"], capsys)
+    assert (code, error) == (0, "")
+    known = (
+        rf"retune {re.escape(retune.__version__)}( \(commit [0-9a-f]{{7,}}(, with changes)?\))?\n"
+    )
+    assert re.fullmatch(known, printed)
+
+
+def test_the_version_has_the_commit_of_a_checkout_and_of_no_other(tmp_path: Path) -> None:
+    def git(*words: str) -> str:
+        identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
+        command = ["git", *identity, *words]
+        return subprocess.run(
+            command, cwd=tmp_path, check=True, capture_output=True, text=True
+        ).stdout
+
+    plain = f"retune {retune.__version__}"
+    package = tmp_path / "src"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    assert version(package) == plain
+    git("init", "-q")
+    assert version(package) == plain  # as in .venv, which git does not track
+    git("add", ".")
+    assert version(package) == plain
+    git("commit", "-qm", "start")
+    commit = git("rev-parse", "--short", "HEAD").strip()
+    (tmp_path / "dvc.lock").write_text("of a run")
+    assert version(package) == f"{plain} (commit {commit})"
+    (package / "__init__.py").write_text("changed = True\n")
+    assert version(package) == f"{plain} (commit {commit}, with changes)"
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Stages on a small or read-only file system: a sentence, and nothing half-written."""
 
 import pytest
-from namespaces import mounted, unshared
+from namespaces import REMOUNT, mounted, unshared
 from projects import Project
 
 pytestmark = pytest.mark.slow
@@ -82,7 +82,7 @@ def test_training_goes_on_once_there_is_room(
         f"{5 * size}k",  # a checkpoint has weights and two moments of each
         command("train"),
         "ls small/checkpoints/*",
-        "mount -o remount,size=50m small",
+        f"{REMOUNT} remount,size=50m small",
         command("train"),
     )
     assert "cannot write the checkpoint of step 2" in output
@@ -94,7 +94,11 @@ def test_training_goes_on_once_there_is_room(
 @pytest.mark.parametrize("stage", INPUTS)
 def test_a_read_only_place_is_refused_before_any_work(stage: str, project: Project) -> None:
     output = in_small_place(
-        project, "1m", "mount -o remount,ro small", f"{command(stage)} && echo it went well", "true"
+        project,
+        "1m",
+        f"{REMOUNT} remount,ro small",
+        f"{command(stage)} && echo it went well",
+        "true",
     )
     assert "it went well" not in output
     assert output.strip().endswith(

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pytest
 from filelock import FileLock
 from hostile import DATA, PAGE, SUM, Hostile
-from namespaces import mounted
+from namespaces import REMOUNT, mounted
 from pyarrow import parquet
 
 from retune.core.errors import RetuneError
@@ -395,7 +395,7 @@ def test_a_file_in_a_read_only_cache_is_used(options: str, server: str, tmp_path
     disk = tmp_path / "disk"
     disk.mkdir()
     (tmp_path / "file").write_bytes(DATA)
-    script = 'cp "$1" "$2" && mount -o "$3" "$2" && shift 3 && exec "$@"'
+    script = f'cp "$1" "$2" && {REMOUNT} "$3" "$2" && shift 3 && exec "$@"'
     before = [*mounted(str(disk), "size=2m"), "sh", "-c", script, "sh"]
     before += [str(tmp_path / "file"), str(disk), options]
     assert run_fetch(f"{server}/good", disk / "file", *before) == (0, "")

@@ -9,7 +9,6 @@ from typing import Annotated, Any, TypeVar
 import typer
 from typer.core import TyperArgument, TyperCommand, TyperGroup
 
-import retune
 from retune.core.terminal_text import cut, escaped
 
 PIPELINE = typer.Option("--pipeline", metavar="NAME", help="Work on pipelines/NAME.")
@@ -108,7 +107,9 @@ def command(panel: str, example: str, name: str | None = None) -> Callable[[_Fun
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"retune {retune.__version__}")
+        from retune.tools.cli.version import version
+
+        typer.echo(version())
         raise typer.Exit
 
 
@@ -117,7 +118,10 @@ def options(
     version: Annotated[
         bool,
         typer.Option(
-            "--version", is_eager=True, callback=_print_version, help="Print the version and exit."
+            "--version",
+            is_eager=True,
+            callback=_print_version,
+            help="Print version and commit, and exit.",
         ),
     ] = False,
 ) -> None:
