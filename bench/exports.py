@@ -6,9 +6,9 @@ It measures the exports of the last run: make them with `retune export` first.
 import time
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from tqdm import tqdm
+import torch
 
 from bench import measure
 from bench.inputs import ROOT
@@ -16,16 +16,16 @@ from bench.measure import Comparison
 from retune.inference.answering import load_model
 from retune.inference.settings import find_model
 from retune.models.pretrained_files import load_tokenizer
-from retune.tasks.qa.predict.batches import Collator
-from retune.tasks.qa.predict.predict import PredictParams, predict_part
+from retune.tasks.qa.predict.batches import Collator, span_logits
+from retune.tasks.qa.predict.predict import window_rows
 from retune.tasks.qa.windows.features import feature_batches
-from retune.tasks.qa.windows.windows import Features
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 _RUN = ROOT / "data" / "qa"
 _TORCH = "torch fp32"
+_BATCH = 32
 #: Exports by the folder that `retune export` writes, and the least ratio where one was asked for,
 #: on processors that multiply 8-bit integers (VNNI).
 _GOALS = {"onnx": None, "openvino": None, "onnx-int8": 3.0, "openvino-int8": 3.0}
@@ -33,14 +33,18 @@ _GOALS = {"onnx": None, "openvino": None, "onnx-int8": 3.0, "openvino-int8": 3.0
 
 def main() -> None:
     """Measure, and print or save the figures."""
-    options = measure.parser("exports", str(__doc__).splitlines()[0]).parse_args()
+    parser = measure.parser("exports", str(__doc__).splitlines()[0])
+    parser.add_argument("--windows", type=int, default=128, help="the first ones (default: 128)")
+    options = parser.parse_args()
     folders = {_TORCH: _RUN} | {name: _RUN / "exports" / name for name in _GOALS}
     for name, folder in folders.items():
         if not (folder / "model").is_dir():
             command = "retune export " + name.replace("-int8", " --int8 --max-loss 100")
             raise SystemExit(f"{folder}: no model; run `dvc repro`, and `{command}`")
-    parts = [*feature_batches(_RUN / "test_features" / "test.arrow")]
-    sides = {name: partial(_rate, _loaded(each), each, parts) for name, each in folders.items()}
+    part = next(feature_batches(_RUN / "test_features" / "test.arrow"))
+    rows = range(min(options.windows, len(part)))
+    batches = [window_rows(part, rows[begin : begin + _BATCH]) for begin in rows[::_BATCH]]
+    sides = {name: partial(_rate, _loaded(each), each, batches) for name, each in folders.items()}
     measured = measure.alternate("Exports", "windows/s", sides, options.rounds).rates
     comparisons = [
         Comparison(
@@ -57,15 +61,13 @@ def _loaded(run: Path) -> "PreTrainedModel":
     return load_model(find_model(run, None))
 
 
-def _rate(model: "PreTrainedModel", run: Path, parts: list[Features]) -> float:
+def _rate(model: "PreTrainedModel", run: Path, batches: list[list[dict[str, Any]]]) -> float:
     collator = Collator.for_model(model, load_tokenizer(run / "model"), "fp32")
-    params = PredictParams(batch_size=32, precision="fp32")
-    with tqdm(disable=True) as bar:
-        begin = time.perf_counter()
-        for part in parts:
-            predict_part(model, part, collator, params, bar)
-        seconds = time.perf_counter() - begin
-    return sum(map(len, parts)) / seconds
+    begin = time.perf_counter()
+    with torch.inference_mode():
+        for windows in batches:
+            span_logits(model, collator(windows))
+    return sum(map(len, batches)) / (time.perf_counter() - begin)
 
 
 def _megabytes(model: Path) -> float:

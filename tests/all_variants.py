@@ -11,6 +11,7 @@ import hashlib
 import json
 import sys
 import time
+from argparse import Namespace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from retune.tools.project.locks import Lock
 from retune.tools.publish.card import Labels
 from retune.tools.publish.command import write_folder
 from retune.tools.publish.published_run import PublishedRun
+from retune.tools.verify.published import run as verify
 
 #: Formats whose libraries are there, as after `make environment`.
 FORMATS = [
@@ -81,7 +83,7 @@ def require_published(model: str) -> None:
     """Refuse a published folder whose model gives other answers."""
     metrics = {kind: f"metrics/qa_{kind}.json" for kind in ("costs", "times", "validation")}
     run = PublishedRun(
-        Path(), Path(), find_model(RUN, None), Params(), Lock(Path(), ""), "0" * 40,
+        Path(), Path(), find_model(RUN, None), Params(), Lock(Path(), ""), RUN / "test", "0" * 40,
         "2026-01-01T00:00:00+00:00", 0,
         metrics | {"scores": "metrics/qa.json", "data": "metrics/qa_download.json"},
     )  # fmt: skip
@@ -90,6 +92,8 @@ def require_published(model: str) -> None:
     Path("dvc.lock").touch()  # of whose bytes the folder has the sum
     write_folder(out, run, Labels("ada/reader"))
     require_same_answers(out, out)
+    if verify(Namespace(from_=out, data=None, json=True)):
+        raise SystemExit(f"{out}: not what was published")
 
 
 def require_exports(model: str) -> None:

@@ -20,7 +20,8 @@ class UploadServer(ThreadingHTTPServer):
     Attributes:
         token: that it asks for.
         created: what was asked for each repository, by its name.
-        files: content by path, of the last commit.
+        private: whether the repository is, if it was there before.
+        files: content by path.
         large: content of large files, by SHA-256.
     """
 
@@ -30,6 +31,7 @@ class UploadServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Uploads)
         self.token = token
         self.created: dict[str, dict[str, object]] = {}
+        self.private = True
         self.files: dict[str, bytes] = {}
         self.large: dict[str, bytes] = {}
 
@@ -72,7 +74,14 @@ class Uploads(BaseHTTPRequestHandler):
         self.send({})
 
     def do_GET(self) -> None:
-        self.send({"id": self.path.removeprefix("/api/models/"), "sha": COMMIT})
+        if "/tree/" in self.path:
+            names = sorted(self.server.files)
+            self.send([{"type": "file", "path": name, "size": 1, "oid": "0"} for name in names])
+            return
+        name = self.path.removeprefix("/api/models/").partition("/revision/")[0]
+        siblings = [{"rfilename": path} for path in sorted(self.server.files)]
+        private = {"private": self.server.private, "siblings": siblings}
+        self.send({"id": name, "sha": COMMIT} | private)
 
     def mode(self, file: dict[str, str]) -> dict[str, object]:
         is_large = PurePosixPath(file["path"]).suffix in LARGE
@@ -84,10 +93,11 @@ class Uploads(BaseHTTPRequestHandler):
         return wanted | {"actions": {"upload": {"href": href}}}
 
     def keep(self, lines: list[dict[str, dict[str, str]]]) -> None:
-        self.server.files = {}
         for line in lines:
             value = line["value"]
-            if line["key"] == "file":  # type: ignore[comparison-overlap]
+            if line["key"] == "deletedFile":  # type: ignore[comparison-overlap]
+                del self.server.files[value["path"]]
+            elif line["key"] == "file":  # type: ignore[comparison-overlap]
                 self.server.files[value["path"]] = base64.b64decode(value["content"])
             elif line["key"] == "lfsFile":  # type: ignore[comparison-overlap]
                 self.server.files[value["path"]] = self.server.large[value["oid"]]

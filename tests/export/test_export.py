@@ -186,6 +186,6 @@ def test_without_its_extra_the_command_says_how_to_install_it(
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, "onnxruntime", None)
     assert main(["export", "onnx"]) == 1
-    assert "needs onnxruntime, which is not installed: `pip install 'retune[onnx]'`" in (
+    assert "needs onnxruntime, which is not installed: in a checkout of retune, `make" in (
         capsys.readouterr().err
     )

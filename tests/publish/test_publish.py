@@ -20,6 +20,8 @@ from projects import Project
 import retune
 from retune.core.files import read_json, read_json_lines, sha256
 from retune.tools.cli.main import main
+from retune.tools.publish import published_run
+from retune.tools.verify import published as verified
 
 SCHEMAS = json.loads(
     (Path(__file__).parents[1] / "reference/record_schemas.json").read_text(encoding="utf-8")
@@ -86,6 +88,14 @@ def test_no_number_of_the_card_is_without_a_claim(published: Path) -> None:
     stated = {text[start:end] for start, end in stated_numbers.results(text)}
     assert len(stated) > 5
     assert stated - claims <= {"95"}  # of every interval
+
+
+def test_addresses_of_data_and_encoder_stay_here(published: Path) -> None:
+    settings = yaml.safe_load((published / "params.yaml").read_text(encoding="utf-8"))["qa"]
+    assert "datasets" not in settings
+    assert settings["checkpoint"]["name"] == "a local folder"
+    told = [path.read_text() for path in published.rglob("*.md")]
+    assert not any("./encoder" in text for text in told)
 
 
 def test_the_code_of_the_card_works(
@@ -195,6 +205,41 @@ def test_an_edited_card_is_found(here: Path, capsys: pytest.CaptureFixture[str])
     assert re.search(r"model card +differs +not as in its source: f1", printed)
 
 
+def test_edited_metadata_is_found(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = here / "reader-copy/README.md"
+    head, text = card(here / "reader-copy")
+    head["model-index"][0]["results"][0]["metrics"][1]["value"] = 97.0
+    path.write_text(f"---\n{yaml.safe_dump(head)}---\n{text}", encoding="utf-8")
+    assert main(["verify", "--from", "reader-copy"]) == 1
+    assert "not as in its source: f1 in the metadata" in " ".join(capsys.readouterr().out.split())
+
+
+def test_metrics_that_are_not_the_mean_of_the_scores_are_refused(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(published_run, "require_current", lambda *_: None)
+    monkeypatch.setattr(published_run, "require_committed", lambda *_: None)
+    path = here / "metrics/qa.json"
+    before = path.read_text(encoding="utf-8")
+    path.write_text(re.sub(r'"f1": [\d.]+', '"f1": 91.5', before), encoding="utf-8")
+    try:
+        assert main(["publish", "new"]) == 1
+    finally:
+        path.write_text(before, encoding="utf-8")
+    assert "metrics/qa.json: f1 is 91.5, but the scored questions give" in capsys.readouterr().err
+
+
+def test_a_run_that_git_does_not_have_is_refused(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    subprocess.run(["git", "rm", "-q", "--cached", "metrics/qa.json"], check=True)
+    try:
+        assert main(["publish", "new"]) == 1
+    finally:
+        subprocess.run(["git", "reset", "-q"], check=True)
+    assert "which the model card names: metrics/qa.json" in capsys.readouterr().err
+
+
 def test_a_published_answer_that_the_model_does_not_give_is_found(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -206,6 +251,15 @@ def test_a_published_answer_that_the_model_does_not_give_is_found(
     assert re.search(r"answers +differs +\d+ of \d+ are equal", capsys.readouterr().out)
 
 
+def test_another_machine_may_round_differently() -> None:
+    assert verified.allowed(373) == (7, 0.5)
+    assert verified.allowed(50) == (1, 2.0)
+    assert verified._verdict(3, 7) == "within tolerance"
+    assert verified._verdict(8, 7) == "differs"
+    words = ["EPYC", "1 process", "2 threads", "fp32", "torch 2.13.0"]
+    assert verified._machine(words) == ["EPYC", "2 threads", "torch 2.13.0"]
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -215,8 +269,11 @@ def test_a_published_answer_that_the_model_does_not_give_is_found(
         (["verify", "--from", "reader", "--data", "none.json"], "none.json: no such file; the"),
         (
             ["verify", "--from", "reader", "--data", "own/train.json"],
-            "own/train.json: 4 questions have no reference answer",
+            "own/train.json: lacks 4 of 4 published test questions",
         ),
+        (["publish", "new", "--id", "reader"], "reader: no name on the hub; give OWNER/NAME"),
+        (["publish", "new", "--push", "a b/c"], "a b/c: no name on the hub ("),
+        (["publish", "new", "--model", "reader"], "reader: published; publish the model that"),
         (["publish", "own"], "own: not a published folder, so it is not replaced"),
         (["publish", "new", "--model", "encoder"], "encoder: no model of a pipeline of retune"),
         (["publish", "new", "--model", "nowhere"], "nowhere: no such folder"),
@@ -243,14 +300,14 @@ def test_other_test_questions_are_refused(here: Path, capsys: pytest.CaptureFixt
 def test_a_run_that_is_not_committed_is_refused(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = here / "metrics/qa_times.json"
+    path = here / "LICENSE"
     before = path.read_bytes()
     path.write_bytes(before + b"\n")
     try:
         assert main(["publish", "new"]) == 1
     finally:
         path.write_bytes(before)
-    assert "changed since the last commit, which the model card names: metrics/qa_times.json" in (
+    assert "changed since the last commit, which the model card names: LICENSE" in (
         capsys.readouterr().err
     )
 
@@ -275,7 +332,8 @@ def test_an_outdated_run_is_refused(here: Path, capsys: pytest.CaptureFixture[st
             lambda f: (f / "config.json").write_text("{}"),
             "config.json: missing, damaged or changed",
         ),
-        (lambda f: (f / "retune.json").write_text("{}"), "retune.json: form, retune, params"),
+        (lambda f: (f / "retune.json").write_text("{}"), "retune.json: form, retune, variant"),
+        (lambda f: (f / "special_tokens_map.json").write_text("{}"), "not of the published model"),
         (
             lambda f: (f / "retune.json").write_text(
                 (f / "retune.json").read_text().replace('"config.json"', '"../config.json"')
@@ -284,9 +342,9 @@ def test_an_outdated_run_is_refused(here: Path, capsys: pytest.CaptureFixture[st
         ),
         (
             lambda f: (f / "retune.json").write_text(
-                (f / "retune.json").read_text().replace("#qa/f1", "#qa/none")
+                (f / "retune.json").read_text().replace("#f1/value", "#f1/none")
             ),
-            "the claim 'f1' has no source 'metrics/qa.json#qa/none'",
+            "the claim 'f1' has no source 'evaluation/questions.jsonl#f1/none'",
         ),
     ],
 )
@@ -339,6 +397,11 @@ def test_a_push_uploads_every_file(
         assert main(words) == 1
         assert "--push ada/reader: not uploaded (" in capsys.readouterr().err
         monkeypatch.setenv("HF_TOKEN", "hf_secret")
+        server.private = False
+        assert main(words) == 1
+        assert "--push ada/reader: the repository exists and is public" in capsys.readouterr().err
+        server.private = True
+        server.files = {"every_eval_ever/data/old.json": b"{}"}
         assert main(words) == 0
     assert server.created["ada/reader"]["visibility"] == "private"
     top = here / "reader-copy"

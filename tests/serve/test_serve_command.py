@@ -139,6 +139,6 @@ def test_without_its_extra_the_command_says_how_to_install_it(
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     monkeypatch.delitem(sys.modules, "retune.tools.serve.command", raising=False)
     assert main(["serve"]) == 1
-    assert "retune serve needs uvicorn, which is not installed: `pip install" in (
+    assert "retune serve needs uvicorn, which is not installed: in a checkout of" in (
         capsys.readouterr().err
     )

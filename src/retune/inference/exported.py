@@ -143,8 +143,8 @@ def compute_by(format_: Format, graph: Path) -> Compute:
 def needs_extra(error: ImportError, extra: str, what: str = "this") -> RetuneError:
     """Return the error for a package that `what` needs and that is not installed."""
     return RetuneError(
-        f"{what} needs {error.name}, which is not installed: `pip install 'retune[{extra}]'`, or "
-        "`make environment` in a checkout"
+        f"{what} needs {error.name}, which is not installed: in a checkout of retune, "
+        f"`make environment` installs it, and so does `pip install --editable '.[{extra}]'`"
     )
 
 

@@ -4,13 +4,14 @@ Such a folder may have files that retune did not write, because a hub adds some,
 have been edited. Only the files by which questions are answered must be unchanged.
 """
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from retune.core.errors import RetuneError, listed
+from retune.core.errors import RetuneError, excerpt, listed
 from retune.core.files import sha256
 from retune.core.plain_files import read_bytes
 
@@ -18,6 +19,10 @@ from retune.core.plain_files import read_bytes
 NAME = "retune.json"
 #: The settings by which its model answers.
 PARAMS = "params.yaml"
+#: Endings of files that a model or a tokenizer may be loaded from.
+_READABLE = (".bin", ".json", ".model", ".safetensors", ".txt")
+#: How a number is written.
+Form = Literal[",.2f", ",.1f", ",.0f", ",d"]
 _Sum = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
@@ -28,14 +33,33 @@ class Claim:
     Attributes:
         name: what it is.
         value: not rounded.
+        form: format by which it is stated.
         text: as the card states it.
         source: the file in the folder that it comes from, with its place behind a `#`.
     """
 
     name: str
-    value: float
+    value: Annotated[float, Field(allow_inf_nan=False)]
+    form: Form
     text: str
     source: str
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class RunPlace:
+    """Where the run is.
+
+    Attributes:
+        commit: 40 digits.
+        lock: SHA-256 of its dvc.lock.
+        pipeline: folder from the project's top.
+        test: folder of the test questions from there.
+    """
+
+    commit: str
+    lock: str
+    pipeline: str
+    test: str
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -45,9 +69,10 @@ class Published:
     Attributes:
         form: version of this file's form.
         retune: version of retune that wrote the folder.
-        params: `qa.model` and `qa.squad_v2` of the training.
+        variant: the module of `retune.tasks.qa.models` that was trained.
+        squad_v2: whether it was trained on unanswerable questions, too.
         model: SHA-256 of the manifest of the model in its run.
-        run: commit, and SHA-256 of its dvc.lock.
+        run: that trained and scored it.
         environment: processor and libraries of the training.
         reads: the files by which questions are answered.
         files: the SHA-256 of each file but this one.
@@ -56,9 +81,10 @@ class Published:
 
     form: Literal[1]
     retune: str
-    params: dict[str, Any]
+    variant: str
+    squad_v2: bool
     model: _Sum
-    run: dict[str, str]
+    run: RunPlace
     environment: list[str]
     reads: list[str]
     files: dict[str, _Sum]
@@ -84,7 +110,10 @@ def read_record(folder: Path) -> Published:
             f"{folder / NAME}: {listed(places)} missing or wrong; publish the model again, or use "
             "the version of retune that wrote the folder"
         ) from None
-    names = {*found.reads, *found.files}
+    names = {*found.files, found.run.pipeline, found.run.test}
+    unknown = {*found.reads, *(_file(claim) for claim in found.claims)} - {*found.files}
+    if unknown:
+        raise RetuneError(f"{folder / NAME}: {listed(sorted(unknown))} not among its files")
     if bad := [name for name in names if Path(name).is_absolute() or ".." in Path(name).parts]:
         raise RetuneError(f"{folder / NAME}: {listed(bad)} outside of the folder")
     return found
@@ -103,7 +132,17 @@ def read_published(folder: Path) -> Published:
             f"{folder / changed[0]}: missing, damaged or changed since it was published; get the "
             "folder again"
         )
+    added = {path.name for path in folder.iterdir() if path.suffix in _READABLE} - {NAME}
+    if strange := sorted(added - {*found.files}):
+        raise RetuneError(
+            f"{folder / strange[0]}: not of the published model, and it could change its answers; "
+            "remove it"
+        )
     return found
+
+
+def _file(claim: Claim) -> str:
+    return claim.source.partition("#")[0]
 
 
 def changed_files(folder: Path, record: Published, names: list[str] | None = None) -> list[str]:
@@ -123,17 +162,31 @@ def from_hub(name: str, revision: str) -> Path | None:
         revision: a commit.
     """
     from huggingface_hub import HfApi, hf_hub_download, snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
     try:
         record = hf_hub_download(name, NAME, revision=revision, local_files_only=True)
+    except HFValidationError:
+        return None  # the search for a model without a record says what is wrong
     except LocalEntryNotFoundError:
         try:
             about = HfApi().model_info(name, revision=revision, timeout=8)
-        except Exception:  # the search for a model without a record says what is wrong
+        except Exception:  # likewise
             return None
         if NAME not in {file.rfilename for file in about.siblings or ()}:
             return None
-        record = hf_hub_download(name, NAME, revision=revision)
-    reads = read_record(Path(record).parent).reads
-    return Path(snapshot_download(name, revision=revision, allow_patterns=[NAME, *reads]))
+        record = _fetched(name, lambda: hf_hub_download(name, NAME, revision=revision))
+    patterns = [NAME, *read_record(Path(record).parent).reads]
+    return Path(
+        _fetched(name, lambda: snapshot_download(name, revision=revision, allow_patterns=patterns))
+    )
+
+
+def _fetched(name: str, fetch: Callable[[], str]) -> str:
+    try:
+        return fetch()
+    except Exception as error:  # of the network, or of whatever a server may answer
+        raise RetuneError(
+            f"{name}: not all of its files could be fetched ({type(error).__name__}: "
+            f"{excerpt(str(error), 200)}); check the network, and run it again"
+        ) from None

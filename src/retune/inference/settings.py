@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from retune.core.errors import RetuneError
 from retune.core.params import Params
@@ -88,9 +87,9 @@ def find_model(model: str | Path, revision: str | None) -> TrainedModel:
     if (folder / "model").is_dir() and not (folder / "config.json").is_file():
         folder /= "model"  # of a run, or an export
     if is_published(folder):
-        found: dict[str, Any] | None = read_published(folder).params
-    else:
-        found = trained_params(folder, {"qa.model": str, "qa.squad_v2": bool})
+        record = read_published(folder)
+        return TrainedModel(folder, record.variant, record.squad_v2)
+    found = trained_params(folder, {"qa.model": str, "qa.squad_v2": bool})
     if found is None:
         return TrainedModel(folder, None, False)
     return TrainedModel(folder, str(found["qa.model"]), found["qa.squad_v2"] is True)

@@ -16,7 +16,9 @@ def export(
     format_: Annotated[
         str, Argument(help="For ONNX Runtime or OpenVINO.", **one_of("onnx", "openvino"))
     ],
-    int8: Annotated[bool, Option("--int8", help="Make weights and activations 8-bit integers.")] = False,
+    int8: Annotated[
+        bool, Option("--int8", help="Make weights and activations 8-bit integers.")
+    ] = False,
     model: Annotated[Path, Option(metavar="FOLDER", help="Model that a train stage wrote.")] = Path(
         "data/qa/model"
     ),

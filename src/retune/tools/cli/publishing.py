@@ -20,7 +20,11 @@ def publish(
         str | None, Option("--id", metavar="OWNER/NAME", help="Its name on the hub.")
     ] = None,
     license_: Annotated[
-        str | None, Option("--license", metavar="ID", help="License, such as cc-by-4.0.")
+        str | None,
+        Option("--license", metavar="ID", help="License, such as cc-by-4.0."),
+    ] = None,
+    data_license: Annotated[
+        str | None, Option(metavar="ID", help="License of your data files.")
     ] = None,
     language: Annotated[
         list[str] | None, Option(metavar="CODE", help="Language, such as en (repeatable).")
@@ -49,7 +53,8 @@ def publish(
     from retune.tools.publish.command import run
 
     arguments = Namespace(
-        folder=folder, model=model, id=id_, license=license_, language=language or [],
+        folder=folder, model=model, id=id_, license=license_, data_license=data_license,
+        language=language or [],
         dataset_id=dataset_id, task_id=task_id, repository=repository, push=push, private=private,
         json=as_json,
     )  # fmt: skip

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from retune import __version__
-from retune.inference.published import Claim
+from retune.inference.published import Claim, Form
 from retune.tools.publish.published_run import Found, PublishedRun
 
 _TEMPLATE = Path(__file__).with_name("card.md")
-#: Of the metrics file of the run, as the published folder names it.
+#: The score of each test question, from the published folder.
 QUESTIONS = "evaluation/questions.jsonl"
 #: Settings that the card shows; `params.yaml` has all.
 _SETTINGS = (
@@ -28,7 +28,8 @@ class Labels:
 
     Attributes:
         id: name on the hub, such as `ada/reader`; None if it has none yet.
-        license: an SPDX id, such as `cc-by-4.0`.
+        license: of the model, an SPDX id such as `cc-by-4.0`.
+        data_license: of the data files, likewise.
         language: ISO 639-1 codes.
         dataset: id of the data on the hub.
         task: id of the benchmark's task, for the hub's leaderboards.
@@ -37,6 +38,7 @@ class Labels:
 
     id: str | None = None
     license: str | None = None
+    data_license: str | None = None
     language: Sequence[str] = ()
     dataset: str | None = None
     task: str = "default"
@@ -53,15 +55,17 @@ class Numbers:
 
     claims: list[Claim] = field(default_factory=list)
 
-    def state(self, name: str, value: float, source: str, form: str = ",.2f") -> str:
+    def state(self, name: str, value: float, source: str, form: Form = ",.2f") -> str:
         """Return a number as text, and keep where it comes from."""
         text = format(value, form)
-        self.claims.append(Claim(name, float(value), text, source))
+        self.claims.append(Claim(name, float(value), form, text, source))
         return text
 
-    def found(self, name: str, found: Found | None, form: str = ",.2f") -> str | None:
+    def found(self, name: str, found: Found | None, form: Form = ",.2f") -> str | None:
         """Return a number of a metrics file as text; None if there is none."""
-        return None if found is None else self.state(name, found.value, found.source, form)
+        if found is None or found.value is None:
+            return None
+        return self.state(name, found.value, found.source, form)
 
 
 def is_plain(run: PublishedRun) -> bool:
@@ -110,6 +114,9 @@ def write_card(
         "seed": run.setting("qa.seed"),
         "environment": environment,
         "commit": run.commit,
+        "keep": run.setting("qa.train.keep"),
+        "limits": run.limits,
+        "pipeline": run.pipeline,
         "repository": labels.repository,
     }
     template = jinja2.Environment(
@@ -123,7 +130,12 @@ def write_card(
 
 
 def base_model(run: PublishedRun) -> str | None:
-    """Return the pretrained encoder that the model was trained from, by its name on the hub."""
+    """Return the pretrained encoder that the model was trained from, by its name on the hub.
+
+    It is None for a variant that begins without pretrained weights.
+    """
+    if not run.is_bundle and not is_plain(run):
+        return None
     if run.encoder in _HUB_NAMES:
         return _HUB_NAMES[run.encoder]
     is_elsewhere = run.encoder.startswith("package:") or run.has_local_encoder
@@ -133,7 +145,7 @@ def base_model(run: PublishedRun) -> str | None:
 def _results(run: PublishedRun, numbers: Numbers) -> dict[str, Any]:
     context: dict[str, Any] = {}
     for name, mean in run.means.items():
-        context[name] = numbers.found(name, run.found("scores", name))
+        context[name] = numbers.state(name, mean.value, f"{QUESTIONS}#{name}/value")
         ends = [
             numbers.state(f"{name} {end}", value, f"{QUESTIONS}#{name}/{end}")
             for end, value in (("low", mean.low), ("high", mean.high))
@@ -149,7 +161,7 @@ def _results(run: PublishedRun, numbers: Numbers) -> dict[str, Any]:
 
 
 def _costs(run: PublishedRun, numbers: Numbers) -> dict[str, Any]:
-    figures = {
+    figures: dict[str, tuple[str, Form]] = {
         "parameters": ("costs", ",d"), "trained_parameters": ("costs", ",d"),
         "train_seconds": ("times", ",.1f"), "peak_memory_mb": ("times", ",.0f"),
     }  # fmt: skip
@@ -195,7 +207,7 @@ def _metadata(run: PublishedRun, labels: Labels) -> str:
             task_name="Question Answering",
             dataset_type=dataset or "other",
             dataset_name=dataset_name(run, labels),
-            dataset_split="test",
+            dataset_split=run.scored_split,
             metric_type=key,
             metric_name=heading,
             metric_value=run.value("scores", key),

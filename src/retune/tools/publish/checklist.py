@@ -33,7 +33,7 @@ def write_checklist(
 def _rows(
     run: PublishedRun, labels: Labels, environment: Sequence[str]
 ) -> Iterator[tuple[str, str, str]]:
-    base = base_model(run) or str(run.setting("qa.checkpoint")["name"])
+    base = base_model(run) or "the pretrained encoder, if it was used"
     license_ = f"The model: {labels.license}. " if labels.license else ""
     passages = f"{run.passages:,} passages"
     yield "A1", "limitations", "README.md, Limits."
@@ -51,7 +51,7 @@ def _rows(
     yield "C1", "parameters, budget, hardware", _budget(run, environment)
     yield (
         "C2", "setup and hyperparameters",
-        f"params.yaml has all of them. {_chosen(run)} `retune try` counts what was tried, if used.",
+        f"params.yaml has all of them. {_chosen(run)} How settings were chosen: yours to add.",
     )  # fmt: skip
     yield (
         "C3", "descriptive statistics",
@@ -70,16 +70,17 @@ def _rows(
 def _counts(run: PublishedRun) -> str:
     splits = ("train", "validation", "test")
     counts = {split: run.value("data", "questions", split=split) for split in splits}
-    told = [f"{count:,} {split}" for split, count in counts.items() if count]
-    return f"Questions: {', '.join(told)}." if told else ""
+    parts = [f"{count:,} {split}" for split, count in counts.items() if count]
+    return f"Questions: {', '.join(parts)}." if parts else ""
 
 
 def _budget(run: PublishedRun, environment: Sequence[str]) -> str:
     parameters, seconds = run.value("costs", "parameters"), run.value("times", "train_seconds")
-    return f"{parameters:,} parameters; one training took {seconds:,.0f} s on {environment[0]}."
+    training = f"one training took {seconds:,.0f} s without evaluations"
+    return f"{parameters:,} parameters; {training} on {environment[0]}."
 
 
 def _chosen(run: PublishedRun) -> str:
     if run.setting("qa.train.keep") == "best":
-        return "The epoch with the best validation F1 was kept; test questions chose nothing."
-    return "The last epoch was kept; nothing was chosen."
+        return "The epoch with the best validation F1 was kept."
+    return "The last epoch was kept."

@@ -12,10 +12,10 @@ import yaml
 
 from retune import __version__
 from retune.core import manifests
-from retune.core.errors import RetuneError, listed
+from retune.core.errors import RetuneError, excerpt, listed
 from retune.core.files import atomic_path, sha256, write_json
 from retune.core.terminal_text import escaped_json
-from retune.inference.published import NAME, PARAMS, Claim, Published, is_published
+from retune.inference.published import NAME, PARAMS, Claim, Published, RunPlace, is_published
 from retune.tasks.qa.score.score import QUESTIONS
 from retune.tools.publish.card import QUESTIONS as PUBLISHED_QUESTIONS
 from retune.tools.publish.card import Labels, write_card
@@ -26,7 +26,7 @@ from retune.tools.publish.published_run import PublishedRun, read_run
 from retune.tools.publish.upload import upload
 
 _CALIBRATION = "calibration"
-#: Sections of params.yaml that the run read; `datasets` and `models` only as far as it used them.
+#: Sections of params.yaml that the run read. `datasets` may have addresses that are not public.
 _SECTIONS = (
     "dataset", "model", "squad_v2", "seed", "checkpoint", "download", "tokenize", "train",
     "predict", "postprocess", "calibrate", "score",
@@ -45,9 +45,12 @@ def run(arguments: Namespace) -> int:
             f"{out}: not a published folder, so it is not replaced; give a new or empty folder"
         )
     labels = Labels(
-        arguments.push or arguments.id, arguments.license, tuple(arguments.language),
+        arguments.push or arguments.id, arguments.license, arguments.data_license,
+        tuple(arguments.language),
         arguments.dataset_id, arguments.task_id, arguments.repository,
     )  # fmt: skip
+    for name in filter(None, (labels.id, labels.dataset)):
+        _require_id(name)
     published = read_run(arguments.model)
     with atomic_path(out) as folder:
         folder.mkdir(parents=True)
@@ -72,7 +75,7 @@ def write_folder(folder: Path, run: PublishedRun, labels: Labels) -> list[str]:
     environment = [str(word) for word in run.value("times", "environment")]
     files = own_files(run)
     if files:
-        write_croissant(folder / "croissant.json", run, labels, files)
+        write_croissant(folder / "croissant.json", labels, files)
     claims = write_card(folder / "README.md", run, labels, environment, croissant=bool(files))
     write_checklist(folder / "checklist.md", run, labels, environment)
     has_results = write_eval_results(folder, run, labels)
@@ -80,7 +83,9 @@ def write_folder(folder: Path, run: PublishedRun, labels: Labels) -> list[str]:
     write_record(folder / "every_eval_ever", run, labels, ", ".join(environment))
     _write_record(folder, run, reads, environment, claims)
     left_out = []
-    if not has_results:
+    if not has_results and run.limits:
+        left_out.append(f".eval_results: only a part of the data was used ({listed(run.limits)})")
+    elif not has_results:
         left_out.append(".eval_results: the data set has no id on the hub; give --dataset-id")
     if not files:
         left_out.append("croissant.json: the data files are not in the project")
@@ -112,9 +117,24 @@ def _write_model(folder: Path, run: PublishedRun) -> list[str]:
 def _settings(run: PublishedRun) -> Mapping[str, Any]:
     """Return the settings of the run, which its stages read."""
     settings = {name: run.setting(f"qa.{name}") for name in _SECTIONS}
-    for kind, name in (("datasets", settings["dataset"]), ("models", settings["model"])):
-        settings[kind] = {name: run.setting(f"qa.{kind}.{name}")}
+    model = settings["model"]
+    settings["models"] = {model: run.setting(f"qa.models.{model}")}
+    if run.has_local_encoder:
+        settings["checkpoint"] = settings["checkpoint"] | {"name": "a local folder"}
     return settings
+
+
+def _require_id(name: str) -> None:
+    """Refuse what cannot be the name of a repository on the hub."""
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils._validators import validate_repo_id
+
+    try:
+        validate_repo_id(name)
+    except HFValidationError as error:
+        raise RetuneError(f"{name}: no name on the hub ({excerpt(str(error), 120)})") from None
+    if "/" not in name:
+        raise RetuneError(f"{name}: no name on the hub; give OWNER/NAME, such as ada/reader")
 
 
 def _write_record(
@@ -124,9 +144,15 @@ def _write_record(
     record = Published(
         form=1,
         retune=__version__,
-        params={"qa.model": run.trained.variant, "qa.squad_v2": run.trained.squad_v2},
+        variant=str(run.trained.variant),
+        squad_v2=run.trained.squad_v2,
         model=manifests.digest(run.trained.folder),
-        run={"commit": run.commit, "dvc.lock": run.lock.sha256},
+        run=RunPlace(
+            run.commit,
+            run.lock.sha256,
+            run.pipeline,
+            run.test.resolve().relative_to(run.folder.resolve()).as_posix(),
+        ),
         environment=environment,
         reads=reads,
         files={path.relative_to(folder).as_posix(): sha256(path) for path in files},

@@ -6,11 +6,12 @@ it can go beside them wherever they are published.
 
 import json
 import mimetypes
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from retune.core.errors import RetuneError
+from retune.core.errors import RetuneError, excerpt, listed
 from retune.core.files import sha256
 from retune.core.plain_files import read_bytes
 from retune.inference.exported import needs_extra
@@ -22,19 +23,20 @@ _QUESTION = "$.data[*].paragraphs[*].qas[*]"
 _KINDS = {".jsonl": "application/jsonlines", ".json": "application/json", ".csv": "text/csv"}
 
 
-def own_files(run: PublishedRun) -> list[Path]:
-    """Return the data files of a run that lie in the project; none if its data is elsewhere."""
+def own_files(run: PublishedRun) -> dict[str, Path]:
+    """Return the data files that lie in the project, by their path from the folder of the data."""
     name = run.setting("qa.dataset")
     section = run.setting(f"qa.datasets.{name}") or {}
     if "folder" not in section:
-        return []
-    entries = [entry for split in ("train", "validation", "test") for entry in section[split]]
-    paths = [Path(run.folder, section["folder"], entry["path"]) for entry in entries]
-    return [path for path in dict.fromkeys(paths) if path.is_file()]
+        return {}
+    splits = ("train", "validation", "test")
+    names = [str(entry["path"]) for split in splits for entry in section[split]]
+    paths = {name: Path(run.folder, section["folder"], name) for name in names}
+    return {name: path for name, path in paths.items() if path.is_file()}
 
 
-def write_croissant(path: Path, run: PublishedRun, labels: Labels, files: list[Path]) -> None:
-    """Write the metadata of data files.
+def write_croissant(path: Path, labels: Labels, files: Mapping[str, Path]) -> None:
+    """Write the metadata of data files, by their names.
 
     Raises:
         RetuneError: mlcroissant is not installed, or does not accept what it was given.
@@ -46,34 +48,39 @@ def write_croissant(path: Path, run: PublishedRun, labels: Labels, files: list[P
 
     objects = [
         mlc.FileObject(
-            id=file.name,
-            name=file.name,
-            content_url=file.name,
+            id=_id(name),
+            name=_id(name),
+            content_url=name,
             content_size=f"{file.stat().st_size} B",
             encoding_formats=[_kind(file)],
             sha256=sha256(file),
         )
-        for file in files
+        for name, file in files.items()
     ]
-    metadata = mlc.Metadata(
-        name=(labels.dataset or "questions").rpartition("/")[2],
-        description="Questions about passages, with answers that are spans of the passages.",
-        license=[labels.license] if labels.license else None,
-        in_language=[*labels.language] or None,
-        url=f"https://huggingface.co/datasets/{labels.dataset}" if labels.dataset else None,
-        distribution=objects,
-        record_sets=[*_record_sets(mlc, files)],
-    )
-    if metadata.issues.errors:
-        raise RetuneError(f"Croissant metadata: {metadata.issues.report()}")
+    try:
+        metadata = mlc.Metadata(
+            name=(labels.dataset or "questions").rpartition("/")[2],
+            description="Questions about passages, with answers that are spans of the passages.",
+            license=[labels.data_license] if labels.data_license else None,
+            in_language=[*labels.language] or None,
+            url=f"https://huggingface.co/datasets/{labels.dataset}" if labels.dataset else None,
+            distribution=objects,
+            record_sets=[*_record_sets(mlc, files)],
+        )
+    except mlc.ValidationError as error:
+        raise RetuneError(
+            f"Croissant metadata of {listed([*files])}: {excerpt(str(error), 200)}; rename them"
+        ) from None
     text = json.dumps(metadata.to_json(), indent=2, sort_keys=True, ensure_ascii=False)
     path.write_text(text + "\n", encoding="utf-8")
 
 
-def _record_sets(mlc: Any, files: list[Path]) -> Iterator[Any]:
+def _record_sets(mlc: Any, files: Mapping[str, Path]) -> Iterator[Any]:
     """Yield the record set of each file that has SQuAD's layout."""
-    for file in filter(_is_squad, files):
-        name = f"{file.stem}-questions"
+    for path, file in files.items():
+        if not _is_squad(file):
+            continue
+        name = f"{_id(path).removesuffix('.json')}-questions"
         yield mlc.RecordSet(
             id=name,
             name=name,
@@ -83,7 +90,7 @@ def _record_sets(mlc: Any, files: list[Path]) -> Iterator[Any]:
                     name=key,
                     data_types=[mlc.DataType.TEXT],
                     source=mlc.Source(
-                        file_object=file.name, extract=mlc.Extract(json_path=f"{_QUESTION}.{key}")
+                        file_object=_id(path), extract=mlc.Extract(json_path=f"{_QUESTION}.{key}")
                     ),
                 )
                 for key in ("id", "question")
@@ -98,7 +105,13 @@ def _is_squad(file: Path) -> bool:
         value = json.loads(read_bytes(file))
     except ValueError:
         return False
-    return isinstance(value, dict) and isinstance(value.get("data"), list)
+    articles = value.get("data") if isinstance(value, dict) else None
+    return isinstance(articles, list) and all("paragraphs" in each for each in articles)
+
+
+def _id(name: str) -> str:
+    """Return a name that may be an id in JSON-LD."""
+    return re.sub(r"\s+", "-", name)
 
 
 def _kind(file: Path) -> str:

@@ -31,14 +31,14 @@ def model_id(run: PublishedRun, labels: Labels) -> str:
 
 
 def write_eval_results(folder: Path, run: PublishedRun, labels: Labels) -> bool:
-    """Write `.eval_results/`, if the data set is on the hub; return whether it is.
+    """Write `.eval_results/`, and return whether it was written.
 
-    The hub's leaderboards are those of data sets, so that other data has no place in them.
+    The hub's leaderboards are those of whole data sets of the hub.
     """
     from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
 
     dataset = labels.dataset or run.hub_dataset
-    if dataset is None:
+    if dataset is None or run.limits:
         return False
     entry = EvalResultEntry(
         dataset_id=dataset,
@@ -145,7 +145,7 @@ def _source(run: PublishedRun, labels: Labels) -> dict[str, Any]:
     if dataset := labels.dataset or run.hub_dataset:
         return {
             "dataset_name": name, "source_type": "hf_dataset", "hf_repo": dataset,
-            "hf_split": "test", "samples_number": len(run.questions),
+            "hf_split": run.scored_split, "samples_number": len(run.questions),
             "additional_details": details,
         }  # fmt: skip
     return {"dataset_name": name, "source_type": "other", "additional_details": details}

@@ -10,20 +10,25 @@ from typing import Any
 import numpy as np
 
 from retune.adapters import bundles
-from retune.core.artifacts import sealed
-from retune.core.errors import RetuneError, listed
+from retune.core.errors import RetuneError, excerpt, listed
 from retune.core.files import read_json
 from retune.core.params import Params
-from retune.core.yaml_files import flatten
 from retune.inference.exported import is_export
 from retune.inference.projects import params_for
+from retune.inference.published import is_published
 from retune.inference.settings import TrainedModel, find_model
 from retune.stats.paired import Mean, mean_scores
 from retune.tasks.qa.score.question_scores import QuestionScore, read_question_scores
 from retune.tasks.qa.score.score import QUESTIONS
 from retune.tools.compare.clustering import clusters_of
 from retune.tools.project.commands import git
-from retune.tools.project.locks import Lock, outdated_stages, outs_of, sums_of
+from retune.tools.project.locks import Lock, outs_of
+from retune.tools.publish.run_checks import (
+    makers,
+    require_committed,
+    require_current,
+    require_parts,
+)
 
 _DATASETS = "retune.tasks.qa.datasets"
 #: Files of `metrics/` that belong to a published run, by a key that is in no other.
@@ -56,6 +61,7 @@ class PublishedRun:
         trained: the model.
         params: of the pipeline, as the variant of the model.
         lock: what the last run read and wrote.
+        test: folder with the test questions.
         commit: the last one, 40 digits.
         date: of this commit, in ISO form with its time zone.
         seconds: likewise, since 1970.
@@ -67,6 +73,7 @@ class PublishedRun:
     trained: TrainedModel
     params: Params
     lock: Lock
+    test: Path
     commit: str
     date: str
     seconds: int
@@ -111,6 +118,24 @@ class PublishedRun:
     def has_local_encoder(self) -> bool:
         """Whether the encoder is a folder, which others do not have."""
         return self.encoder.startswith((".", "/", "~")) or (self.folder / self.encoder).is_dir()
+
+    @property
+    def pipeline(self) -> str:
+        """The pipeline's folder from the project's top; empty for the main one."""
+        path = self.folder.resolve().relative_to(self.top.resolve()).as_posix()
+        return "" if path == "." else path
+
+    @property
+    def scored_split(self) -> str:
+        """The test split by the name of its source: the public one of SQuAD is `validation`."""
+        return "validation" if self.hub_dataset else "test"
+
+    @property
+    def limits(self) -> list[str]:
+        """The settings by which only a part of the data was used."""
+        names = ("train_limit", "validation_limit", "test_limit", "train_share", "fold")
+        section = self.setting("qa.download") or {}
+        return [f"`{name}: {section[name]}`" for name in names if section.get(name) is not None]
 
     @property
     def hub_dataset(self) -> str | None:
@@ -162,8 +187,9 @@ def read_run(model: Path) -> PublishedRun:
     """
     trained = find_model(model, None)
     folder = trained.folder
-    if is_export(folder):
-        raise RetuneError(f"{folder}: an export; publish the model that it was made from")
+    if is_export(folder) or is_published(folder):
+        kind = "an export" if is_export(folder) else "published"
+        raise RetuneError(f"{folder}: {kind}; publish the model that it was made from")
     params = params_for(folder, None, "qa")
     if trained.variant is None or params is None:
         raise RetuneError(
@@ -171,13 +197,18 @@ def read_run(model: Path) -> PublishedRun:
         )
     pipeline = params.path.parent
     top = Path(git(pipeline, "rev-parse", "--show-toplevel"))
-    lock = Lock(top, pipeline.resolve().relative_to(top.resolve()).as_posix().removeprefix("."))
-    _require_parts(lock, params, folder.parent)
-    _require_current(lock, params, folder)
-    _require_committed(top)
+    place = pipeline.resolve().relative_to(top.resolve()).as_posix()
+    lock = Lock(top, "" if place == "." else place)
+    test = require_parts(lock, params, folder.parent)
+    require_current(lock, params, folder)
     commit, date, seconds = git(top, "log", "-1", "--format=%H%n%cI%n%ct").split("\n")
-    metrics = _metrics_of(pipeline, lock, folder)
-    run = PublishedRun(top, pipeline, trained, params, lock, commit, date, int(seconds), metrics)
+    metrics = _metrics_of(pipeline, lock, folder, test)
+    files = [lock.root / lock.name, *(pipeline / path for path in metrics.values())]
+    require_committed(top, files)
+    run = PublishedRun(
+        top, pipeline, trained, params, lock, test, commit, date, int(seconds), metrics
+    )
+    _require_same_scores(run)
     if run.is_bundle and run.has_local_encoder:
         raise RetuneError(
             f"{folder}: weights for the encoder in the folder {run.encoder}, which others do not "
@@ -186,71 +217,23 @@ def read_run(model: Path) -> PublishedRun:
     return run
 
 
-def _require_parts(lock: Lock, params: Params, results: Path) -> None:
-    """Refuse a run whose folders are damaged, absent or of different trainings."""
-    read = {name: params.value(name) for name in ("qa.checkpoint", "qa.model", "qa.squad_v2")}
-    own = {kind: results / kind for kind in ("model", "logits", "predictions", "scores")}
-    folder = params.path.parent
-    windows = {"test_features": _read_beside(lock, folder, own["logits"], own["model"])}
-    questions = {"raw": _read_beside(lock, folder, own["scores"], own["predictions"])}
-    for reads in (
-        {"model": own["model"], "logits": own["logits"]} | windows,
-        {"logits": own["logits"], "predictions": own["predictions"]} | windows | questions,
-        {"predictions": own["predictions"], "scores": own["scores"]} | questions,
-    ):
-        with sealed(read, reads=reads, writes={}):
-            pass
+def _require_same_scores(run: PublishedRun) -> None:
+    """Refuse metrics that are not the means of the questions' scores."""
+    for name, mean in run.means.items():
+        found = run.value("scores", name)
+        if not isinstance(found, float) or abs(found - mean.value) > 1e-6:
+            raise RetuneError(
+                f"{run.metrics['scores']}: {name} is {excerpt(found)}, but the scored questions "
+                f"give {mean.value:.2f}; run `dvc repro`, and commit"
+            )
 
 
-def _read_beside(lock: Lock, pipeline: Path, written: Path, other: Path) -> Path:
-    """Return the data that the maker of a folder reads besides another folder."""
-    top = pipeline.resolve()
-    out, known = (path.resolve().relative_to(top).as_posix() for path in (written, other))
-    for stage in lock.stages.values():
-        if out in outs_of(stage):
-            data = [path for path in sums_of(stage) if path.startswith("data/") and path != known]
-            if len(data) == 1:
-                return pipeline / data[0]
-    raise RetuneError(
-        f"{lock.name}: no stage that writes {out} from {known} and test questions; run `dvc repro`"
-    )
-
-
-def _require_current(lock: Lock, params: Params, model: Path) -> None:
-    """Refuse metrics of other settings, code or data than those of the workspace."""
-    makers = _makers(lock, params.path.parent, model.parent)
-    outdated = makers & outdated_stages(lock.stages, dict(flatten(params.values)))
-    changed = [path for path in lock.changed() if not path.startswith("metrics/")]
-    if outdated or changed:
-        raise RetuneError(
-            f"{lock.name}: not of the present settings and code "
-            f"({listed(sorted([*outdated, *changed]))}); run `dvc repro`, and commit"
-        )
-
-
-def _require_committed(top: Path) -> None:
-    status = git(top, "status", "--porcelain", "--untracked-files=no")
-    if changed := [line[2:].strip() for line in status.splitlines()]:
-        raise RetuneError(
-            f"changed since the last commit, which the model card names: {listed(changed)}; "
-            "commit the run first"
-        )
-
-
-def _makers(lock: Lock, pipeline: Path, results: Path) -> set[str]:
-    """Return the stages of a lock that write into the folder of a run."""
-    place = results.resolve().relative_to(pipeline.resolve()).as_posix()
-    return {
-        name
-        for name, stage in lock.stages.items()
-        if any(path.startswith(f"{place}/") for path in outs_of(stage))
-    }
-
-
-def _metrics_of(pipeline: Path, lock: Lock, model: Path) -> dict[str, str]:
+def _metrics_of(pipeline: Path, lock: Lock, model: Path, test: Path) -> dict[str, str]:
     """Return the metrics files of the run's stages, by what they have."""
     found: dict[str, str] = {}
-    for name in sorted(_makers(lock, pipeline, model.parent)):
+    data = test.resolve().relative_to(pipeline.resolve()).as_posix()
+    download = {name for name, stage in lock.stages.items() if data in outs_of(stage)}
+    for name in sorted(makers(lock, pipeline, model.parent) | download):
         for path in outs_of(lock.stages[name]):
             if not path.endswith(".json") or not (pipeline / path).is_file():
                 continue

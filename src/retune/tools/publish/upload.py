@@ -17,22 +17,27 @@ def upload(folder: Path, name: str, *, private: bool) -> str:
     from huggingface_hub import HfApi
     from huggingface_hub.errors import (  # type: ignore[attr-defined]
         HfHubHTTPError,
-        HFValidationError,
         HTTPError,
     )
 
     api = HfApi()
     try:
         api.create_repo(name, private=private, exist_ok=True)
+        if private and not api.model_info(name).private:
+            raise RetuneError(
+                f"--push {name}: the repository exists and is public; leave out --private, or make "
+                "it private on the hub first"
+            )
         done = api.upload_folder(
-            repo_id=name, folder_path=folder, commit_message="Publish a model trained with retune"
+            repo_id=name,
+            folder_path=folder,
+            commit_message="Publish a model trained with retune",
+            delete_patterns="*",  # records of an earlier commit
         )
-    except HFValidationError as error:
-        raise RetuneError(f"--push {name}: no id of the hub ({excerpt(str(error), 120)})") from None
     except (HfHubHTTPError, HTTPError, OSError) as error:
         first = str(error).strip().partition("\n")[0]
         raise RetuneError(
-            f"--push {name}: not uploaded ({excerpt(first, 200)}). {folder} is complete: log in "
-            "with `hf auth login`, and give the command again"
+            f"--push {name}: not uploaded ({excerpt(first, 200)}). {folder} is complete. Check "
+            "the network and `hf auth whoami`, and give the command again"
         ) from None
     return str(done.commit_url)
