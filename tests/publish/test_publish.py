@@ -94,8 +94,8 @@ def test_addresses_of_data_and_encoder_stay_here(published: Path) -> None:
     settings = yaml.safe_load((published / "params.yaml").read_text(encoding="utf-8"))["qa"]
     assert "datasets" not in settings
     assert settings["checkpoint"]["name"] == "a local folder"
-    told = [path.read_text() for path in published.rglob("*.md")]
-    assert not any("./encoder" in text for text in told)
+    texts = [path.read_text() for path in published.rglob("*.md")]
+    assert not any("./encoder" in text for text in texts)
 
 
 def test_the_code_of_the_card_works(

@@ -31,11 +31,11 @@ def run(arguments: Namespace) -> int:
     out: Path = arguments.out
     if out.exists():
         raise RetuneError(f"{out}: is there already; give another folder, or delete it")
-    told = _import(arguments) if arguments.action == "import" else _export(arguments)
+    found = _import(arguments) if arguments.action == "import" else _export(arguments)
     if arguments.json:
-        print(escaped_json(json.dumps(told, indent=2)))
+        print(escaped_json(json.dumps(found, indent=2)))
     else:
-        print(escaped("\n".join(_sentences(told))))
+        print(escaped("\n".join(_sentences(found))))
     return 0
 
 
@@ -121,9 +121,9 @@ def _import_use(found: Import, out: Path) -> str:
     return f"set qa.models.bert_adapter.{setting}: {{path: {out}, sha256: {bundle_sum(out)}}}"
 
 
-def _sentences(told: Mapping[str, Any]) -> list[str]:
-    names = told.get("composition") or ["LoRA"]
+def _sentences(found: Mapping[str, Any]) -> list[str]:
+    names = found.get("composition") or ["LoRA"]
     shown = [name if isinstance(name, str) else f"a fusion of {listed(name)}" for name in names]
-    head = "with a head for question answering" if told["head"] else "without a head"
-    lines = [f"{told['out']}: {', then '.join(shown)}, {head}"]
-    return [*lines, *(f"note: {note}" for note in told["notes"]), f"next: {told['next']}"]
+    head = "with a head for question answering" if found["head"] else "without a head"
+    lines = [f"{found['out']}: {', then '.join(shown)}, {head}"]
+    return [*lines, *(f"note: {note}" for note in found["notes"]), f"next: {found['next']}"]
