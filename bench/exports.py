@@ -34,7 +34,7 @@ _GOALS = {"onnx": None, "openvino": None, "onnx-int8": 3.0, "openvino-int8": 3.0
 def main() -> None:
     """Measure, and print or save the figures."""
     parser = measure.parser("exports", str(__doc__).splitlines()[0])
-    parser.add_argument("--windows", type=int, default=128, help="the first ones (default: 128)")
+    parser.add_argument("--windows", type=int, default=96, help="the first ones (default: 96)")
     options = parser.parse_args()
     folders = {_TORCH: _RUN} | {name: _RUN / "exports" / name for name in _GOALS}
     for name, folder in folders.items():
