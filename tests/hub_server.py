@@ -8,15 +8,32 @@ import hashlib
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import TypeVar
+
+import pytest
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 LARGE = (".safetensors", ".bin", ".parquet")
+Server = TypeVar("Server", bound="LocalServer")
 
 
-class HubServer(ThreadingHTTPServer):
+class LocalServer(ThreadingHTTPServer):
+    """A server on a free port of 127.0.0.1."""
+
+    daemon_threads = True
+
+    def __init__(self, handler: type[BaseHTTPRequestHandler]) -> None:
+        super().__init__(("127.0.0.1", 0), handler)
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class HubServer(LocalServer):
     """Serves one commit of each repository: files by name of repository (`datasets/...` too).
 
     Attributes:
@@ -25,19 +42,13 @@ class HubServer(ThreadingHTTPServer):
         leaked: paths of the CDN that were asked for with a token.
     """
 
-    daemon_threads = True
-
     def __init__(
         self, folders: dict[str, Path], commits: dict[str, str], token: str | None
     ) -> None:
-        super().__init__(("127.0.0.1", 0), Hub)
+        super().__init__(Hub)
         self.folders, self.commits, self.token = folders, commits, token
         self.asked: list[tuple[str, str]] = []
         self.leaked: list[str] = []
-
-    @property
-    def address(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
 
     @property
     def cdn(self) -> str:
@@ -134,12 +145,24 @@ def git_sum(file: Path) -> str:
     return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
 
 
-@contextmanager
 def serving(
     folders: dict[str, Path], commits: dict[str, str] | None = None, token: str | None = None
-) -> Iterator[HubServer]:
+) -> AbstractContextManager[HubServer]:
     """Serve the files in `folders`, by the name of their repository, while the block lasts."""
-    with HubServer(folders, commits or {}, token) as server:
+    return running(HubServer(folders, commits or {}, token))
+
+
+def use_hub(patch: pytest.MonkeyPatch, address: str) -> None:
+    """Point huggingface_hub, which has read its environment already, to `address`."""
+    template = address + "/{repo_id}/resolve/{revision}/{filename}"
+    patch.setattr("huggingface_hub.constants.ENDPOINT", address)
+    patch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
+
+
+@contextmanager
+def running(made: Server) -> Iterator[Server]:
+    """Let a server answer while the block lasts."""
+    with made as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:

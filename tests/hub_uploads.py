@@ -3,18 +3,18 @@
 import base64
 import hashlib
 import json
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import AbstractContextManager
+from http.server import BaseHTTPRequestHandler
 from pathlib import PurePosixPath
+
+from hub_server import LocalServer, running
 
 #: Large files go to another address first, by their SHA-256, as git LFS has it.
 LARGE = (".safetensors",)
 COMMIT = "89abcdef" * 5
 
 
-class UploadServer(ThreadingHTTPServer):
+class UploadServer(LocalServer):
     """Keeps what is uploaded.
 
     Attributes:
@@ -25,19 +25,13 @@ class UploadServer(ThreadingHTTPServer):
         large: content of large files, by SHA-256.
     """
 
-    daemon_threads = True
-
     def __init__(self, token: str) -> None:
-        super().__init__(("127.0.0.1", 0), Uploads)
+        super().__init__(Uploads)
         self.token = token
         self.created: dict[str, dict[str, object]] = {}
         self.private = True
         self.files: dict[str, bytes] = {}
         self.large: dict[str, bytes] = {}
-
-    @property
-    def address(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
 
 
 class Uploads(BaseHTTPRequestHandler):
@@ -124,14 +118,6 @@ class Uploads(BaseHTTPRequestHandler):
         pass
 
 
-@contextmanager
-def taking_uploads(token: str) -> Iterator[UploadServer]:
+def taking_uploads(token: str) -> AbstractContextManager[UploadServer]:
     """Take uploads while the block lasts."""
-    with UploadServer(token) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    return running(UploadServer(token))

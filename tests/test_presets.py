@@ -10,7 +10,7 @@ import pytest
 import tiny
 import torch
 from dvc.utils.hydra import apply_overrides
-from hub_server import COMMIT, HubServer, serving
+from hub_server import COMMIT, HubServer, serving, use_hub
 from safetensors.torch import load_file
 
 from retune.core.errors import RetuneError
@@ -86,9 +86,7 @@ def served(
     patch.setenv("RETUNE_CACHE", str(tmp_path / "own"))
     patch.setenv("NO_PROXY", "127.0.0.1,localhost")
     with serving(folders, commits, token=TOKEN) as server:
-        template = server.address + "/{repo_id}/resolve/{revision}/{filename}"
-        patch.setattr("huggingface_hub.constants.ENDPOINT", server.address)
-        patch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
+        use_hub(patch, server.address)
         yield server
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from hub_server import use_hub
 from safetensors.torch import save_file
 
 from retune.core.errors import RetuneError
@@ -43,13 +44,6 @@ def tokenizer_folder(encoder: Path) -> Path:
 
     BertTokenizer(vocab={word: i for i, word in enumerate(VOCABULARY)}).save_pretrained(encoder)
     return encoder
-
-
-def use_hub(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
-    """Point huggingface_hub, which has read its environment already, to `address`."""
-    template = address + "/{repo_id}/resolve/{revision}/{filename}"
-    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", address)
-    monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 import stated_numbers
 import yaml
-from hub_server import COMMIT, serving
+from hub_server import COMMIT, serving, use_hub
 from hub_uploads import taking_uploads
 from in_process import run_graph
 from projects import Project
@@ -372,10 +372,7 @@ def test_a_reader_gets_a_published_model_from_the_hub(
 ) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     with serving({"ada/reader": here / "reader"}) as server:
-        address = server.address
-        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", address)
-        template = address + "/{repo_id}/resolve/{revision}/{filename}"
-        monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
+        use_hub(monkeypatch, server.address)
         reader = retune.Reader("ada/reader", revision=COMMIT)
     question, context = "Who?", "Ada saw Vik."
     local = retune.Reader("reader")(question=question, context=context)

@@ -16,7 +16,8 @@ from retune.tasks.qa.postprocess.postprocess import PostprocessParams
 
 #: The value of `--min-confidence` that stands for the promised threshold.
 PROMISED = "promised"
-_FOLDER = "calibration"  # beside the model
+#: Folder beside the model, or in a published one.
+CALIBRATION = "calibration"
 
 
 class Stated(NamedTuple):
@@ -72,7 +73,7 @@ def trust_in(model: Path, reading: PostprocessParams, min_confidence: str | None
             calibration that is not there.
     """
     published = is_published(model)
-    folder = (model if published else model.parent) / _FOLDER
+    folder = (model if published else model.parent) / CALIBRATION
     if not folder.is_dir():
         why = f"{folder}: no such folder; the stage `calibrate` of question answering makes it"
         return _with(None, why, min_confidence)

@@ -68,7 +68,7 @@ _ARCHITECTURES = {
     "reft": "ReFT",
     "mtl_lora": "MTL-LoRA",
 }
-#: Names that differ from those of transformers.
+#: Activations that transformers has under another name.
 _ACTIVATIONS = {"leakyrelu": "leaky_relu"}
 #: Old files without a version have other names.
 _OLD_ACTIVATIONS = {"gelu": "gelu_new", "gelu_orig": "gelu"}

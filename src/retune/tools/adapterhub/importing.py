@@ -202,7 +202,12 @@ def _read(found: Import, folder: Path, files: Files, names: Sequence[tuple[str, 
     """Add the weights of a folder by their names in the bundle, without the encoder's prefix."""
     path = weights_file(folder, files)
     found.weights |= to_bundle(read_weights(folder, files), names, path)
-    for each in (folder / files.config, path):
+    _note_sources(found, folder, files)
+
+
+def _note_sources(found: Import, folder: Path, files: Files) -> None:
+    """Keep the sums of a configuration and its weights."""
+    for each in (folder / files.config, weights_file(folder, files)):
         found.sources[f"{folder.name}/{each.name}"] = sha256(each)
 
 
@@ -214,5 +219,4 @@ def _add_head(found: Import, folder: Path) -> None:
         return
     found.weights |= weights
     found.has_head = True
-    for each in (folder / HEAD.config, weights_file(folder, HEAD)):
-        found.sources[f"{folder.name}/{each.name}"] = sha256(each)
+    _note_sources(found, folder, HEAD)

@@ -25,6 +25,16 @@ def git(folder: Path, *arguments: str, env: Mapping[str, str] | None = None) -> 
     return _printed(folder, "git", ["git"], arguments, env)
 
 
+def uncommitted(folder: Path) -> list[str]:
+    """Return the tracked files that differ from the last commit, in the repository of `folder`.
+
+    Raises:
+        RetuneError: there is no repository.
+    """
+    lines = git(folder, "status", "--porcelain", "--untracked-files=no").splitlines()
+    return [line[3:] for line in lines]  # behind two letters that say how
+
+
 def _printed(
     folder: Path,
     name: str,

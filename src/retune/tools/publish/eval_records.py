@@ -17,17 +17,10 @@ from retune import __version__
 from retune.core.files import sha256, write_json, write_json_lines
 from retune.stats.paired import Draws
 from retune.tasks.qa.score.question_scores import QuestionScore
-from retune.tools.publish.card import Labels, dataset_name
+from retune.tools.publish.card import SCORES, Labels, dataset_name, hub_dataset, model_id
 from retune.tools.publish.published_run import PublishedRun
 
 _SCHEMA = "0.3.0"
-_LOCAL = "local"  # instead of an owner, for a model without a name on the hub
-_METRICS = {"exact_match": "Exact Match", "f1": "F1"}
-
-
-def model_id(run: PublishedRun, labels: Labels) -> str:
-    """Return the name of the model in records: `owner/name`."""
-    return labels.id or f"{_LOCAL}/retune-{run.trained.variant}"
 
 
 def write_eval_results(folder: Path, run: PublishedRun, labels: Labels) -> bool:
@@ -37,7 +30,7 @@ def write_eval_results(folder: Path, run: PublishedRun, labels: Labels) -> bool:
     """
     from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
 
-    dataset = labels.dataset or run.hub_dataset
+    dataset = hub_dataset(run, labels)
     if dataset is None or run.limits:
         return False
     entry = EvalResultEntry(
@@ -79,7 +72,7 @@ def write_record(folder: Path, run: PublishedRun, labels: Labels, run_environmen
         },
         "eval_library": {"name": "retune", "version": __version__},
         "model_info": _model_info(run, name, run_environment),
-        "evaluation_results": [_result(run, labels, metric) for metric in _METRICS],
+        "evaluation_results": [_result(run, labels, metric) for metric in SCORES],
         "detailed_evaluation_results": {
             "format": "jsonl",
             "file_path": samples.as_posix(),
@@ -126,7 +119,7 @@ def _result(run: PublishedRun, labels: Labels, metric: str) -> dict[str, Any]:
         "metric_config": {
             "evaluation_description": "SQuAD's score against the reference answers",
             "metric_id": metric,
-            "metric_name": _METRICS[metric],
+            "metric_name": SCORES[metric],
             "metric_kind": metric,
             "metric_unit": "percent",
             "metric_parameters": {"normalizer": run.setting("qa.score.normalizer")},
@@ -142,7 +135,7 @@ def _result(run: PublishedRun, labels: Labels, metric: str) -> dict[str, Any]:
 def _source(run: PublishedRun, labels: Labels) -> dict[str, Any]:
     details = {"test_files_sha256": json.dumps(_test_sums(run))}
     name = dataset_name(run, labels)
-    if dataset := labels.dataset or run.hub_dataset:
+    if dataset := hub_dataset(run, labels):
         return {
             "dataset_name": name, "source_type": "hf_dataset", "hf_repo": dataset,
             "hf_split": run.scored_split, "samples_number": len(run.questions),
@@ -158,7 +151,7 @@ def _test_sums(run: PublishedRun) -> list[str]:
 
 def _lines(run: PublishedRun, name: str, evaluation: str) -> Iterator[dict[str, Any]]:
     for question in run.questions:
-        for metric in _METRICS:
+        for metric in SCORES:
             yield _line(question, metric) | {"evaluation_id": evaluation, "model_id": name}
 
 

@@ -1,7 +1,7 @@
 """The run whose model is published: its questions, scores, settings, costs and commit."""
 
 import importlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +12,7 @@ import numpy as np
 from retune.adapters import bundles
 from retune.core.errors import RetuneError, excerpt, listed
 from retune.core.files import read_json
+from retune.core.numerics import Doubles
 from retune.core.params import Params
 from retune.inference.exported import is_export
 from retune.inference.projects import params_for
@@ -143,6 +144,11 @@ class PublishedRun:
         module = importlib.import_module(f"{_DATASETS}.{self.setting('qa.dataset')}")
         return getattr(module, "REPOSITORY", None)
 
+    @cached_property
+    def _contents(self) -> dict[str, Any]:
+        """The metrics files, by what they have."""
+        return {kind: read_json(self.folder / path) for kind, path in self.metrics.items()}
+
     def setting(self, name: str) -> Any:
         """Return a value of params.yaml."""
         return self.params.value(name)
@@ -155,12 +161,9 @@ class PublishedRun:
             key: the last part of the value's name.
             where: values beside it, if the key is there several times.
         """
-        path = self.metrics.get(kind)
-        if path is None:
-            return None
-        for place, beside in _mappings(read_json(self.folder / path)):
+        for place, beside in _mappings(self._contents.get(kind)):
             if key in beside and all(beside.get(name) == value for name, value in where.items()):
-                return Found(beside[key], f"{path}#{'/'.join((*place, key))}")
+                return Found(beside[key], f"{self.metrics[kind]}#{'/'.join((*place, key))}")
         return None
 
     def value(self, kind: str, key: str, default: Any = None, **where: Any) -> Any:
@@ -171,11 +174,15 @@ class PublishedRun:
 
 def means_of(questions: list[QuestionScore]) -> dict[str, Mean]:
     """Return EM and F1 of questions in percent, with 95 % intervals over their passages."""
-    percent = {
+    return mean_scores(percent_of(questions), clusters_of(questions, "passage"))
+
+
+def percent_of(questions: Sequence[QuestionScore]) -> dict[str, Doubles]:
+    """Return EM and F1 of each of N questions in percent, shape (N,)."""
+    return {
         "exact_match": 100.0 * np.array([question.exact_match for question in questions], float),
         "f1": 100.0 * np.array([question.f1 for question in questions], float),
     }
-    return mean_scores(percent, clusters_of(questions, "passage"))
 
 
 def read_run(model: Path) -> PublishedRun:

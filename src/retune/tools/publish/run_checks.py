@@ -7,7 +7,7 @@ from retune.core.artifacts import sealed
 from retune.core.errors import RetuneError, listed
 from retune.core.params import Params
 from retune.core.yaml_files import flatten
-from retune.tools.project.commands import git
+from retune.tools.project.commands import git, uncommitted
 from retune.tools.project.locks import Lock, outdated_stages, outs_of, sums_of
 
 
@@ -56,11 +56,9 @@ def require_current(lock: Lock, params: Params, model: Path) -> None:
 
 def require_committed(top: Path, files: Sequence[Path]) -> None:
     """Refuse files that differ from the last commit, and `files` that are in none."""
-    status = git(top, "status", "--porcelain", "--untracked-files=no").splitlines()
     names = [path.resolve().relative_to(top.resolve()).as_posix() for path in files]
     tracked = git(top, "ls-files", "-z", "--", *names).split("\0")
-    changed = [*(line[2:].strip() for line in status), *sorted({*names} - {*tracked})]
-    if changed:
+    if changed := [*uncommitted(top), *sorted({*names} - {*tracked})]:
         raise RetuneError(
             f"changed since the last commit, which the model card names: {listed(changed)}; "
             "commit the run first"

@@ -6,7 +6,7 @@ from typing import Any
 
 from retune import __version__
 from retune.core.errors import RetuneError, listed
-from retune.tools.project.commands import git
+from retune.tools.project.commands import git, uncommitted
 from retune.tools.project.locks import VERSIONS, Lock
 from retune.tools.report.content import Block, Column, Remark, Section, Table, section
 from retune.tools.report.results import Metrics
@@ -22,8 +22,7 @@ def of_project(root: Path) -> Section:
         commit, date = git(root, "log", "-1", "--format=%H%n%cI").split("\n")
         facts += [("commit", commit), ("date of the commit", date)]
         # Untracked files, such as this report, change no figure.
-        changed = git(root, "status", "--porcelain", "--untracked-files=no").splitlines()
-        facts.append(("changed since", listed([line[3:] for line in changed]) or "nothing"))
+        facts.append(("changed since", listed(uncommitted(root)) or "nothing"))
     except (RetuneError, FileNotFoundError, ValueError):
         remarks.append(
             Remark("There is no git commit here, so the report cannot name one.", "missing")

@@ -14,7 +14,7 @@ from typing import Any
 from tqdm import tqdm
 
 from retune.core.errors import RetuneError, listed
-from retune.tools.project.commands import DVC, dvc, git, last_lines
+from retune.tools.project.commands import DVC, dvc, git, last_lines, uncommitted
 
 _RUNNING = re.compile(r"^Running stage '(.+)':$")
 
@@ -34,8 +34,7 @@ def commit_of(root: Path) -> str:
 
 def require_committed(root: Path) -> None:
     """Raise an error if tracked files differ from the last commit."""
-    status = git(root, "status", "--porcelain", "--untracked-files=no")
-    if changed := [line[2:].strip() for line in status.splitlines()]:
+    if changed := uncommitted(root):
         raise RetuneError(
             f"changed since the last commit, which this command verifies: {listed(changed)}; "
             "commit or stash them first, or compare the last run by --here"

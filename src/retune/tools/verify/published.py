@@ -32,7 +32,7 @@ from retune.tasks.qa.score.question_scores import QuestionScore, read_question_s
 from retune.tasks.qa.score.score import ScoreParams
 from retune.tools.compare.predictions import read_gold, score_answers
 from retune.tools.publish.card import QUESTIONS
-from retune.tools.publish.published_run import means_of
+from retune.tools.publish.published_run import means_of, percent_of
 from retune.training.arguments import environment
 
 _TEST = "test.jsonl"
@@ -185,9 +185,9 @@ def _answers(
         _verdict(others, 0 if is_recorded else few),
         f"{len(questions) - others:,} of {len(questions):,} are equal; {rule}",
     )
-    before, after = means_of(questions), means_of([*found.questions])
+    before, after = percent_of(questions), percent_of(found.questions)
     for name, heading in (("exact_match", "EM"), ("f1", "F1")):
-        one, other = before[name].value, after[name].value
+        one, other = before[name].mean(), after[name].mean()
         verdict = _verdict(abs(one - other), _TINY if is_recorded else points)
         yield Check(heading, verdict, f"{other:.2f}, published {one:.2f}")
 
