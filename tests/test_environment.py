@@ -1,5 +1,6 @@
 """The environment: what is installed against the lock, and the report of `doctor --env`."""
 
+import importlib.util
 import json
 import os
 import shutil
@@ -42,6 +43,16 @@ def locked_environment() -> None:
 def test_what_is_installed_is_what_the_lock_says() -> None:
     agreement = lock.compare(LOCK, lock.installed())
     assert agreement.whole, f"`make environment` installs what is locked: {agreement}"
+
+
+def test_copies_inside_setuptools_are_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = lock.installed()
+    found = importlib.util.find_spec("setuptools")
+    assert found is not None
+    vendored = Path(found.origin or "").parent / "_vendor"
+    assert [*vendored.glob("*.dist-info")]
+    monkeypatch.setattr(sys, "path", [*sys.path, str(vendored)])
+    assert lock.installed() == before
 
 
 @pytest.mark.usefixtures("locked_environment")

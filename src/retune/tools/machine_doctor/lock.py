@@ -5,6 +5,7 @@ environment, both lists are equal. Another build of torch may bring libraries th
 list.
 """
 
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
@@ -18,6 +19,8 @@ from retune.core.errors import RetuneError
 LOCK = Path("requirements.lock")
 #: Packages that do not count: installers (Python brings one) and the project itself.
 TOOLS = frozenset({"pip", "setuptools", "wheel", "retune"})
+#: Folder in a package with copies of others.
+_VENDORED = "_vendor"
 
 
 @dataclass(frozen=True)
@@ -60,9 +63,13 @@ def read_lock(path: Path = LOCK) -> dict[str, Requirement]:
 
 
 def installed() -> dict[str, str]:
-    """Return the version of each installed package, by normalised name; the first on the path."""
+    """Return the version of each installed package, by normalised name; the first on the path.
+
+    An import of setuptools puts its own copies of packages on the path; these are not installed.
+    """
     versions: dict[str, str] = {}
-    for distribution in metadata.distributions():
+    places = [place for place in sys.path if Path(place).name != _VENDORED]
+    for distribution in metadata.distributions(path=places):
         name = distribution.metadata["Name"]
         if name:  # a folder left behind by a failed removal has none
             versions.setdefault(canonicalize_name(name), distribution.version)
