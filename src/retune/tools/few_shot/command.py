@@ -18,7 +18,7 @@ from retune.tools.experiments.listing import few_shot_runs, unfinished
 from retune.tools.experiments.sweep import sweep
 from retune.tools.few_shot.cost import Cost, cost_of, in_words
 from retune.tools.few_shot.plan import STAGE, Plan, Sizes, plan
-from retune.tools.few_shot.pool import listed_splits
+from retune.tools.few_shot.pool import listed_splits, shared_articles
 from retune.tools.few_shot.results import Result, read_result
 
 _AGAIN = "give the same command again, which runs what is missing"
@@ -61,12 +61,13 @@ def announcement(planned: Plan, missing: Sequence[Experiment], cost: Cost) -> li
     lines = [
         f"{planned.name}: {draws} draws",
         *listed_splits(planned.pool, planned.sizes.questions),
+        *shared_articles(planned.pool),
     ]
     if train < 2 * planned.sizes.train:
         lines.append(
-            f"warning: {train:,} training questions are less than twice the {planned.sizes.train:,} "
-            f"of a draw, so two draws share {_shared(planned):.0%} of their questions and vary "
-            "less than new data would; give a smaller --train"
+            f"warning: {train:,} training questions are less than twice the "
+            f"{planned.sizes.train:,} of a draw, so two draws share {_shared(planned):.0%} of "
+            "their questions and vary less than new data would; give a smaller --train"
         )
     done = draws - len(missing)
     if not missing:
@@ -130,7 +131,7 @@ def as_json(planned: Plan, result: Result) -> dict[str, Any]:
         "settings": {key: python_value(value) for key, value in planned.settings.items()},
         "questions": dict(planned.questions),
         "pool": {
-            name: {"questions": split.questions, "articles": split.articles}
+            name: {"questions": split.questions, "articles": len(split.titles)}
             for name, split in planned.pool.items()
         },
         "shared": _shared(planned),
