@@ -32,7 +32,6 @@ def run(arguments: Namespace) -> int:
     """
     sizes = Sizes(arguments.train, arguments.validation, arguments.test, arguments.draws)
     planned = plan(arguments.words, sizes)
-    _require_none_running(planned)
     done = set() if arguments.replace else few_shot_runs().keys()
     missing = [each for each in planned.experiments if each.name not in done]
     cost = cost_of(planned, len(missing))
@@ -40,6 +39,7 @@ def run(arguments: Namespace) -> int:
         print(line, file=sys.stderr)
     if arguments.dry_run:
         return 0
+    _require_none_running(planned)
     if missing:
         outcomes = sweep(missing, replace=arguments.replace, stages=[STAGE])
         if failed := [f"{one.name} (see {one.log})" for one in outcomes if one.failed]:
