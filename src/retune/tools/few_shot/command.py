@@ -72,7 +72,7 @@ def announcement(planned: Plan, missing: Sequence[Experiment], cost: Cost) -> li
     done = draws - len(missing)
     if not missing:
         return [*lines, f"cost: none, all {draws} draws are done"]
-    rest = f" ({done} more draws are done)" if done else ""
+    rest = f"; {done} of {draws} draws are done" if done else ""
     return [*lines, f"cost: {in_words(cost)}{rest}"]
 
 
