@@ -99,14 +99,12 @@ def plan(words: Sequence[str], sizes: Sizes) -> Plan:
     first = Experiment("few-shot", changes, swept)
     require_effects(Path(), [first], [STAGE])
     with changed_params(Path(), first) as path:
-        pool = read_pool(path)
+        pool, values = read_pool(path), load_yaml(path)
     _require_enough(pool, sizes)
     # Null says that a split is whole.
     for name in ("validation", "test"):
         if pool[name].questions <= sizes.questions[name]:
-            changes[_LIMITS[name]] = None
-    with changed_params(Path(), Experiment("few-shot", changes, swept)) as path:
-        values = load_yaml(path)
+            changes[_LIMITS[name]] = values["qa"]["download"][f"{name}_limit"] = None
     return Plan(sizes, pool, changes, swept, values, _key(values, pool))
 
 
