@@ -111,6 +111,7 @@ def system(name: str, *draws: int) -> System:
         pytest.param(
             (1, 2), "one has 3 draws and two has 2; run `retune few-shot`", id="V94 fewer"
         ),
+        pytest.param((1,), "one has 3 draws and two has 1; run `retune", id="V94 one"),
         pytest.param(
             (1, 2, 2), "two: draw 2 is there twice; name the draws of one", id="V94 twice"
         ),

@@ -29,11 +29,11 @@ def few_shot(
     replace: Annotated[bool, Option("--replace", help="Repeat finished draws, too.")] = False,
     as_json: Annotated[bool, AS_JSON] = False,
 ) -> int:
-    """Score a setting that is trained on a thousand questions, drawn ten times.
+    """Score ten trainings on a thousand questions.
 
-    Each draw has other training questions and another seed. Validation and test questions are the
-    same, and no two splits share an article. Prints data and cost first, and then EM and F1 of each
-    draw, their mean with a 95 % interval over draws and passages, and their spread.
+    Each draw of a setting has other training questions and another seed. Validation and test
+    questions are the same, and come from other articles. Prints data and cost first, and then EM
+    and F1 of each draw, their mean with a 95 % interval over draws and passages, and their spread.
 
     Run it again to continue an interrupted protocol.
     """

@@ -23,7 +23,7 @@ from retune.stats.paired import (
 
 
 def common_draws(draws: Mapping[str, Sequence[int | None]]) -> int:
-    """Return how many draws all systems have; 0 if a system's runs are no draws.
+    """Return how many draws all systems have; 0 for one alone, and if a system's runs are no draws.
 
     Args:
         draws: the numbers of each system's draws.
@@ -31,7 +31,7 @@ def common_draws(draws: Mapping[str, Sequence[int | None]]) -> int:
     Raises:
         RetuneError: the systems have different draws, or a system has one twice.
     """
-    if any(None in numbers or len(numbers) < 2 for numbers in draws.values()):
+    if any(None in numbers for numbers in draws.values()):
         return 0
     first, *others = draws
     for name, numbers in draws.items():
@@ -47,7 +47,7 @@ def common_draws(draws: Mapping[str, Sequence[int | None]]) -> int:
                 "`retune few-shot` with the same --draws for both, because draws are compared in "
                 "pairs"
             )
-    return len(draws[first])
+    return len(draws[first]) if len(draws[first]) > 1 else 0
 
 
 def crossed_interval(runs: Doubles, clusters: Clusters) -> Mean:
