@@ -7,11 +7,11 @@ PYTHON ?=
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test tests quick near unit lint portable fuzz newest variants readme report clean environment
+.PHONY: help repro test tests quick near unit lint portable fuzz newest variants few-shot readme report clean environment
 
 help: ## List these targets
 	@echo "usage: make TARGET    (make PYTHON=/path/to/python3 TARGET chooses the Python)"
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
 
 repro: environment ## Reproduce the default run, print EM and F1
 	dvc repro
@@ -68,6 +68,12 @@ variants: environment ## Reproduce the results table of the README: every model 
 	retune sweep --replace qa.model=$(subst $() ,$(comma),$(VARIANTS)) --seeds $(SEEDS)
 	retune compare --json $(VARIANTS) > .variants.json && mv .variants.json metrics/qa_variants.json
 	python docs/generate.py
+
+# make few-shot SMALL=1 runs it on a part of the bundled corpus, with a small model.
+SMALL_FEW_SHOT := qa.model=bilstm_attention --train 64 --validation 32 --test 64 --draws 2
+# After an interruption, the same command runs what is missing.
+few-shot: environment ## Train on 1,024 questions, ten times, and score on test (SMALL=1: in small)
+	retune few-shot $(if $(SMALL),$(SMALL_FEW_SHOT))
 
 readme: environment ## Write the generated parts of the documents anew
 	python docs/generate.py

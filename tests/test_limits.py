@@ -47,6 +47,17 @@ def test_a_sample_depends_on_the_seed_and_the_ids_alone() -> None:
     assert max(int(row.id[1:]) for row in first) > 500
 
 
+def test_the_first_sample_is_that_of_earlier_releases_and_others_are_drawn_anew() -> None:
+    def sampled(*arguments: int) -> list[str]:
+        return [row.id for row in limited(rows(30), "sample 5", *arguments)]
+
+    assert sampled(1) == sampled(1, 1) == ["q0", "q9", "q14", "q19", "q23"]
+    assert sampled(7) == sampled(7, 1) == ["q6", "q10", "q16", "q17", "q26"]
+    drawn = [tuple(sampled(seed, number)) for seed in (1, 7) for number in range(10)]
+    assert len({*drawn}) == 20
+    assert limited(rows(30), 5, 1, 2) == limited(rows(30), 5, 1)
+
+
 @pytest.mark.parametrize("limit", [None, 1, "1%", "0.5%", "100%", "sample 1", "sample 12.5%", "7"])
 def test_good_limits_are_accepted(limit: Any) -> None:
     assert LimitParams(limit, None, 13).train_limit == limit

@@ -172,7 +172,7 @@ def test_v53_make_alone_lists_all_targets_and_runs_none() -> None:
     )  # without what a `make test` around this one sets
     phony = re.search(r"^\.PHONY: (.*)$", MAKEFILE, re.MULTILINE)
     assert phony
-    listed = re.findall(r"^  (\w+)  +\S", done.stdout, re.MULTILINE)
+    listed = re.findall(r"^  ([\w-]+)  +\S", done.stdout, re.MULTILINE)
     assert sorted(listed) == sorted(phony[1].split())
     assert len(done.stdout.splitlines()) == 1 + len(listed)
 

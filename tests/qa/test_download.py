@@ -275,6 +275,25 @@ def test_train_share_is_taken_of_what_validation_leaves(tmp_path: Path, sources:
     assert sizes == [16, 8, 1]
 
 
+def test_a_draw_changes_the_sampled_training_questions_and_no_other_split(
+    tmp_path: Path, sources: dict[str, list[Source]]
+) -> None:
+    rows = [question(f"t{n}", f"word{n} and more", title=f"T{n // 4}") for n in range(60)]
+    only = {"train": [source(tmp_path, "c.jsonl", rows)], "test": sources["test"]}
+    sampled = {"train_limit": "sample 20", "validation_limit": "sample 5"}
+    kept = {}
+    for name, draw in {"default": {}, "1": {"train_draw": 1}, "2": {"train_draw": 2}}.items():
+        run(tmp_path / name, only, validation_share=0.3, **sampled, **draw)
+        files = ("raw/train.jsonl", "raw/validation.jsonl", "test/test.jsonl")
+        kept[name] = [(tmp_path / name / "data" / file).read_bytes() for file in files]
+    assert kept["default"] == kept["1"]
+    assert kept["2"][1:] == kept["1"][1:]
+    ids = [{row.id for row in read_examples(tmp_path / name / "data/raw/train.jsonl")}
+           for name in ("1", "2")]  # fmt: skip
+    assert [len(drawn) for drawn in ids] == [20, 20]
+    assert ids[0] != ids[1]
+
+
 def test_a_share_and_a_limit_together_are_refused() -> None:
     with pytest.raises(ValidationError, match="train_share and train_limit both cut train"):
         DownloadParams(**PARAMS | {"train_share": 0.5, "train_limit": 10})

@@ -4,7 +4,7 @@ import pytest
 from bench.tries import Draw, World, false_keeps, found
 from retune.core.numerics import Doubles
 from retune.stats.clusters import Clusters, standard_error
-from retune.stats.noise_floor import gain, run_means
+from retune.stats.noise_floor import crossed_mean, gain, run_means
 
 GENERATOR = np.random.default_rng(3)
 CLUSTERS = Clusters(np.repeat(np.arange(12), 5))
@@ -87,3 +87,28 @@ def test_searches_of_seed_only_tries_keep_nothing_in_19_of_20(seeds: int) -> Non
 
 def test_a_try_that_is_4_points_better_is_found() -> None:
     assert found(World(seeds=5), loops=30) >= 0.8
+
+
+def test_a_crossed_mean_has_the_error_of_the_factor_that_varies() -> None:
+    passages = np.tile(runs(1, 0), (4, 1))
+    found = crossed_mean(passages, CLUSTERS)
+    assert found.value == pytest.approx(passages.mean())
+    assert found.error == pytest.approx(standard_error(passages[0], CLUSTERS))
+    assert found.degrees == pytest.approx(11)
+    drawn = runs(4, 1, 0)
+    found = crossed_mean(drawn, CLUSTERS)
+    assert found.error**2 == pytest.approx(np.var(run_means(drawn), ddof=1) / 4)
+    assert found.degrees == pytest.approx(3)
+
+
+def test_the_error_of_a_crossed_mean_is_its_deviation_over_other_runs_and_passages() -> None:
+    generator, clusters = np.random.default_rng(7), Clusters(np.repeat(np.arange(20), 4))
+    found = []
+    for _ in range(600):
+        shifts = generator.normal(0, 4, (8, 1))
+        passages = generator.normal(0, 10, 20).repeat(4)
+        noise = generator.normal(0, 20, (8, 80))
+        found.append(crossed_mean(50 + shifts + passages + noise, clusters))
+    expected = 4**2 / 8 + 10**2 / 20 + 20**2 / 640
+    assert np.var([each.value for each in found]) == pytest.approx(expected, rel=0.15)
+    assert np.mean([each.error**2 for each in found]) == pytest.approx(expected, rel=0.1)

@@ -92,7 +92,8 @@ class Form(Generic[Item, Row]):
         Raises:
             RetuneError: there are none.
         """
-        kept = limited(checked.rows, params.limits[split], params.sample_seed)
+        number = params.sample_number(split)
+        kept = limited(checked.rows, params.limits[split], params.sample_seed, number)
         if not kept:
             raise RetuneError(
                 f"{split}: no {self.noun} is left; see {self.task}.download in the params"

@@ -9,6 +9,7 @@ from pydantic.dataclasses import dataclass
 from retune.core.params import STRICT, Seed
 
 _LIMIT = re.compile(r"(sample )?([0-9]+(?:\.[0-9]+)?)(%?)", re.ASCII)
+_FIRST = 1  # number of a sample
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -33,6 +34,10 @@ class LimitParams:
         """The limit of each split."""
         return {"train": self.train_limit, "validation": self.validation_limit}
 
+    def sample_number(self, split: str) -> int:
+        """Return which sample of a split is drawn; there is one, unless a task draws others."""
+        return _FIRST
+
 
 class Named(Protocol):
     """A row that has an id."""
@@ -45,11 +50,14 @@ class Named(Protocol):
 _Item = TypeVar("_Item", bound=Named)
 
 
-def limited(examples: list[_Item], limit: int | str | None, seed: int) -> list[_Item]:
+def limited(
+    examples: list[_Item], limit: int | str | None, seed: int, sample_number: int = _FIRST
+) -> list[_Item]:
     """Return the part of `examples` that a limit of `LimitParams` keeps, in their order.
 
     A sample has the examples with the lowest SHA-256 of seed and id, so that it depends neither on
-    their order nor on the random numbers of a library.
+    their order nor on the random numbers of a library. A sample of another number than 1 is
+    drawn in another order.
     """
     if limit is None:
         return examples
@@ -57,7 +65,9 @@ def limited(examples: list[_Item], limit: int | str | None, seed: int) -> list[_
     size = round(len(examples) * number / 100) if percent else int(number)
     if not sample:
         return examples[:size]
-    drawn = set(sorted((example.id for example in examples), key=lambda i: draw(seed, i))[:size])
+    of = "" if sample_number == _FIRST else f"sample {sample_number} "
+    order = sorted((example.id for example in examples), key=lambda i: draw(seed, of + i))
+    drawn = set(order[:size])
     return [example for example in examples if example.id in drawn]
 
 

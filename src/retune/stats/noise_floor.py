@@ -93,6 +93,26 @@ def gain(
     return Gain(math.fsum(difference) / len(difference), math.sqrt(variance), degrees)
 
 
+def crossed_mean(runs: Doubles, clusters: Clusters) -> Gain:
+    """Return the mean of the scores of R runs, with the noise of both runs and passages.
+
+    Runs and passages are two crossed factors, as in `gain`, so the variance is `questions + runs -
+    both`, and never below the larger of the first two. For the difference of two settings that are
+    paired by run, such as trainings on the same draws, give the differences of their scores.
+
+    Args:
+        runs: scores, shape (R, N), with R at least 2.
+        clusters: the passages of the questions, at least 2.
+    """
+    average = np.add.reduce(runs, axis=0) / len(runs)
+    questions = standard_error(average, clusters) ** 2
+    drawn = _run_variance(run_means(runs)) / len(runs)
+    variance = max(questions, drawn, questions + drawn - _run_by_passage(runs, clusters))
+    terms = questions**2 / (len(clusters) - 1), drawn**2 / (len(runs) - 1)
+    degrees = variance**2 / math.fsum(terms) if variance else 1.0
+    return Gain(math.fsum(average) / len(average), math.sqrt(variance), degrees)
+
+
 def run_means(runs: Doubles) -> list[float]:
     """Return the mean score of each run (R, N)."""
     return [math.fsum(run) / len(run) for run in runs]

@@ -100,7 +100,8 @@ def compare(
 ) -> int:
     """Say which of several systems is better, and which are not separable.
 
-    The name of a sweep's experiments without their seed stands for all of them.
+    The name of a sweep's experiments without their seed stands for all of them, and that of a
+    few-shot protocol for all its draws, which are compared in pairs.
 
     Pairs the systems by question and groups questions by passage. Prints intervals, p-values that
     are adjusted for all pairs, the smallest difference that the test could show, ranks and costs.

@@ -19,6 +19,7 @@ from retune.tools.cli import comparisons as comparisons  # noqa: PLC0414 (adds i
 from retune.tools.cli import curves as curves  # noqa: PLC0414 (adds its command)
 from retune.tools.cli import experiments as experiments  # noqa: PLC0414 (adds its commands)
 from retune.tools.cli import exporting as exporting  # noqa: PLC0414 (adds its command)
+from retune.tools.cli import few_shot as few_shot  # noqa: PLC0414 (adds its command)
 from retune.tools.cli import publishing as publishing  # noqa: PLC0414 (adds its command)
 from retune.tools.cli import serving as serving  # noqa: PLC0414 (adds its command)
 from retune.tools.cli import trying as trying  # noqa: PLC0414 (adds its command)

@@ -32,11 +32,14 @@ def summary(saved: Saved, quote: str = "") -> Iterator[str]:
     """
     found, label = pairs(saved), SCORES[DECISIVE]
     groups = NAMES[saved["cluster"]][1]
+    made, tested = f"bootstrap over {groups}", f"sign flips of {groups}"
+    if saved.get("draws"):
+        made, tested = f"t, with the variance over draws and {groups}", "two crossed factors"
     yield (
         f"Drawn: {saved['questions']:,} questions in "
-        f"{counted(saved['clusters'], saved['cluster'])}; {_runs(saved)}. Intervals: bootstrap "
-        f"over {groups}. A rank such as 2-4 is what the comparison of all {len(found)} pairs "
-        f"leaves open (sign flips of {groups}, Holm)."
+        f"{counted(saved['clusters'], saved['cluster'])}; {_runs(saved)}. Intervals: {made}. A "
+        f"rank such as 2-4 is what the comparison of all {len(found)} pairs leaves open "
+        f"({tested}, Holm)."
     )
     same = ((pair.one, pair.other) for pair in found if pair.verdict == "not separable")
     yield f"Not separable by {label}: {ties(same, quote)}."

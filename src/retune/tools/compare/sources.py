@@ -21,7 +21,7 @@ from retune.tasks.task import costs, main_task
 from retune.tools.compare.folds import pooled
 from retune.tools.compare.predictions import read_answers, read_gold, score_answers
 from retune.tools.compare.systems import System
-from retune.tools.experiments.experiments import FOLD, SEED, runs_of
+from retune.tools.experiments.experiments import DRAW, FEW_SHOT, FOLD, SEED, runs_of
 from retune.tools.experiments.listing import Ref, experiments, read_row, revision
 
 #: The name of the last run, whose scores are in the workspace.
@@ -35,8 +35,8 @@ class Sources:
     """Reads systems by their names on a command line.
 
     A name is `workspace`, a predictions file, an experiment, the common name of experiments that
-    differ by seed or fold, or a commit. `NAME=ONE,OTHER` is a system with several runs. Experiments
-    of this commit go before those of other commits, and newer ones before older ones.
+    differ by seed, fold or draw, or a commit. `NAME=ONE,OTHER` is a system with several runs.
+    Experiments of this commit go before those of other commits, and newer ones before older ones.
 
     Attributes:
         tested: whether a system was read that the main pipeline scored.
@@ -99,7 +99,7 @@ class Sources:
         return [_system(ref.name, scores_of(ref), scored_row(ref)) for ref in refs]
 
     def refs(self, name: str, *, folds: bool = False) -> list[Ref]:
-        """Return an experiment, or those that differ by seed or fold, or else a commit.
+        """Return an experiment, or those that differ by seed, fold or draw, or else a commit.
 
         With `folds`, runs in folds go before the experiment that has the name itself.
 
@@ -157,13 +157,16 @@ def scored_row(ref: Ref) -> dict[str, Any]:
 def _system(name: str, questions: Sequence[QuestionScore], row: dict[str, Any]) -> System:
     task, seed = main_task(), row.get(SEED)
     spent = {key: row.get(task.key(key)) for key in costs()}
+    is_draw = bool(FEW_SHOT.fullmatch(name))
     return System(
         name,
         [questions],
         [int(seed) if seed is not None else None],
         {key: value for key, value in spent.items() if value is not None},
         {rule: row[rule] for rule in task.rules if rule in row},
-        [row.get(FOLD)],
+        # All draws of a protocol are in one fold, which is then all that is scored.
+        [None if is_draw else row.get(FOLD)],
+        [int(row[DRAW]) if is_draw else None],
     )
 
 
@@ -187,6 +190,7 @@ def _merged(name: str, runs: Sequence[System]) -> System:
         {key: statistics.fmean(run.costs[key] for run in runs) for key in names},
         runs[0].rules,
         [fold for run in runs for fold in run.folds],
+        [draw for run in runs for draw in run.draws],
     )
 
 

@@ -1,7 +1,7 @@
 """Systems that answered the same questions, and the results of comparing them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from retune.core.numerics import Doubles
 from retune.stats.clusters import Clusters
 from retune.stats.paired import Comparison, compare_each
 from retune.tasks.qa.score.question_scores import QuestionScore
+from retune.tools.compare.by_draw import common_draws, compare_by_draw
 from retune.tools.compare.clustering import By, clusters_of
 
 #: The scores that systems are compared by, with their headings; the verdict is by the last.
@@ -30,6 +31,7 @@ class System:
         costs: by name (`retune.tasks.task.costs`); empty where they are not known.
         rules: settings that decide how answers are scored; empty where they are not known.
         folds: of these runs, such as "1/5"; None for one on all questions.
+        draws: of the training questions, by `retune few-shot`; None for another run.
     """
 
     name: str
@@ -38,6 +40,7 @@ class System:
     costs: Mapping[str, float] = field(default_factory=dict)
     rules: Mapping[str, object] = field(default_factory=dict)
     folds: Sequence[str | None] = (None,)
+    draws: Sequence[int | None] = (None,)
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,7 @@ class Result:
         clusters: of the questions.
         scores: a comparison for each of `SCORES`, in percent.
         questions: what was asked, in the order of the arrays.
+        draws: how many draws of training questions all systems share; 0 without any.
     """
 
     systems: Mapping[str, System]
@@ -57,14 +61,15 @@ class Result:
     clusters: Clusters
     scores: Mapping[str, Comparison]
     questions: Run
+    draws: int = 0
 
 
 def compared(systems: Sequence[System], by: By = "passage") -> Result:
-    """Compare systems on the same questions.
+    """Compare systems on the same questions, and draw by draw if all are of `retune few-shot`.
 
     Raises:
         RetuneError: there are fewer than two systems, or two of one name, or they answered
-            different questions or were scored by different rules.
+            different questions or were scored by different rules, or have different draws.
     """
     names = [system.name for system in systems]
     if len(names) < 2:
@@ -77,10 +82,16 @@ def compared(systems: Sequence[System], by: By = "passage") -> Result:
     first = systems[0].runs[0]
     order = [question.id for question in first]
     clusters = clusters_of(first, by)
-    tables = {s: {each.name: _percent(each, s, order) for each in systems} for s in SCORES}
-    scores = compare_each(tables, clusters)
+    draws = common_draws({each.name: each.draws for each in systems}) if len(clusters) > 1 else 0
+    if draws:
+        systems = [_in_order_of_draws(each) for each in systems]
+    tables = {s: {each.name: percent(each, s, order) for each in systems} for s in SCORES}
+    if draws:
+        scores = {s: compare_by_draw(each, clusters) for s, each in tables.items()}
+    else:
+        scores = compare_each(tables, clusters)
     best = {name: systems[names.index(name)] for name in scores[DECISIVE].means}
-    return Result(best, by, clusters, scores, first)
+    return Result(best, by, clusters, scores, first, draws)
 
 
 def require_comparable(systems: Sequence[System]) -> None:
@@ -96,7 +107,17 @@ def require_comparable(systems: Sequence[System]) -> None:
             _require_questions(systems[0].name, first, system.name, run)
 
 
-def _percent(system: System, score: str, order: Sequence[str]) -> Doubles:
+def _in_order_of_draws(system: System) -> System:
+    order = sorted(range(len(system.draws)), key=lambda place: system.draws[place] or 0)
+    return replace(
+        system,
+        runs=[system.runs[place] for place in order],
+        seeds=[system.seeds[place] for place in order],
+        draws=[system.draws[place] for place in order],
+    )
+
+
+def percent(system: System, score: str, order: Sequence[str]) -> Doubles:
     """Return a score of each run and question, shape (R, N), in percent."""
     rows = []
     for run in system.runs:

@@ -21,16 +21,29 @@ def sentences(result: Result) -> Iterator[str]:
     """Yield what the comparison shows, in a sentence for each pair if these are few."""
     if len(result.systems) > _FEW:
         yield from summary(as_json(result))
-        yield _seeds(result)
+        yield "Systems are paired by draw and by question." if result.draws else _seeds(result)
         return
     pairs = result.scores[DECISIVE].differences
     for pair in pairs:
         yield _sentence(result, pair)
     adjusted = f", adjusted for {len(pairs)} pairs (Holm)" if len(pairs) > 1 else ""
+    if result.draws:
+        yield f"{_paired_by_draw(result)}{adjusted}."
+        return
     yield (
         f"Drawn: {len(result.questions):,} questions in "
         f"{counted(len(result.clusters), result.by)}. Intervals: bootstrap, p: sign flips of "
         f"{NAMES[result.by][1]} ({Draws().count:,} draws each){adjusted}. {_seeds(result)}"
+    )
+
+
+def _paired_by_draw(result: Result) -> str:
+    """Return what was drawn, and how intervals were made, for draws of training questions."""
+    return (
+        f"Drawn: {result.draws} sets of training questions, each with its seed, and "
+        f"{len(result.questions):,} test questions in {counted(len(result.clusters), result.by)}. "
+        f"Systems are paired by draw and by question. Intervals and p: t, with the variance over "
+        f"draws and over {NAMES[result.by][1]} (two crossed factors)"
     )
 
 
@@ -69,6 +82,7 @@ def as_json(result: Result) -> dict[str, Any]:
         "cluster": result.by,
         "clusters": len(result.clusters),
         "questions": len(result.questions),
+        **({"draws": result.draws} if result.draws else {}),
         "systems": [
             {
                 "name": name,

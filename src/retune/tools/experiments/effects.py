@@ -34,7 +34,7 @@ def require_effects(
     """
     problems, notes = _unknown_keys(folder / PARAMS, experiments), []
     for experiment in experiments if not problems else ():
-        with _changed_params(folder, experiment) as changed:
+        with changed_params(folder, experiment) as changed:
             readings = read_params(folder, changed)
             unknown = unknown_sections(readings, folder, changed)
             values = load_yaml(changed)
@@ -51,7 +51,7 @@ def require_effects(
 
 
 @contextlib.contextmanager
-def _changed_params(folder: Path, experiment: Experiment) -> Iterator[Path]:
+def changed_params(folder: Path, experiment: Experiment) -> Iterator[Path]:
     """Yield a copy of the params of `folder` with the changes of an experiment.
 
     Raises:

@@ -15,10 +15,13 @@ FOLDER = Path("experiments")
 SEED = main_task().key("seed")
 MODEL = main_task().key("model")
 FOLD = main_task().key("download.fold")
+DRAW = main_task().key("download.train_draw")
 #: The score that tables are sorted by.
 RANKING = main_task().key(main_task().ranking)
 #: Names of the runs of `retune curve`: a sum of settings and code, the share, the seed.
 CURVE = re.compile(r"curve-[0-9a-f]{8}-0\.\d+-seed=\d+")
+#: Names of the runs of `retune few-shot`: a sum of settings, code and data, and the draw.
+FEW_SHOT = re.compile(r"few-shot-[0-9a-f]{8}-draw=\d+")
 
 
 class HydraValue(str):
@@ -55,8 +58,8 @@ def load_experiment(name: str, folder: Path = FOLDER) -> Experiment:
 
 
 def runs_of(name: str) -> re.Pattern[str]:
-    """Return a pattern for the names of an experiment's runs in each fold and with each seed."""
-    return re.compile(rf"{re.escape(name)}(-fold=\d+of\d+)?(-seed=\d+)?")
+    """Return a pattern for the names of an experiment's runs: each fold and seed, or each draw."""
+    return re.compile(rf"{re.escape(name)}((-fold=\d+of\d+)?(-seed=\d+)?|-draw=\d+)")
 
 
 def _override(value: Any) -> str:

@@ -17,7 +17,7 @@ from retune.core.yaml_files import flatten
 from retune.tables.metrics_files import figures_of, scored_splits
 from retune.tasks.task import main_task
 from retune.tools.experiments import leftovers
-from retune.tools.experiments.experiments import CURVE, MODEL, RANKING
+from retune.tools.experiments.experiments import CURVE, FEW_SHOT, MODEL, RANKING
 from retune.tools.experiments.table import Row, keys, metrics_files
 from retune.tools.project import locks
 
@@ -83,6 +83,16 @@ def experiments(names: Sequence[str] = (), *, all_commits: bool = False) -> list
 def curve_runs() -> dict[str, Ref]:
     """Return the finished runs of `retune curve` of all commits, by name."""
     return {ref.name: ref for ref in _refs() if CURVE.fullmatch(ref.name)}
+
+
+def few_shot_runs() -> dict[str, Ref]:
+    """Return the finished runs of `retune few-shot` of all commits, by name."""
+    return {ref.name: ref for ref in _refs() if FEW_SHOT.fullmatch(ref.name)}
+
+
+def file_of(ref: Ref, path: str) -> str:
+    """Return the text of a file that git keeps of an experiment; "" if it has none."""
+    return _file(ref, path)
 
 
 def revision(name: str) -> Ref | None:

@@ -9,7 +9,7 @@ from retune.core.errors import RetuneError
 from retune.stats.seed_spread import FoldRun, RunKey, Variant, gaps, in_order, spread, warnings
 from retune.tables.terminal_tables import print_table, print_wrapped
 from retune.tasks.task import Figure, main_task
-from retune.tools.experiments.experiments import FOLD, MODEL, RANKING
+from retune.tools.experiments.experiments import DRAW, FEW_SHOT, FOLD, MODEL, RANKING
 from retune.tools.experiments.table import APART
 
 MOST = 10  # warnings that are printed
@@ -52,9 +52,12 @@ def fold(
     """
     groups: dict[tuple[str, ...], dict[RunKey, Mapping[str, Any]]] = {}
     for row in shown:
-        settings = (str(row.get(key)) for key in params if key not in {seed_param, FOLD})
+        is_draw = bool(FEW_SHOT.fullmatch(str(row["name"])))
+        protocol = str(row["name"]).rpartition("-")[0] if is_draw else ""
+        varied = {seed_param, FOLD, *([DRAW] if is_draw else [])}
+        settings = (str(row.get(key)) for key in params if key not in varied)
         fold, _, folds = str(row.get(FOLD) or "").partition("/")
-        runs = groups.setdefault((str(row.get("data", "")), folds, *settings), {})
+        runs = groups.setdefault((str(row.get("data", "")), folds, protocol, *settings), {})
         seed = int(row[seed_param])
         run = FoldRun(seed, int(fold), int(folds)) if folds else seed
         if run in runs:
@@ -85,9 +88,9 @@ def _stem(name: str, run: RunKey) -> str:
     """Return the name without seed and fold, or `seeds` if nothing else remains."""
     match run:
         case FoldRun(seed, fold, folds):
-            left_out = {f"seed={seed}", f"fold={fold}of{folds}"}
+            left_out = {f"seed={seed}", f"draw={seed}", f"fold={fold}of{folds}"}
         case _:
-            left_out = {f"seed={run}"}
+            left_out = {f"seed={run}", f"draw={run}"}
     return "-".join(part for part in name.split("-") if part not in left_out) or "seeds"
 
 

@@ -50,7 +50,8 @@ class DownloadParams(LimitParams):
     questions become one, by whole articles (null: none). It is taken before the limits.
 
     `train_share` trains on a part of the other articles, for learning curves: a smaller part of
-    one `train_draw` lies within a larger one.
+    one `train_draw` lies within a larger one. A `train_limit` that is a sample has other questions
+    in each `train_draw`, too; those of 1 are drawn by `sample_seed` alone.
 
     `fold: 1/5` is for small data: a fifth of the articles of all files becomes the test split, the
     others train, out of which `validation_share` is taken.
@@ -77,6 +78,10 @@ class DownloadParams(LimitParams):
     def limits(self) -> dict[str, int | str | None]:
         """The limit of each split."""
         return {**super().limits, SCORED: self.test_limit}
+
+    def sample_number(self, split: str) -> int:
+        """Return which sample is drawn: `train_draw` changes train and no other split."""
+        return self.train_draw if split == "train" else super().sample_number(split)
 
 
 def require_validation(keep: Keep, params: DownloadParams, dataset: Chosen) -> None:
