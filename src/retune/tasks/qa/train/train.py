@@ -4,10 +4,10 @@ All variants share the loss, the evaluation and the training loop; a variant onl
 into start and end logits.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
@@ -24,6 +24,14 @@ from retune.models.tokenizer_checks import id_count
 from retune.tasks.qa.predict.batches import ANSWER, Collator, span_logits
 from retune.tasks.qa.predict.predict import PredictParams
 from retune.tasks.qa.questions.splits import Keep
+from retune.tasks.qa.train.distillation import (
+    TEACHER,
+    DistillationParams,
+    TaughtRows,
+    joined,
+    read_spans,
+    taught_loss,
+)
 from retune.tasks.qa.train.evaluation import (
     VALIDATION,
     Evaluation,
@@ -37,19 +45,24 @@ from retune.training.arguments import OptimizationParams
 from retune.training.fit import Build, Results, Scores, build_seeded, fit, publish_model
 from retune.training.trainer import TrainingTask
 
+if TYPE_CHECKING:
+    from datasets import Dataset
+
 
 @dataclass(frozen=True, config=STRICT)
 class TrainParams(OptimizationParams):
     """Section `qa.train`.
 
     `keep` says which epoch is published: the one with the `best` F1 on the validation split, or the
-    `last`, which needs no such split.
+    `last`, which needs no such split. `distillation` is needed where the stage gets the answers of
+    a teacher.
     """
 
     section: ClassVar[str] = "qa.train"
 
     keep: Keep
     evaluation: EvaluationParams
+    distillation: DistillationParams | None = None
 
     def __post_init__(self) -> None:
         if self.keep == "last" and self.patience is not None:
@@ -72,14 +85,18 @@ def train(
     params: TrainParams,
     seed: int,
     squad_v2: bool,
+    taught: Path | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> str:
     """Train the model that `build` makes, and write it to `model_folder` in Hugging Face layout.
 
     A model with a frozen encoder is written as a bundle (`retune.adapters.bundles`) on `base`.
 
+    With the answers of a teacher in `taught` (`retune.tasks.qa.teach`), the loss is that of
+    `qa.train.distillation`.
+
     With `settings`, a killed training resumes from its last checkpoint. They and the sealed folders
-    `raw` and `features` must be all that the result depends on.
+    `raw`, `features` and `taught` must be all that the result depends on.
 
     Raises:
         RetuneError: the best epoch is asked for without a validation split, or data, model and
@@ -105,18 +122,42 @@ def train(
         prediction = PredictParams(params.eval_batch_size, params.precision)
         evaluation = Evaluation(raw, features, prediction, params.evaluation, squad_v2)
         evaluate = partial(evaluation, model, collator)
+    read, loss = _taught(rows, raw, taught, params.distillation)
     task = TrainingTask(
-        model, tokenizer, rows=rows, lengths=lengths.tolist(), unit="windows",
-        collate=partial(collated, collator), loss=part_loss, count=answer_counts,
+        model, tokenizer, rows=read, lengths=lengths.tolist(), unit="windows",
+        collate=partial(collated, collator), loss=loss, count=answer_counts,
         evaluate=evaluate, best_metric="f1" if params.keep == "best" else None,
         padded=not collator.packed,
     )  # fmt: skip
     results = Results(model_folder, curves_folder, costs, times)
+    reads = [folder for folder in (raw, features, taught) if folder]
     return fit(
-        task, results, params, seed, settings, reads=[raw, features], conclude=_told,
+        task, results, params, seed, settings, reads=reads, conclude=_told,
         publish=partial(bundles.publish, base=base) if bundles.is_bundle(model) else publish_model,
         costs={"full_model_bytes": 4 * model.num_parameters()},  # float32
     )  # fmt: skip
+
+
+def _taught(
+    rows: "Dataset", raw: Path, taught: Path | None, params: DistillationParams | None
+) -> tuple[Any, Callable[[nn.Module, Batch, Tensor], Tensor]]:
+    """Return the rows to train on and the loss of a part of a joint batch."""
+    if taught is None:
+        if params is not None:
+            raise RetuneError(
+                "qa.train.distillation is set, but no teacher's answers were given to the train "
+                "stage (--taught); set it to null"
+            )
+        return rows, part_loss
+    if params is None:
+        raise RetuneError(
+            f"{taught} may have a teacher's answers, but qa.train.distillation is null; set its "
+            "weight and temperature, such as {weight: 1.0, temperature: 2.0}"
+        )
+    spans = read_spans(taught, raw, params.temperature)
+    if spans is None:
+        return rows, part_loss
+    return TaughtRows(rows, spans), partial(taught_loss, params)
 
 
 def part_loss(model: nn.Module, inputs: Batch, joint: Tensor) -> Tensor:
@@ -128,9 +169,11 @@ def part_loss(model: nn.Module, inputs: Batch, joint: Tensor) -> Tensor:
 def collated(collator: Collator, windows: Sequence[Any], _epoch: int) -> Batch:
     """The batch of `windows`; of none, that of one whose answer counts for nothing."""
     if windows:
-        return collator(windows)
+        taught = {TEACHER: joined(windows)} if TEACHER in windows[0] else {}
+        return collator(windows) | taught
     batch = collator([{"input_ids": [0], "token_type_ids": [0], **dict.fromkeys(ANSWER, 0)}])
-    return batch | {name: torch.tensor([-1]) for name in ANSWER}
+    batch |= {name: torch.tensor([-1]) for name in ANSWER}
+    return batch | {TEACHER: torch.zeros(1, 2)}
 
 
 def _told(_before: Scores, kept: Scores) -> str:
