@@ -15,6 +15,7 @@ from retune.tasks.qa.tokenize.tokenize import TokenizeParams
 def main(
     raw: In, taught: Out, metrics: Report, *,
     teacher: Annotated[TeacherParams | None, "pretraining.teacher"],
+    variant: Annotated[str, "pretraining.teacher_model"],
     lengths: Annotated[TokenizeParams, "qa.tokenize"],
     prediction: Annotated[PredictParams, "qa.predict"],
     reading: Annotated[PostprocessParams, "qa.postprocess"],
@@ -27,8 +28,8 @@ def main(
 
     Example: python -m stages.qa.teach data/questions data/taught metrics/teacher.json
     """
-    return teach(raw, taught, metrics, teacher, lengths=lengths, prediction=prediction,
-                 reading=reading, scoring=scoring, squad_v2=squad_v2,
+    return teach(raw, taught, metrics, teacher, variant=variant, lengths=lengths,
+                 prediction=prediction, reading=reading, scoring=scoring, squad_v2=squad_v2,
                  share=Share.of_launch())  # fmt: skip
 
 

@@ -138,7 +138,7 @@ class Project:
 
     @property
     def figures(self) -> dict[str, Any]:
-        figures: dict[str, Any] = read_json(self.folder / "m.json")["pretraining"]["questions"]
+        figures: dict[str, Any] = read_json(self.folder / "m.json")["pretraining"]
         return figures
 
 
@@ -151,7 +151,7 @@ def test_questions_are_counted_and_shown(project: Project) -> None:
     said = project.run()
     made, figures = project.made(), project.figures
     assert said == f"{len(made):,} questions from 2 passages"
-    assert figures["questions"] == len(made) == sum(k["questions"] for k in figures["kinds"])
+    assert figures["questions"] == len(made) == sum(k["questions"] for k in figures["made"])
     assert {e.title for e in made} == {"Varna", "Ebro"}
     assert len({e.id for e in made}) == len(made)
     with (project.folder / "t.csv").open(encoding="utf-8", newline="") as file:

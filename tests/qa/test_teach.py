@@ -54,13 +54,13 @@ def teacher(tmp_path_factory: pytest.TempPathFactory) -> TeacherParams:
     features = write_features(folder / "data", family="roberta")
     tiny.write_checkpoint(features / "encoder", "roberta", initializer_range=0.2)
     run(features, folder, dropout=0.0, epochs=30, lr=1e-2, log_every=10)
-    return TeacherParams(str(folder / "model"), "bert", sha256(folder / "model" / WEIGHTS))
+    return TeacherParams(str(folder / "model"), sha256(folder / "model" / WEIGHTS))
 
 
 def taught_by(teacher: TeacherParams | None, data: Path, folder: Path, **changes: Any) -> str:
     said = teach(
         data / "raw", folder / "taught", folder / "teacher.json", teacher,
-        lengths=LENGTHS, prediction=PredictParams(4, "fp32"),
+        variant="bert", lengths=LENGTHS, prediction=PredictParams(4, "fp32"),
         reading=PostprocessParams(n_best=5, max_answer_length=10, null_threshold=0.0),
         scoring=ScoreParams("squad"), squad_v2=False, **changes,
     )  # fmt: skip
@@ -81,8 +81,8 @@ def test_the_teacher_s_answers_and_their_agreement_with_the_labels(
     assert [path.name for path in sorted((taught / "taught").iterdir())] == [
         "manifest.json", N_BEST,
     ]  # fmt: skip
-    figures = read_json(taught / "teacher.json")["pretraining"]["teacher"]
-    assert figures == {"questions": 8, "agreement": {"exact_match": 100.0, "f1": 100.0}}
+    figures = read_json(taught / "teacher.json")["pretraining"]
+    assert figures == {"taught": 8, "teacher_exact_match": 100.0, "teacher_f1": 100.0}
     ids = [line["id"] for line in read_json_lines(taught / "taught" / N_BEST)]
     assert ids == [example.id for example in read_examples(data / "raw/train.jsonl")]
 
@@ -207,7 +207,7 @@ def test_a_student_learns_what_the_teacher_knows_whatever_the_labels(
 
 def test_without_a_teacher_the_labels_teach(data: Path, tmp_path: Path) -> None:
     assert taught_by(None, data, tmp_path) == "no teacher"
-    assert read_json(tmp_path / "teacher.json")["pretraining"]["teacher"]["agreement"] is None
+    assert read_json(tmp_path / "teacher.json")["pretraining"]["teacher_f1"] is None
     empty = run(
         data, tmp_path / "empty", epochs=1, distillation=DISTILLATION, taught=tmp_path / "taught"
     )
@@ -219,9 +219,7 @@ def test_a_teacher_that_is_not_there_or_another_one(
 ) -> None:
     with pytest.raises(RetuneError, match=r"pretraining\.teacher\.path: .*raw has no model\.safet"):
         taught_by(replace(teacher, path=str(data / "raw")), data, tmp_path)
-    with pytest.raises(
-        RetuneError, match=r"pretraining\.teacher\.sha256 is 0{64}, but .* has"
-    ):
+    with pytest.raises(RetuneError, match=r"pretraining\.teacher\.sha256 is 0{64}, but .* has"):
         taught_by(replace(teacher, sha256="0" * 64), data, tmp_path)
 
 

@@ -94,9 +94,9 @@ def synthesize(
     counts = _counts([question for _, question in train])
     figures = {
         "passages": len(passages), "left_out_passages": left_out, "questions": len(train),
-        "validation_questions": len(splits["validation"]), "kinds": counts,
+        "validation_questions": len(splits["validation"]), "made": counts,
     }  # fmt: skip
-    write_json(metrics, {"pretraining": {"questions": figures}})
+    write_json(metrics, {"pretraining": figures})
     rows = [[m.kind, m.form, m.question, m.answer] for _, m in train[:_SHOWN]]
     write_csv(table, ["kind", "form", "question", "answer"], rows)
     lost = f", {left_out:,} left out for scored contexts" if left_out else ""

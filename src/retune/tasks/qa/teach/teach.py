@@ -8,7 +8,7 @@ tokenizers. The student learns from the lists in the stage `train`.
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
@@ -36,12 +36,10 @@ class TeacherParams:
 
     Attributes:
         path: folder of a trained model, with its tokenizer.
-        model: its variant, a module of `retune.tasks.qa.models`.
         sha256: of its model.safetensors.
     """
 
     path: Annotated[str, Field(min_length=1)]
-    model: str
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -51,6 +49,7 @@ def teach(
     metrics: Path,
     teacher: TeacherParams | None,
     *,
+    variant: str,
     lengths: TokenizeParams,
     prediction: PredictParams,
     reading: PostprocessParams,
@@ -60,7 +59,8 @@ def teach(
 ) -> str:
     """Answer the train questions of `raw` by a teacher; write its n-best lists to `taught`.
 
-    `metrics` says how far its answers agree with the labels. Without a teacher the folder is empty.
+    `variant` is the module of `retune.tasks.qa.models` that reads its folder. `metrics` says how
+    far its answers agree with the labels. Without a teacher the folder is empty.
     Several processes compute the logits together; the first one does the rest.
 
     Raises:
@@ -83,7 +83,7 @@ def teach(
             asked, features, work / "windows.json", tokenizer=load_tokenizer(model),
             params=lengths, scoring=scoring, squad_v2=squad_v2,
         )  # fmt: skip
-        predict(features, load(teacher.model, model), logits, prediction, SPLIT, share)
+        predict(features, load(variant, model), logits, prediction, SPLIT, share)
         if not share.is_first:
             return ""
         postprocess(asked, features, logits, predictions, reading, squad_v2=squad_v2, split=SPLIT)
@@ -92,8 +92,7 @@ def teach(
         shutil.rmtree(work)
     golds = [(e.id, [a.text for a in e.answers]) for e in read_examples(raw / f"{SPLIT}.jsonl")]
     scores = evaluate_answers(golds, texts, squad_v2=squad_v2, normalizer=scoring.normalizer)
-    agreement = {"exact_match": scores.exact_match, "f1": scores.f1}
-    _write(metrics, {"questions": len(golds), "agreement": agreement})
+    _write(metrics, len(golds), scores.exact_match, scores.f1)
     return f"{len(golds):,} questions; the answers agree with the labels by F1 {scores.f1:.2f}"
 
 
@@ -118,9 +117,10 @@ def _without_teacher(taught: Path, metrics: Path, share: Share) -> str:
     if share.is_first:
         with atomic_path(taught) as folder:
             folder.mkdir()
-        _write(metrics, {"questions": 0, "agreement": None})
+        _write(metrics, 0, None, None)
     return "no teacher"
 
 
-def _write(metrics: Path, figures: dict[str, Any]) -> None:
-    write_json(metrics, {"pretraining": {"teacher": figures}})
+def _write(metrics: Path, questions: int, exact_match: float | None, f1: float | None) -> None:
+    figures = {"taught": questions, "teacher_exact_match": exact_match, "teacher_f1": f1}
+    write_json(metrics, {"pretraining": figures})
