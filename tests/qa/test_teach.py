@@ -152,13 +152,14 @@ def test_a_certain_teacher_who_agrees_gives_the_loss_of_the_labels(
         model.set_attn_implementation("sdpa")
     rows = TaughtRows(read_rows(data / "features/train.arrow"), certain(data))
     windows = [rows[place] for place in range(5)]
-    whole = collated(collator, windows, 0)
+    whole = collated(collator, None, windows, 0)
     with torch.inference_mode():
         start, end = span_logits(model, whole)
         loss = distillation_loss(start, end, whole, 1.0)
         assert loss.item() == pytest.approx(batch_loss(start, end, whole).item(), rel=1e-5)
         joint = answer_counts(whole)
-        parts = [collated(collator, windows[low:high], 0) for low, high in ((0, 2), (2, 5), (0, 0))]
+        cuts = ((0, 2), (2, 5), (0, 0))
+        parts = [collated(collator, None, windows[low:high], 0) for low, high in cuts]
         losses = [distillation_loss(*span_logits(model, p), p, 2.0, joint) for p in parts]
         joined_loss = distillation_loss(start, end, whole, 2.0)
     assert sum(losses).item() == pytest.approx(joined_loss.item(), rel=1e-5)

@@ -7,16 +7,17 @@ into start and end logits.
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
 import torch
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
 from retune.adapters import bundles
 from retune.core.errors import RetuneError
-from retune.core.params import STRICT
+from retune.core.params import STRICT, Fraction
 from retune.models.batches import Batch
 from retune.models.precision import resolved_precision
 from retune.models.pretrained_files import PretrainedParams, load_tokenizer
@@ -24,6 +25,7 @@ from retune.models.tokenizer_checks import id_count
 from retune.tasks.qa.predict.batches import ANSWER, Collator, span_logits
 from retune.tasks.qa.predict.predict import PredictParams
 from retune.tasks.qa.questions.splits import Keep
+from retune.tasks.qa.train.cropping import Cropper, PlacedRows
 from retune.tasks.qa.train.distillation import (
     TEACHER,
     DistillationParams,
@@ -42,6 +44,7 @@ from retune.tasks.qa.train.evaluation import (
 from retune.tasks.qa.train.padding import require_readable
 from retune.tasks.qa.windows.features import read_rows
 from retune.training.arguments import OptimizationParams
+from retune.training.ema import WeightAverage
 from retune.training.fit import Build, Results, Scores, build_seeded, fit, publish_model
 from retune.training.trainer import TrainingTask
 
@@ -55,7 +58,9 @@ class TrainParams(OptimizationParams):
 
     `keep` says which epoch is published: the one with the `best` F1 on the validation split, or the
     `last`, which needs no such split. `distillation` is needed where the stage gets the answers of
-    a teacher.
+    a teacher. `crop` is the chance that a window is cropped around its answer in an epoch. With
+    `ema_decay` above 0, an exponential moving average of the weights is evaluated and published
+    (`retune.training.ema`).
     """
 
     section: ClassVar[str] = "qa.train"
@@ -63,6 +68,8 @@ class TrainParams(OptimizationParams):
     keep: Keep
     evaluation: EvaluationParams
     distillation: DistillationParams | None = None
+    crop: Fraction = 0.0
+    ema_decay: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
 
     def __post_init__(self) -> None:
         if self.keep == "last" and self.patience is not None:
@@ -122,12 +129,14 @@ def train(
         prediction = PredictParams(params.eval_batch_size, params.precision)
         evaluation = Evaluation(raw, features, prediction, params.evaluation, squad_v2)
         evaluate = partial(evaluation, model, collator)
-    read, loss = _taught(rows, raw, taught, params.distillation)
+    seen, loss = _taught(rows, raw, taught, params.distillation)
+    cropper = Cropper(params.crop, seed) if params.crop else None
     task = TrainingTask(
-        model, tokenizer, rows=read, lengths=lengths.tolist(), unit="windows",
-        collate=partial(collated, collator), loss=loss, count=answer_counts,
+        model, tokenizer, rows=PlacedRows(seen) if cropper else seen, lengths=lengths.tolist(),
+        collate=partial(collated, collator, cropper), loss=loss, count=answer_counts,
         evaluate=evaluate, best_metric="f1" if params.keep == "best" else None,
-        padded=not collator.packed,
+        padded=not collator.packed, unit="windows",
+        extensions=[WeightAverage(params.ema_decay)] if params.ema_decay else [],
     )  # fmt: skip
     results = Results(model_folder, curves_folder, costs, times)
     reads = [folder for folder in (raw, features, taught) if folder]
@@ -166,9 +175,12 @@ def part_loss(model: nn.Module, inputs: Batch, joint: Tensor) -> Tensor:
     return batch_loss(start, end, inputs, joint)
 
 
-def collated(collator: Collator, windows: Sequence[Any], _epoch: int) -> Batch:
-    """The batch of `windows`; of none, that of one whose answer counts for nothing."""
+def collated(
+    collator: Collator, cropper: Cropper | None, windows: Sequence[Any], epoch: int
+) -> Batch:
+    """The batch of `windows` in an epoch; of none, that of one whose answer counts for nothing."""
     if windows:
+        windows = cropper(windows, epoch) if cropper else windows
         taught = {TEACHER: joined(windows)} if TEACHER in windows[0] else {}
         return collator(windows) | taught
     batch = collator([{"input_ids": [0], "token_type_ids": [0], **dict.fromkeys(ANSWER, 0)}])
