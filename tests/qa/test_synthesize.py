@@ -8,17 +8,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tiny
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.torch import load_file
+from training_runs import run
 
 from retune.core.errors import RetuneError
 from retune.core.files import read_json
+from retune.core.manifests import seal
 from retune.ingest.dedup_key import dedup_key
+from retune.models.pretrained_files import load_tokenizer
+from retune.tasks.qa.models import bert
 from retune.tasks.qa.questions.examples import Answer, Example, read_examples, write_examples
+from retune.tasks.qa.score.score import ScoreParams
 from retune.tasks.qa.synthesize.clozes import clozes
 from retune.tasks.qa.synthesize.passages import SHARED_WORDS, cut
 from retune.tasks.qa.synthesize.phrases import phrases
 from retune.tasks.qa.synthesize.synthesize import SynthesizeParams, synthesize
+from retune.tasks.qa.tokenize.tokenize import TokenizeParams, tokenize
 
 HARBOUR = (
     "The harbour of Varna was founded by Greek sailors in 575 BC, who came from Miletus to trade. "
@@ -231,3 +240,31 @@ def test_passages_without_a_question(project: Project) -> None:
     project.split("raw/train", [example("a", "Too short.")])
     with pytest.raises(RetuneError, match=r"the rules make no question from 1 passages; add texts"):
         project.run()
+
+
+def test_the_main_pipeline_begins_from_the_encoder_that_learned_the_questions(
+    project: Project,
+) -> None:
+    """The stages synthesize, tokenize and train, then a training from their folder."""
+    folder = project.folder
+    tiny.write_checkpoint(folder / "encoder", initializer_range=0.2)
+    project.split("raw/train", [example(str(n), text) for n, text in enumerate(tiny.TEXTS)])
+    project.run()
+    tokenize(
+        folder / "made", folder / "features", folder / "windows.json",
+        tokenizer=load_tokenizer(folder / "encoder"), scoring=ScoreParams("squad"), squad_v2=False,
+        params=TokenizeParams(128, 8, 32, "all", max_lost_answers=0.0, max_unknown_tokens=1.0),
+    )  # fmt: skip
+    (folder / "made").rename(folder / "raw-made")
+    made = folder / "of-made"
+    made.mkdir()
+    for name, source in (("raw", "raw-made"), ("features", "features"), ("encoder", "encoder")):
+        (folder / source).rename(made / name)
+    for name in ("raw", "features"):
+        seal(made / name, {"inputs": {}, "params": {}})
+    run(made, folder / "out", dropout=0.0, epochs=1, keep="last")
+    learned = load_file(folder / "out/model/model.safetensors")
+    begun = bert.build(bert.Params(0.0), folder / "out/model", 0, 0).state_dict()
+    assert learned.keys() <= begun.keys()
+    assert all(torch.equal(begun[name], weight) for name, weight in learned.items())
+    assert "qa_outputs.weight" in learned
