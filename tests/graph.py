@@ -20,6 +20,7 @@ MODELS = {
     for name, task in tasks().items()
     if any("import_known(" in file.read_text() for file in (TASKS / name).rglob("*.py"))
 }
+MODELS["pretraining.teacher_model"] = "retune.tasks.qa.models"
 #: Folders of modules that params choose among. A stage depends on the chosen module alone.
 CHOICES = ("models", "datasets", "augmenting", "vocabularies")
 #: Where dvc.yaml declares what a stage writes, and each path by its role in the script.

@@ -120,6 +120,7 @@ def run(
     model: Any = None,  # its params, or what makes them of the data
     resumable: bool = False,
     squad_v2: bool = False,
+    taught: Path | None = None,
     **changes: Any,
 ) -> Path:
     """Train on `data` and return `folder`, where everything is written."""
@@ -137,6 +138,7 @@ def run(
         params=settings(**changes),
         seed=seed,
         squad_v2=squad_v2,
+        taught=taught,
         settings={"changes": repr(changes), "seed": seed} if resumable else None,
     )
     return folder

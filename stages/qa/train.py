@@ -11,7 +11,8 @@ from retune.tasks.qa.train.train import TrainParams, train
 
 
 def main(
-    raw: In, features: In, model: Trained, curves: Report, costs: Report, times: Report, *,
+    raw: In, features: In, model: Trained, curves: Report, costs: Report, times: Report,
+    taught: In | None = None, *,
     base: Annotated[PretrainedParams, "qa.checkpoint"],
     training: Annotated[TrainParams, "qa.train"],
     seed: Annotated[Seed, "qa.seed"],
@@ -21,6 +22,8 @@ def main(
 ) -> str:  # fmt: skip
     r"""Train the variant of `qa.model` on FEATURES; write MODEL, its CURVES, COSTS and TIMES.
 
+    With --taught, it learns from the answers of a teacher (stage teach).
+
     An interrupted training resumes from its last checkpoint.
 
     Example: python -m stages.qa.train data/qa/raw data/qa/features data/qa/model \
@@ -28,7 +31,8 @@ def main(
     """
     build = partial(variant.module.build, variant.params, resolve(base, "qa.checkpoint"))
     return train(raw, features, model, curves, costs, times, build=build, base=base,
-                 params=training, seed=seed, squad_v2=squad_v2, settings=params.read)  # fmt: skip
+                 params=training, seed=seed, squad_v2=squad_v2, taught=taught,
+                 settings=params.read)  # fmt: skip
 
 
 if __name__ == "__main__":

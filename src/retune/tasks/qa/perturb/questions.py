@@ -5,7 +5,7 @@ import re
 from dataclasses import replace
 
 from retune.tasks.qa.analyse.answer_types import QUESTION_WORDS
-from retune.tasks.qa.perturb.english import (
+from retune.tasks.qa.analyse.english import (
     AUXILIARIES,
     HAVE,
     PREPOSITIONS,

@@ -5,7 +5,7 @@ import re
 from typing import Literal
 
 from retune.tasks.qa.analyse.answer_types import answer_type, candidates
-from retune.tasks.qa.perturb.english import AUXILIARIES, words_of
+from retune.tasks.qa.analyse.english import AUXILIARIES, words_of
 
 Of = Literal["man", "woman", "place", "thing"]
 

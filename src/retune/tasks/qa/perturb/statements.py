@@ -8,7 +8,7 @@ import re
 from itertools import pairwise
 from typing import NamedTuple
 
-from retune.tasks.qa.perturb.english import (
+from retune.tasks.qa.analyse.english import (
     AUXILIARIES,
     BASES,
     BE,

@@ -1,0 +1,1 @@
+"""Pretraining of an encoder on questions that were made by rules; its stages are those of `qa`."""

@@ -1,0 +1,185 @@
+"""Questions made from sentences: a question word stands for a phrase, and some words are left out.
+
+Two kinds, after three papers:
+
+- cloze: the sentence of the answer stays in its passage, so that the question is like it but for
+  the words that were left out or moved (the noised clozes of Lewis et al. 2019, section 2.1.3).
+- recurring: the answer occurs in another sentence, too. The sentence that became the question
+  leaves the passage, so that the answer must be found by what is said elsewhere (Dhingra et al.
+  2018, section 3; the recurring spans of Ram et al. 2021, section 3.1).
+"""
+
+import random
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Literal, NamedTuple, TypeVar
+
+from retune.tasks.qa.analyse.answer_types import Form
+from retune.tasks.qa.analyse.sentences import sentence_spans
+from retune.tasks.qa.synthesize.phrases import FUNCTION_WORDS, WORD, Phrase, phrases
+
+T = TypeVar("T")
+Kind = Literal["cloze", "recurring"]
+KINDS: tuple[Kind, ...] = ("cloze", "recurring")
+
+#: What asks for an answer of a form.
+_ASKING: dict[Form, Sequence[str]] = {
+    "date": ("when", "what year", "in what year", "on what date"),
+    "number": ("how many", "how much", "what number of"),
+    "name": ("who", "what", "which", "where"),
+    "words": ("what", "what kind of", "which"),
+}
+#: How much more often a phrase of a form is asked for: people ask for dates, numbers and names more
+#: often than texts have them.
+_WEIGHTS: dict[Form, int] = {"date": 4, "number": 2, "name": 3, "words": 1}
+_FRONT = frozenset(("when", "where", "who"))  # these begin a question
+_WORDS = range(6, 71)  # of a sentence
+_LEAST = 3  # words of a question besides the question word
+_MOST = 30
+#: Chances: that the whole sentence becomes the question and not a clause; that the question word
+#: comes to the front; that the words behind the answer go before those in front of it.
+_WHOLE, _TO_FRONT, _SWAPPED = 0.35, 0.5, 0.4
+#: Words in front of and behind an answer that a clause has at least, if the sentence has them.
+_BEFORE, _BEHIND = 4, 5
+#: A word with meaning is left out this much less often than a function word.
+_MEANING = 0.6
+_CLAUSE_END = re.compile('[,;:()\u2013\u2014"\u201c\u201d]')
+
+
+class Made(NamedTuple):
+    """A question that was made.
+
+    Attributes:
+        context: the passage, without the sentence if the kind is recurring.
+        question: its text.
+        answer: its text.
+        start: of the answer in the context.
+        kind: see above.
+        form: of the answer.
+    """
+
+    context: str
+    question: str
+    answer: str
+    start: int
+    kind: Kind
+    form: Form
+
+
+def clozes(
+    passage: str, most: int, recurring: float, left_out: float, draw: random.Random
+) -> Iterator[Made]:
+    """Yield at most `most` questions about a passage, each with another answer.
+
+    Args:
+        passage: the text.
+        most: questions.
+        recurring: the chance that a phrase that occurs in two sentences becomes a question of
+            that kind.
+        left_out: the chance that a function word of the sentence is not in the question.
+        draw: all that is random.
+    """
+    answers: set[str] = set()
+    used: Counter[tuple[int, int]] = Counter()
+    for phrase, sentence in _in_random_order(passage, draw):
+        answer = passage[phrase.start : phrase.end]
+        if answer in answers or used[sentence] > most // 3:
+            continue
+        question = _question(passage, sentence, phrase, left_out, draw)
+        if question and answer.lower() not in question.lower():
+            yield _made(passage, sentence, phrase, question, recurring, draw)
+            answers.add(answer)
+            used[sentence] += 1
+        if len(answers) == most:
+            return
+
+
+def _in_random_order(passage: str, draw: random.Random) -> list[tuple[Phrase, tuple[int, int]]]:
+    """Return the phrases of a passage with their sentences, heavier ones earlier on average.
+
+    The largest of w random numbers is distributed as the w-th root of one, by which Efraimidis &
+    Spirakis (2006) sort; unlike a root, it is the same on every processor.
+    """
+    sentences = [
+        span for span in sentence_spans(passage) if _count(passage[slice(*span)]) in _WORDS
+    ]
+    found = [
+        (phrase, (low, high))
+        for phrase in phrases(passage)
+        for low, high in sentences
+        if low <= phrase.start and phrase.end <= high
+    ]
+    return sorted(
+        found, key=lambda pair: -max(draw.random() for _ in range(_WEIGHTS[pair[0].form]))
+    )
+
+
+def _made(
+    passage: str, sentence: tuple[int, int], phrase: Phrase, question: str, recurring: float,
+    draw: random.Random,
+) -> Made:  # fmt: skip
+    """Return the question with its passage, in which the answer may be elsewhere."""
+    answer = passage[phrase.start : phrase.end]
+    places = _elsewhere(passage, answer, sentence)
+    if not places or draw.random() >= recurring:
+        return Made(passage, question, answer, phrase.start, "cloze", phrase.form)
+    low, high = sentence
+    start = _one_of(places, draw)
+    start -= 0 if start < low else high - low
+    rest = passage[:low] + passage[high:]
+    return Made(rest, question, answer, start, "recurring", phrase.form)
+
+
+def _elsewhere(passage: str, answer: str, sentence: tuple[int, int]) -> list[int]:
+    """Return where the answer begins outside of the sentence, as whole words."""
+    whole = re.compile(rf"(?<!\w){re.escape(answer)}(?!\w)")
+    low, high = sentence
+    return [m.start() for m in whole.finditer(passage) if not low <= m.start() < high]
+
+
+def _question(
+    passage: str, sentence: tuple[int, int], phrase: Phrase, left_out: float, draw: random.Random
+) -> str | None:
+    """Return a question for a phrase; None if too few words are left."""
+    low, high = sentence if draw.random() < _WHOLE else _clause(passage, sentence, phrase)
+    before = _kept(passage[low : phrase.start], left_out, draw)
+    behind = _kept(passage[phrase.end : high], left_out, draw)
+    if len(before) + len(behind) < _LEAST:
+        return None
+    asking = _one_of(_ASKING[phrase.form], draw)
+    if asking in _FRONT or draw.random() < _TO_FRONT:
+        rest = [*behind, *before] if draw.random() < _SWAPPED else [*before, *behind]
+        words = [asking, *rest]
+    else:
+        words = [*before, asking, *behind]
+    return " ".join(words[:_MOST]) + "?"
+
+
+def _clause(passage: str, sentence: tuple[int, int], phrase: Phrase) -> tuple[int, int]:
+    """Return the part of a sentence between the punctuation around a phrase, not too short."""
+    low, high = sentence
+    ends = [m.start() for m in _CLAUSE_END.finditer(passage, low, high)]
+    before = [end + 1 for end in ends if end < phrase.start]
+    first = next((b for b in reversed(before) if _count(passage[b : phrase.start]) >= _BEFORE), low)
+    behind = [end for end in ends if end >= phrase.end]
+    in_front = _count(passage[first : phrase.start]) > _BEHIND
+    last = next((e for e in behind if in_front or _count(passage[phrase.end : e]) >= _BEHIND), high)
+    return first, last
+
+
+def _kept(text: str, left_out: float, draw: random.Random) -> list[str]:
+    kept = []
+    for word in WORD.findall(text):
+        chance = left_out if word.lower() in FUNCTION_WORDS else _MEANING * left_out
+        if draw.random() >= chance:
+            kept.append(word)
+    return kept
+
+
+def _count(text: str) -> int:
+    return len(WORD.findall(text))
+
+
+def _one_of(choices: Sequence[T], draw: random.Random) -> T:
+    return choices[int(draw.random() * len(choices))]
