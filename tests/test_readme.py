@@ -31,7 +31,7 @@ def script(name: str) -> ModuleType:
 DOCUMENTS = [
     "README.md",
     *(f"docs/{name}.md" for name in ("pipeline", "sweeps", "trying", "performance", "claims")),
-    *(f"pipelines/{name}/README.md" for name in ("adapters", "sentiment", "language_model")),
+    *(f"pipelines/{name}/README.md" for name in ("adapters", "pretraining", "sentiment", "language_model")),
 ]
 
 
@@ -104,7 +104,7 @@ def test_the_table_has_three_runs_of_every_model_of_make_variants() -> None:
 
 @pytest.mark.parametrize(
     "pipeline",
-    [".", *(f"pipelines/{name}" for name in ("adapters", "language_model", "sentiment"))],
+    [".", *(f"pipelines/{name}" for name in ("adapters", "language_model", "pretraining", "sentiment"))],
 )
 def test_the_committed_figures_were_made_by_the_committed_code(pipeline: str) -> None:
     stages = load_yaml(ROOT / pipeline / "dvc.lock")["stages"]

@@ -81,7 +81,7 @@ def cut(window: Mapping[str, Any], begin: int, end: int) -> dict[str, Any]:
         return place - (begin - low) * (place >= low) - (high - end) * (place >= high)
 
     names = (*ANSWER, "cls", "context_end")
-    new = {name: np.delete(window[name], gone) for name in _TOKENS}
+    new: dict[str, Any] = {name: np.delete(window[name], gone) for name in _TOKENS}
     new |= {name: moved(int(window[name])) for name in names}
     if TEACHER in window:
         taught = np.delete(window[TEACHER], gone, axis=0)
