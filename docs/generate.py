@@ -298,6 +298,34 @@ def methods() -> str:
     )
 
 
+def made_questions() -> str:
+    """Return the questions that the pretraining pipeline made: counts, and some to read."""
+    folder = ROOT / "pipelines/pretraining/metrics"
+    if not (folder / "questions.json").exists():
+        return "Not run yet; `cd pipelines/pretraining && dvc repro` does it."
+    figures = read_json(folder / "questions.json")["pretraining"]
+    forms = list(dict.fromkeys(each["form"] for each in figures["made"]))
+    lines = [f"| kind | {' | '.join(forms)} |", f"|---{'|--:' * len(forms)}|"]
+    for kind in dict.fromkeys(each["kind"] for each in figures["made"]):
+        counts = [f"{e['questions']:,}" for e in figures["made"] if e["kind"] == kind]
+        lines.append(f"| {kind} | {' | '.join(counts)} |")
+    shown = _csv("pipelines/pretraining/metrics/questions.csv")[:_MADE]
+    return "\n".join(
+        [
+            f"{figures['questions']:,} questions from {figures['passages']:,} passages of the "
+            "bundled corpus:",
+            "",
+            *lines,
+            "",
+            "The first of them:",
+            "",
+            "| kind | question | answer |",
+            "|---|---|---|",
+            *(f"| {row['kind']} | {row['question']} | {row['answer']} |" for row in shown),
+        ]
+    )
+
+
 def sentiment() -> str:
     """Return the results of the sentiment pipeline, variant by variant."""
     folder = ROOT / "pipelines/sentiment/metrics"
@@ -518,6 +546,7 @@ THEMES = {
 _BOX = 156, 62  # width and height of a stage
 _COLUMN, _ROW = 182, 104  # distance from one stage to the next
 _BARS = 226  # where the bars begin
+_MADE = 10  # questions that rules made, to read
 
 
 def picture(theme: str) -> str:

@@ -12,4 +12,5 @@ TASK = Task(
         Figure("teacher_f1", "F1 of the teacher", "score"),
     ),
     rate=Figure("train_windows_per_second", "windows/s", short="win/s"),
+    documents={"pipelines/pretraining/README.md": ("made_questions",)},
 )
