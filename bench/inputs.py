@@ -22,20 +22,26 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 #: Real text, beside a checkout.
 REAL = ROOT.parent / "shared" / "data"
+_BUNDLED = [
+    ROOT / "src/retune/corpora/encyclopaedia" / f"{name}.json" for name in ("train", "validation")
+]
 _FILES = (
     [REAL / "squadshifts" / "new_wiki_v1.0.json", REAL / "squad-train-sample" / "train.json"]
     if REAL.is_dir()
-    else [ROOT / "src/retune/corpora/encyclopaedia" / f"{name}.json" for name in
-          ("train", "validation")]
-)  # fmt: skip
+    else _BUNDLED
+)
 
 
-def questions(count: int, *, own_contexts: bool = False) -> Iterator[Example]:
+def questions(
+    count: int, *, own_contexts: bool = False, bundled: bool = False
+) -> Iterator[Example]:
     """Return `count` answerable questions with unique ids, repeating the files.
 
-    As in SQuAD, about five questions share a context; with `own_contexts` none do.
+    As in SQuAD, about five questions share a context; with `own_contexts` none do. `bundled`
+    takes the bundled corpus even where real text is beside the checkout.
     """
-    examples = list(itertools.chain.from_iterable(map(read_squad, _FILES)))
+    files = _BUNDLED if bundled else _FILES
+    examples = list(itertools.chain.from_iterable(map(read_squad, files)))
     for number, example in enumerate(itertools.islice(itertools.cycle(examples), count)):
         context = f"{example.context} {number}" if own_contexts else example.context
         yield replace(example, id=f"{number}-{example.id}", title="", context=context)

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal
 
 from torch import Tensor, nn
-from transformers import Trainer, TrainerCallback, TrainingArguments
+from transformers import PreTrainedModel, Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 
 from bench.windows import pretrained_folder
@@ -18,7 +18,8 @@ from retune.models.batches import Batch
 from retune.models.dropout import Dropout, use_fast_dropout
 from retune.models.precision import resolved_precision
 from retune.models.pretrained_files import load_tokenizer
-from retune.tasks.qa.predict.batches import Collator, span_logits
+from retune.tasks.qa.predict.batches import Collator, real_tokens, span_logits
+from retune.tasks.qa.predict.reader import accepts_token_types
 from retune.tasks.qa.train.evaluation import batch_loss
 
 if TYPE_CHECKING:
@@ -42,6 +43,12 @@ RETUNE = Recipe()
 TRAINER = Recipe("longest", fast_dropout=False, grouped=True, keep_memory=False)
 #: The notebooks: float32, padded to 384, plain AdamW.
 NOTEBOOK = Recipe("fixed", False, "adamw_torch", "fp32", keep_memory=False)
+#: retune's recipe with padded windows: batches of similar length, as `group_by_length: auto` makes
+#: them for such models, and any windows, as `Trainer` draws them by default.
+PADDED = {
+    "padded, grouped by length": Recipe("longest", grouped=True),
+    "padded": Recipe("longest"),
+}
 #: retune's recipe without one ingredient.
 ABLATIONS = {
     "without packing (padded, grouped by length)": Recipe("longest", grouped=True),
@@ -52,11 +59,19 @@ ABLATIONS = {
 
 
 def measured(
-    build: Callable[[], nn.Module], rows: "Dataset", recipe: Recipe, batch_size: int, steps: int
+    build: Callable[[], nn.Module],
+    rows: "Dataset",
+    recipe: Recipe,
+    batch_size: int,
+    steps: int,
+    *,
+    tokens: bool = False,
 ) -> float:
     """Return windows a second over `steps` steps of training, after two steps of warm-up.
 
     `build` creates a new model, because `Trainer` changes the precision of the one it trained.
+    With `tokens`, return tokens a second, without padding: a few batches of similar length are
+    not as long as others.
     """
     model = build()
     set_memory(keep=recipe.keep_memory)
@@ -84,7 +99,8 @@ def measured(
         )
         trainer.remove_callback(PrinterCallback)
         trainer.train()
-    return batch_size * steps / watch.seconds
+    done = sum(trainer.tokens[watch.skip :]) if tokens else batch_size * steps
+    return done / watch.seconds
 
 
 def _grouped(recipe: Recipe, collator: Collator) -> bool:
@@ -92,7 +108,12 @@ def _grouped(recipe: Recipe, collator: Collator) -> bool:
 
 
 class _SpanTrainer(Trainer):
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.tokens: list[int] = []  # of each step, without padding
+
     def compute_loss(self, model: nn.Module, inputs: Batch, *_: Any, **__: Any) -> Tensor:
+        self.tokens.append(int(real_tokens(inputs).sum()))
         return batch_loss(*span_logits(model, inputs), inputs)
 
 
@@ -114,7 +135,8 @@ def collator_of(model: nn.Module, recipe: Recipe) -> Iterator[Collator]:
     """The recipe's collator, with the attention that belongs to it."""
     if recipe.windows != "packed":
         step = 384 if recipe.windows == "fixed" else 1
-        yield Collator(0, pad_left=False, token_types=True, length_step=step)
+        types = not isinstance(model, PreTrainedModel) or accepts_token_types(model)
+        yield Collator(0, pad_left=False, token_types=types, length_step=step)
         return
     before = model.config._attn_implementation
     tokenizer = load_tokenizer(pretrained_folder())

@@ -1,4 +1,7 @@
-"""Training: windows a second of the notebooks' recipe, of `Trainer`'s best, and of retune's."""
+"""Training: windows a second of the notebooks' recipe, of `Trainer`'s best, and of retune's.
+
+With `--packing`, of modern encoders with packed and with padded windows of the bundled corpus.
+"""
 
 import argparse
 import sys
@@ -9,9 +12,9 @@ from typing import TYPE_CHECKING
 import torch
 from transformers import BertConfig, BertForQuestionAnswering, PreTrainedModel
 
-from bench import measure
+from bench import measure, modern_encoders
 from bench.notebook_models import NotebookLstm, NotebookTransformer
-from bench.recipes import ABLATIONS, NOTEBOOK, RETUNE, TRAINER, measured
+from bench.recipes import ABLATIONS, NOTEBOOK, PADDED, RETUNE, TRAINER, measured
 from bench.windows import pretrained_folder, shuffled_windows
 from retune.models.precision import resolved_precision
 from retune.tasks.qa.models import bert, lstm, transformer
@@ -27,6 +30,8 @@ GOALS = {
     "transformer": (3.0,),
 }
 ENCODERS = ("minilm", "bert-mini")
+#: Lowest ratio of packed windows to padded ones in batches of any lengths.
+PACKING_GOALS = {"padded": 1.5}
 BATCH = 16
 RECIPES = {"retune": RETUNE, "notebook": NOTEBOOK, "Trainer's best": TRAINER}
 
@@ -34,10 +39,19 @@ RECIPES = {"retune": RETUNE, "notebook": NOTEBOOK, "Trainer's best": TRAINER}
 def main() -> None:
     """Measure, and print or save the figures."""
     parser = measure.parser("training", str(__doc__))
-    parser.add_argument("--model", choices=[*GOALS], action="append", help="default: all")
+    names = [*GOALS, *modern_encoders.SHAPES]
+    parser.add_argument("--model", choices=names, action="append", help="default: all")
     parser.add_argument("--ablation", action="store_true", help="each ingredient left out")
+    parser.add_argument("--packing", action="store_true", help="modern encoders, packed and padded")
     parser.add_argument("--steps", type=int, default=6, help="steps a round (default: 6)")
+    parser.add_argument("--batch", type=int, default=BATCH, help="windows a step (default: 16)")
     options = parser.parse_args()
+    known = modern_encoders.SHAPES if options.packing else GOALS
+    if unknown := {*(options.model or [])} - {*known}:
+        parser.error(f"--model: with these options one of {', '.join(known)}, not {unknown.pop()}")
+    if options.packing:
+        _packing(options)
+        return
     comparisons, shares = [], {}
     with shuffled_windows(2000) as rows:
         for name in options.model or GOALS:
@@ -59,6 +73,25 @@ def main() -> None:
         print(text, file=sys.stderr)
 
 
+def _packing(options: argparse.Namespace) -> None:
+    """Compare packed windows of modern encoders with padded ones."""
+    comparisons = []
+    with shuffled_windows(2000, bundled=True) as rows:
+        for name in options.model or modern_encoders.SHAPES:
+            build = partial(modern_encoders.build, name)
+            sides = {
+                key: partial(
+                    measured, build, rows, recipe, options.batch, options.steps, tokens=True
+                )
+                for key, recipe in ({"packed": RETUNE} | PADDED).items()
+            }
+            title = f"Training {name}, batch {options.batch}"
+            comparisons.append(
+                measure.alternate(title, "tokens/s", sides, options.rounds, PACKING_GOALS)
+            )
+    measure.report("training_packing", comparisons, options, precision=resolved_precision("auto"))
+
+
 def _compare(name: str, rows: "Dataset", options: argparse.Namespace) -> measure.Comparison:
     recipes = {"retune": RETUNE} | ABLATIONS if options.ablation else RECIPES
     if name not in ENCODERS:
@@ -67,11 +100,11 @@ def _compare(name: str, rows: "Dataset", options: argparse.Namespace) -> measure
     models = {"notebook": others[name]} if name in others else {}
     same = partial(encoder, name)
     sides = {
-        key: partial(measured, models.get(key, same), rows, recipe, BATCH, options.steps)
+        key: partial(measured, models.get(key, same), rows, recipe, options.batch, options.steps)
         for key, recipe in recipes.items()
     }
     goals = {} if options.ablation else dict(zip(list(recipes)[1:], GOALS[name], strict=True))
-    title = f"Training {name}, batch {BATCH}"
+    title = f"Training {name}, batch {options.batch}"
     return measure.alternate(title, "windows/s", sides, options.rounds, goals)
 
 

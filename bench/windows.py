@@ -30,12 +30,12 @@ def pretrained_params() -> PretrainedParams:
 
 
 @contextmanager
-def shuffled_features(count: int, seed: int = 1) -> Iterator[Path]:
+def shuffled_features(count: int, seed: int = 1, *, bundled: bool = False) -> Iterator[Path]:
     """A folder with `raw` and `features` of `count` questions, as split train.
 
     Windows have at most 384 tokens and overlap by 128, as in params.yaml.
     """
-    drawn = list(questions(_DRAWN_FROM))
+    drawn = list(questions(_DRAWN_FROM, bundled=bundled))
     random.Random(seed).shuffle(drawn)
     with TemporaryDirectory() as name:
         folder = Path(name)
@@ -45,7 +45,7 @@ def shuffled_features(count: int, seed: int = 1) -> Iterator[Path]:
 
 
 @contextmanager
-def shuffled_windows(count: int) -> Iterator["Dataset"]:
+def shuffled_windows(count: int, *, bundled: bool = False) -> Iterator["Dataset"]:
     """The windows of `count` questions."""
-    with shuffled_features(count) as folder:
+    with shuffled_features(count, bundled=bundled) as folder:
         yield read_rows(folder / "features" / "train.arrow")

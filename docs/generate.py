@@ -187,6 +187,15 @@ def ablation() -> str:
     return "\n".join(lines[:-1])
 
 
+def packing() -> str:
+    """Return the speed of modern encoders with packed windows against padded ones."""
+    figures = _bench("training_packing")
+    lines = []
+    for comparison in figures["comparisons"]:
+        lines += [*_comparison("training", figures, comparison, "--packing"), ""]
+    return "\n".join(lines[:-1])
+
+
 def learning() -> str:
     """Return the F1 of the plain recipe and of retune's, seed by seed."""
     if not (ROOT / "bench" / "results" / "learning.json").exists():

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import fields, replace
 from pathlib import Path
 
+import modern_encoders
 import pytest
 import tiny
 import torch
@@ -20,6 +21,8 @@ from retune.models import pickled_weights
 from retune.models.encoders import span_model
 from retune.models.pretrained_files import WEIGHTS, PretrainedParams, load_tokenizer, resolve
 from retune.preflight.validation import require_valid
+from retune.tasks.qa.models import bert
+from retune.tasks.qa.predict.batches import Collator
 from retune.tools.experiments.experiments import load_experiment
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -167,6 +170,33 @@ def test_a_preset_needs_nothing_but_a_hub(
             require_valid(pipeline, path)
     else:
         assert require_valid(pipeline, path)  # what `retune check` and the first stage do
+
+
+@pytest.mark.parametrize("name", modern_encoders.PUBLISHED)
+def test_a_modern_encoder_is_built_from_its_files_on_the_hub_and_packed(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_bytes((ROOT / "params.yaml").read_bytes())
+    apply_overrides(path, load_experiment(name, ROOT / "experiments").overrides())
+    with Params(path) as params:
+        checkpoint = params.section("qa.checkpoint", PretrainedParams)
+        settings = params.section("qa.models.bert", bert.Params)
+    published = tmp_path / "published"
+    modern_encoders.write_published(published, name)
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    commits = {checkpoint.name: checkpoint.revision}
+    with served({checkpoint.name: published}, commits, tmp_path, monkeypatch):
+        folder = resolve(checkpoint)
+    tokenizer = load_tokenizer(folder)
+    model = bert.build(settings, folder, len(tokenizer), 0)
+    assert model.config.model_type == modern_encoders.PUBLISHED[name][0]
+    assert Collator.for_model(model, tokenizer, "fp32").packed
+    found = tokenizer("Who built the lighthouse?", tiny.TEXTS[0], return_offsets_mapping=True)
+    first, last = (tiny.TEXTS[0].index(text) for text in ("Ada", "Berg"))
+    begins = {begin for begin, end in found["offset_mapping"] if end > begin}
+    assert begins & {first - 1, first}  # SentencePiece counts the space before a word
+    assert begins & {last - 1, last}
 
 
 def test_notebook_n5_downloads_all_its_data() -> None:

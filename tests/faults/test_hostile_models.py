@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from retune.core import manifests, params
 from retune.core.artifacts import sealed
 from retune.core.errors import RetuneError
 from retune.core.plain_files import sha256
+from retune.models import pretrained_files
 from retune.models.config_safety import check_configuration, explained
 from retune.models.encoders import encoder_config, load_encoder_embeddings
 from retune.models.pretrained_files import WEIGHTS, PretrainedParams, load_tokenizer, resolve
@@ -288,6 +290,25 @@ def test_a_broken_tokenizer_is_refused_as_it_is_read(
 def test_the_longest_text_of_a_tokenizer_is_a_number(folder: Path, value: object) -> None:
     edit(folder / "tokenizer_config.json", lambda c: c.update(model_max_length=value))
     with pytest.raises(RetuneError, match=r"model_max_length in tokenizer_config\.json is .*1 or"):
+        load_tokenizer(folder)
+
+
+@pytest.mark.parametrize("absent", ["sentencepiece", "protobuf"])
+def test_k56_a_sentencepiece_model_without_its_packages(
+    absent: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("tokenizer.json", "vocab.txt"):
+        (folder / name).unlink(missing_ok=True)
+    (folder / "spm.model").write_bytes(b"pieces")
+
+    def version(name: str) -> str:
+        if name == absent:
+            raise PackageNotFoundError
+        return "1"
+
+    monkeypatch.setattr(pretrained_files, "version", version)
+    message = rf"spm\.model is a SentencePiece model, which needs {absent}.*'\.\[sentencepiece\]'"
+    with pytest.raises(RetuneError, match=message):
         load_tokenizer(folder)
 
 

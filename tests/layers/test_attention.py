@@ -88,9 +88,59 @@ def test_without_packing_it_is_attention_of_padded_windows() -> None:
     assert weights is None
 
 
-def test_local_attention_is_refused_for_packed_windows() -> None:
-    query, key, value = torch.randn(3, 1, HEADS, TOKENS, SIZE)
-    with pytest.raises(TypeError, match="packed windows cannot have sliding_window=128"):
-        packed_attention(
-            nn.Identity(), query, key, value, None, packing=PACKING, sliding_window=128
+@pytest.mark.parametrize("mask", [None, torch.ones(2, 1, 1, 6, dtype=torch.bool)])
+def test_padded_windows_without_padding_keep_local_attention(mask: Tensor | None) -> None:
+    query, key, value = torch.randn(3, 2, HEADS, 6, SIZE)
+    places = torch.arange(6)
+    near = (places[:, None] - places).abs() < 3
+    given = None if mask is None else mask & near  # transformers' mask has both
+    output, _ = packed_attention(nn.Identity(), query, key, value, given, sliding_window=3)
+    expected = F.scaled_dot_product_attention(query, key, value, near).transpose(1, 2)
+    torch.testing.assert_close(output, expected)
+
+
+@pytest.mark.parametrize("size", [2, 3, 5])
+def test_tokens_at_the_distance_of_the_sliding_window_do_not_see_each_other(size: int) -> None:
+    query, key, value = rows()
+    found = attend(query, key, value, PACKING, 0.5, sliding_window=size)
+    expected = torch.zeros_like(found)
+    for place, length in PACKING.spans():
+        for token in range(length):
+            near = slice(
+                place.start + max(0, token - size + 1), place.start + min(length, token + size)
+            )
+            for head in range(HEADS):
+                scores = key[near, head] @ query[place.start + token, head] * 0.5
+                expected[place.start + token, head] = scores.softmax(dim=0) @ value[near, head]
+    real = torch.cat([torch.arange(p.start, p.start + n) for p, n in PACKING.spans()])
+    torch.testing.assert_close(found[real], expected[real])
+    assert found.isfinite().all()  # tokens of padding, too, from which the next layer computes
+
+
+def test_gradients_of_local_attention_and_of_a_bias_are_those_of_the_function() -> None:
+    assert torch.autograd.gradcheck(
+        lambda *qkv: attend(*qkv, PACKING, 0.5, sliding_window=2), rows()
+    )
+    bias = torch.randn(HEADS, TOKENS, TOKENS, dtype=torch.float64, requires_grad=True)
+    window = Packing((TOKENS - 2,), (TOKENS,))
+    assert torch.autograd.gradcheck(
+        lambda bias, *qkv: attend(*qkv, window, 0.5, bias=bias), [bias, *rows()]
+    )
+
+
+def test_heads_of_queries_may_share_keys_and_values() -> None:
+    query = torch.randn(1, 2 * HEADS, TOKENS, SIZE)
+    key, value = torch.randn(2, 1, HEADS, TOKENS, SIZE)
+    found, _ = packed_attention(nn.Identity(), query, key, value, None, packing=PACKING)
+    for head in range(2 * HEADS):
+        pair = (tensor[:, head // 2 : head // 2 + 1] for tensor in (key, value))
+        alone, _ = packed_attention(
+            nn.Identity(), query[:, head : head + 1], *pair, None, packing=PACKING
         )
+        torch.testing.assert_close(found[:, :, head], alone[:, :, 0])
+
+
+def test_other_kinds_of_attention_are_refused_for_packed_windows() -> None:
+    query, key, value = torch.randn(3, 1, HEADS, TOKENS, SIZE)
+    with pytest.raises(TypeError, match="packed windows cannot have softcap=50"):
+        packed_attention(nn.Identity(), query, key, value, None, packing=PACKING, softcap=50)

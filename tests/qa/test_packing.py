@@ -7,14 +7,10 @@ from transformers import (
     AlbertForQuestionAnswering,
     BertConfig,
     BertForQuestionAnswering,
-    DebertaV2Config,
-    DebertaV2ForQuestionAnswering,
     DistilBertConfig,
     DistilBertForQuestionAnswering,
     ElectraConfig,
     ElectraForQuestionAnswering,
-    ModernBertConfig,
-    ModernBertForQuestionAnswering,
     MPNetConfig,
     MPNetForQuestionAnswering,
     RobertaConfig,
@@ -45,7 +41,6 @@ DISTILBERT = {
 
 def encoder(family: str) -> Any:
     torch.manual_seed(0)
-    specials = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
     models = {
         "bert": lambda: BertForQuestionAnswering(BertConfig(**SIZES)),
         "roberta": lambda: RobertaForQuestionAnswering(RobertaConfig(**SIZES)),
@@ -53,10 +48,6 @@ def encoder(family: str) -> Any:
         "electra": lambda: ElectraForQuestionAnswering(ElectraConfig(**SIZES)),
         "albert": lambda: AlbertForQuestionAnswering(AlbertConfig(**SIZES, embedding_size=16)),
         "mpnet": lambda: MPNetForQuestionAnswering(MPNetConfig(**SIZES)),
-        "deberta": lambda: DebertaV2ForQuestionAnswering(DebertaV2Config(**SIZES)),
-        "modernbert": lambda: ModernBertForQuestionAnswering(
-            ModernBertConfig(**SIZES, **specials, cls_token_id=1, sep_token_id=2)
-        ),
     }
     return models[family]()
 
@@ -121,9 +112,8 @@ def test_packed_windows_go_through_what_is_put_in(family: str, parts: str) -> No
     torch.testing.assert_close(found, before, atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize("family", ["mpnet", "deberta", "modernbert"])
-def test_models_with_other_attention_are_left_as_they_are(family: str) -> None:
-    model = encoder(family)
+def test_a_model_with_other_attention_is_left_as_it_is() -> None:
+    model = encoder("mpnet")
     before, attention = logits(model, packed=False), model.config._attn_implementation
     assert not use_packing(model)
     assert model.config._attn_implementation == attention != PACKED

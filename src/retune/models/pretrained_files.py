@@ -10,6 +10,7 @@ import importlib.util
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -39,7 +40,11 @@ _FAMILIES = {
 
 _PACKAGE = "package:"
 _HUB_NAME = re.compile(r"(?!\.)[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)?")
-_TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model")
+_VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json")
+_SENTENCEPIECE = "*.model"
+_TOKENIZER_FILES = (*_VOCABULARIES, _SENTENCEPIECE)
+#: What transformers reads a SentencePiece model with.
+_SENTENCEPIECE_PACKAGES = ("sentencepiece", "protobuf")
 #: The files of a pretrained model besides its weights.
 _FILES = (
     "config.json",
@@ -118,9 +123,8 @@ def load_tokenizer(
     from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
     quiet_transformers()
-    if not any(path for pattern in _TOKENIZER_FILES for path in folder.glob(pattern)):
-        # transformers would make an empty vocabulary.
-        raise RetuneError(f"{folder} has no tokenizer; save one there, too")
+    if not any((folder / name).is_file() for name in _VOCABULARIES):
+        _require_sentencepiece(folder)
     check_configuration(folder)
     with explained(f"cannot read the tokenizer in {folder}"):
         tokenizer = AutoTokenizer.from_pretrained(
@@ -140,6 +144,27 @@ def load_tokenizer(
             f"the tokenizer in {folder} has no {', '.join(absent)}; choose {families}"
         )
     return cast(PreTrainedTokenizerFast, tokenizer)
+
+
+def _require_sentencepiece(folder: Path) -> None:
+    """Check that the only form of a tokenizer is a SentencePiece model that can be read here.
+
+    Raises:
+        RetuneError: there is none, of which transformers would make an empty vocabulary, or a
+            package is absent, for which transformers names another one.
+    """
+    model = next(folder.glob(_SENTENCEPIECE), None)
+    if model is None:
+        raise RetuneError(f"{folder} has no tokenizer; save one there, too")
+    for package in _SENTENCEPIECE_PACKAGES:
+        try:
+            version(package)
+        except PackageNotFoundError:
+            raise RetuneError(
+                f"{model} is a SentencePiece model, which needs {package}, and that is not "
+                "installed: in a checkout of retune, `make environment` installs it, and so does "
+                "`pip install --editable '.[sentencepiece]'`"
+            ) from None
 
 
 def quiet_transformers() -> None:
