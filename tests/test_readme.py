@@ -28,10 +28,12 @@ def script(name: str) -> ModuleType:
     return module
 
 
+_NAMES = ("adapters", "language_model", "pretraining", "sentiment")
+PIPELINES = [f"pipelines/{name}" for name in _NAMES]
 DOCUMENTS = [
     "README.md",
     *(f"docs/{name}.md" for name in ("pipeline", "sweeps", "trying", "performance", "claims")),
-    *(f"pipelines/{name}/README.md" for name in ("adapters", "pretraining", "sentiment", "language_model")),
+    *(f"{pipeline}/README.md" for pipeline in PIPELINES),
 ]
 
 
@@ -102,10 +104,7 @@ def test_the_table_has_three_runs_of_every_model_of_make_variants() -> None:
     assert found == expected
 
 
-@pytest.mark.parametrize(
-    "pipeline",
-    [".", *(f"pipelines/{name}" for name in ("adapters", "language_model", "pretraining", "sentiment"))],
-)
+@pytest.mark.parametrize("pipeline", [".", *PIPELINES])
 def test_the_committed_figures_were_made_by_the_committed_code(pipeline: str) -> None:
     stages = load_yaml(ROOT / pipeline / "dvc.lock")["stages"]
     project, checked = Workspace(ROOT / pipeline), set[str]()

@@ -8,17 +8,17 @@ from retune.tasks.qa.synthesize.synthesize import SynthesizeParams, synthesize
 
 
 def main(
-    raw: In, test: In, made: Out, metrics: Report, table: Report, *,
+    passages: In, test: In, made: Out, metrics: Report, table: Report, *,
     settings: Annotated[SynthesizeParams, "pretraining.questions"],
 ) -> str:  # fmt: skip
-    r"""Make questions from the train contexts of RAW, without texts of TEST; write them to MADE.
+    r"""Make questions from the train contexts of PASSAGES, without those of TEST; fill MADE.
 
     METRICS gets the counts, TABLE some of the questions.
 
     Example: python -m stages.qa.synthesize data/raw data/test data/questions \
         metrics/questions.json metrics/questions.csv
     """
-    return synthesize(raw, test, made, metrics, table, settings)
+    return synthesize(passages, test, made, metrics, table, settings)
 
 
 if __name__ == "__main__":
