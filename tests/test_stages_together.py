@@ -24,6 +24,7 @@ from retune.core.files import sha256
 from retune.core.manifests import seal
 from retune.core.params import Params, load_yaml
 from retune.core.stage import call
+from retune.models.pretrained_files import WEIGHTS
 from retune.processes.share import Share
 from retune.tasks.qa.postprocess.postprocess import PostprocessParams, postprocess
 from retune.tasks.qa.predict.predict import PredictParams, predict
@@ -58,6 +59,7 @@ STAGES: dict[str, tuple[str, str | None, list[str], list[str]]] = {
         "qa.perturb", None, ["qa/test", "qa/logits", "qa/predictions", "qa/model"],
         ["metrics.json", "table.csv", "questions"],
     ),
+    "teach": ("qa.teach", None, ["qa/raw"], ["taught", "metrics.json"]),
     "sentiment": (
         "sentiment.predict", "lstm", ["texts/raw", "texts/features", "texts/runs/1/model"],
         ["predictions"],
@@ -166,7 +168,9 @@ def write_params(data: Path) -> None:
         "perturb": {"questions": 2, "seed": 1},
     }  # fmt: skip
     variants: dict[str, Any] = {"one_batch": {"predict": {"batch_size": 100}}}
-    (data / "qa.yaml").write_text(yaml.safe_dump({"qa": qa, "variants": variants}))
+    teacher = {"path": str(data / "qa/model"), "sha256": sha256(data / "qa/model" / WEIGHTS)}
+    values = {"qa": qa, "pretraining": {"teacher": teacher, "teacher_model": "bert"}}
+    (data / "qa.yaml").write_text(yaml.safe_dump(values | {"variants": variants}))
 
     values = load_yaml(ROOT / "pipelines/sentiment/params.yaml")
     values["sentiment"] |= {

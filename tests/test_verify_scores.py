@@ -86,6 +86,7 @@ def test_only_stages_that_run_no_model_are_run_for_a_claim() -> None:
     }
     assert scored == {
         "bert": {"score"}, "corpus": set(), "variants": set(), "adapters-methods": {"score"},
+        "pretraining-questions": set(),
         "sentiment-variants": {"score", "probe", "compare"},
         "language-model": {"score", "plots", "compare"},
     }  # fmt: skip

@@ -123,7 +123,7 @@ def load_tokenizer(
     from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
     quiet_transformers()
-    if not any((folder / name).is_file() for name in _VOCABULARIES):
+    if not any((folder / name).exists() for name in _VOCABULARIES):
         _require_sentencepiece(folder)
     check_configuration(folder)
     with explained(f"cannot read the tokenizer in {folder}"):
