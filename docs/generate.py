@@ -180,19 +180,20 @@ def serving() -> str:
 
 def ablation() -> str:
     """Return the speed of retune's training recipe without one ingredient each."""
-    figures = _bench("training_ablation")
-    lines = []
-    for comparison in figures["comparisons"]:
-        lines += [*_comparison("training", figures, comparison, "--ablation"), ""]
-    return "\n".join(lines[:-1])
+    return _speed_of_training("ablation")
 
 
 def packing() -> str:
     """Return the speed of modern encoders with packed windows against padded ones."""
-    figures = _bench("training_packing")
+    return _speed_of_training("packing")
+
+
+def _speed_of_training(option: str) -> str:
+    """Return all comparisons of an option of bench.training."""
+    figures = _bench(f"training_{option}")
     lines = []
     for comparison in figures["comparisons"]:
-        lines += [*_comparison("training", figures, comparison, "--packing"), ""]
+        lines += [*_comparison("training", figures, comparison, f"--{option}"), ""]
     return "\n".join(lines[:-1])
 
 

@@ -37,4 +37,4 @@ def plant(monkeypatch: pytest.MonkeyPatch, rows: Sequence[Mapping[str, Any]]) ->
     monkeypatch.setattr(listing, "_refs", lambda: [ref for ref in refs if not ref.state])
     monkeypatch.setattr(listing, "_is_own", lambda ref: True)
     monkeypatch.setattr(listing, "_known_to_dvc", lambda: [ref for ref in refs if ref.state])
-    monkeypatch.setattr(listing, "_file", file)
+    monkeypatch.setattr(listing, "file_of", file)

@@ -128,7 +128,7 @@ def test_other_settings_sizes_and_code_are_another_protocol(
             plan(["n2-bert-base", "qa.dataset=bundled"], sizes).key,
             plan([], Sizes(65, 32, TEST, 4)).key, plan([], Sizes(64, 32, TEST - 1, 4)).key,
             plan(["qa.download.unanswerable=drop", "qa.squad_v2=true"], sizes).key]  # fmt: skip
-    monkeypatch.setattr("retune.tools.few_shot.plan.code_digest", lambda folder: "other")
+    monkeypatch.setattr("retune.tools.project.code.code_digest", lambda folder: "other")
     keys.append(plan([], sizes).key)
     assert len({*keys}) == len(keys)
     assert plan([], Sizes(64, 32, TEST, 9)).key == keys[-1]

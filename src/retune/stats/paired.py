@@ -98,6 +98,16 @@ class Comparison:
     differences: Sequence[Difference]
     ranks: Mapping[str, tuple[int, int]]
 
+    @classmethod
+    def of(cls, means: Mapping[str, Mean], differences: Sequence[Difference]) -> "Comparison":
+        """Return the comparison with the ranks that these differences leave open."""
+        better: dict[str, set[str]] = {name: set() for name in means}
+        for each in differences:
+            if each.verdict != "not separable":
+                one, other = (each.one, each.other)[:: 1 if each.value > 0 else -1]
+                better[one].add(other)
+        return cls(means, differences, ranks([*means], better))
+
 
 def mean_scores(
     scores: Mapping[str, Doubles], clusters: Clusters, draws: Draws | None = None
@@ -227,15 +237,8 @@ def _comparison(
         _difference(pair, scores, means, clusters, p_value, adjusted, len(tested))
         for pair, p_value, adjusted in zip(tested, raw, holm(raw), strict=True)
     ]
-    better: dict[str, set[str]] = {name: set() for name in scores}
-    for each in found:
-        if each.verdict != "not separable":
-            one, other = (each.one, each.other)[:: 1 if each.value > 0 else -1]
-            better[one].add(other)
-    return Comparison(
-        {name: _mean(scores[name], means[name], clusters) for name in scores},
-        found,
-        ranks([*scores], better),
+    return Comparison.of(
+        {name: _mean(scores[name], means[name], clusters) for name in scores}, found
     )
 
 

@@ -1,1 +1,1 @@
-"""Pretraining of an encoder on questions that were made by rules; its stages are those of `qa`."""
+"""Pretraining an encoder on questions that rules make, by the stages of question answering."""

@@ -11,7 +11,7 @@ from itertools import combinations
 from retune.core.errors import RetuneError, listed
 from retune.core.numerics import Doubles
 from retune.stats.clusters import Clusters
-from retune.stats.multiple import holm, ranks
+from retune.stats.multiple import holm
 from retune.stats.noise_floor import Gain, crossed_mean
 from retune.stats.paired import (
     Comparison,
@@ -75,11 +75,7 @@ def compare_by_draw(scores: Mapping[str, Doubles], clusters: Clusters) -> Compar
         _difference(pair, scores, found, p_value, len(pairs))
         for pair, found, p_value in zip(pairs, gains, adjusted, strict=True)
     ]
-    better: dict[str, set[str]] = {name: set() for name in names}
-    for each in differences:
-        if each.verdict != "not separable":
-            better[each.one].add(each.other)
-    return Comparison({name: means[name] for name in names}, differences, ranks(names, better))
+    return Comparison.of({name: means[name] for name in names}, differences)
 
 
 def _difference(

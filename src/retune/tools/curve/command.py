@@ -6,14 +6,13 @@ from argparse import Namespace
 from collections.abc import Sequence
 from typing import Any
 
-from retune.core.errors import RetuneError, listed
 from retune.stats.power_law import LEVEL, Forecast
 from retune.tables.terminal_tables import print_table, print_wrapped
 from retune.tools.curve.forecast import TIMES, WORTH, Result, read_result
 from retune.tools.curve.plan import Part, Plan, plan
 from retune.tools.experiments.grid import parse_seeds
 from retune.tools.experiments.listing import curve_runs, unfinished
-from retune.tools.experiments.sweep import sweep
+from retune.tools.experiments.sweep import require_all, sweep
 
 #: The stage that scores the validation questions; it needs no test question.
 STAGE = "validate"
@@ -41,11 +40,7 @@ def run(arguments: Namespace) -> int:
     if missing:
         experiments = [planned.experiment(part) for part in missing]
         outcomes = sweep(experiments, replace=arguments.replace, stages=[STAGE])
-        if failed := [f"{one.name} (see {one.log})" for one in outcomes if one.failed]:
-            raise RetuneError(
-                f"{len(failed)} of {len(outcomes)} runs failed: {listed(failed)}; correct the "
-                "cause and run `retune curve` again, which runs what is missing"
-            )
+        require_all(outcomes, "runs", "run `retune curve` again, which runs what is missing")
     result = read_result(planned, curve_runs())
     if arguments.json:
         print(json.dumps(as_json(planned, result), indent=2))

@@ -1,7 +1,5 @@
 """What a learning curve runs, and what it costs."""
 
-import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +15,7 @@ from retune.tasks.qa.download.subsets import train_part
 from retune.tasks.qa.questions.examples import Example, read_examples
 from retune.tools.compare.sources import VALIDATION_SCORES
 from retune.tools.experiments.experiments import SEED, Experiment
-from retune.tools.project.code import code_digest
+from retune.tools.project.code import short_sum
 from retune.tools.project.locks import PARAMS, Lock
 from retune.tools.why.settings import GONE, value_of
 
@@ -162,8 +160,7 @@ def _affordable(parts: list[Part], questions: int, budget: float) -> list[Part]:
 def _key(values: dict[str, Any]) -> str:
     """Return a short sum of the settings, the code and the data."""
     data = [sha256(path) for path in sorted(_TRAIN.parent.glob("*.jsonl"))]
-    text = json.dumps([values, code_digest(Path()), data], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:8]
+    return short_sum(values, data)
 
 
 def _entry(file: str, name: str, split: str = "train") -> dict[str, Any]:

@@ -91,8 +91,10 @@ def few_shot_runs() -> dict[str, Ref]:
 
 
 def file_of(ref: Ref, path: str) -> str:
-    """Return the text of a file that git keeps of an experiment; "" if it has none."""
-    return _file(ref, path)
+    """Return the text of an experiment's file, or nothing if it is not there."""
+    if not ref.commit:
+        return Path(path).read_text(encoding="utf-8")
+    return _git("show", f"{ref.commit}:./{path}")
 
 
 def revision(name: str) -> Ref | None:
@@ -158,7 +160,7 @@ def _not_its_own(ref: Ref, params: Mapping[str, Any]) -> set[str]:
     scores are only its own if a stage in its lock made them.
     """
     with contextlib.suppress(*_DAMAGED, RetuneError):
-        stages = locks.parse(_file(ref, "dvc.lock"))["stages"]
+        stages = locks.parse(file_of(ref, "dvc.lock"))["stages"]
         outdated = locks.outs_of_all(stages, locks.outdated_stages(stages, params or None))
         return {*outdated, _scores()} - (locks.outs_of_all(stages, stages) - outdated)
     return {_scores()}
@@ -173,7 +175,7 @@ def _params(ref: Ref) -> Row:
     """Return the values in an experiment's params.yaml by dotted name, none if it is damaged."""
     for parse in (locks.parse, checked_yaml.parse):  # the second one is slow, but reads aliases
         with contextlib.suppress(*_DAMAGED):
-            return dict(flatten(parse(_file(ref, "params.yaml"))))
+            return dict(flatten(parse(file_of(ref, "params.yaml"))))
     return {}
 
 
@@ -182,7 +184,7 @@ def _figures(ref: Ref, left_out: Container[str]) -> Row:
     found: Row = {}
     for path in (f"metrics/{name}" for name in metrics_files()):
         with contextlib.suppress(*_DAMAGED):
-            found |= {} if path in left_out else figures_of(json.loads(_file(ref, path)))
+            found |= {} if path in left_out else figures_of(json.loads(file_of(ref, path)))
     figures = {main_task().key(name): value for name, value in found.items()}
     return {key: figures[key] for key in keys() if isinstance(figures.get(key), int | float)}
 
@@ -245,7 +247,7 @@ def _recorded_split(ref: Ref) -> Any:
 def recorded_splits(ref: Ref) -> list[dict[str, Any]]:
     """Return what an experiment's download stage recorded of each split."""
     section = main_task().section
-    text = _file(ref, f"metrics/{section}_download.json")
+    text = file_of(ref, f"metrics/{section}_download.json")
     splits: list[dict[str, Any]] = json.loads(text)[section]["download"]
     return splits
 
@@ -274,13 +276,6 @@ def _refs() -> Iterator[Ref]:
 
 def _head() -> str:
     return _git("rev-parse", "HEAD").strip()
-
-
-def _file(ref: Ref, path: str) -> str:
-    """Return the text of an experiment's file, or nothing if it is not there."""
-    if not ref.commit:
-        return Path(path).read_text(encoding="utf-8")
-    return _git("show", f"{ref.commit}:./{path}")
 
 
 def _git(*arguments: str) -> str:

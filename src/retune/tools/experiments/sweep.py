@@ -46,6 +46,21 @@ class Outcome:
     error: str = field(default="", compare=False)
 
 
+def require_all(outcomes: Sequence[Outcome], noun: str, again: str) -> None:
+    """Refuse to go on without some experiments, which the message calls `noun`.
+
+    `again` says how to run what is missing.
+
+    Raises:
+        RetuneError: an experiment failed.
+    """
+    if failed := [f"{one.name} (see {one.log})" for one in outcomes if one.failed]:
+        raise RetuneError(
+            f"{len(failed)} of {len(outcomes)} {noun} failed: {listed(failed)}; correct the cause "
+            f"and {again}"
+        )
+
+
 @dataclass(frozen=True)
 class Pipeline:
     """The location of a pipeline, as DVC takes it.

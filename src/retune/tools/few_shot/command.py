@@ -15,7 +15,7 @@ from retune.tools.compare.tables import interval
 from retune.tools.experiments.experiments import Experiment
 from retune.tools.experiments.grid import python_value
 from retune.tools.experiments.listing import few_shot_runs, unfinished
-from retune.tools.experiments.sweep import sweep
+from retune.tools.experiments.sweep import require_all, sweep
 from retune.tools.few_shot.cost import Cost, cost_of, in_words
 from retune.tools.few_shot.plan import STAGE, Plan, Sizes, plan
 from retune.tools.few_shot.pool import listed_splits, shared_articles
@@ -42,11 +42,7 @@ def run(arguments: Namespace) -> int:
     _require_none_running(planned)
     if missing:
         outcomes = sweep(missing, replace=arguments.replace, stages=[STAGE])
-        if failed := [f"{one.name} (see {one.log})" for one in outcomes if one.failed]:
-            raise RetuneError(
-                f"{len(failed)} of {len(outcomes)} draws failed: {listed(failed)}; correct the "
-                f"cause and {_AGAIN}"
-            )
+        require_all(outcomes, "draws", _AGAIN)
     result = read_result(planned, few_shot_runs())
     if arguments.json:
         print(json.dumps(as_json(planned, result), indent=2))

@@ -1,7 +1,5 @@
 """What a few-shot protocol runs: one experiment for each draw of the training questions."""
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +11,7 @@ from retune.tools.experiments.effects import changed_params, require_effects
 from retune.tools.experiments.experiments import DRAW, SEED, Experiment, load_experiment
 from retune.tools.experiments.grid import grid
 from retune.tools.few_shot.pool import Pool, read_pool
-from retune.tools.project.code import code_digest
+from retune.tools.project.code import short_sum
 
 #: The last stage of each draw; it scores the test questions.
 STAGE = "score"
@@ -105,7 +103,8 @@ def plan(words: Sequence[str], sizes: Sizes) -> Plan:
     for name in ("validation", "test"):
         if pool[name].questions <= sizes.questions[name]:
             changes[_LIMITS[name]] = values["qa"]["download"][f"{name}_limit"] = None
-    return Plan(sizes, pool, changes, swept, values, _key(values, pool))
+    key = short_sum(values, [split.sha256 for split in pool.values()])
+    return Plan(sizes, pool, changes, swept, values, key)
 
 
 def _require_sizes(sizes: Sizes) -> None:
@@ -147,10 +146,3 @@ def _require_enough(pool: Pool, sizes: Sizes) -> None:
             f"give --train with at most half of them ({there // 2:,}), or a larger data set "
             "(such as qa.dataset=squad)"
         )
-
-
-def _key(values: Mapping[str, Any], pool: Pool) -> str:
-    """Return a short sum of the settings, the code and the data."""
-    data = [split.sha256 for split in pool.values()]
-    text = json.dumps([values, code_digest(Path()), data], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:8]

@@ -1,7 +1,10 @@
 """One sum of the code of a project."""
 
 import hashlib
+import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from retune.core.plain_files import sha256
 from retune.preflight.validation import GRAPH
@@ -17,6 +20,12 @@ def code_digest(folder: Path) -> str:
     for path in _files(folder):
         total.update(f"{sha256(path)} {path.relative_to(folder).as_posix()}\n".encode())
     return total.hexdigest()
+
+
+def short_sum(values: Any, data: Sequence[str]) -> str:
+    """Return a short sum of settings, the code here, and the sums of data."""
+    text = json.dumps([values, code_digest(Path()), data], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def _files(folder: Path) -> list[Path]:
