@@ -5,7 +5,8 @@ from typing import Annotated
 from retune.core.signature import In, Out, Report
 from retune.processes.launch import run_launched
 from retune.processes.share import Share
-from retune.tasks.qa.perturb.perturb import Answering, PerturbParams, perturb
+from retune.tasks.qa.answer.answer import Answering
+from retune.tasks.qa.perturb.perturb import PerturbParams, perturb
 from retune.tasks.qa.postprocess.postprocess import PostprocessParams
 from retune.tasks.qa.predict.predict import PredictParams
 from retune.tasks.qa.predict.reader import load
@@ -30,10 +31,9 @@ def main(
         data/qa/predictions data/qa/model metrics/qa_perturbations.json \
         metrics/qa_perturbations.csv data/qa/perturbations
     """
-    how = Answering(lambda: load(variant, model), model, lengths, prediction, reading, squad_v2,
-                    Share.of_launch())  # fmt: skip
-    return perturb(test, predictions, metrics, table, questions, settings, answering=how,
-                   scoring=scoring)  # fmt: skip
+    how = Answering(lambda: load(variant, model), model, lengths, prediction, reading, scoring,
+                    squad_v2, Share.of_launch())  # fmt: skip
+    return perturb(test, predictions, metrics, table, questions, settings, answering=how)
 
 
 if __name__ == "__main__":

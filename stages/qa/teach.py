@@ -5,10 +5,12 @@ from typing import Annotated
 from retune.core.signature import In, Out, Report
 from retune.processes.launch import run_launched
 from retune.processes.share import Share
+from retune.tasks.qa.answer.answer import Answering
 from retune.tasks.qa.postprocess.postprocess import PostprocessParams
 from retune.tasks.qa.predict.predict import PredictParams
+from retune.tasks.qa.predict.reader import load
 from retune.tasks.qa.score.score import ScoreParams
-from retune.tasks.qa.teach.teach import TeacherParams, teach
+from retune.tasks.qa.teach.teach import TeacherParams, teach, verified, without_teacher
 from retune.tasks.qa.tokenize.tokenize import TokenizeParams
 
 
@@ -28,9 +30,13 @@ def main(
 
     Example: python -m stages.qa.teach data/questions data/taught metrics/teacher.json
     """
-    return teach(raw, taught, metrics, teacher, variant=variant, lengths=lengths,
-                 prediction=prediction, reading=reading, scoring=scoring, squad_v2=squad_v2,
-                 share=Share.of_launch())  # fmt: skip
+    share = Share.of_launch()
+    if teacher is None:
+        return without_teacher(taught, metrics, share)
+    model = verified(teacher)
+    how = Answering(lambda: load(variant, model), model, lengths, prediction, reading, scoring,
+                    squad_v2, share)  # fmt: skip
+    return teach(raw, taught, metrics, how)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from transformers import BertConfig, BertForQuestionAnswering
 
 from retune.core.errors import RetuneError
 from retune.core.files import read_json_lines, write_json
+from retune.tasks.qa.answer.answer import Answering
 from retune.tasks.qa.perturb import perturb as stage
 from retune.tasks.qa.postprocess.postprocess import PostprocessParams, postprocess
 from retune.tasks.qa.predict.predict import PredictParams, predict
@@ -58,11 +59,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(folder: Path, out: Path, questions: int = 9, *, load: Any = reader, **changes: Any) -> str:
-    how = stage.Answering(load, folder / "model", LENGTHS, PREDICTION, READING, squad_v2=False)
+    how = Answering(load, folder / "model", LENGTHS, PREDICTION, READING, SCORING, squad_v2=False)
     return stage.perturb(
         folder, changes.get("predictions", folder / "predictions"),
         out / "m.json", out / "t.csv", out / "questions",
-        stage.PerturbParams(questions, seed=1), answering=how, scoring=SCORING,
+        stage.PerturbParams(questions, seed=1), answering=how,
     )  # fmt: skip
 
 

@@ -147,11 +147,13 @@ def load_tokenizer(
 
 
 def _require_sentencepiece(folder: Path) -> None:
-    """Check that the only form of a tokenizer is a SentencePiece model that can be read here.
+    """Check that a folder without other vocabularies has a SentencePiece model, readable here.
+
+    Without one, transformers would make an empty vocabulary. If a package is absent, its message
+    names the wrong one.
 
     Raises:
-        RetuneError: there is none, of which transformers would make an empty vocabulary, or a
-            package is absent, for which transformers names another one.
+        RetuneError: there is no model, or a package is absent.
     """
     model = next(folder.glob(_SENTENCEPIECE), None)
     if model is None:

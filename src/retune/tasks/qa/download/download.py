@@ -50,8 +50,8 @@ class DownloadParams(LimitParams):
     questions become one, by whole articles (null: none). It is taken before the limits.
 
     `train_share` trains on a part of the other articles, for learning curves: a smaller part of
-    one `train_draw` lies within a larger one. A `train_limit` that is a sample has other questions
-    in each `train_draw`, too; those of 1 are drawn by `sample_seed` alone.
+    one `train_draw` lies within a larger one. Each `train_draw` also has its own sample where
+    `train_limit` is one, such as "sample 1000". Draw 1 depends on `sample_seed` alone.
 
     `fold: 1/5` is for small data: a fifth of the articles of all files becomes the test split, the
     others train, out of which `validation_share` is taken.

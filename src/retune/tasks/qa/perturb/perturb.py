@@ -1,17 +1,17 @@
 """Stage `perturb`: how often a small change of question or passage changes the answer.
 
-The perturbed questions of all kinds are answered together, by the functions of the stages tokenize,
-predict and postprocess. The answers to the unperturbed questions are those of postprocess. Figures
-are paired by question, and intervals come from the bootstrap over passages. Each interval is for
-one kind: about one in twenty misses its true value.
+The perturbed questions of all kinds are answered together (`retune.tasks.qa.answer`). The answers
+to the unperturbed questions are those of postprocess. Figures are paired by question, and intervals
+come from the bootstrap over passages. Each interval is for one kind: about one in twenty misses its
+true value.
 """
 
 import dataclasses
 import random
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic.dataclasses import dataclass
 
@@ -23,9 +23,8 @@ from retune.core.files import (
     write_json_lines,
 )
 from retune.core.params import STRICT, NotNegative, Seed
-from retune.models.pretrained_files import load_tokenizer
-from retune.processes.share import ALONE, Share
 from retune.tasks.qa.analyse.errors import Prediction, predicted
+from retune.tasks.qa.answer.answer import Answering, answer
 from retune.tasks.qa.perturb.figures import (
     BASELINE,
     MODEL,
@@ -38,16 +37,11 @@ from retune.tasks.qa.perturb.figures import (
 from retune.tasks.qa.perturb.first_candidate import first_candidate
 from retune.tasks.qa.perturb.kinds import kinds
 from retune.tasks.qa.perturb.passages import in_original
-from retune.tasks.qa.postprocess.postprocess import N_BEST, PostprocessParams, postprocess
-from retune.tasks.qa.predict.predict import PredictParams, predict
-from retune.tasks.qa.questions.examples import Example, read_examples, write_examples
+from retune.tasks.qa.postprocess.postprocess import N_BEST
+from retune.tasks.qa.questions.examples import Example, read_examples
 from retune.tasks.qa.questions.splits import SCORED
 from retune.tasks.qa.score.normalizers import NORMALIZERS
 from retune.tasks.qa.score.score import QUESTIONS, ScoreParams, evaluate_answers
-from retune.tasks.qa.tokenize.tokenize import TokenizeParams, tokenize
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -64,29 +58,6 @@ class PerturbParams:
     seed: Seed
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Answering:
-    """How the model answers perturbed questions.
-
-    Attributes:
-        load: returns the model.
-        model: its folder, with its tokenizer.
-        lengths: of windows.
-        prediction: see `PredictParams`.
-        reading: see `PostprocessParams`.
-        squad_v2: whether questions may have no answer.
-        share: of this process in the prediction.
-    """
-
-    load: "Callable[[], PreTrainedModel]"
-    model: Path
-    lengths: TokenizeParams
-    prediction: PredictParams
-    reading: PostprocessParams
-    squad_v2: bool
-    share: Share = ALONE
-
-
 def perturb(
     test: Path,
     predictions: Path,
@@ -96,7 +67,6 @@ def perturb(
     params: PerturbParams,
     *,
     answering: Answering,
-    scoring: ScoreParams,
 ) -> str:
     """Perturb test questions, answer them again, and compare the answers.
 
@@ -107,8 +77,7 @@ def perturb(
         table: file to write, with the main figures as CSV for a plot.
         questions: folder to write, with each perturbed question and its answers.
         params: how many questions to perturb.
-        answering: how they are answered.
-        scoring: how answers are compared.
+        answering: how they are answered, and compared.
 
     Of several processes, each makes the same windows, and the first one compares and writes.
 
@@ -116,12 +85,13 @@ def perturb(
         RetuneError: questions and answers do not belong together.
     """
     examples = [*read_examples(test / f"{SCORED}.jsonl")]
+    scoring = answering.scoring
     drawn = drawn_questions(examples, params)
     pairs = perturbed(drawn, examples, params.seed)
     with answering.share.output(questions) as folder:
         folder.mkdir()
         before = _known(drawn, predictions, scoring, answering.squad_v2) if pairs else {}
-        later = _answers(pairs, folder / "work", answering, scoring) if pairs else {}
+        later = _answers(pairs, folder / "work", answering) if pairs else {}
         if not answering.share.is_first:
             return ""
         firsts = {e.id: _first(e).text for e in drawn}
@@ -192,30 +162,16 @@ def _first(example: Example) -> Prediction:
     return Prediction(example.context[low:high], (low, high))
 
 
-def _answers(
-    pairs: Sequence[Pair], work: Path, answering: Answering, scoring: ScoreParams
-) -> dict[str, Prediction]:
+def _answers(pairs: Sequence[Pair], work: Path, answering: Answering) -> dict[str, Prediction]:
     """Return the model's answers to the perturbed questions. `work` is removed.
 
-    Only the first process reads the answers off the logits; the others return none.
+    Only the first process reads the answers off the logits; the others return none. What a
+    perturbed passage loses counts as a change of the answer.
     """
-    raw, features, logits, predictions = (
-        work / name for name in ("raw", "features", "logits", "predictions")
-    )
-    raw.mkdir(parents=True)
     asked = (dataclasses.replace(pair.after, id=_id(pair)) for pair in pairs)
-    write_examples(raw / f"{SCORED}.jsonl", asked)
-    # What a perturbed passage loses counts as a change of the answer, and is no reason to stop.
-    lengths = dataclasses.replace(answering.lengths, max_lost_answers=1.0, max_unknown_tokens=1.0)
-    squad_v2 = answering.squad_v2
-    tokenize(
-        raw, features, work / "windows.json", tokenizer=load_tokenizer(answering.model),
-        params=lengths, scoring=scoring, squad_v2=squad_v2,
-    )  # fmt: skip
-    predict(features, answering.load(), logits, answering.prediction, share=answering.share)
+    predictions = answer(asked, work, answering)
     if not answering.share.is_first:
         return {}
-    postprocess(raw, features, logits, predictions, answering.reading, squad_v2=squad_v2)
     texts: dict[str, str] = read_json(predictions / "predictions.json")
     ranked = {row["id"]: row["candidates"] for row in read_json_lines(predictions / N_BEST)}
     shutil.rmtree(work)

@@ -164,7 +164,11 @@ def _bias(query: Tensor, key: Tensor, distances: dict[str, Tensor]) -> Tensor | 
 
 
 def _products(states: Tensor, distances: Tensor) -> Tensor:
-    """Products of states (T, A, D) with those of the 2T - 1 distances, shape (A, T, 2T - 1)."""
+    """Products of the states (T, A, D) with the vectors of the 2T - 1 distances that occur.
+
+    Returns:
+        shape (A, T, 2T - 1), in the order of `distances`.
+    """
     surplus = distances.shape[1] // 2 + 1 - len(states)
     middle = distances[:, surplus : distances.shape[1] - surplus]
     return states.transpose(0, 1) @ middle.transpose(1, 2)

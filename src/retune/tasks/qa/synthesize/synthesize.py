@@ -20,7 +20,6 @@ from retune.core.user_files import file_inside, read_lines
 from retune.ingest.subsample import draw
 from retune.tasks.qa.analyse.answer_types import Form
 from retune.tasks.qa.questions.examples import Answer, Example, read_examples, write_examples
-from retune.tasks.qa.questions.splits import SPLITS
 from retune.tasks.qa.synthesize.clozes import KINDS, Made, clozes
 from retune.tasks.qa.synthesize.passages import Passage, Withheld, cut
 
@@ -111,7 +110,7 @@ def _passages(raw: Path, test: Path, params: SynthesizeParams) -> tuple[list[Pas
         if path.is_file()
         for example in read_examples(path)
     )
-    contexts = ((e.context, e.title) for e in read_examples(raw / f"{SPLITS[0]}.jsonl"))
+    contexts = ((e.context, e.title) for e in read_examples(raw / "train.jsonl"))
     texts = dict(contexts) | dict(_from_files(params))
     kept = [Passage(*pair) for pair in texts.items() if not withheld.shares(pair[0])]
     return kept, len(texts) - len(kept)

@@ -6,7 +6,6 @@ tokenizers. The student learns from the lists in the stage `train`.
 """
 
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -17,14 +16,12 @@ from retune.core.errors import RetuneError
 from retune.core.files import atomic_path, read_json, write_json
 from retune.core.params import STRICT
 from retune.core.plain_files import home_expanded, sha256
-from retune.models.pretrained_files import WEIGHTS, load_tokenizer
-from retune.processes.share import ALONE, Share
-from retune.tasks.qa.postprocess.postprocess import N_BEST, PostprocessParams, postprocess
-from retune.tasks.qa.predict.predict import PredictParams, predict
-from retune.tasks.qa.predict.reader import load
+from retune.models.pretrained_files import WEIGHTS
+from retune.processes.share import Share
+from retune.tasks.qa.answer.answer import Answering, answer
+from retune.tasks.qa.postprocess.postprocess import N_BEST
 from retune.tasks.qa.questions.examples import read_examples
-from retune.tasks.qa.score.score import ScoreParams, evaluate_answers
-from retune.tasks.qa.tokenize.tokenize import TokenizeParams, tokenize
+from retune.tasks.qa.score.score import evaluate_answers
 
 SPLIT = "train"
 _SECTION = "pretraining.teacher"
@@ -43,61 +40,35 @@ class TeacherParams:
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
-def teach(
-    raw: Path,
-    taught: Path,
-    metrics: Path,
-    teacher: TeacherParams | None,
-    *,
-    variant: str,
-    lengths: TokenizeParams,
-    prediction: PredictParams,
-    reading: PostprocessParams,
-    scoring: ScoreParams,
-    squad_v2: bool,
-    share: Share = ALONE,
-) -> str:
+def teach(raw: Path, taught: Path, metrics: Path, answering: Answering) -> str:
     """Answer the train questions of `raw` by a teacher; write its n-best lists to `taught`.
 
-    `variant` is the module of `retune.tasks.qa.models` that reads its folder. `metrics` says how
-    far its answers agree with the labels. Without a teacher the folder is empty.
-    Several processes compute the logits together; the first one does the rest.
-
-    Raises:
-        RetuneError: the teacher is not there, or not the pinned one.
+    `metrics` says how far its answers agree with the labels. Several processes compute the logits
+    together; the first one does the rest.
     """
-    if teacher is None:
-        return _without_teacher(taught, metrics, share)
-    model = _verified(teacher)
-    with share.output(taught) as folder:
+    examples = list(read_examples(raw / f"{SPLIT}.jsonl"))
+    with answering.share.output(taught) as folder:
         folder.mkdir()
         work = folder / "work"
-        asked, features, logits, predictions = (
-            work / name for name in ("raw", "features", "logits", "predictions")
-        )
-        asked.mkdir(parents=True)
-        shutil.copy(raw / f"{SPLIT}.jsonl", asked)
-        # An answer in no window cannot be the label, but the teacher may have a better one.
-        lengths = replace(lengths, max_lost_answers=1.0, max_unknown_tokens=1.0)
-        tokenize(
-            asked, features, work / "windows.json", tokenizer=load_tokenizer(model),
-            params=lengths, scoring=scoring, squad_v2=squad_v2,
-        )  # fmt: skip
-        predict(features, load(variant, model), logits, prediction, SPLIT, share)
-        if not share.is_first:
+        predictions = answer(examples, work, answering)
+        if not answering.share.is_first:
             return ""
-        postprocess(asked, features, logits, predictions, reading, squad_v2=squad_v2, split=SPLIT)
         texts = read_json(predictions / "predictions.json")
         (predictions / N_BEST).rename(folder / N_BEST)
         shutil.rmtree(work)
-    golds = [(e.id, [a.text for a in e.answers]) for e in read_examples(raw / f"{SPLIT}.jsonl")]
-    scores = evaluate_answers(golds, texts, squad_v2=squad_v2, normalizer=scoring.normalizer)
+    golds = [(e.id, [a.text for a in e.answers]) for e in examples]
+    normalizer = answering.scoring.normalizer
+    scores = evaluate_answers(golds, texts, squad_v2=answering.squad_v2, normalizer=normalizer)
     _write(metrics, len(golds), scores.exact_match, scores.f1)
     return f"{len(golds):,} questions; the answers agree with the labels by F1 {scores.f1:.2f}"
 
 
-def _verified(teacher: TeacherParams) -> Path:
-    """Return the folder of the teacher."""
+def verified(teacher: TeacherParams) -> Path:
+    """Return the folder of the teacher.
+
+    Raises:
+        RetuneError: it has no weights, or not the pinned ones.
+    """
     folder = home_expanded(Path(teacher.path))
     weights = folder / WEIGHTS
     if not weights.is_file():
@@ -113,7 +84,8 @@ def _verified(teacher: TeacherParams) -> Path:
     return folder
 
 
-def _without_teacher(taught: Path, metrics: Path, share: Share) -> str:
+def without_teacher(taught: Path, metrics: Path, share: Share) -> str:
+    """Write an empty folder and empty figures."""
     if share.is_first:
         with atomic_path(taught) as folder:
             folder.mkdir()
