@@ -216,7 +216,7 @@ def test_folders_that_a_copy_would_not_have_are_taken_along(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     commands.git(project, "init", "--quiet")
-    for name in ("known", "data/mine/more", "dvc's/part", "data/other"):
+    for name in ("known", "data/mine/more", "dvc's/part", "data/other", "data/encoder"):
         (project / name).mkdir(parents=True)
         (project / name / "train.tsv").touch()
     (project / "dvc's.dvc").touch()
@@ -226,7 +226,8 @@ def test_folders_that_a_copy_would_not_have_are_taken_along(
         str(project / "data"), f"../{project.name}", "null",
     ]  # fmt: skip
     lines = [f'part{n}: {{folder: "{folder}"}}' for n, folder in enumerate(folders)]
-    (project / "params.yaml").write_text("\n".join([*lines, "b: {folder: x, name: data/other}"]))
+    lines += ["b: {folder: x, name: data}", "c: {checkpoint: {name: data/encoder}}"]
+    (project / "params.yaml").write_text("\n".join(lines))
     fake = FakeDvc()
     run = subprocess.run
     monkeypatch.setattr(
@@ -235,8 +236,9 @@ def test_folders_that_a_copy_would_not_have_are_taken_along(
     )  # fmt: skip
     sweep([Experiment("one", {"b.folder": "data/other"})], replace=False)
     (ran,) = (call for call in fake.calls if call[:2] == ["exp", "run"])
-    along = ["--copy-paths", "data/mine", "--copy-paths", "data/other"]
-    assert ran[5:] == ["-S", "b.folder='data/other'", *along]
+    along = [f"data/{name}" for name in ("encoder", "mine", "other")]
+    copied = [part for folder in along for part in ("--copy-paths", folder)]
+    assert ran[5:] == ["-S", "b.folder='data/other'", *copied]
 
 
 def test_a_killed_run_says_so_and_leaves_nothing(

@@ -61,6 +61,10 @@ def require_all(outcomes: Sequence[Outcome], noun: str, again: str) -> None:
         )
 
 
+#: The ends of keys whose values may be folders.
+_FOLDERS = (".folder", ".checkpoint.name")
+
+
 @dataclass(frozen=True)
 class Pipeline:
     """The location of a pipeline, as DVC takes it.
@@ -170,10 +174,11 @@ def cost_note(count: int) -> str:
 def own_folders(experiment: Experiment, params: Path, top: Path = Path()) -> list[str]:
     """Return the user's folders that `params` name and that a clean copy would lack.
 
-    These are the ones in the project that neither git nor DVC knows. Params name them from `top`.
+    These are the ones in the project that neither git nor DVC knows: data, and a pretrained encoder
+    such as `pipelines/pretraining/data/model`. Params name them from `top`.
     """
     values = {**parameters(params), **experiment.changes}
-    folders = (value for key, value in values.items() if key.rpartition(".")[2] == "folder")
+    folders = (value for key, value in values.items() if key.endswith(_FOLDERS))
     named = {Path(str(python_value(folder))) for folder in folders}
     behind = {Path(os.path.normpath(top / path)) for path in named if _stays_behind(top, path)}
     return [folder.as_posix() for folder in sorted(behind) if not behind & {*folder.parents}]
