@@ -32,3 +32,10 @@ def print_table(
         table.add_row(*map(escaped, row))
     console = Console(width=None if sys.stdout.isatty() else 80, markup=False, highlight=False)
     console.print(table)
+
+
+def duration(seconds: float) -> str:
+    """Return a time in words, in the unit that suits it."""
+    if seconds < 120:
+        return f"{seconds:,.0f} seconds"
+    return f"{seconds / 60:,.0f} minutes" if seconds < 7200 else f"{seconds / 3600:,.1f} hours"

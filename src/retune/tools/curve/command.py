@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from retune.stats.power_law import LEVEL, Forecast
-from retune.tables.terminal_tables import print_table, print_wrapped
+from retune.tables.terminal_tables import duration, print_table, print_wrapped
 from retune.tools.curve.forecast import TIMES, WORTH, Result, read_result
 from retune.tools.curve.plan import Part, Plan, plan
 from retune.tools.experiments.grid import parse_seeds
@@ -60,7 +60,7 @@ def cost_in_words(planned: Plan, missing: Sequence[Part]) -> str:
         f"{f' ({done} more are done)' if done else ''} on "
         f"{sum(part.questions for part in missing):,} questions and about "
         f"{planned.windows * cost:,.0f} windows in all: {cost:.2f} times the last run, about "
-        f"{_duration(planned.seconds * cost)} of training on the machine of the last run"
+        f"{duration(planned.seconds * cost)} of training on the machine of the last run"
     )
 
 
@@ -145,7 +145,3 @@ def _law(result: Result) -> str:
         f"100 - F1 = {curve.factors[0]:.1f} * (n / {curve.smallest:,})^-{curve.exponents[0]:.2f} "
         f"+ {curve.floors[0]:.1f}"
     )
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:,.0f} seconds" if seconds < 120 else f"{seconds / 60:,.0f} minutes"

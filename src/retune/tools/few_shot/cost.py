@@ -8,6 +8,7 @@ from typing import Any
 from retune.core.errors import RetuneError
 from retune.core.files import read_json
 from retune.tables.metrics_files import figures_of
+from retune.tables.terminal_tables import duration
 from retune.tools.few_shot.plan import Plan
 from retune.tools.project.locks import PARAMS, Lock
 
@@ -90,7 +91,7 @@ def in_words(cost: Cost) -> str:
     if cost.seconds is None:
         names = " and ".join(cost.last.differs)
         return f"{words} in windows; its time says nothing, because {names} was different"
-    return f"{words}, about {_duration(cost.seconds)} of training at its speed"
+    return f"{words}, about {duration(cost.seconds)} of training at its speed"
 
 
 def _last_run(qa: Mapping[str, Any]) -> LastRun | None:
@@ -105,9 +106,3 @@ def _last_run(qa: Mapping[str, Any]) -> LastRun | None:
         return LastRun(windows * epochs, figures["train_windows_per_second"], tuple(differs))
     except (OSError, LookupError, TypeError, ValueError, RetuneError):
         return None
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:,.0f} seconds"
-    return f"{seconds / 60:,.0f} minutes" if seconds < 7200 else f"{seconds / 3600:,.1f} hours"
