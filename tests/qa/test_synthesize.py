@@ -25,7 +25,7 @@ from retune.tasks.qa.questions.examples import Answer, Example, read_examples, w
 from retune.tasks.qa.score.score import ScoreParams
 from retune.tasks.qa.synthesize.clozes import clozes
 from retune.tasks.qa.synthesize.passages import SHARED_WORDS, cut
-from retune.tasks.qa.synthesize.phrases import phrases
+from retune.tasks.qa.synthesize.phrases import answers, phrases
 from retune.tasks.qa.synthesize.synthesize import SynthesizeParams, synthesize
 from retune.tasks.qa.tokenize.tokenize import TokenizeParams, tokenize
 
@@ -52,6 +52,19 @@ def test_phrases_have_the_forms_of_answers() -> None:
         ("grain", "words"), ("middle ages", "words"), ("largest harbour", "words"),
     }  # fmt: skip
     assert not {"The", "of", "In", "Its", "by"} & found.keys()
+
+
+def test_answers_may_be_longer_and_are_no_single_verbs() -> None:
+    text = (
+        "In the 19th century the engine was built in Vienna and Philadelphia because of its power. "
+        "It cost $400 after 3 long years, and ran smoothly by burning coal."
+    )
+    found = {text[low:high]: form for low, high, form in answers(text)}
+    assert found.items() >= {
+        ("19th century", "date"), ("Vienna and Philadelphia", "name"), ("its power", "words"),
+        ("$400", "number"), ("3 long years", "number"), ("burning coal", "words"),
+    }  # fmt: skip
+    assert not {"built", "smoothly", "400", "19th", "3 long"} & found.keys()
 
 
 @given(seed=st.integers(0, 10_000), recurring=st.sampled_from([0.0, 0.5, 1.0]))

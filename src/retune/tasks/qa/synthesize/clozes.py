@@ -17,33 +17,23 @@ from typing import Literal, NamedTuple, TypeVar
 
 from retune.tasks.qa.analyse.answer_types import Form
 from retune.tasks.qa.analyse.sentences import sentence_spans
-from retune.tasks.qa.synthesize.phrases import FUNCTION_WORDS, WORD, Phrase, phrases
+from retune.tasks.qa.synthesize.phrases import WORD, Phrase, answers
+from retune.tasks.qa.synthesize.question_words import question_of
 
 T = TypeVar("T")
 Kind = Literal["cloze", "recurring"]
 KINDS: tuple[Kind, ...] = ("cloze", "recurring")
 
-#: What asks for an answer of a form.
-_ASKING: dict[Form, Sequence[str]] = {
-    "date": ("when", "what year", "in what year", "on what date"),
-    "number": ("how many", "how much", "what number of"),
-    "name": ("who", "what", "which", "where"),
-    "words": ("what", "what kind of", "which"),
-}
 #: How much more often a phrase of a form is asked for: people ask for dates, numbers and names more
 #: often than texts have them.
-_WEIGHTS: dict[Form, int] = {"date": 4, "number": 2, "name": 3, "words": 1}
-_FRONT = frozenset(("when", "where", "who"))  # these begin a question
+_WEIGHTS: dict[Form, int] = {"date": 6, "number": 4, "name": 4, "words": 1}
 _WORDS = range(6, 71)  # of a sentence
 _LEAST = 3  # words of a question besides the question word
 _MOST = 30
-#: Chances: that the whole sentence becomes the question and not a clause; that the question word
-#: comes to the front; that the words behind the answer go before those in front of it.
-_WHOLE, _TO_FRONT, _SWAPPED = 0.35, 0.5, 0.4
+#: The chance that the whole sentence becomes the question and not a clause.
+_WHOLE = 0.35
 #: Words in front of and behind an answer that a clause has at least, if the sentence has them.
 _BEFORE, _BEHIND = 4, 5
-#: A word with meaning is left out this much less often than a function word.
-_MEANING = 0.6
 _CLAUSE_END = re.compile('[,;:()\u2013\u2014"\u201c\u201d]')
 
 
@@ -80,18 +70,18 @@ def clozes(
         left_out: the chance that a function word of the sentence is not in the question.
         draw: all that is random.
     """
-    answers: set[str] = set()
+    asked: set[str] = set()
     used: Counter[tuple[int, int]] = Counter()
     for phrase, sentence in _in_random_order(passage, draw):
         answer = passage[phrase.start : phrase.end]
-        if answer in answers or used[sentence] > most // 3:
+        if answer in asked or used[sentence] > most // 3:
             continue
         question = _question(passage, sentence, phrase, left_out, draw)
         if question and answer.lower() not in question.lower():
             yield _made(passage, sentence, phrase, question, recurring, draw)
-            answers.add(answer)
+            asked.add(answer)
             used[sentence] += 1
-        if len(answers) == most:
+        if len(asked) == most:
             return
 
 
@@ -106,7 +96,7 @@ def _in_random_order(passage: str, draw: random.Random) -> list[tuple[Phrase, tu
     ]
     found = [
         (phrase, (low, high))
-        for phrase in phrases(passage)
+        for phrase in answers(passage)
         for low, high in sentences
         if low <= phrase.start and phrase.end <= high
     ]
@@ -143,17 +133,12 @@ def _question(
 ) -> str | None:
     """Return a question for a phrase; None if too few words are left."""
     low, high = sentence if draw.random() < _WHOLE else _clause(passage, sentence, phrase)
-    before = _kept(passage[low : phrase.start], left_out, draw)
-    behind = _kept(passage[phrase.end : high], left_out, draw)
-    if len(before) + len(behind) < _LEAST:
-        return None
-    asking = _one_of(_ASKING[phrase.form], draw)
-    if asking in _FRONT or draw.random() < _TO_FRONT:
-        rest = [*behind, *before] if draw.random() < _SWAPPED else [*before, *behind]
-        words = [asking, *rest]
-    else:
-        words = [*before, asking, *behind]
-    return " ".join(words[:_MOST]) + "?"
+    before, behind = passage[low : phrase.start], passage[phrase.end : high]
+    answer = passage[phrase.start : phrase.end]
+    words = question_of(
+        WORD.findall(before), answer, WORD.findall(behind), phrase.form, left_out, draw
+    )
+    return f"{' '.join(words[:_MOST])}?" if len(words) > _LEAST else None
 
 
 def _clause(passage: str, sentence: tuple[int, int], phrase: Phrase) -> tuple[int, int]:
@@ -166,15 +151,6 @@ def _clause(passage: str, sentence: tuple[int, int], phrase: Phrase) -> tuple[in
     in_front = _count(passage[first : phrase.start]) > _BEHIND
     last = next((e for e in behind if in_front or _count(passage[phrase.end : e]) >= _BEHIND), high)
     return first, last
-
-
-def _kept(text: str, left_out: float, draw: random.Random) -> list[str]:
-    kept = []
-    for word in WORD.findall(text):
-        chance = left_out if word.lower() in FUNCTION_WORDS else _MEANING * left_out
-        if draw.random() >= chance:
-            kept.append(word)
-    return kept
 
 
 def _count(text: str) -> int:
