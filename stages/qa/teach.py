@@ -1,5 +1,6 @@
 """Let a trained reader answer the training questions, for another one to learn from."""
 
+from functools import partial
 from typing import Annotated
 
 from retune.core.signature import In, Out, Report
@@ -10,7 +11,12 @@ from retune.tasks.qa.postprocess.postprocess import PostprocessParams
 from retune.tasks.qa.predict.predict import PredictParams
 from retune.tasks.qa.predict.reader import load
 from retune.tasks.qa.score.score import ScoreParams
-from retune.tasks.qa.teach.teach import TeacherParams, teach, verified, without_teacher
+from retune.tasks.qa.teach.teach import (
+    TeacherParams,
+    teach,
+    verify_teacher,
+    write_without_teacher,
+)
 from retune.tasks.qa.tokenize.tokenize import TokenizeParams
 
 
@@ -32,10 +38,11 @@ def main(
     """
     share = Share.of_launch()
     if teacher is None:
-        return without_teacher(taught, metrics, share)
-    model = verified(teacher)
-    how = Answering(lambda: load(variant, model), model, lengths, prediction, reading, scoring,
-                    squad_v2, share)  # fmt: skip
+        return write_without_teacher(taught, metrics, share)
+    model = verify_teacher(teacher)
+    how = Answering(load=partial(load, variant, model), model=model, lengths=lengths,
+                    prediction=prediction, reading=reading, scoring=scoring, squad_v2=squad_v2,
+                    share=share)  # fmt: skip
     return teach(raw, taught, metrics, how)
 
 

@@ -25,7 +25,7 @@ from retune.tasks.qa.questions.examples import Answer, Example, read_examples, w
 from retune.tasks.qa.score.score import ScoreParams
 from retune.tasks.qa.synthesize.clozes import clozes
 from retune.tasks.qa.synthesize.passages import SHARED_WORDS, cut
-from retune.tasks.qa.synthesize.phrases import answers, phrases
+from retune.tasks.qa.synthesize.phrases import WORD, answer_phrases, phrases
 from retune.tasks.qa.synthesize.synthesize import SynthesizeParams, synthesize
 from retune.tasks.qa.tokenize.tokenize import TokenizeParams, tokenize
 
@@ -44,6 +44,9 @@ VALLEY = (
 )
 
 
+ASKING = {"what", "which", "who", "when", "where", "why", "how"}
+
+
 def test_phrases_have_the_forms_of_answers() -> None:
     found = {text[low:high]: form for text in (HARBOUR, RIVER) for low, high, form in phrases(text)}
     assert found.items() >= {
@@ -59,12 +62,55 @@ def test_answers_may_be_longer_and_are_no_single_verbs() -> None:
         "In the 19th century the engine was built in Vienna and Philadelphia because of its power. "
         "It cost $400 after 3 long years, and ran smoothly by burning coal."
     )
-    found = {text[low:high]: form for low, high, form in answers(text)}
+    found = {text[low:high]: form for low, high, form in answer_phrases(text)}
     assert found.items() >= {
         ("19th century", "date"), ("Vienna and Philadelphia", "name"), ("its power", "words"),
         ("$400", "number"), ("3 long years", "number"), ("burning coal", "words"),
     }  # fmt: skip
     assert not {"built", "smoothly", "400", "19th", "3 long"} & found.keys()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected", "never"),
+    [
+        ("They met in May 1921 and the US Army left Italy.",
+         {("May 1921", "date"), ("US Army", "name"), ("Italy", "name")}, set()),
+        ("A family of a hundred people saw the building, but not quickly, or driven.",
+         {("family", "words"), ("building", "words")}, {"quickly", "driven"}),
+        ("It sank because of the 4,000 florins, due to 3.5 tons of lead.", set(),
+         {"of the 4", "the 4", "3", "of the 4,000 florins"}),
+        ("Men left because the brilliant Dr. Smith came.", set(), {"the brilliant Dr"}),
+        ("It was built by King Alfred of Wessex.", {("King Alfred of Wessex", "name")}, set()),
+        ("It grew in the twenty-first century, and in the 5th century BC.",
+         {("twenty-first century", "date"), ("5th century BC", "date")}, {"first century"}),
+        ("In the 1870s and by 1880 the men paid $1500 in total, or $ 20 each.",
+         {("1870s", "date"), ("1880", "date"), ("$1500", "number"), ("$ 20", "number")}, set()),
+    ],
+)  # fmt: skip
+def test_phrases_of_difficult_texts(
+    text: str, expected: set[tuple[str, str]], never: set[str]
+) -> None:
+    found = {text[low:high]: form for low, high, form in answer_phrases(text)}
+    assert found.items() >= expected
+    assert not never & found.keys()
+
+
+def test_no_accent_is_cut_off() -> None:
+    text = "\u0648\u0633\u0651\u0639 \u0645\u0631\u0628\u0639\u064b\u0627 \u0627\u0644"
+    assert WORD.findall(text) == text.split()
+    for low, high, _ in answer_phrases(text):
+        assert text[low:high] == " ".join(text[low:high].split())
+        assert not text[high : high + 1].strip()
+        assert not text[max(0, low - 1) : low].strip()
+
+
+def test_an_answer_elsewhere_is_a_whole_word_or_number() -> None:
+    text = (
+        "There are 8 doors of the European houses there today. Its door-post has 85.8% of iron, "
+        "and 1,8 more are European-built of wood."
+    )
+    made = [m for s in range(80) for m in clozes(text, 6, 1.0, 0.0, random.Random(s))]
+    assert {m.kind for m in made if m.answer in {"8", "European"}} == {"cloze"}
 
 
 @given(seed=st.integers(0, 10_000), recurring=st.sampled_from([0.0, 0.5, 1.0]))
@@ -79,6 +125,7 @@ def test_a_question_has_its_answer_at_its_place_and_not_in_its_text(
         assert question.context[question.start : end] == question.answer
         assert question.answer.lower() not in question.question.lower()
         assert question.question.endswith("?")
+        assert {*question.question[:-1].split()} & ASKING
         if question.kind == "cloze":
             assert question.context == HARBOUR
         else:

@@ -27,6 +27,8 @@ from retune.tools.project.commands import DVC, dvc, git, last_lines
 
 LOGS = Path("logs")
 _LINES = 6  # of a log, shown where an experiment failed
+#: The ends of keys that may name folders.
+_FOLDER_KEYS = (".folder", ".checkpoint.name")
 
 
 @dataclass(frozen=True)
@@ -59,10 +61,6 @@ def require_all(outcomes: Sequence[Outcome], noun: str, again: str) -> None:
             f"{len(failed)} of {len(outcomes)} {noun} failed: {listed(failed)}; correct the cause "
             f"and {again}"
         )
-
-
-#: The ends of keys whose values may be folders.
-_FOLDERS = (".folder", ".checkpoint.name")
 
 
 @dataclass(frozen=True)
@@ -175,10 +173,11 @@ def own_folders(experiment: Experiment, params: Path, top: Path = Path()) -> lis
     """Return the user's folders that `params` name and that a clean copy would lack.
 
     These are the ones in the project that neither git nor DVC knows: data, and a pretrained encoder
-    such as `pipelines/pretraining/data/model`. Params name them from `top`.
+    such as `pipelines/pretraining/data/model`. Params name them from `top`. Folders outside of it
+    (`../data`) are not copied; name them absolutely.
     """
     values = {**parameters(params), **experiment.changes}
-    folders = (value for key, value in values.items() if key.endswith(_FOLDERS))
+    folders = (value for key, value in values.items() if key.endswith(_FOLDER_KEYS))
     named = {Path(str(python_value(folder))) for folder in folders}
     behind = {Path(os.path.normpath(top / path)) for path in named if _stays_behind(top, path)}
     return [folder.as_posix() for folder in sorted(behind) if not behind & {*folder.parents}]

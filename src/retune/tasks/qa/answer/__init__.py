@@ -1,4 +1,5 @@
-"""Answers to questions that are no split of the data set.
+"""Answers of a trained model to any questions, for the stages perturb and teach.
 
-This room imports `core`, `models`, `processes`, and the rooms of tokenize, predict and postprocess.
+This room imports `models`, `processes`, `questions`, and the rooms of the stages tokenize, predict,
+postprocess and score.
 """

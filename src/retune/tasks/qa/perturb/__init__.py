@@ -1,5 +1,5 @@
 """Stage `perturb`: whether the answer stays when question or passage change a little.
 
-This room imports `core`, `models`, `stats`, and the rooms of the stages tokenize, predict,
-postprocess, score and analyse.
+This room imports `core`, `stats`, `answer`, and the rooms of the stages postprocess, score and
+analyse.
 """

@@ -11,16 +11,17 @@ Two kinds, after three papers:
 
 import random
 import re
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from typing import Literal, NamedTuple, TypeVar
+from collections.abc import Iterator
+from operator import itemgetter
+from typing import Literal, NamedTuple
 
 from retune.tasks.qa.analyse.answer_types import Form
 from retune.tasks.qa.analyse.sentences import sentence_spans
-from retune.tasks.qa.synthesize.phrases import WORD, Phrase, answers
-from retune.tasks.qa.synthesize.question_words import question_of
+from retune.tasks.qa.synthesize.phrases import WORD, Phrase, answer_phrases
+from retune.tasks.qa.synthesize.question_words import one_of, question_of
 
-T = TypeVar("T")
 Kind = Literal["cloze", "recurring"]
 KINDS: tuple[Kind, ...] = ("cloze", "recurring")
 
@@ -29,12 +30,14 @@ KINDS: tuple[Kind, ...] = ("cloze", "recurring")
 _WEIGHTS: dict[Form, int] = {"date": 6, "number": 4, "name": 4, "words": 1}
 _WORDS = range(6, 71)  # of a sentence
 _LEAST = 3  # words of a question besides the question word
-_MOST = 30
+_MOST = 30  # words of a question
 #: The chance that the whole sentence becomes the question and not a clause.
 _WHOLE = 0.35
 #: Words in front of and behind an answer that a clause has at least, if the sentence has them.
 _BEFORE, _BEHIND = 4, 5
-_CLAUSE_END = re.compile('[,;:()\u2013\u2014"\u201c\u201d]')
+_CLAUSE_END = re.compile(
+    r'[;()"\u2014\u201c\u201d\u060c\u061b\u3001\u3002\uff0c\uff1b\uff1a\uff08\uff09]|[,:](?!\d)|\u2013(?=\s)'
+)
 
 
 class Made(NamedTuple):
@@ -68,7 +71,7 @@ def clozes(
         recurring: the chance that a phrase that occurs in two sentences becomes a question of
             that kind.
         left_out: the chance that a function word of the sentence is not in the question.
-        draw: all that is random.
+        draw: random numbers.
     """
     asked: set[str] = set()
     used: Counter[tuple[int, int]] = Counter()
@@ -91,15 +94,13 @@ def _in_random_order(passage: str, draw: random.Random) -> list[tuple[Phrase, tu
     The largest of w random numbers is distributed as the w-th root of one, by which Efraimidis &
     Spirakis (2006) sort; unlike a root, it is the same on every processor.
     """
-    sentences = [
-        span for span in sentence_spans(passage) if _count(passage[slice(*span)]) in _WORDS
-    ]
-    found = [
-        (phrase, (low, high))
-        for phrase in answers(passage)
-        for low, high in sentences
-        if low <= phrase.start and phrase.end <= high
-    ]
+    sentences = sentence_spans(passage)
+    fitting = {span for span in sentences if _count(passage[slice(*span)]) in _WORDS}
+    found = []
+    for phrase in answer_phrases(passage):
+        sentence = sentences[bisect_right(sentences, phrase.start, key=itemgetter(0)) - 1]
+        if sentence in fitting and phrase.end <= sentence[1]:
+            found.append((phrase, sentence))
     return sorted(
         found, key=lambda pair: -max(draw.random() for _ in range(_WEIGHTS[pair[0].form]))
     )
@@ -115,7 +116,7 @@ def _made(
     if not places or draw.random() >= recurring:
         return Made(passage, question, answer, phrase.start, "cloze", phrase.form)
     low, high = sentence
-    start = _one_of(places, draw)
+    start = one_of(places, draw)
     start -= 0 if start < low else high - low
     rest = passage[:low] + passage[high:]
     return Made(rest, question, answer, start, "recurring", phrase.form)
@@ -123,7 +124,7 @@ def _made(
 
 def _elsewhere(passage: str, answer: str, sentence: tuple[int, int]) -> list[int]:
     """Return where the answer begins outside of the sentence, as whole words."""
-    whole = re.compile(rf"(?<!\w){re.escape(answer)}(?!\w)")
+    whole = re.compile(rf"(?<![\w.,\u2013-]){re.escape(answer)}(?![\w\u2013-]|[.,]\d)")
     low, high = sentence
     return [m.start() for m in whole.finditer(passage) if not low <= m.start() < high]
 
@@ -131,14 +132,14 @@ def _elsewhere(passage: str, answer: str, sentence: tuple[int, int]) -> list[int
 def _question(
     passage: str, sentence: tuple[int, int], phrase: Phrase, left_out: float, draw: random.Random
 ) -> str | None:
-    """Return a question for a phrase; None if too few words are left."""
+    """Return a question for a phrase; None if it has too few or too many words."""
     low, high = sentence if draw.random() < _WHOLE else _clause(passage, sentence, phrase)
     before, behind = passage[low : phrase.start], passage[phrase.end : high]
     answer = passage[phrase.start : phrase.end]
     words = question_of(
         WORD.findall(before), answer, WORD.findall(behind), phrase.form, left_out, draw
     )
-    return f"{' '.join(words[:_MOST])}?" if len(words) > _LEAST else None
+    return f"{' '.join(words)}?" if _LEAST < len(words) <= _MOST else None
 
 
 def _clause(passage: str, sentence: tuple[int, int], phrase: Phrase) -> tuple[int, int]:
@@ -155,7 +156,3 @@ def _clause(passage: str, sentence: tuple[int, int], phrase: Phrase) -> tuple[in
 
 def _count(text: str) -> int:
     return len(WORD.findall(text))
-
-
-def _one_of(choices: Sequence[T], draw: random.Random) -> T:
-    return choices[int(draw.random() * len(choices))]

@@ -2,11 +2,13 @@
 
 Dates, numbers and names are found by their form (`retune.tasks.qa.analyse.answer_types`). Other
 phrases are English words side by side, such as `coastal trade`, without function words between
-them. Some answers are longer: two phrases that `and` or `of` joins (`Vienna and Philadelphia`), an
-amount with its unit (`656 square miles`), and a reason or a means (what follows `because`).
+them. Some answers are longer: two phrases with `and` or `of` between them (`Vienna and
+Philadelphia`), an amount with its unit (`656 square miles`), and a reason or a means (the words
+behind `because`).
 """
 
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
@@ -36,14 +38,35 @@ FUNCTION_WORDS = (
         "why yet your him himself herself itself themselves later often"
     )
 )
-WORD = re.compile(r"[^\W_]+(?:['\u2019.,\-\u2013][^\W_]+)*%?")
-_CURRENCY = ("$", "\u00a3", "\u20ac", "\u00a5")
+#: Prepositions in front of a time.
+OF_TIME = words_of("in on at since by during from until between before after")
+CURRENCIES = "$\u00a3\u20ac\u00a5"
+#: Accents that are characters of their own, in Latin, Hebrew, Arabic and Hindi.
+_MARKS = "\u0300-\u036f\u0591-\u05bd\u0610-\u061a\u064b-\u065f\u0670\u0900-\u0903\u093a-\u094f"
+_LETTERS = rf"(?:[^\W_][{_MARKS}]*)+"
+WORD = re.compile(rf"{_LETTERS}(?:['\u2019.,\-\u2013]{_LETTERS})*%?")
+#: Nouns that end like verbs and adverbs.
+_NOUNS = words_of(
+    "family assembly monopoly supply reply ally lily building painting spring king ring wing "
+    "string thing morning evening housing meeting ceiling wedding clothing writing bed seed"
+)
+_ORDINALS = (
+    "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth "
+    "fourteenth fifteenth sixteenth seventeenth eighteenth nineteenth twentieth twenty-first"
+)
+_CENTURY = re.compile(
+    rf"(?<![\w-])(?:\d{{1,2}}(?:st|nd|rd|th)|{_ORDINALS.replace(' ', '|')})"
+    r" centur(?:y|ies)\b(?: (?:BCE?|AD|CE)\b)?",
+    re.IGNORECASE,
+)
+_YEAR = re.compile(r"(?:1\d|20)\d\ds?")
 _JOINING = frozenset((" of ", " of the ", " and "))
 _REASON = re.compile(
-    r"\b(?:because(?: of)?|due to|in order to|so that|by(?= \w+ing\b)) "
-    r"([\w '\u2019-]{8,60})(?=[.,;])"
+    r"\b(?:because of|because(?! of)|due to|in order to|so that"
+    r"|by(?! (?:king|spring|evening|morning|being|\w*thing)\b)(?= [a-z]{2,}ing\b)) "
+    r"([\w '\u2019-]{8,60})(?<!\bDr)(?<!\bMr)(?<!\bSt)(?<!\b[A-Z])(?=[.,;](?!\d))"
 )
-_CENTURY = re.compile(r"\b(?:\d{1,2}(?:st|nd|rd|th)|[a-z]+th|first|second|third) century\b")
+_NEAR = 20  # characters in front of a phrase that are looked at
 _LONGEST = 60  # characters of a phrase
 _MOST_WORDS = 4  # of a phrase that is no date, number or name
 
@@ -56,74 +79,100 @@ class Phrase(NamedTuple):
     form: Form
 
 
-def answers(passage: str) -> list[Phrase]:
+def answer_phrases(passage: str) -> list[Phrase]:
     """Return the phrases that people may ask for; some are inside of others."""
     found = phrases(passage)
-    asked_for = (phrase for phrase in found if _is_asked_for(passage[phrase.start : phrase.end]))
-    return [*asked_for, *_longer(passage, found)]
-
-
-def _is_asked_for(text: str) -> bool:
-    """Return whether a text is no single verb or adverb, and does not begin with `or`."""
-    is_word = text[0].islower() and " " not in text
-    first, *_ = text.lower().split()
-    return first not in FUNCTION_WORDS and not (
-        is_word and (is_participle(text) or text.endswith("ly"))
-    )
+    return [
+        *(one for one in found if _is_asked_for(passage[one.start : one.end], one.form)),
+        *(one for one in _longer_phrases(passage, found) if one.end - one.start <= _LONGEST),
+    ]
 
 
 def phrases(passage: str) -> list[Phrase]:
     """Return the phrases of a passage in their order; none is inside of another."""
     found = [Phrase(*match.span(), "date") for match in _CENTURY.finditer(passage)]
+    taken = bytearray(len(passage))  # 1 where a character belongs to a phrase
+    _take(taken, found)
     for form in ("date", "number", "name"):
-        free = (span for span in candidates(passage, form) if not _is_in(span, found))
-        found += [Phrase(*span, form) for span in free]
-    found = [_with_sign(phrase, passage) for phrase in found]
-    found += [Phrase(*span, "words") for span in _runs(passage, found)]
-    return sorted(phrase for phrase in found if phrase.end - phrase.start <= _LONGEST)
+        free = (span for span in candidates(passage, form) if not any(taken[slice(*span)]))
+        new = [_corrected(Phrase(*span, form), passage) for span in free]
+        _take(taken, new)
+        found += new
+    found += [Phrase(*span, "words") for span in _other_words(passage, taken)]
+    return sorted(
+        one for one in found if one.end - one.start <= _LONGEST and _is_whole(one, passage)
+    )
 
 
-def _with_sign(phrase: Phrase, passage: str) -> Phrase:
-    """Return a number with the currency sign in front of it."""
-    is_money = phrase.form == "number" and passage[phrase.start - 1 : phrase.start] in _CURRENCY
-    return phrase._replace(start=phrase.start - 1) if is_money else phrase
+def _take(taken: bytearray, found: Sequence[Phrase]) -> None:
+    for phrase in found:
+        taken[phrase.start : phrase.end] = b"\1" * (phrase.end - phrase.start)
 
 
-def _longer(passage: str, found: Sequence[Phrase]) -> Iterator[Phrase]:
+def _corrected(phrase: Phrase, passage: str) -> Phrase:
+    """Return an amount of money with its sign, and a year behind a preposition as a date."""
+    before = passage[max(0, phrase.start - _NEAR) : phrase.start]
+    sign = before.rstrip(" ")[-1:]
+    if phrase.form in ("date", "number") and sign and sign in CURRENCIES:
+        gap = len(before) - before.rindex(sign)
+        return Phrase(phrase.start - gap, phrase.end, "number")
+    text = passage[phrase.start : phrase.end]
+    last = before.rsplit(maxsplit=1)[-1:] if phrase.form == "number" else []
+    is_year = _YEAR.fullmatch(text) and (text.endswith("s") or {*map(str.lower, last)} & OF_TIME)
+    return phrase._replace(form="date") if is_year else phrase
+
+
+def _is_whole(phrase: Phrase, passage: str) -> bool:
+    """Return whether no accent is cut off at the end of a phrase."""
+    behind = passage[phrase.end : phrase.end + 1]
+    first = passage[phrase.start]
+    return not any(mark and unicodedata.category(mark)[0] == "M" for mark in (behind, first))
+
+
+def _is_asked_for(text: str, form: Form) -> bool:
+    """Return whether a phrase is no single verb, adverb or function word."""
+    if form in ("date", "number"):
+        return True
+    first, *others = text.split()
+    if form == "name":
+        is_initial = len(text) == 1 or (not text.isupper() and text.lower() in FUNCTION_WORDS)
+        return first not in FUNCTION_WORDS and not is_initial
+    is_verb = is_participle(text) or text.endswith("ly")
+    return bool(others) or not text[0].islower() or text in _NOUNS or not is_verb
+
+
+def _longer_phrases(passage: str, found: Sequence[Phrase]) -> Iterator[Phrase]:
     """Yield the longer answers, of which some are made of the phrases that were found."""
     for first, second in pairwise(found):
         between = passage[first.end : second.start]
         if between in _JOINING and {first.form, second.form} <= {"name", "words"}:
             yield Phrase(first.start, second.end, first.form)
         if between == " " and (first.form, second.form) == ("number", "words"):
-            yield Phrase(first.start, second.end, "number")
+            unit = passage[second.start : second.end].split()
+            if not any(map(is_participle, unit)):
+                yield Phrase(first.start, second.end, "number")
     for match in _REASON.finditer(passage):
         yield Phrase(*match.span(1), "words")
 
 
-def _runs(passage: str, found: list[Phrase]) -> Iterator[tuple[int, int]]:
+def _other_words(passage: str, taken: bytearray) -> Iterator[tuple[int, int]]:
     """Yield the spans of words side by side, few enough for a phrase.
 
-    Function words and the phrases that were found are between them.
+    Between two of them there are function words, punctuation, or phrases that are `taken`.
     """
     run: list[tuple[int, int]] = []
     for match in WORD.finditer(passage):
         if run and passage[run[-1][1] : match.start()] != " ":
-            yield from _ends(run)
+            yield from _span(run)
             run = []
-        if match[0].lower() in FUNCTION_WORDS or _is_in(match.span(), found):
-            yield from _ends(run)
+        if match[0].lower() in FUNCTION_WORDS or any(taken[match.start() : match.end()]):
+            yield from _span(run)
             run = []
         else:
             run.append(match.span())
-    yield from _ends(run)
+    yield from _span(run)
 
 
-def _ends(run: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+def _span(run: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
     if 0 < len(run) <= _MOST_WORDS:
         yield run[0][0], run[-1][1]
-
-
-def _is_in(span: tuple[int, int], phrases: list[Phrase]) -> bool:
-    """Return whether a span touches one of the phrases."""
-    return any(span[0] < phrase.end and phrase.start < span[1] for phrase in phrases)

@@ -63,7 +63,7 @@ def teach(raw: Path, taught: Path, metrics: Path, answering: Answering) -> str:
     return f"{len(golds):,} questions; the answers agree with the labels by F1 {scores.f1:.2f}"
 
 
-def verified(teacher: TeacherParams) -> Path:
+def verify_teacher(teacher: TeacherParams) -> Path:
     """Return the folder of the teacher.
 
     Raises:
@@ -84,7 +84,7 @@ def verified(teacher: TeacherParams) -> Path:
     return folder
 
 
-def without_teacher(taught: Path, metrics: Path, share: Share) -> str:
+def write_without_teacher(taught: Path, metrics: Path, share: Share) -> str:
     """Write an empty folder and empty figures."""
     if share.is_first:
         with atomic_path(taught) as folder:
