@@ -1,6 +1,5 @@
 """Perturb test questions and their passages, and see which answers change."""
 
-from functools import partial
 from typing import Annotated
 
 from retune.core.signature import In, Out, Report
@@ -32,9 +31,8 @@ def main(
         data/qa/predictions data/qa/model metrics/qa_perturbations.json \
         metrics/qa_perturbations.csv data/qa/perturbations
     """
-    how = Answering(load=partial(load, variant, model), model=model, lengths=lengths,
-                    prediction=prediction, reading=reading, scoring=scoring, squad_v2=squad_v2,
-                    share=Share.of_launch())  # fmt: skip
+    how = Answering(lambda: load(variant, model), model, lengths, prediction, reading, scoring,
+                    squad_v2=squad_v2, share=Share.of_launch())  # fmt: skip
     return perturb(test, predictions, metrics, table, questions, settings, answering=how)
 
 

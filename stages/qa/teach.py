@@ -1,22 +1,14 @@
 """Let a trained reader answer the training questions, for another one to learn from."""
 
-from functools import partial
 from typing import Annotated
 
 from retune.core.signature import In, Out, Report
 from retune.processes.launch import run_launched
 from retune.processes.share import Share
-from retune.tasks.qa.answer.answer import Answering
 from retune.tasks.qa.postprocess.postprocess import PostprocessParams
 from retune.tasks.qa.predict.predict import PredictParams
-from retune.tasks.qa.predict.reader import load
 from retune.tasks.qa.score.score import ScoreParams
-from retune.tasks.qa.teach.teach import (
-    TeacherParams,
-    teach,
-    verify_teacher,
-    write_without_teacher,
-)
+from retune.tasks.qa.teach.teach import TeacherParams, teach
 from retune.tasks.qa.tokenize.tokenize import TokenizeParams
 
 
@@ -36,14 +28,9 @@ def main(
 
     Example: python -m stages.qa.teach data/questions data/taught metrics/teacher.json
     """
-    share = Share.of_launch()
-    if teacher is None:
-        return write_without_teacher(taught, metrics, share)
-    model = verify_teacher(teacher)
-    how = Answering(load=partial(load, variant, model), model=model, lengths=lengths,
-                    prediction=prediction, reading=reading, scoring=scoring, squad_v2=squad_v2,
-                    share=share)  # fmt: skip
-    return teach(raw, taught, metrics, how)
+    return teach(raw, taught, metrics, teacher, variant=variant, lengths=lengths,
+                 prediction=prediction, reading=reading, scoring=scoring, squad_v2=squad_v2,
+                 share=Share.of_launch())  # fmt: skip
 
 
 if __name__ == "__main__":

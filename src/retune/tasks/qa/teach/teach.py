@@ -6,6 +6,7 @@ tokenizers. The student learns from the lists in the stage `train`.
 """
 
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -17,11 +18,14 @@ from retune.core.files import atomic_path, read_json, write_json
 from retune.core.params import STRICT
 from retune.core.plain_files import home_expanded, sha256
 from retune.models.pretrained_files import WEIGHTS
-from retune.processes.share import Share
+from retune.processes.share import ALONE, Share
 from retune.tasks.qa.answer.answer import Answering, answer
-from retune.tasks.qa.postprocess.postprocess import N_BEST
+from retune.tasks.qa.postprocess.postprocess import N_BEST, PostprocessParams
+from retune.tasks.qa.predict.predict import PredictParams
+from retune.tasks.qa.predict.reader import load
 from retune.tasks.qa.questions.examples import read_examples
-from retune.tasks.qa.score.score import evaluate_answers
+from retune.tasks.qa.score.score import ScoreParams, evaluate_answers
+from retune.tasks.qa.tokenize.tokenize import TokenizeParams
 
 SPLIT = "train"
 _SECTION = "pretraining.teacher"
@@ -40,35 +44,53 @@ class TeacherParams:
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
-def teach(raw: Path, taught: Path, metrics: Path, answering: Answering) -> str:
+def teach(
+    raw: Path,
+    taught: Path,
+    metrics: Path,
+    teacher: TeacherParams | None,
+    *,
+    variant: str,
+    lengths: TokenizeParams,
+    prediction: PredictParams,
+    reading: PostprocessParams,
+    scoring: ScoreParams,
+    squad_v2: bool,
+    share: Share = ALONE,
+) -> str:
     """Answer the train questions of `raw` by a teacher; write its n-best lists to `taught`.
 
-    `metrics` says how far its answers agree with the labels. Several processes compute the logits
-    together; the first one does the rest.
+    `variant` is the module of `retune.tasks.qa.models` that reads its folder. `metrics` says how
+    far its answers agree with the labels. Without a teacher the folder is empty.
+    Several processes compute the logits together; the first one does the rest.
+
+    Raises:
+        RetuneError: the teacher has no weights, or not the pinned ones.
     """
+    if teacher is None:
+        return _write_without_teacher(taught, metrics, share)
+    model = _verified_folder(teacher)
+    answering = Answering(
+        load=partial(load, variant, model), model=model, lengths=lengths, prediction=prediction,
+        reading=reading, scoring=scoring, squad_v2=squad_v2, share=share,
+    )  # fmt: skip
     examples = list(read_examples(raw / f"{SPLIT}.jsonl"))
-    with answering.share.output(taught) as folder:
+    with share.output(taught) as folder:
         folder.mkdir()
         work = folder / "work"
         predictions = answer(examples, work, answering)
-        if not answering.share.is_first:
+        if not share.is_first:
             return ""
         texts = read_json(predictions / "predictions.json")
         (predictions / N_BEST).rename(folder / N_BEST)
         shutil.rmtree(work)
     golds = [(e.id, [a.text for a in e.answers]) for e in examples]
-    normalizer = answering.scoring.normalizer
-    scores = evaluate_answers(golds, texts, squad_v2=answering.squad_v2, normalizer=normalizer)
+    scores = evaluate_answers(golds, texts, squad_v2=squad_v2, normalizer=scoring.normalizer)
     _write(metrics, len(golds), scores.exact_match, scores.f1)
     return f"{len(golds):,} questions; the answers agree with the labels by F1 {scores.f1:.2f}"
 
 
-def verify_teacher(teacher: TeacherParams) -> Path:
-    """Return the folder of the teacher.
-
-    Raises:
-        RetuneError: it has no weights, or not the pinned ones.
-    """
+def _verified_folder(teacher: TeacherParams) -> Path:
     folder = home_expanded(Path(teacher.path))
     weights = folder / WEIGHTS
     if not weights.is_file():
@@ -84,8 +106,7 @@ def verify_teacher(teacher: TeacherParams) -> Path:
     return folder
 
 
-def write_without_teacher(taught: Path, metrics: Path, share: Share) -> str:
-    """Write an empty folder and empty figures."""
+def _write_without_teacher(taught: Path, metrics: Path, share: Share) -> str:
     if share.is_first:
         with atomic_path(taught) as folder:
             folder.mkdir()
