@@ -11,9 +11,9 @@ def main(
     passages: In, test: In, made: Out, metrics: Report, table: Report, *,
     settings: Annotated[SynthesizeParams, "pretraining.questions"],
 ) -> str:  # fmt: skip
-    r"""Make questions from the train contexts of PASSAGES, without those of TEST; fill MADE.
+    r"""Make questions from the train contexts of PASSAGES, but from no text of TEST.
 
-    METRICS gets the counts, TABLE some of the questions.
+    The folder MADE gets the questions, METRICS the counts, TABLE some of the questions.
 
     Example: python -m stages.qa.synthesize data/raw data/test data/questions \
         metrics/questions.json metrics/questions.csv

@@ -22,7 +22,7 @@ from retune.tasks.qa.predict.batches import Collator, span_logits
 from retune.tasks.qa.predict.predict import PredictParams
 from retune.tasks.qa.questions.examples import Answer, read_examples, write_examples
 from retune.tasks.qa.score.score import ScoreParams
-from retune.tasks.qa.teach.teach import TeacherParams
+from retune.tasks.qa.teach.teach import TeacherParams, teach
 from retune.tasks.qa.tokenize.tokenize import TokenizeParams, tokenize
 from retune.tasks.qa.train.distillation import (
     DistillationParams,
@@ -35,7 +35,6 @@ from retune.tasks.qa.train.distillation import (
 from retune.tasks.qa.train.evaluation import answer_counts, batch_loss
 from retune.tasks.qa.train.train import collated
 from retune.tasks.qa.windows.features import read_rows
-from stages.qa import teach as stage
 
 LENGTHS = TokenizeParams(
     max_length=128, doc_stride=8, max_question_length=16, windows="all", max_lost_answers=0.0,
@@ -58,12 +57,12 @@ def teacher(tmp_path_factory: pytest.TempPathFactory) -> TeacherParams:
     return TeacherParams(str(folder / "model"), sha256(folder / "model" / WEIGHTS))
 
 
-def taught_by(teacher: TeacherParams | None, data: Path, folder: Path) -> str:
-    said = stage.main(
-        data / "raw", folder / "taught", folder / "teacher.json", teacher=teacher,
+def taught_by(teacher: TeacherParams | None, data: Path, folder: Path, **changes: Any) -> str:
+    said = teach(
+        data / "raw", folder / "taught", folder / "teacher.json", teacher,
         variant="bert", lengths=LENGTHS, prediction=PredictParams(4, "fp32"),
         reading=PostprocessParams(n_best=5, max_answer_length=10, null_threshold=0.0),
-        scoring=ScoreParams("squad"), squad_v2=False,
+        scoring=ScoreParams("squad"), squad_v2=False, **changes,
     )  # fmt: skip
     seal(folder / "taught", {})
     return said

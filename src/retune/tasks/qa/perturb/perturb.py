@@ -1,9 +1,9 @@
 """Stage `perturb`: how often a small change of question or passage changes the answer.
 
-The perturbed questions of all kinds are answered together (`retune.tasks.qa.answer`). The answers
-to the unperturbed questions are those of postprocess. Figures are paired by question, and intervals
-come from the bootstrap over passages. Each interval is for one kind: about one in twenty misses its
-true value.
+The perturbed questions of all kinds are answered together (`retune.tasks.qa.answer`). The stage
+postprocess has answered the unperturbed ones. Figures are paired by question, and intervals come
+from the bootstrap over passages. Each interval is for one kind: about one in twenty misses its true
+value.
 """
 
 import dataclasses

@@ -142,7 +142,7 @@ def _is_asked_for(text: str, form: Form) -> bool:
 
 
 def _longer_phrases(passage: str, found: Sequence[Phrase]) -> Iterator[Phrase]:
-    """Yield the longer answers, of which some are made of the phrases that were found."""
+    """Yield longer answers: two phrases that belong together, reasons and means."""
     for first, second in pairwise(found):
         between = passage[first.end : second.start]
         if between in _JOINING and {first.form, second.form} <= {"name", "words"}:

@@ -86,17 +86,18 @@ def question_of(
     front, rest = [*before[: len(before) - asking.before]], [*behind[asking.behind :]]
     if front and front[-1].lower() in DETERMINERS:  # the answer's
         front.pop()
+    asked = [asking.words]  # never left out
     if draw.random() < _IN_PLACE:
-        order = [front, [asking.words], rest]
+        order = [front, asked, rest]
     elif form == "number" or not front or draw.random() < _SWAPPED:
-        order = [[asking.words], rest, front]
+        order = [asked, rest, front]
     else:
-        order = [[asking.words], _inverted(front), rest]
+        order = [asked, _inverted(front), rest]
     return [
         word
         for part in order
         for word in part
-        if part == [asking.words] or draw.random() >= _chance(word, left_out)
+        if part is asked or draw.random() >= _chance(word, left_out)
     ]
 
 

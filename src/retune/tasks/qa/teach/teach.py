@@ -91,6 +91,7 @@ def teach(
 
 
 def _verified_folder(teacher: TeacherParams) -> Path:
+    """Return the folder of the teacher, whose weights are the pinned ones."""
     folder = home_expanded(Path(teacher.path))
     weights = folder / WEIGHTS
     if not weights.is_file():
