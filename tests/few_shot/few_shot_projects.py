@@ -39,7 +39,7 @@ class Project:
         self.ran, self.failing = list[Experiment](), ""
         self.refs: dict[str, Ref] = {}
         self.running: list[Ref] = []
-        self.last: LastRun | None = LastRun(2162, 4.0, ())
+        self.last: LastRun | None = LastRun(442_662, 600.0, ())
         self.sizes = {"train": 64, "validation": 32, "test": TEST}
         monkeypatch.chdir(ROOT)
         monkeypatch.setattr(command, "sweep", self.sweep)

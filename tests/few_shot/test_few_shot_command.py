@@ -44,7 +44,7 @@ def test_data_and_cost_are_printed_before_anything_runs(project: Project, capsys
     found = re.fullmatch(
         r"cost: 4 trainings on 64 questions \(about (\d+) windows\) for 2 epochs, and about \d+ "
         r"test windows to predict after each: 0\.3 times the training of the last run, about "
-        r"2 minutes of training at its speed",
+        r"3 minutes of training at its speed",
         cost,
     )
     assert found
@@ -52,8 +52,25 @@ def test_data_and_cost_are_printed_before_anything_runs(project: Project, capsys
     assert (printed.out, project.ran) == ("", [])
 
 
+def test_the_time_is_told_by_tokens_of_which_a_crop_takes_half(
+    project: Project, capsys: Capture
+) -> None:
+    (train,) = (
+        entry
+        for entry in json.loads((ROOT / "metrics/qa_windows.json").read_text())["qa"]["windows"]
+        if entry["split"] == "train"
+    )
+    whole = as_json(capsys)["cost"]
+    tokens = 4 * 2 * 64 * train["tokens"] / train["questions"]
+    assert whole["seconds"] == pytest.approx(tokens / 600, rel=0.1)
+    assert whole["times_last_run"] == pytest.approx(tokens / 442_662, rel=0.1)
+    cropped = as_json(capsys, "qa.train.crop=0.8")["cost"]
+    assert cropped["seconds"] == pytest.approx(0.6 * whole["seconds"])
+    assert cropped["windows"] == whole["windows"]
+
+
 def test_another_model_or_no_last_run_tells_no_time(project: Project, capsys: Capture) -> None:
-    project.last = LastRun(2162, 4.0, ("qa.model", "qa.tokenize"))
+    project.last = LastRun(442_662, 600.0, ("qa.model", "qa.tokenize"))
     assert main(["few-shot", "--dry-run", *SMALL]) == 0
     assert "its time says nothing, because qa.model and qa.tokenize was different" in (
         capsys.readouterr().err
@@ -195,11 +212,11 @@ def test_the_kept_epoch_is_the_first_best_or_the_last(
 
 
 def test_articles_in_two_splits_are_named() -> None:
-    pool = {name: Split(9, frozenset(titles), 1.0, "") for name, titles in
+    pool = {name: Split(9, frozenset(titles), 1.0, 9.0, "") for name, titles in
             {"train": "abc", "validation": "d", "test": "cbe"}.items()}  # fmt: skip
     (warning,) = shared_articles(pool)
     assert warning.startswith("warning: 2 articles are in train and in test, such as 'b'; ")
-    assert listed_splits({"test": Split(9, frozenset(), 1.0, "")}, {"test": 9}) == [
+    assert listed_splits({"test": Split(9, frozenset(), 1.0, 9.0, "")}, {"test": 9}) == [
         "test: 9 questions; the same 9 are used in every draw"
     ]
 

@@ -21,24 +21,25 @@ class LastRun:
     """The training of the last run.
 
     Attributes:
-        windows: that it trained on, in all epochs.
-        rate: windows a second.
+        tokens: that it trained on, in all epochs.
+        rate: tokens a second.
         differs: settings that decide the speed and are others in the protocol.
     """
 
-    windows: int
+    tokens: float
     rate: float
     differs: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What some draws cost; windows are estimated from the lengths of the texts.
+    """What some draws cost; windows and tokens are estimated from the lengths of the texts.
 
     Attributes:
         draws: how many.
         questions: that each trains on.
         windows: that each trains on, in one epoch.
+        tokens: that each trains on, in one epoch.
         epochs: of each training, at most.
         scored: test windows that each predicts.
         last: the last run, if there is one.
@@ -47,14 +48,15 @@ class Cost:
     draws: int
     questions: int
     windows: float
+    tokens: float
     epochs: int
     scored: float
     last: LastRun | None
 
     @property
     def trained(self) -> float:
-        """Windows that all draws train on, in all epochs."""
-        return self.draws * self.epochs * self.windows
+        """Tokens that all draws train on, in all epochs."""
+        return self.draws * self.epochs * self.tokens
 
     @property
     def seconds(self) -> float | None:
@@ -66,15 +68,22 @@ class Cost:
     @property
     def trainings(self) -> float | None:
         """The trainings in those of the last run; None if there is none."""
-        return None if self.last is None else self.trained / self.last.windows
+        return None if self.last is None else self.trained / self.last.tokens
 
 
 def cost_of(plan: Plan, draws: int) -> Cost:
     """Return the cost of some draws of a plan."""
-    windows = {name: plan.questions[name] * split.windows for name, split in plan.pool.items()}
-    qa = plan.values["qa"]
+    qa, train, test = plan.values["qa"], plan.pool["train"], plan.pool["test"]
     count, epochs = plan.questions["train"], int(qa["train"]["epochs"])
-    return Cost(draws, count, windows["train"], epochs, windows["test"], _last_run(qa))
+    return Cost(
+        draws,
+        count,
+        count * train.windows,
+        count * train.tokens * _kept(qa["train"]),
+        epochs,
+        plan.questions["test"] * test.windows,
+        _last_run(qa),
+    )
 
 
 def in_words(cost: Cost) -> str:
@@ -90,7 +99,7 @@ def in_words(cost: Cost) -> str:
     words += f": {cost.trainings:.1f} times the training of the last run"
     if cost.seconds is None:
         names = " and ".join(cost.last.differs)
-        return f"{words} in windows; its time says nothing, because {names} was different"
+        return f"{words} in tokens; its time says nothing, because {names} was different"
     return f"{words}, about {duration(cost.seconds)} of training at its speed"
 
 
@@ -98,11 +107,18 @@ def _last_run(qa: Mapping[str, Any]) -> LastRun | None:
     """Return the last run; None if files of it are missing or unreadable."""
     try:
         locked = Lock(Path(), "").params(PARAMS)
-        epochs = locked["qa.train"]["epochs"]
+        train = locked["qa.train"]
         entries = read_json(Path("metrics/qa_windows.json"))["qa"]["windows"]
-        (windows,) = (entry["windows"] for entry in entries if entry["split"] == "train")
+        (entry,) = (entry for entry in entries if entry["split"] == "train")
+        tokens = entry["tokens"] * _kept(train)
         figures = figures_of(read_json(Path("metrics/qa_times.json")))
         differs = (name for name in _SPEED if locked.get(name) != qa[name.partition(".")[2]])
-        return LastRun(windows * epochs, figures["train_windows_per_second"], tuple(differs))
+        rate = figures["train_windows_per_second"] * tokens / entry["windows"]
+        return LastRun(tokens * train["epochs"], rate, tuple(differs))
     except (OSError, LookupError, TypeError, ValueError, RetuneError):
         return None
+
+
+def _kept(train: Mapping[str, Any]) -> float:
+    """Return which part of their tokens windows have after cropping, about: a crop takes half."""
+    return 1 - float(train.get("crop", 0.0)) / 2

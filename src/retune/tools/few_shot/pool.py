@@ -30,12 +30,14 @@ class Split:
         questions: how many there are.
         titles: of the articles that they are about.
         windows: of a question, about.
+        tokens: of all windows of a question, about.
         sha256: of the questions in their canonical form.
     """
 
     questions: int
     titles: frozenset[str]
     windows: float
+    tokens: float
     sha256: str
 
 
@@ -76,12 +78,13 @@ def read_pool(path: Path) -> Pool:
 
 
 def _split(path: Path, tokenize: Mapping[str, Any]) -> Split:
-    titles, windows = set[str](), []
+    titles, sizes = set[str](), []
     for example in read_examples(path):
         titles.add(example.title)
-        windows.append(_windows(_tokens(example.context), _tokens(example.question), tokenize))
+        sizes.append(_size(_tokens(example.context), _tokens(example.question), tokenize))
     titles.discard("")
-    return Split(len(windows), frozenset(titles), sum(windows) / len(windows), sha256(path))
+    windows, tokens = (sum(each) / len(sizes) for each in zip(*sizes, strict=True))
+    return Split(len(sizes), frozenset(titles), windows, tokens, sha256(path))
 
 
 def _tokens(text: str) -> float:
@@ -90,13 +93,15 @@ def _tokens(text: str) -> float:
     return unspaced + (len(text) - unspaced) / _CHARACTERS
 
 
-def _windows(context: float, question: float, tokenize: Mapping[str, Any]) -> int:
-    """Return into how many windows a context of so many tokens is cut, about."""
+def _size(context: float, question: float, tokenize: Mapping[str, Any]) -> tuple[int, float]:
+    """Return into how many windows a context is cut, about, and the tokens of them all."""
+    asked = min(question, tokenize["max_question_length"]) + _SPECIAL
+    room: float = tokenize["max_length"] - asked
+    overlap: float = tokenize["doc_stride"]
     if tokenize["windows"] == "first":
-        return 1
-    room: float = tokenize["max_length"] - min(question, tokenize["max_question_length"]) - _SPECIAL
-    step: float = max(1.0, room - tokenize["doc_stride"])
-    return 1 + max(0, math.ceil((context - room) / step))
+        return 1, min(context, room) + asked
+    further = max(0, math.ceil((context - room) / max(1.0, room - overlap)))
+    return 1 + further, context + further * overlap + (1 + further) * asked
 
 
 def listed_splits(pool: Pool, wanted: Mapping[str, int]) -> Sequence[str]:
