@@ -56,9 +56,10 @@ newest: ## Run the unit tests on the newest release of every dependency
 	$(NEWEST)/bin/pip list | grep -E '^(torch|transformers|tokenizers|datasets|numpy|dvc) '
 	$(NEWEST)/bin/python -m pytest -m "not slow"
 
-fuzz: environment ## Try new examples of each property, and 20,000 damaged data files
+fuzz: environment ## Try new examples of each property, 20,000 damaged data files and 160 kills
 	pytest -n 2 -m hypothesis --hypothesis-profile=fuzz
 	RETUNE_FUZZ_FILES=20000 pytest -n 2 tests/qa/test_doctor_fuzz.py
+	RETUNE_KILLS=20 pytest tests/test_kill_proof.py
 
 VARIANTS := bert bert_adapter bert_lora bilstm_attention lstm transformer transformer_encoder
 SEEDS := 42,43,44

@@ -205,6 +205,7 @@ def stand_between(client: socket.socket, child: int) -> None:
             return
         if client.recv(1) != b"i":
             os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)  # DVC takes one that nobody has buried for one that is at work
             return
         with contextlib.suppress(ProcessLookupError):  # not a group yet
             os.killpg(child, signal.SIGINT)  # as a terminal does, to all that it has started, too

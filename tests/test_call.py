@@ -4,9 +4,10 @@ import sys
 from collections.abc import Callable
 from importlib.machinery import ModuleSpec
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import pytest
+from filelock import FileLock
 
 from retune.core.command_line import command_line
 from retune.core.errors import RetuneError
@@ -70,6 +71,28 @@ def train(model: Trained, curves: Report) -> str:
 def test_all_that_a_training_writes_is_locked(path: str) -> None:
     with locked(Path(f".{path}.lock")), pytest.raises(RetuneError, match="is writing there"):
         call(train, Path("model"), Path("curves"))
+
+
+@pytest.mark.parametrize("made", ["before its lock", "with its lock"])
+def test_an_interrupt_while_a_lock_is_taken_leaves_no_file(
+    made: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acquire = FileLock.acquire
+
+    def interrupted(lock: FileLock, **options: Any) -> None:
+        monkeypatch.setattr(FileLock, "acquire", acquire)
+        if made == "with its lock":
+            acquire(lock, **options)
+        else:
+            Path(lock.lock_file).touch()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(FileLock, "acquire", interrupted)
+    with pytest.raises(KeyboardInterrupt), locked(Path(".model.lock")):
+        raise AssertionError("it has no lock")
+    assert not Path(".model.lock").exists()
+    with locked(Path(".model.lock")):
+        assert Path(".model.lock").exists()
 
 
 def by_seed(folder: Path, seeds: list[int]) -> dict[int, Path]:

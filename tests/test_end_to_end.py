@@ -268,7 +268,9 @@ def test_a_sweep_goes_on_after_a_failure_and_reports_it(project: Project) -> Non
 
 def test_a_sweep_over_seeds_is_folded_and_its_runs_are_kept(project: Project) -> None:
     retune = ("python", "-m", "retune.tools.cli.main")
-    output = project.run(*retune, "sweep", "qa.model=bert,lstm", "--seeds", "1,2")
+    output = project.run(
+        *retune, "sweep", "qa.model=bert,lstm", "--seeds", "1,2", "--stage", "score"
+    )
     assert re.search(r"bert +F1 +2 of 2 ", output)
     assert "seed noise is unknown with fewer than 3 seeds in common" in output
     names = ["bert-seed=1", "bert-seed=2", "lstm-seed=1", "lstm-seed=2"]

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.slow
 STAGES = [
     *("download", "tokenize", "train", "predict", "postprocess", "score", "analyse", "validate"),
 ]
-KILLS = 5  # of each stage
+KILLS = int(os.environ.get("RETUNE_KILLS", "3"))  # of each stage: of DVC, of the stage, of both
 TRIES = 10  # to kill or interrupt a stage before it is over
 PATIENCE = 60.0  # seconds, after which a test fails instead of waiting on
 

@@ -1,6 +1,7 @@
 """`retune serve` as a process: where it listens, how it ends, and what it refuses to begin."""
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import forks
 import pytest
 import requests
 import tiny
@@ -24,10 +26,15 @@ QUESTION = tiny.QUESTIONS[0][0][0]
 
 
 @contextmanager
-def running(*words: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
+def running(
+    *words: str, programs: Path = forks.REAL
+) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
     """Yield a server, and what it printed."""
-    command = [sys.executable, "-m", "retune.tools.cli.main", "serve", "--port", "0", "--json"]
-    with subprocess.Popen([*command, *words], stdout=subprocess.PIPE, text=True) as server:
+    command = [programs / "python", "-m", "retune.tools.cli.main", "serve"]
+    with subprocess.Popen(
+        [*command, "--port", "0", "--json", *words],
+        env=os.environ | forks.environment(programs), stdout=subprocess.PIPE, text=True,
+    ) as server:  # fmt: skip
         assert server.stdout
         try:
             yield server, json.loads(server.stdout.readline())
@@ -43,9 +50,11 @@ def asked(context: str, **parameters: Any) -> dict[str, Any]:
 def test_a_server_that_is_stopped_answers_first_and_ends_well(
     trained: Path, tmp_path: Path, how: signal.Signals
 ) -> None:
+    # The command of a forked process passes on this signal alone.
+    programs = forks.commands() if how == signal.SIGINT else forks.REAL
     model = calibrated(trained, tmp_path)
     words = ["--model", str(model), "--params", str(trained / "params.yaml")]
-    with running(*words, "--min-confidence", "0.99") as (server, printed):
+    with running(*words, "--min-confidence", "0.99", programs=programs) as (server, printed):
         assert printed["model"]["calibrated"]
         assert printed["model"]["min_confidence"] == 0.99
         reply = requests.post(f"{printed['url']}/answer", json=asked(tiny.TEXTS[0]), timeout=60)

@@ -10,13 +10,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from retune.core.errors import RetuneError
 from retune.core.plain_files import opened, read_bytes
 from retune.core.plain_files import sha256 as sha256  # noqa: PLC0414 (others import it from here)
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
 
 _PRETTY = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
 _RUN = 10_000  # items sorted at a time
@@ -90,6 +93,21 @@ def locked(path: Path) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path)
     try:
+        _acquire(lock, path)
+        path.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
+        yield
+    finally:
+        # Taken again, because Ctrl-C may have come between the making of the file and its lock.
+        with suppress(Timeout):
+            lock.acquire(blocking=False)
+            path.unlink(missing_ok=True)
+            lock.release(force=True)
+
+
+def _acquire(lock: "BaseFileLock", path: Path) -> None:
+    from filelock import Timeout
+
+    try:
         lock.acquire(blocking=False)
     except Timeout:
         holder = ""
@@ -99,12 +117,6 @@ def locked(path: Path) -> Iterator[None]:
             f"{path}: {holder or 'another process'} is writing there; wait until it has ended, or "
             "stop it"
         ) from None
-    try:
-        path.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
-        yield
-    finally:
-        path.unlink(missing_ok=True)
-        lock.release()
 
 
 def require_writable(folder: Path) -> None:
