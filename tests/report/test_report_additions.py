@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,17 @@ stages:
 """
 
 
+@pytest.fixture(scope="module")
+def project() -> Report:
+    """The report of the project, which takes seconds."""
+    return gather(ROOT)
+
+
+def of_one(project: Report, name: str) -> Report:
+    """The part of one pipeline."""
+    return replace(project, parts=tuple(part for part in project.parts if part.name == name))
+
+
 def captions(report: Report) -> dict[str, Any]:
     return {table.caption: table for table in blocks_of(report, "table")}
 
@@ -60,9 +72,9 @@ def remarks(report: Report) -> str:
     ],
 )
 def test_of_each_pipeline_of_the_project_all_figures_are_shown(
-    name: str, figure: tuple[str, tuple[str, str]]
+    name: str, figure: tuple[str, tuple[str, str]], project: Report
 ) -> None:
-    report = gather(ROOT, [name])
+    report = of_one(project, name)
     assert [r.text for r in blocks_of(report, "remark") if r.tone == "fault"] == []
     assert "Not run yet" not in remarks(report)
     path, (task, key) = figure
@@ -71,14 +83,14 @@ def test_of_each_pipeline_of_the_project_all_figures_are_shown(
     assert {"Results", "Figures", "Settings", "Provenance"} <= {*titles(report)}
 
 
-def test_every_pipeline_of_the_project_is_in_the_report() -> None:
+def test_every_pipeline_of_the_project_is_in_the_report(project: Report) -> None:
     folders = sorted(path.parent.name for path in ROOT.glob("pipelines/*/dvc.yaml"))
-    assert [part.name for part in gather(ROOT).parts] == ["qa", *folders]
+    assert [part.name for part in project.parts] == ["qa", *folders]
     assert len(folders) >= 2
 
 
-def test_sentiment_tells_which_gaps_are_noise() -> None:
-    report = gather(ROOT, ["sentiment"])
+def test_sentiment_tells_which_gaps_are_noise(project: Report) -> None:
+    report = of_one(project, "sentiment")
     path = ROOT / "pipelines/sentiment/metrics/compare.json"
     told = json.loads(path.read_text(encoding="utf-8"))["sentiment"]["seed_noise"]
     table = next(t for c, t in captions(report).items() if c.startswith("Noise of seeds"))
@@ -90,8 +102,8 @@ def test_sentiment_tells_which_gaps_are_noise() -> None:
     assert sentences == [(row["better"], row["worse"]) for row in below]
 
 
-def test_sentiment_shows_probes_by_kind_and_the_notebooks_sentences() -> None:
-    report = gather(ROOT, ["sentiment"])
+def test_sentiment_shows_probes_by_kind_and_the_notebooks_sentences(project: Report) -> None:
+    report = of_one(project, "sentiment")
     tables = captions(report)
     path = ROOT / "pipelines/sentiment/metrics/bert/probes.json"
     kinds = json.loads(path.read_text(encoding="utf-8"))["sentiment"]["kinds"]
