@@ -1,6 +1,7 @@
 """dvc.lock of a pipeline: params, versions and file hashes of the last run."""
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator, Mapping
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
@@ -111,21 +112,28 @@ def outs_of_all(stages: Mapping[str, Any], names: Iterable[str]) -> frozenset[st
 
 
 def _makers(stages: Mapping[str, Any]) -> dict[str, set[str]]:
-    """Return, of each stage, the others that make its deps, or a part of them."""
-    outs = {path: name for name, stage in stages.items() for path in outs_of(stage)}
+    """Return, of each stage, the others that make its deps, a part of them or what they are in."""
+    at, within = defaultdict[str, set[str]](set), defaultdict[str, set[str]](set)
+    for name, stage in stages.items():
+        for out in outs_of(stage):
+            at[out].add(name)
+            for place in _ancestors(out):
+                within[place].add(name)
     return {
         name: {
             maker
-            for path, maker in outs.items()
             for dep in sums_of(stage)
-            if maker != name and _overlap(PurePosixPath(path), PurePosixPath(dep))
+            for makers in (within[dep], *(at[place] for place in _ancestors(dep)))
+            for maker in makers
+            if maker != name
         }
         for name, stage in stages.items()
     }
 
 
-def _overlap(one: PurePosixPath, other: PurePosixPath) -> bool:
-    return one.is_relative_to(other) or other.is_relative_to(one)
+def _ancestors(path: str) -> list[str]:
+    """Return a path and all folders that it is in."""
+    return [path, *map(str, PurePosixPath(path).parents)]
 
 
 def _reads_others(stage: Mapping[str, Any], params: Mapping[str, Any]) -> bool:
