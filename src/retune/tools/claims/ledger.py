@@ -114,7 +114,7 @@ def facts(claim: Claim, project: Project) -> dict[str, Any]:
     root = project.root
     match claim:
         case Reproduced():
-            run = Sister(root, claim.pipeline) if claim.pipeline else project
+            run = project.sister(claim.pipeline) if claim.pipeline else project
             return {
                 "params": digest(run.params_of(claim.changes)),
                 "data": run.data_md5(),
@@ -137,11 +137,13 @@ def problems(root: Path, claims: Mapping[str, Claim]) -> list[str]:
         for field, now in facts(claim, project).items()
         for line in _differences(field, getattr(claim, field), now)
     ]
-    for run in (project, *_sisters(root, claims)):
+    runs = project, *_sisters(project, claims)
+    uncounted = looks.missing(root, map(_folder, runs))
+    for run in runs:
         lock = (run.folder / "dvc.lock").relative_to(root)
         if run.params_of_the_last_run() != run.params_now():
             found.append(f"{lock}: params.yaml has changed since the last run; run `dvc repro`")
-        if looks.missing(root, _folder(run)):
+        if _folder(run) in uncounted:
             found.append(
                 f"{NAME}: looks: the test scores of the last run in {lock} are not counted; run "
                 "`python docs/generate.py --accept`"
@@ -163,7 +165,7 @@ def accept(root: Path) -> list[str]:
         }
         for name, found in now.items()
     }
-    runs = project, *_sisters(root, claims)
+    runs = project, *_sisters(project, claims)
     outs = {path for run in runs for path in run.outs()}
     stale = [
         name
@@ -189,10 +191,10 @@ def _folder(run: Project) -> str:
     return run.folder.relative_to(run.root).as_posix().lstrip(".")
 
 
-def _sisters(root: Path, claims: Mapping[str, Claim]) -> Iterator[Sister]:
+def _sisters(project: Project, claims: Mapping[str, Claim]) -> Iterator[Sister]:
     """Yield the sister pipelines that claims refer to."""
     folders = {c.pipeline for c in claims.values() if isinstance(c, Reproduced) and c.pipeline}
-    return (Sister(root, folder) for folder in sorted(folders))
+    return (project.sister(folder) for folder in sorted(folders))
 
 
 def digest(params: Mapping[str, Any]) -> str:

@@ -65,10 +65,14 @@ def stated(root: Path, folder: str = "") -> int:
     return len(set().union(*(known.get(test, set()) for test in _last(root, folder))))
 
 
-def missing(root: Path, folder: str = "") -> bool:
-    """Return whether claims.yaml lacks a look of a pipeline's last run."""
+def missing(root: Path, folders: Iterable[str]) -> list[str]:
+    """Return those of the pipelines of whose last run claims.yaml lacks a look."""
     known = recorded(root)
-    return any(not found <= known.get(test, set()) for test, found in _last(root, folder).items())
+    return [
+        folder
+        for folder in folders
+        if any(not found <= known.get(test, set()) for test, found in _last(root, folder).items())
+    ]
 
 
 def rows(root: Path, folders: Iterable[str]) -> list[dict[str, Any]]:

@@ -22,6 +22,11 @@ class Project:
 
     def __init__(self, root: Path, folder: str = "") -> None:
         self.root, self.folder, self.lock = root, root / folder, Lock(root, folder)
+        self._sisters: dict[str, Sister] = {}
+
+    def sister(self, folder: str) -> "Sister":
+        """Return a sister pipeline by its folder; the same one each time."""
+        return self._sisters.setdefault(folder, Sister(self.root, folder))
 
     @cached_property
     def params(self) -> dict[str, Any]:
