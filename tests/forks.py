@@ -195,6 +195,7 @@ def stand_between(client: socket.socket, child: int) -> None:
         parent_ends = os.pidfd_open(psutil.Process(peer(client)).ppid())
     except (psutil.NoSuchProcess, ProcessLookupError):
         os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
         return
     child_ends = os.pidfd_open(child)
     while parent_ends not in (ready := select.select([client, child_ends, parent_ends], [], [])[0]):
@@ -205,7 +206,7 @@ def stand_between(client: socket.socket, child: int) -> None:
             return
         if client.recv(1) != b"i":
             os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)  # DVC takes one that nobody has buried for one that is at work
+            os.waitpid(child, 0)  # DVC takes a zombie for a process that runs
             return
         with contextlib.suppress(ProcessLookupError):  # not a group yet
             os.killpg(child, signal.SIGINT)  # as a terminal does, to all that it has started, too

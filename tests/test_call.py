@@ -73,15 +73,15 @@ def test_all_that_a_training_writes_is_locked(path: str) -> None:
         call(train, Path("model"), Path("curves"))
 
 
-@pytest.mark.parametrize("made", ["before its lock", "with its lock"])
+@pytest.mark.parametrize("is_locked", [False, True])
 def test_an_interrupt_while_a_lock_is_taken_leaves_no_file(
-    made: str, monkeypatch: pytest.MonkeyPatch
+    is_locked: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     acquire = FileLock.acquire
 
     def interrupted(lock: FileLock, **options: Any) -> None:
         monkeypatch.setattr(FileLock, "acquire", acquire)
-        if made == "with its lock":
+        if is_locked:
             acquire(lock, **options)
         else:
             Path(lock.lock_file).touch()

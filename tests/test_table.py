@@ -140,6 +140,19 @@ def test_outs_within_a_folder_that_a_stage_reads_make_it_outdated() -> None:
     assert outdated_stages(runs | models | compare) == {"run2", "compare"}
 
 
+def test_a_folder_is_the_same_with_and_without_a_slash() -> None:
+    stages = {"b": stage("m/:1", out="y:1"), "a": stage("x:0", out="m/n:1"), "x": stage(out="x:1")}
+    assert outdated_stages(stages) == {"a", "b"}
+
+
+def test_what_is_left_of_a_renamed_stage_makes_nothing_outdated() -> None:
+    stages = {
+        "old": stage("x:0", out="m:1"), "new": stage("x:1", out="m:1"),
+        "x": stage(out="x:1"), "b": stage("m:1", out="y:1"),
+    }  # fmt: skip
+    assert outdated_stages(stages) == {"old"}
+
+
 def test_a_file_within_an_out_is_outdated_with_it() -> None:
     stages = {
         "read": stage("raw/a.json:1", out="read:1"),

@@ -41,7 +41,7 @@ def project(monkeypatch: pytest.MonkeyPatch) -> Project:
         ),
         pytest.param(
             ["qa.train.keep=last", "qa.download.fold=1/5", "qa.download.validation_share=null"],
-            "the protocol chooses the epoch by validation questions, but there is no validation "
+            "the protocol needs validation questions, but there is no validation "
             "split: set qa.download.validation_share (such as 0.1)",
             id="V90 no validation split",
         ),

@@ -52,7 +52,7 @@ def test_data_and_cost_are_printed_before_anything_runs(project: Project, capsys
     assert (printed.out, project.ran) == ("", [])
 
 
-def test_the_time_is_told_by_tokens_of_which_a_crop_takes_half(
+def test_time_is_estimated_from_tokens_and_a_crop_halves_them(
     project: Project, capsys: Capture
 ) -> None:
     (train,) = (
@@ -61,6 +61,7 @@ def test_the_time_is_told_by_tokens_of_which_a_crop_takes_half(
         if entry["split"] == "train"
     )
     whole = as_json(capsys)["cost"]
+    assert whole["tokens"] == pytest.approx(64 * train["tokens"] / train["questions"], rel=0.1)
     tokens = 4 * 2 * 64 * train["tokens"] / train["questions"]
     assert whole["seconds"] == pytest.approx(tokens / 600, rel=0.1)
     assert whole["times_last_run"] == pytest.approx(tokens / 442_662, rel=0.1)

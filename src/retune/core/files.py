@@ -88,7 +88,7 @@ def locked(path: Path) -> Iterator[None]:
     Raises:
         RetuneError: another process holds the lock; the message names the process.
     """
-    from filelock import FileLock, Timeout
+    from filelock import FileLock
 
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path)
@@ -97,9 +97,7 @@ def locked(path: Path) -> Iterator[None]:
         path.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
         yield
     finally:
-        # Taken again, because Ctrl-C may have come between the making of the file and its lock.
-        with suppress(Timeout):
-            lock.acquire(blocking=False)
+        if lock.is_locked:
             path.unlink(missing_ok=True)
             lock.release(force=True)
 
@@ -117,6 +115,11 @@ def _acquire(lock: "BaseFileLock", path: Path) -> None:
             f"{path}: {holder or 'another process'} is writing there; wait until it has ended, or "
             "stop it"
         ) from None
+    except KeyboardInterrupt:
+        # It may have come when the file was made and not yet locked. Who has the lock removes it.
+        with suppress(Timeout):
+            lock.acquire(blocking=False)
+        raise
 
 
 def require_writable(folder: Path) -> None:

@@ -66,7 +66,7 @@ def stated(root: Path, folder: str = "") -> int:
 
 
 def missing(root: Path, folders: Iterable[str]) -> list[str]:
-    """Return those of the pipelines of whose last run claims.yaml lacks a look."""
+    """Return the pipelines whose last run has a look that claims.yaml lacks."""
     known = recorded(root)
     return [
         folder

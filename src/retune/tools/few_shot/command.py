@@ -135,6 +135,7 @@ def as_json(planned: Plan, result: Result) -> dict[str, Any]:
             "trainings": cost.draws,
             "questions": cost.questions,
             "windows": cost.windows,
+            "tokens": cost.tokens,
             "epochs": cost.epochs,
             "times_last_run": cost.trainings,
             "seconds": cost.seconds,

@@ -79,7 +79,7 @@ def cost_of(plan: Plan, draws: int) -> Cost:
         draws,
         count,
         count * train.windows,
-        count * train.tokens * _kept(qa["train"]),
+        count * train.tokens * _share_after_cropping(qa["train"]),
         epochs,
         plan.questions["test"] * test.windows,
         _last_run(qa),
@@ -110,7 +110,7 @@ def _last_run(qa: Mapping[str, Any]) -> LastRun | None:
         train = locked["qa.train"]
         entries = read_json(Path("metrics/qa_windows.json"))["qa"]["windows"]
         (entry,) = (entry for entry in entries if entry["split"] == "train")
-        tokens = entry["tokens"] * _kept(train)
+        tokens = entry["tokens"] * _share_after_cropping(train)
         figures = figures_of(read_json(Path("metrics/qa_times.json")))
         differs = (name for name in _SPEED if locked.get(name) != qa[name.partition(".")[2]])
         rate = figures["train_windows_per_second"] * tokens / entry["windows"]
@@ -119,6 +119,9 @@ def _last_run(qa: Mapping[str, Any]) -> LastRun | None:
         return None
 
 
-def _kept(train: Mapping[str, Any]) -> float:
-    """Return which part of their tokens windows have after cropping, about: a crop takes half."""
+def _share_after_cropping(train: Mapping[str, Any]) -> float:
+    """Return about which share of their tokens windows keep; a crop removes half of a context.
+
+    Padded windows save less time than this, because each batch is as long as its longest window.
+    """
     return 1 - float(train.get("crop", 0.0)) / 2

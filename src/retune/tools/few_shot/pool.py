@@ -71,8 +71,8 @@ def read_pool(path: Path) -> Pool:
         }
     if "validation" not in pool:
         raise RetuneError(
-            "the protocol chooses the epoch by validation questions, but there is no validation "
-            "split: set qa.download.validation_share (such as 0.1), or name validation files"
+            "the protocol needs validation questions, but there is no validation split: set "
+            "qa.download.validation_share (such as 0.1), or name validation files"
         )
     return pool
 
@@ -94,14 +94,14 @@ def _tokens(text: str) -> float:
 
 
 def _size(context: float, question: float, tokenize: Mapping[str, Any]) -> tuple[int, float]:
-    """Return into how many windows a context is cut, about, and the tokens of them all."""
-    asked = min(question, tokenize["max_question_length"]) + _SPECIAL
-    room: float = tokenize["max_length"] - asked
+    """Return about how many windows a context is cut into, and how many tokens these have."""
+    question_tokens = min(question, tokenize["max_question_length"]) + _SPECIAL
+    room: float = tokenize["max_length"] - question_tokens
     overlap: float = tokenize["doc_stride"]
     if tokenize["windows"] == "first":
-        return 1, min(context, room) + asked
-    further = max(0, math.ceil((context - room) / max(1.0, room - overlap)))
-    return 1 + further, context + further * overlap + (1 + further) * asked
+        return 1, min(context, room) + question_tokens
+    more = max(0, math.ceil((context - room) / max(1.0, room - overlap)))
+    return 1 + more, context + more * overlap + (1 + more) * question_tokens
 
 
 def listed_splits(pool: Pool, wanted: Mapping[str, int]) -> Sequence[str]:

@@ -112,28 +112,29 @@ def outs_of_all(stages: Mapping[str, Any], names: Iterable[str]) -> frozenset[st
 
 
 def _makers(stages: Mapping[str, Any]) -> dict[str, set[str]]:
-    """Return, of each stage, the others that make its deps, a part of them or what they are in."""
-    at, within = defaultdict[str, set[str]](set), defaultdict[str, set[str]](set)
-    for name, stage in stages.items():
-        for out in outs_of(stage):
-            at[out].add(name)
-            for place in _ancestors(out):
-                within[place].add(name)
-    return {
-        name: {
-            maker
-            for dep in sums_of(stage)
-            for makers in (within[dep], *(at[place] for place in _ancestors(dep)))
-            for maker in makers
-            if maker != name
-        }
-        for name, stage in stages.items()
+    """Return for each stage the other stages whose outs overlap its deps."""
+    # A stage that was renamed may still be there; the last one that names an out counts.
+    makers = {
+        _with_folders(path): name for name, stage in stages.items() for path in outs_of(stage)
     }
+    made_by, within = dict[str, str](), defaultdict[str, set[str]](set)
+    for (out, *folders), name in makers.items():
+        made_by[out] = name
+        for folder in folders:
+            within[folder].add(name)
+    found = {name: set[str]() for name in stages}
+    for name, stage in stages.items():
+        for dep, *folders in map(_with_folders, sums_of(stage)):
+            found[name] |= within[dep]
+            found[name] |= {made_by[path] for path in (dep, *folders) if path in made_by}
+        found[name].discard(name)
+    return found
 
 
-def _ancestors(path: str) -> list[str]:
-    """Return a path and all folders that it is in."""
-    return [path, *map(str, PurePosixPath(path).parents)]
+def _with_folders(path: str) -> tuple[str, ...]:
+    """Return a path and the folders that it is in, in one form (DVC keeps `data/`)."""
+    place = PurePosixPath(path)
+    return str(place), *map(str, place.parents)
 
 
 def _reads_others(stage: Mapping[str, Any], params: Mapping[str, Any]) -> bool:
