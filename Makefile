@@ -59,7 +59,7 @@ newest: ## Run the unit tests on the newest release of every dependency
 fuzz: environment ## Try new examples of each property, 20,000 damaged data files and 160 kills
 	pytest -n 2 -m hypothesis --hypothesis-profile=fuzz
 	RETUNE_FUZZ_FILES=20000 pytest -n 2 tests/qa/test_doctor_fuzz.py
-	RETUNE_KILLS=20 pytest tests/test_kill_proof.py
+	RETUNE_KILLS=20 pytest -o faulthandler_timeout=3600 tests/test_kill_proof.py
 
 VARIANTS := bert bert_adapter bert_lora bilstm_attention lstm transformer transformer_encoder
 SEEDS := 42,43,44
