@@ -20,10 +20,14 @@ from retune.models.precision import resolved_precision
 from retune.models.pretrained_files import load_tokenizer
 from retune.tasks.qa.predict.batches import Collator, real_tokens, span_logits
 from retune.tasks.qa.predict.reader import accepts_token_types
+from retune.tasks.qa.train.cropping import Cropper, PlacedRows
 from retune.tasks.qa.train.evaluation import batch_loss
 
 if TYPE_CHECKING:
     from datasets import Dataset
+
+
+Precision = Literal["auto", "fp32"]
 
 
 @dataclass(frozen=True)
@@ -33,9 +37,10 @@ class Recipe:
     windows: Literal["fixed", "longest", "packed"] = "packed"
     fast_dropout: bool = True
     optimizer: str = "adamw_torch_fused"
-    precision: Literal["auto", "fp32"] = "auto"
+    precision: Precision = "auto"
     grouped: bool = False  # retune groups where a model cannot read packed windows
     keep_memory: bool = True
+    crop: float = 0.0  # chance that a window is cropped around its answer
 
 
 RETUNE = Recipe()
@@ -95,7 +100,11 @@ def measured(
             disable_tqdm=True,
         )
         trainer = _SpanTrainer(
-            model, arguments, data_collator=collator, train_dataset=rows, callbacks=[watch]
+            model,
+            arguments,
+            data_collator=_cropped(collator, recipe.crop) if recipe.crop else collator,
+            train_dataset=PlacedRows(rows) if recipe.crop else rows,
+            callbacks=[watch],
         )
         trainer.remove_callback(PrinterCallback)
         trainer.train()
@@ -105,6 +114,11 @@ def measured(
 
 def _grouped(recipe: Recipe, collator: Collator) -> bool:
     return recipe.grouped or (recipe.windows == "packed" and not collator.packed)
+
+
+def _cropped(collator: Collator, chance: float) -> Callable[[list[Any]], Batch]:
+    crop = Cropper(chance, seed=1)
+    return lambda windows: collator(crop(windows, epoch=1))
 
 
 class _SpanTrainer(Trainer):

@@ -197,6 +197,27 @@ def _speed_of_training(option: str) -> str:
     return "\n".join(lines[:-1])
 
 
+def trainings() -> str:
+    """Return the minutes of a training by params.yaml and by presets, in each precision."""
+    figures = _bench("presets")
+    columns = [
+        {row["side"]: _minutes(row) for row in comparison["rows"]}
+        for comparison in figures["comparisons"]
+    ]
+    titles = [each["title"].removeprefix("Training in ") for each in figures["comparisons"]]
+    lines = [f"| settings | {' | '.join(titles)} |", f"|---|{'--:|' * len(titles)}"]
+    for side in columns[0]:
+        cells = " | ".join(column[side] for column in columns)
+        lines.append(f"| `{side}` | {cells} |")
+    return "\n".join([*lines, "", f"{figures['machine']}; `python -m bench.presets`"])
+
+
+def _minutes(row: dict[str, Any]) -> str:
+    """Return the minutes of a training, and their share of those by params.yaml."""
+    told = f"{60 / row['rate']['median']:.1f} min"
+    return f"{told} ({row['ratio']['median']:.0%})" if "ratio" in row else told
+
+
 def learning() -> str:
     """Return the F1 of the plain recipe and of retune's, seed by seed."""
     if not (ROOT / "bench" / "results" / "learning.json").exists():
@@ -528,7 +549,7 @@ DOCUMENTS = {
     "docs/sweeps.md": (presets,),
     "docs/trying.md": (searches,),
     "docs/performance.md": (
-        *(speed, benchmarks, memory, startup, serving, exports, ablation, learning),
+        *(speed, trainings, benchmarks, memory, startup, serving, exports, ablation, learning),
         *(adapters, decoding, profiles),
     ),
     "docs/claims.md": (claims,),

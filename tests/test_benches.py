@@ -22,7 +22,7 @@ def call(script: str, argument: str, monkeypatch: pytest.MonkeyPatch) -> object:
 
 
 def test_no_script_is_forgotten() -> None:
-    assert len(SCRIPTS) == 16
+    assert len(SCRIPTS) == 17
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
