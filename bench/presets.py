@@ -3,21 +3,18 @@
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import torch
 import yaml
-from transformers import PreTrainedModel
 
 from bench import measure
 from bench.inputs import ROOT
 from bench.recipes import Precision, Recipe, measured
-from bench.windows import pretrained_folder, shuffled_windows
+from bench.training import minilm
+from bench.windows import shuffled_windows
 from retune.models.precision import resolved_precision
-from retune.tasks.qa.models import bert
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-DEFAULT = "params.yaml"
 PRESETS = ("cropped", "thousand")
 _QUESTIONS = 981  # of the bundled train split
 
@@ -25,9 +22,9 @@ _QUESTIONS = 981  # of the bundled train split
 def main() -> None:
     """Measure, and print or save the figures."""
     parser = measure.parser("presets", str(__doc__))
-    parser.add_argument("--steps", type=int, default=20, help="steps a round (default: 20)")
+    parser.add_argument("--steps", type=int, default=10, help="steps a round (default: 10)")
     options = parser.parse_args()
-    settings = {DEFAULT: read_settings(), **{name: read_settings(name) for name in PRESETS}}
+    settings = {"params.yaml": _settings(), **{name: _settings(name) for name in PRESETS}}
     precisions: list[Precision] = ["fp32"]
     if resolved_precision("auto") == "bf16":
         precisions.append("auto")
@@ -43,7 +40,7 @@ def main() -> None:
     measure.report("presets", comparisons, options)
 
 
-def read_settings(preset: str | None = None) -> dict[str, Any]:
+def _settings(preset: str | None = None) -> dict[str, Any]:
     """Return epochs, batch size, crop and dropout of params.yaml, with the changes of a preset."""
     settings: dict[str, Any] = {}
     for path in ["params.yaml", *([f"experiments/{preset}.yaml"] if preset else [])]:
@@ -56,14 +53,9 @@ def _trainings_an_hour(
     rows: "Dataset", settings: dict[str, Any], precision: Precision, steps: int
 ) -> float:
     recipe = Recipe(precision=precision, crop=settings["crop"])
-    build = partial(_encoder, settings["dropout"])
+    build = partial(minilm, settings["dropout"])
     speed = measured(build, rows, recipe, settings["batch_size"], steps)
     return 3600 * speed / (settings["epochs"] * len(rows))
-
-
-def _encoder(dropout: float | None) -> PreTrainedModel:
-    torch.manual_seed(1)
-    return bert.build(bert.Params(dropout), pretrained_folder(), 30522, 0)
 
 
 if __name__ == "__main__":

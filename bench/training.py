@@ -108,10 +108,16 @@ def _compare(name: str, rows: "Dataset", options: argparse.Namespace) -> measure
     return measure.alternate(title, "windows/s", sides, options.rounds, goals)
 
 
-def encoder(name: str) -> PreTrainedModel:
+def minilm(dropout: float | None = None) -> PreTrainedModel:
+    """Return the encoder of params.yaml with a new span head; without `dropout`, with its own."""
     torch.manual_seed(1)
+    return bert.build(bert.Params(dropout), pretrained_folder(), 30522, 0)
+
+
+def encoder(name: str) -> PreTrainedModel:
     if name == "minilm":
-        return bert.build(bert.Params(dropout=None), pretrained_folder(), 30522, 0)
+        return minilm()
+    torch.manual_seed(1)
     if name == "lstm":
         return lstm.build(lstm.Params(768, 768), pretrained_folder(), 30522, 0)
     if name == "transformer":
