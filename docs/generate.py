@@ -549,8 +549,8 @@ DOCUMENTS = {
     "docs/sweeps.md": (presets,),
     "docs/trying.md": (searches,),
     "docs/performance.md": (
-        *(speed, trainings, benchmarks, memory, startup, serving, exports, ablation, learning),
-        *(adapters, decoding, profiles),
+        *(speed, trainings, benchmarks, memory, startup, serving, exports, ablation, packing),
+        *(learning, adapters, decoding, profiles),
     ),
     "docs/claims.md": (claims,),
 } | {
